@@ -1,0 +1,306 @@
+/*
+ * wire.h: the protocol between a worker and kaireon-reader.
+ *
+ * The only header both sides include, so it may use neither the server's
+ * headers nor the reader's.  A connection is one socket pair between two
+ * processes of one machine: integers are in native byte order, and one
+ * WIRE_VERSION covers everything below; a peer that speaks another is refused.
+ *
+ * The worker does not trust the reader: everything is checked on receipt, by
+ * wire_batch_open for the shape of a batch and by the worker's column loops for
+ * each cell.  The reader checks what the worker sends as well.
+ *
+ *   worker -> reader   REQUEST (JSON), CREDIT, closing the socket (cancels)
+ *   reader -> worker   LOG, OBJECT, SPLIT, BATCH, SPLIT_END, END, ERROR
+ *
+ * A reader answers one request after another: each ends with one END or one
+ * ERROR.  BATCH and OBJECT messages each use up one credit; the reader waits
+ * for more when it has none.  Before the first batch of a split (a file) comes
+ * its SPLIT, after its last its SPLIT_END; splits do not interleave.
+ *
+ * No function here allocates; buffers belong to the caller.
+ */
+#ifndef KAIREON_WIRE_H
+#define KAIREON_WIRE_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define WIRE_MAGIC 0x3145524bU /* "KRE1" read as little endian */
+#define WIRE_VERSION 1
+/* The reader's end of the socket pair, as the worker leaves it. */
+#define WIRE_READER_FD 3
+
+#define WIRE_MAX_REQUEST (64U << 20)
+#define WIRE_MAX_MESSAGE (256U << 20)
+#define WIRE_MAX_COLUMNS 1600
+#define WIRE_MAX_ROWS 65536
+
+typedef enum WireType
+{
+    WIRE_REQUEST = 1, /* JSON text, see "The request" below */
+    WIRE_CREDIT = 2,  /* u32 how many more messages may be sent */
+    WIRE_LOG = 16,    /* u8 level (WireLogLevel), str message */
+    WIRE_OBJECT = 17, /* WireObject: one entry of a listing */
+    WIRE_SPLIT = 18,  /* WireSplit: a file (or partition) begins */
+    WIRE_BATCH = 19,  /* see "The batch" below */
+    WIRE_SPLIT_END = 20, /* u32 split, u64 rows, u64 bytes read of the object */
+    WIRE_END = 21,    /* empty: the request is answered whole */
+    WIRE_ERROR = 22   /* WireFailure: the request failed */
+} WireType;
+
+typedef enum WireLogLevel { WIRE_LOG_DEBUG = 0, WIRE_LOG_INFO = 1, WIRE_LOG_WARNING = 2 } WireLogLevel;
+
+/* Every message: this header, then `length` bytes. */
+typedef struct WireHeader
+{
+    uint32_t magic;
+    uint8_t version;
+    uint8_t type;
+    uint16_t reserved; /* zero */
+    uint32_t length;
+    uint32_t reserved2; /* zero; keeps a batch's body 8-byte aligned behind its header */
+} WireHeader;
+
+/*
+ * Checks a received header: magic, version, a known type, reserved fields,
+ * length within the limit of its type.  Returns NULL, or what is wrong (static text).
+ */
+const char *wire_header_check(const WireHeader *header);
+
+/* ---- primitive fields -------------------------------------------------- */
+
+/*
+ * Appends to a caller's buffer.  A write that does not fit sets `overflow`
+ * and writes nothing; check it once at the end.
+ */
+typedef struct WireWriter { uint8_t *data; size_t size; size_t used; bool overflow; } WireWriter;
+/* Reads fields one after another.  A read past the end sets `bad` and yields zero or the empty string. */
+typedef struct WireReader { const uint8_t *data; size_t size; size_t at; bool bad; } WireReader;
+/* A string inside a received message: not terminated, valid as long as the message. */
+typedef struct WireStr { const char *data; uint32_t length; } WireStr;
+
+void wire_put_u8(WireWriter *w, uint8_t v);
+void wire_put_u32(WireWriter *w, uint32_t v);
+void wire_put_u64(WireWriter *w, uint64_t v);
+void wire_put_str(WireWriter *w, const char *data, size_t length); /* u32 length, bytes */
+uint8_t wire_get_u8(WireReader *r);
+uint32_t wire_get_u32(WireReader *r);
+uint64_t wire_get_u64(WireReader *r);
+WireStr wire_get_str(WireReader *r);
+
+/* ---- small messages ---------------------------------------------------- */
+
+/* One object of a listing. */
+typedef struct WireObject
+{
+    WireStr path;     /* as the source names it, relative to the connector's base */
+    uint64_t size;    /* bytes */
+    int64_t mtime;    /* microseconds since 1970-01-01 UTC */
+    WireStr etag;     /* empty where the source has none */
+} WireObject;
+
+/* A split begins. */
+typedef struct WireSplit
+{
+    uint32_t split;   /* its number, from 0 */
+    WireStr path;
+    uint64_t size;    /* bytes; 0 when not known */
+    int64_t mtime;    /* microseconds since 1970-01-01 UTC */
+    WireStr etag;
+    WireStr head_hash; /* sha256, lower-case hex, of the object's first 64 kB (as stored, not decompressed) */
+    WireStr dialect;  /* JSON object: how the object is read (delimiter, header, ...) */
+    uint32_t ncols;   /* columns of the request */
+    const uint8_t *present; /* ncols bytes: 1 where this split has the column */
+} WireSplit;
+
+/* A request failed. */
+typedef struct WireFailure
+{
+    char sqlstate[6]; /* five characters and a zero */
+    WireStr message;  /* primary message in PostgreSQL's style */
+    WireStr detail;
+    WireStr hint;
+    WireStr path;     /* where: empty when not at an object */
+    uint64_t line;    /* from 1; 0 when not known */
+    uint64_t offset;  /* bytes from the object's (decompressed) beginning */
+} WireFailure;
+
+void wire_put_object(WireWriter *w, const WireObject *v);
+bool wire_get_object(WireReader *r, WireObject *out);
+void wire_put_split(WireWriter *w, const WireSplit *v);
+bool wire_get_split(WireReader *r, WireSplit *out);
+void wire_put_failure(WireWriter *w, const WireFailure *v);
+bool wire_get_failure(WireReader *r, WireFailure *out);
+
+/* ---- the batch --------------------------------------------------------- */
+
+/*
+ * A batch is columnar.  Body:
+ *
+ *   WireBatchHeader
+ *   WireColumnHeader[ncols]           at columns_at
+ *   u32[nrows]                        at lines_at: line of each row minus first_line
+ *   u32[nrows]                        at offsets_at: byte of each row minus first_offset
+ *   per column: states, values, scales, arena (see WireColumnHeader)
+ *   reject records                    at rejects_at (wire_get_reject)
+ *
+ * All *_at are byte distances from the body's start and multiples of 8.
+ *
+ * Every cell has an 8-byte slot in `values`, by column type:
+ *   WIRE_BOOL         0 or 1
+ *   WIRE_INT          int64
+ *   WIRE_DECIMAL      int64 unscaled; its scale (digits after the point, 0..18) in scales[row]
+ *   WIRE_FLOAT        the bits of a double
+ *   WIRE_DATE         int64 days since 2000-01-01
+ *   WIRE_TIMESTAMP    int64 microseconds since 2000-01-01 00:00 (no zone)
+ *   WIRE_TIMESTAMPTZ  int64 microseconds since 2000-01-01 00:00 UTC
+ *   WIRE_TEXT         low 32 bits: where the cell starts in the arena;
+ *                     high 32 bits: its length in bytes
+ * and every cell whose state is RAW or BAD has, whatever the column's type,
+ * a WIRE_TEXT slot with the field as it was read.
+ *
+ * A text cell in the arena is preceded by room for the receiver's length word,
+ * so that it can be used where it lies: the slot points at the room, not at
+ * the text.  The room is 1 byte when length <= WIRE_SHORT_MAX, else 4 bytes
+ * at a multiple of 4 (from the arena's start, itself 8-aligned).  Room and
+ * padding are filled with spaces: so a whole arena is valid UTF-8 without NUL
+ * if each of its cells is, and the receiver checks it in one pass.
+ */
+#define WIRE_SHORT_MAX 126
+#define WIRE_ROOM_FILL 0x20
+static inline uint32_t wire_text_room(uint32_t length) { return length <= WIRE_SHORT_MAX ? 1 : 4; }
+
+typedef enum WireColumnType
+{
+    WIRE_TEXT = 1, WIRE_BOOL, WIRE_INT, WIRE_DECIMAL, WIRE_FLOAT,
+    WIRE_DATE, WIRE_TIMESTAMP, WIRE_TIMESTAMPTZ,
+    WIRE_COLUMN_TYPE_LAST = WIRE_TIMESTAMPTZ
+} WireColumnType;
+
+/* What a cell is. */
+typedef enum WireState
+{
+    WIRE_VALUE = 0,
+    WIRE_NULL = 1,
+    WIRE_RAW = 2,            /* a spelling the reader does not decide: the server's input function does */
+    WIRE_BAD_SYNTAX = 3,     /* 22P02 */
+    WIRE_BAD_RANGE = 4,      /* 22003: out of the type's range */
+    WIRE_BAD_LENGTH = 5,     /* 22001: longer than varchar(n) */
+    WIRE_BAD_PRECISION = 6,  /* 22003: does not fit numeric(p,s) */
+    WIRE_BAD_ENCODING = 7,   /* 22021: not UTF-8, or a zero byte; the slot has it with such bytes as \xNN */
+    WIRE_STATE_LAST = WIRE_BAD_ENCODING
+} WireState;
+
+typedef struct WireBatchHeader
+{
+    uint32_t split;
+    uint32_t nrows;      /* may be 0 when there are only rejects */
+    uint32_t ncols;
+    uint32_t nrejects;
+    uint64_t first_line; /* from 1 */
+    uint64_t first_offset; /* of the decompressed object */
+    uint64_t bytes_read; /* of the object as stored, up to the end of this batch */
+    uint32_t columns_at;
+    uint32_t lines_at;
+    uint32_t offsets_at;
+    uint32_t rejects_at;
+    uint32_t rejects_length;
+    uint32_t reserved;
+} WireBatchHeader;
+
+typedef struct WireColumnHeader
+{
+    uint32_t type;       /* WireColumnType */
+    uint32_t states_at;  /* u8[nrows] of WireState; 0 when every cell is WIRE_VALUE */
+    uint32_t values_at;  /* u64[nrows] */
+    uint32_t scales_at;  /* u8[nrows], WIRE_DECIMAL only, else 0 */
+    uint32_t arena_at;   /* text of the column's cells; 0 when arena_length is 0 */
+    uint32_t arena_length;
+} WireColumnHeader;
+
+/* One row that could not be split into fields (too many, too few, a stray quote...). */
+typedef struct WireReject
+{
+    uint32_t before_row; /* it stood before this row of the batch (nrows: after the last) */
+    uint64_t line;       /* the line it begins on, from 1 */
+    uint64_t offset;     /* in the decompressed object */
+    char sqlstate[6];
+    WireStr message;
+    WireStr raw;         /* the record as read, cut at 64 kB, made valid UTF-8 as for WIRE_BAD_ENCODING */
+} WireReject;
+
+/* A batch after wire_batch_open: pointers into the message. */
+typedef struct WireBatch
+{
+    const WireBatchHeader *header;
+    const WireColumnHeader *columns;
+    const uint32_t *lines;
+    const uint32_t *offsets;
+    WireReader rejects;  /* for header->nrejects calls of wire_get_reject */
+    uint8_t *body;
+    size_t length;
+} WireBatch;
+
+/*
+ * Checks the whole shape of a received batch: every array lies inside the body,
+ * is aligned and does not overlap the headers, the columns have the types of
+ * `expected` (WireColumnType each), states are known values, scales are <= 18,
+ * rejects parse and are in order.  It does not look at slots: a receiver checks
+ * the place and length of a text slot where it uses it (wire_text_slot).
+ * `body` must be 8-byte aligned.  Returns NULL, or what is wrong (static text).
+ */
+const char *wire_batch_open(uint8_t *body, size_t length, const uint8_t *expected,
+                            uint32_t ncols, WireBatch *out);
+
+/* True when a text slot lies inside an arena of arena_length bytes, with its room and alignment. */
+static inline bool
+wire_text_slot_ok(uint64_t slot, uint32_t arena_length)
+{
+    uint32_t at = (uint32_t) slot, length = (uint32_t) (slot >> 32), room = wire_text_room(length);
+
+    return (uint64_t) at + room + length <= arena_length && (room == 1 || at % 4 == 0);
+}
+
+void wire_put_reject(WireWriter *w, const WireReject *v);
+bool wire_get_reject(WireReader *r, WireReject *out);
+
+/* ---- the request -------------------------------------------------------
+ *
+ * JSON, so that `kaireon-reader --request FILE` takes what a worker sends.
+ * Unknown keys are errors.  Keys with a default may be left out.
+ *
+ * {
+ *   "version": 1,
+ *   "operation": "read",              "read", or "list" (OBJECT messages, then END)
+ *   "connector": { "type": "local_fs", "config": {"basePath": "..."}, "auth": {} },
+ *   "roots": ["/srv/data"],           local_fs: directories that may be read
+ *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
+ *   "resource": "daily/c-?.csv",       path or glob (* ? [..]) below basePath
+ *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
+ *                                     "read": exactly these, in this order, an error (58030) when
+ *                                     one is no longer as listed; without it: everything listed
+ *   "format": { "format": "csv", "delimiter": ",", "quote": "\"", "escape": "\"",
+ *               "header": "auto" | true | false, "columns": ["a", "b"],
+ *               "nullStrings": [""], "compression": "auto" | "none" | "gzip", "encoding": "UTF-8",
+ *               "maxFieldBytes": n, "maxRowBytes": n },
+ *   "columns": [                      in batch order; the same "name" may come several times
+ *     {"name": "balance",             the source's field (a CSV header), or _source, _line, _offset, _modified_at
+ *      "type": "numeric",             text, varchar, bool, int2, int4, int8, numeric, float8,
+ *                                     date, timestamp, timestamptz, or raw (WIRE_TEXT, every cell RAW)
+ *      "length": 255,                 varchar: characters
+ *      "precision": 12, "scale": 2,   numeric: absent when unconstrained
+ *      "coerce": false,               varchar: cut instead of BAD_LENGTH; others: RAW in place of any BAD_*
+ *                                     but BAD_ENCODING, so that the server may try to mend it
+ *      "required": true} ],           a split without it is an error (42703) that lists what it has;
+ *                                     else its cells are NULL and `present` says 0
+ *   "batchRows": 1000,                rows in a batch at most
+ *   "batchBytes": 131072,             a batch is sent when its text grows past this
+ *   "rowLimit": 0,                    rows in all; 0: no limit
+ *   "memoryLimit": 268435456,         bytes of address space the reader may take over what it starts with
+ *   "credit": 8                       messages that may be sent at once
+ * }
+ */
+
+#endif
