@@ -1,0 +1,209 @@
+-- The catalog: what connectors, schemas, pipelines and runs are.
+--
+-- Tables live in kaireon_internal, which nobody but the extension's owner may
+-- touch; users see the views and functions of schema kaireon.  Functions that
+-- change the catalog run as the extension's owner and are told who called them
+-- (see 15-call.sql).  A run's worker writes its own rows from C, in the
+-- transaction that loads.
+--
+-- An owner is kept as regrole, a table as regclass: a dump carries their names,
+-- and a rename is followed.
+
+CREATE SCHEMA kaireon_internal;
+REVOKE ALL ON SCHEMA kaireon_internal FROM PUBLIC;
+
+CREATE TABLE kaireon_internal.connector_type (
+    type          text PRIMARY KEY,
+    spec          jsonb NOT NULL,           -- connectors/<type>/connector.json
+    origin        text NOT NULL DEFAULT 'user' CHECK (origin IN ('built-in', 'user'))
+);
+
+CREATE TABLE kaireon_internal.connector (
+    id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    name          text NOT NULL UNIQUE,
+    type          text NOT NULL,
+    owner         regrole NOT NULL,
+    config        jsonb NOT NULL DEFAULT '{}',
+    auth_method   text NOT NULL DEFAULT 'none',
+    auth_sealed   bytea,                    -- auth_config, sealed; NULL when there is none
+    status        text NOT NULL DEFAULT 'disconnected'
+                  CHECK (status IN ('connected', 'disconnected', 'error', 'testing')),
+    last_tested_at timestamptz,
+    last_error    text,
+    description   text,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE kaireon_internal.schema (
+    id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    name          text NOT NULL UNIQUE,
+    owner         regrole NOT NULL,
+    display_name  text,
+    description   text,
+    entity_type   text NOT NULL DEFAULT 'custom',
+    schema_type   text NOT NULL DEFAULT 'customer',
+    relation      regclass NOT NULL,        -- the ds_ table
+    linked_schema uuid REFERENCES kaireon_internal.schema (id),
+    join_mapping  jsonb,
+    summary_columns jsonb,
+    status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'draft', 'archived')),
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now()
+);
+
+CREATE TABLE kaireon_internal.field (
+    schema_id     uuid NOT NULL REFERENCES kaireon_internal.schema (id) ON DELETE CASCADE,
+    ordinal       int NOT NULL,             -- from 1, in the order given
+    name          text NOT NULL,            -- also the column's name
+    display_name  text,
+    data_type     text NOT NULL,            -- the seed's abstract type
+    length        int,
+    precision     int,
+    scale         int,
+    is_primary_key boolean NOT NULL DEFAULT false,
+    is_unique     boolean NOT NULL DEFAULT false,
+    is_nullable   boolean NOT NULL DEFAULT true,
+    default_value text,
+    description   text,
+    PRIMARY KEY (schema_id, name)
+);
+
+CREATE TABLE kaireon_internal.pipeline (
+    id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    name          text NOT NULL UNIQUE,
+    owner         regrole NOT NULL,         -- runs have this role's rights
+    connector_id  uuid NOT NULL REFERENCES kaireon_internal.connector (id),
+    schema_id     uuid NOT NULL REFERENCES kaireon_internal.schema (id),
+    description   text,
+    status        text NOT NULL DEFAULT 'draft'
+                  CHECK (status IN ('draft', 'active', 'paused', 'archived')),
+    schedule      text,
+    timezone      text,
+    draft_version int NOT NULL DEFAULT 1,   -- the newest version saved
+    published_version int,                  -- the one that runs; NULL: the draft does
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    updated_at    timestamptz NOT NULL DEFAULT now()
+);
+
+-- Versions are written once and never changed.
+CREATE TABLE kaireon_internal.pipeline_version (
+    pipeline_id   uuid NOT NULL REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
+    version       int NOT NULL,
+    nodes         jsonb NOT NULL,           -- normalised: every node has id, type, label, config, position
+    edges         jsonb NOT NULL,           -- normalised: never empty for more than one node
+    execution_config jsonb NOT NULL DEFAULT '{}',
+    author        regrole NOT NULL,
+    created_at    timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline_id, version)
+);
+
+-- Who may load for a pipeline: the run that holds the newest epoch.  The load's
+-- transaction locks the row and checks the epoch, so a run that was given up
+-- for dead can't commit.
+CREATE TABLE kaireon_internal.lease (
+    pipeline_id   uuid PRIMARY KEY REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
+    epoch         bigint NOT NULL DEFAULT 0,
+    run_id        uuid
+);
+
+-- A run outlives its pipeline: history keeps the name.
+CREATE TABLE kaireon_internal.run (
+    run_id        uuid PRIMARY KEY DEFAULT gen_random_uuid(),
+    pipeline_id   uuid NOT NULL,
+    pipeline      text NOT NULL,
+    version       int NOT NULL,
+    owner         regrole NOT NULL,
+    status        text NOT NULL DEFAULT 'queued'
+                  CHECK (status IN ('queued', 'running', 'success', 'partial', 'failed', 'cancelled')),
+    trigger       text NOT NULL DEFAULT 'manual',
+    waits         boolean NOT NULL DEFAULT false, -- a session waits for it; pointless without
+    options       jsonb NOT NULL DEFAULT '{}',
+    loading_strategy text,
+    queued_at     timestamptz NOT NULL DEFAULT clock_timestamp(),
+    started_at    timestamptz,
+    finished_at   timestamptz,
+    rows_read     bigint NOT NULL DEFAULT 0,
+    rows_loaded   bigint NOT NULL DEFAULT 0,
+    rows_updated  bigint NOT NULL DEFAULT 0,
+    rows_failed   bigint NOT NULL DEFAULT 0,
+    rows_skipped  bigint NOT NULL DEFAULT 0,
+    rows_filtered bigint NOT NULL DEFAULT 0,
+    rows_merged   bigint NOT NULL DEFAULT 0,  -- folded into others by a set operation
+    bytes_read    bigint NOT NULL DEFAULT 0,
+    error_code    text,
+    error_message text,
+    error_detail  text,
+    error_hint    text,
+    error_node    text,
+    server_start  timestamptz NOT NULL DEFAULT pg_postmaster_start_time(), -- of the server that took it
+    worker_pid    int
+);
+CREATE INDEX ON kaireon_internal.run (pipeline_id, queued_at);
+CREATE INDEX ON kaireon_internal.run (status) WHERE status IN ('queued', 'running');
+
+CREATE TABLE kaireon_internal.run_node (
+    run_id        uuid NOT NULL REFERENCES kaireon_internal.run (run_id) ON DELETE CASCADE,
+    ordinal       int NOT NULL,
+    node_id       text NOT NULL,
+    node_type     text NOT NULL,
+    rows_in       bigint NOT NULL DEFAULT 0,
+    rows_out      bigint NOT NULL DEFAULT 0,
+    rows_rejected bigint NOT NULL DEFAULT 0,
+    duration_ms   float8 NOT NULL DEFAULT 0,
+    PRIMARY KEY (run_id, node_id)
+);
+
+CREATE TABLE kaireon_internal.run_error (
+    run_id        uuid NOT NULL REFERENCES kaireon_internal.run (run_id) ON DELETE CASCADE,
+    ordinal       bigint NOT NULL,
+    node_id       text,
+    source        text,                     -- file or partition
+    line          bigint,
+    "offset"      bigint,
+    field         text,
+    sqlstate      text NOT NULL,
+    reason        text NOT NULL,
+    value         text,                     -- the field as read; of a row that could not be split, the row
+    PRIMARY KEY (run_id, ordinal)
+);
+
+CREATE TABLE kaireon_internal.dead_letter (
+    id            bigint GENERATED BY DEFAULT AS IDENTITY PRIMARY KEY,
+    pipeline_id   uuid NOT NULL,
+    run_id        uuid NOT NULL,
+    version       int NOT NULL,
+    node_id       text,
+    source        text,
+    line          bigint,
+    "offset"      bigint,
+    field         text,
+    sqlstate      text NOT NULL,
+    reason        text NOT NULL,
+    record        text NOT NULL,            -- the whole source record
+    attempts      int NOT NULL DEFAULT 0,
+    created_at    timestamptz NOT NULL DEFAULT now()
+);
+CREATE INDEX ON kaireon_internal.dead_letter (pipeline_id, id);
+
+-- The file ledger: each version of each file that was loaded, written in the
+-- transaction that holds its rows.
+CREATE TABLE kaireon_internal.source_file (
+    pipeline_id   uuid NOT NULL REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
+    node_id       text NOT NULL,
+    path          text NOT NULL,
+    size          bigint NOT NULL,
+    modified_at   timestamptz NOT NULL,
+    etag          text NOT NULL DEFAULT '',
+    head_hash     text NOT NULL,            -- sha256 of the first 64 kB
+    dialect       jsonb,                    -- how it was read
+    run_id        uuid NOT NULL,
+    rows_read     bigint NOT NULL,
+    loaded_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline_id, node_id, path, size, modified_at, head_hash)
+);
+
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$WHERE origin = 'user'$$);
+SELECT pg_catalog.pg_extension_config_dump(('kaireon_internal.' || t)::regclass, '')
+  FROM unnest(ARRAY['connector', 'schema', 'field', 'pipeline', 'pipeline_version', 'lease',
+                    'run', 'run_node', 'run_error', 'dead_letter', 'source_file']) t;
