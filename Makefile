@@ -1,0 +1,65 @@
+# Kaireon: build, install, quickstart, tests.
+#
+#   make                the extension and its reader program
+#   make install        into the server that PG_CONFIG names
+#   make installcheck   SQL tests against a running server that preloads kaireon
+#   make quickstart     packages, build, install, private cluster, a guided run
+#   make quickstart-stop, make quickstart-clean
+#   make test           every ring of tests, with one summary; see test/run
+#   make test-<ring>    one ring: unit fuzz sql pgtap tap diff
+#   make check-wall     the reader's side does not see the server, and the reverse
+#   make check-style    lengths of files and functions, exported symbols
+#   make bench          COPY, by hand, and kaireon, side by side
+#   make deps           installs the Debian packages that are missing
+#   make clean          removes what was built (not the quickstart's cluster)
+#
+# The parts: mk/server.mk builds what is loaded by the server (PGXS);
+# src/reader/reader.mk builds the reader's side, its unit tests and fuzz targets.
+
+PG_CONFIG ?= pg_config
+export PG_CONFIG
+
+default: all
+
+# On a machine without the server's headers only the targets below work: they
+# install what is missing and call make again.
+ifneq (,$(shell command -v $(PG_CONFIG) 2>/dev/null))
+ifneq (,$(wildcard $(shell $(PG_CONFIG) --pgxs)))
+include mk/server.mk
+HAVE_PGXS = yes
+endif
+endif
+
+ifndef HAVE_PGXS
+all install installcheck:
+	@echo "PostgreSQL's server headers are not there ($(PG_CONFIG) --pgxs); 'make deps' installs them" >&2; exit 1
+clean:
+	@for f in build/*; do [ "$$f" = build/quickstart ] || rm -rf "$$f"; done
+endif
+
+deps:
+	@tools/deps build quickstart test
+
+quickstart:
+	@quickstart/quickstart start
+
+quickstart-stop:
+	@quickstart/quickstart stop
+
+quickstart-clean:
+	@quickstart/quickstart clean
+
+RINGS = unit fuzz sql pgtap tap diff
+TEST_RINGS = $(addprefix test-,$(RINGS)) check-wall check-style
+
+test:
+	@test/run
+
+$(TEST_RINGS):
+	@test/run $(patsubst test-%,%,$@)
+
+bench:
+	@test/bench/bench
+
+.PHONY: default all install installcheck clean deps quickstart quickstart-stop quickstart-clean \
+        test $(TEST_RINGS) bench

@@ -1,0 +1,64 @@
+# The server's side: the module kaireon.so, its bitcode, the extension's SQL.
+#
+# PGXS does the work; this file says what goes in.  Objects lie beside their
+# sources, generated files in build/.  The module contains src/pg and, from the
+# side of the reader, only src/wire.
+
+EXTENSION = kaireon
+EXTVERSION = 0.1.0
+MODULE_big = kaireon
+SERVER_SRCS = $(sort $(wildcard src/pg/*.c)) $(wildcard src/wire/wire.c)
+OBJS = $(SERVER_SRCS:.c=.o)
+DATA = $(wildcard sql/upgrade/kaireon--*.sql)
+DATA_built = build/kaireon--$(EXTVERSION).sql
+
+# Hidden by default: on 15 PGDLLEXPORT is empty unless it is given here.
+PG_CPPFLAGS = -Isrc -DPGDLLEXPORT='__attribute__((visibility("default")))'
+PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
+
+# Inputs in test/sql, expected results in expected/.
+REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))
+REGRESS_OPTS = --inputdir=test
+
+PGXS := $(shell $(PG_CONFIG) --pgxs)
+include $(PGXS)
+
+# The server was built by gcc; some of its options are unknown to clang.
+ifneq (,$(findstring clang,$(CC)))
+override CFLAGS := $(filter-out -Wno-format-truncation -Wno-stringop-truncation \
+                     -Wimplicit-fallthrough=3 -fexcess-precision=standard -Wno-complain-wrong-lang,$(CFLAGS))
+endif
+
+# PGXS tracks no headers; a change in one rebuilds the module, which is small.
+SERVER_HDRS := $(wildcard src/pg/*.h) src/wire/wire.h
+$(OBJS) $(OBJS:.o=.bc): $(SERVER_HDRS)
+
+# The second pattern makes the script follow a module that was removed.
+build/kaireon--$(EXTVERSION).sql: $(wildcard sql/[0-9]*.sql) $(wildcard connectors/*/connector.json) \
+                                  tools/build-sql sql $(wildcard connectors)
+	@mkdir -p build
+	tools/build-sql > $@.tmp
+	mv $@.tmp $@
+
+# The reader's side.
+READER_MK = $(wildcard src/reader/reader.mk)
+ifneq (,$(READER_MK))
+include $(READER_MK)
+all: build/kaireon-reader
+install: install-reader
+endif
+
+# The module starts the program that lies beside it.
+install-reader: build/kaireon-reader installdirs
+	$(INSTALL_PROGRAM) -m 755 build/kaireon-reader '$(DESTDIR)$(pkglibdir)/kaireon-reader'
+
+uninstall: uninstall-reader
+uninstall-reader:
+	rm -f '$(DESTDIR)$(pkglibdir)/kaireon-reader'
+
+clean: clean-build
+clean-build:
+	@for f in build/*; do [ "$$f" = build/quickstart ] || rm -rf "$$f"; done
+	rm -rf results regression.diffs regression.out tmp_check
+
+.PHONY: install-reader uninstall-reader clean-build
