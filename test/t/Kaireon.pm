@@ -1,0 +1,277 @@
+# Kaireon.pm: what the TAP tests share.
+#
+# A test makes a node with kaireon preloaded (new), gives it files to load
+# (write_csv), watches runs (poll, worker_pid, reader_pid, wait_run) and asks at
+# its end whether the server lived through (same_postmaster).  Starting and
+# stopping nodes, psql and the log are PostgreSQL::Test::Cluster's; the object
+# holds one in {node}.  Nothing here sleeps for a fixed time: poll asks again
+# every 20 ms until the answer is right or the time is up.
+#
+#     my $k = Kaireon->new('crash');
+#     $k->write_csv('a.csv', [ 'id', 'name' ], [ 1, 'Ada' ], [ 2, 'Bruno' ]);
+#     $k->sql("SELECT kaireon.create_connector(...)");
+#     my $run = $k->sql("SELECT kaireon.start_pipeline('p')");
+#     kill 'KILL', $k->reader_pid($run);
+#     is($k->wait_run($run), 'failed');
+#     ok($k->same_postmaster);
+package Kaireon;
+
+use strict;
+use warnings;
+
+use PostgreSQL::Test::Cluster;
+use PostgreSQL::Test::Utils;
+use Time::HiRes qw(usleep time);
+
+# How long poll waits for something that should happen, in seconds.
+our $TIMEOUT = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;
+
+# new(NAME, preload => 'kaireon', conf => "text", files => DIR, start => 1):
+# a started node, its files folder among the roots, the extension created in
+# database postgres.
+sub new
+{
+    my ($class, $name, %options) = @_;
+    my $node = PostgreSQL::Test::Cluster->new($name);
+    my $files = $options{files} || PostgreSQL::Test::Utils::tempdir();
+    my $preload = $options{preload} || 'kaireon';
+    my $self = bless { node => $node, files => $files }, $class;
+
+    $node->init;
+    $node->append_conf('postgresql.conf', <<"CONF");
+shared_preload_libraries = '$preload'
+kaireon.local_fs_roots = '$files'
+max_worker_processes = 32
+log_min_messages = info
+CONF
+    $node->append_conf('postgresql.conf', $options{conf}) if $options{conf};
+    return $self if exists $options{start} && !$options{start};
+    $node->start;
+    $self->sql('CREATE EXTENSION kaireon');
+    $self->remember_postmaster;
+    return $self;
+}
+
+sub node  { return $_[0]->{node}; }
+sub files { return $_[0]->{files}; }
+
+# sql(QUERY, DATABASE = postgres): the answer as psql -At prints it; dies on an error.
+sub sql
+{
+    my ($self, $query, $database) = @_;
+    return $self->{node}->safe_psql($database || 'postgres', $query);
+}
+
+# sql_error(QUERY, DATABASE): what psql said on stderr; empty when it succeeded.
+sub sql_error
+{
+    my ($self, $query, $database) = @_;
+    my ($code, $out, $err) = $self->{node}->psql($database || 'postgres', $query);
+    return $code ? $err : '';
+}
+
+# ---- files
+
+sub _csv_field
+{
+    my ($value) = @_;
+    return '' unless defined $value;
+    return $value unless $value =~ /[",\r\n]/ || $value eq '';
+    $value =~ s/"/""/g;
+    return "\"$value\"";
+}
+
+# write_csv(NAME, HEADER, ROW...): rows are array references, undef is null.
+# Returns the file's path.
+sub write_csv
+{
+    my ($self, $name, @rows) = @_;
+    return $self->write_file($name,
+        join('', map { join(',', map { _csv_field($_) } @$_) . "\n" } @rows));
+}
+
+# write_rows(NAME, COUNT, LINE, HEADER): a big file; LINE(i) gives each row's
+# text without its end, i from 1.  Returns the path.
+sub write_rows
+{
+    my ($self, $name, $count, $line, $header) = @_;
+    my $path = "$self->{files}/$name";
+    open my $out, '>', $path or die "$path: $!";
+    print $out "$header\n" if defined $header;
+    print $out $line->($_), "\n" for 1 .. $count;
+    close $out or die "$path: $!";
+    return $path;
+}
+
+# write_file(NAME, BYTES): returns the path.
+sub write_file
+{
+    my ($self, $name, $bytes) = @_;
+    my $path = "$self->{files}/$name";
+    open my $out, '>:raw', $path or die "$path: $!";
+    print $out $bytes;
+    close $out or die "$path: $!";
+    return $path;
+}
+
+# ---- waiting
+
+# poll(WHAT, QUERY or CODE, EXPECTED = 't'): asks until the answer is EXPECTED
+# (code: until it is true).  Returns the last answer, or undef when time is up,
+# after a diagnosis.
+sub poll
+{
+    my ($self, $what, $question, $expected) = @_;
+    my $until = time + $TIMEOUT;
+    my $answer;
+
+    $expected = 't' unless defined $expected;
+    while (time < $until)
+    {
+        if (ref $question)
+        {
+            $answer = $question->();
+            return $answer if $answer;
+        }
+        else
+        {
+            $answer = $self->sql($question);
+            return $answer if $answer eq $expected;
+        }
+        usleep(20_000);
+    }
+    Test::More::diag("gave up waiting for $what; the last answer was: " . ($answer // 'undef'));
+    return undef;
+}
+
+# wait_run(RUN): waits until the run has ended; returns its status.
+sub wait_run
+{
+    my ($self, $run, $database) = @_;
+    my $status;
+
+    $self->poll("the end of run $run", sub {
+        $status = $self->sql("SELECT status FROM kaireon.runs WHERE run_id = '$run'", $database);
+        return $status !~ /^(queued|running)$/;
+    });
+    return $status;
+}
+
+# wait_rows_read(RUN, N): waits until the run's progress shows at least N rows.
+sub wait_rows_read
+{
+    my ($self, $run, $n) = @_;
+    return $self->poll("$n rows read by $run",
+        "SELECT EXISTS (SELECT FROM kaireon.progress WHERE run_id = '$run' AND rows_read >= $n)");
+}
+
+# ---- processes
+
+# worker_pid(RUN): the process of a run, as soon as there is one; undef when it
+# ended before.
+sub worker_pid
+{
+    my ($self, $run, $database) = @_;
+    my $pid;
+
+    $self->poll("the worker of run $run", sub {
+        $pid = $self->sql(
+            "SELECT a.pid FROM kaireon_internal.run r JOIN pg_stat_activity a ON a.pid = r.worker_pid"
+            . " WHERE r.run_id = '$run' AND a.backend_type = 'kaireon run'", $database);
+        return 1 if $pid;
+        return $self->sql("SELECT status NOT IN ('queued', 'running') FROM kaireon.runs"
+            . " WHERE run_id = '$run'", $database) eq 't';
+    });
+    return $pid || undef;
+}
+
+# children(PID): the pids of its child processes.
+sub children
+{
+    my ($pid) = @_;
+    my @found;
+
+    for my $file (glob '/proc/[0-9]*/stat')
+    {
+        open my $in, '<', $file or next;
+        my $line = <$in>;
+        close $in;
+        # The name in brackets may contain anything: look behind the last one.
+        next unless defined $line && $line =~ /^(\d+) \((.*)\) \S+ (\d+) /s;
+        push @found, $1 if $3 == $pid;
+    }
+    return @found;
+}
+
+# reader_pid(RUN): the kaireon-reader of a run, waiting for it; undef when the
+# run ended first.
+sub reader_pid
+{
+    my ($self, $run, $database) = @_;
+    my $worker = $self->worker_pid($run, $database) or return undef;
+    my @readers;
+
+    $self->poll("the reader of run $run", sub {
+        @readers = grep { _comm($_) =~ /^kaireon-reader/ } children($worker);
+        return @readers || !kill(0, $worker);
+    });
+    return $readers[0];
+}
+
+sub _comm
+{
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/comm" or return '';
+    my $name = <$in>;
+    close $in;
+    return $name // '';
+}
+
+# readers(): every kaireon-reader below this node's postmaster; none should be
+# left after a test.
+sub readers
+{
+    my ($self) = @_;
+    my $postmaster = $self->postmaster_pid;
+    return grep { _comm($_) =~ /^kaireon-reader/ } map { children($_) } children($postmaster);
+}
+
+sub postmaster_pid
+{
+    my ($self) = @_;
+    open my $in, '<', $self->{node}->data_dir . '/postmaster.pid' or return 0;
+    my $pid = <$in>;
+    close $in;
+    chomp $pid;
+    return $pid;
+}
+
+# remember_postmaster(): after a restart that a test wanted.
+sub remember_postmaster
+{
+    my ($self) = @_;
+    $self->{started} = $self->sql('SELECT pg_postmaster_start_time()');
+    $self->{log_at} = -s $self->{node}->logfile;
+    return;
+}
+
+# same_postmaster(): true when the server neither restarted nor re-initialised
+# its shared memory (a crashed process makes it do that under the same
+# postmaster) since remember_postmaster.
+sub same_postmaster
+{
+    my ($self) = @_;
+    return 0 if $self->sql('SELECT pg_postmaster_start_time()') ne $self->{started};
+    my $log = slurp_file($self->{node}->logfile, $self->{log_at});
+    return $log !~ /terminating any other active server processes|reinitializing/;
+}
+
+# count_identity(RUN): 't' when the run's counters add up (see the README).
+sub count_identity
+{
+    my ($self, $run) = @_;
+    return $self->sql("SELECT rows_read = rows_loaded + rows_updated + rows_failed + rows_skipped"
+        . " + rows_filtered + rows_merged FROM kaireon_internal.run WHERE run_id = '$run'");
+}
+
+1;
