@@ -1,0 +1,505 @@
+/*
+ * cells.c: a batch's cells as Datums.  See cells.h.
+ *
+ * One loop per column and type, no calls per cell on the way of plain values.
+ * Strings of the reader are UTF-8: a whole arena is verified at once, and
+ * converted cell by cell where the database has another encoding.
+ */
+#include "postgres.h"
+
+#include "pg/cells.h"
+
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/date.h"
+#include "utils/fmgrprotos.h"
+#include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
+
+#include "pg/errors.h"
+#include "pg/json.h"
+
+/* numeric's on-disk form, stable since 9.1 (see utils/adt/numeric.c, "NumericShort"). */
+#define NUMERIC_BYTES 24
+#define SHORT_NUMERIC 0x8000
+#define SHORT_NEGATIVE 0x2000
+#define SHORT_SCALE_SHIFT 7
+#define SHORT_WEIGHT_SIGN 0x0040
+#define SHORT_WEIGHT_MASK 0x003F
+
+static const int64 powers[] = {
+    1LL, 10LL, 100LL, 1000LL, 10000LL, 100000LL, 1000000LL, 10000000LL, 100000000LL, 1000000000LL, 10000000000LL,
+    100000000000LL, 1000000000000LL, 10000000000000LL, 100000000000000LL, 1000000000000000LL, 10000000000000000LL,
+    100000000000000000LL, 1000000000000000000LL};
+
+#define numeric_precision(typmod) ((((typmod) - VARHDRSZ) >> 16) & 0xffff)
+#define numeric_scale(typmod) ((((((typmod) - VARHDRSZ) & 0x7ff) ^ 1024) - 1024))
+
+/* The request's name of a type and the cells it comes in; raw when the reader can't convert it. */
+static const char *
+reader_type(Oid type, int32 typmod, uint8 *wire)
+{
+    switch (type)
+    {
+        case TEXTOID:
+            *wire = WIRE_TEXT;
+            return "text";
+        case VARCHAROID:
+            *wire = WIRE_TEXT;
+            return typmod > VARHDRSZ ? "varchar" : "text";
+        case BOOLOID:
+            *wire = WIRE_BOOL;
+            return "bool";
+        case INT2OID:
+            *wire = WIRE_INT;
+            return "int2";
+        case INT4OID:
+            *wire = WIRE_INT;
+            return "int4";
+        case INT8OID:
+            *wire = WIRE_INT;
+            return "int8";
+        case NUMERICOID:
+            if (typmod >= VARHDRSZ && (numeric_scale(typmod) < 0 || numeric_scale(typmod) > 18))
+                break;
+            *wire = WIRE_DECIMAL;
+            return "numeric";
+        case FLOAT8OID:
+            *wire = WIRE_FLOAT;
+            return "float8";
+        case DATEOID:
+            *wire = WIRE_DATE;
+            return "date";
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+            if (typmod >= 0 && typmod < MAX_TIMESTAMP_PRECISION)
+                break;
+            *wire = type == TIMESTAMPOID ? WIRE_TIMESTAMP : WIRE_TIMESTAMPTZ;
+            return type == TIMESTAMPOID ? "timestamp" : "timestamptz";
+        default:
+            break;
+    }
+    *wire = WIRE_TEXT;
+    return "raw";
+}
+
+Cells *
+cells_create(const Program *program)
+{
+    Cells *cells = palloc0(sizeof(Cells));
+
+    cells->ncolumns = program->ncolumns;
+    cells->columns = palloc0(sizeof(CellColumn) * Max(program->ncolumns, 1));
+    cells->expected = palloc0(Max(program->ncolumns, 1));
+    cells->coerce = program->validation == VALIDATION_COERCE;
+    cells->context = AllocSetContextCreate(CurrentMemoryContext, "kaireon batch", ALLOCSET_DEFAULT_SIZES);
+    for (int i = 0; i < program->ncolumns; i++)
+    {
+        CellColumn *column = &cells->columns[i];
+        Oid function;
+
+        column->type = program->columns[i].type;
+        column->typmod = program->columns[i].typmod;
+        column->always_raw = strcmp(reader_type(column->type, column->typmod, &column->wire), "raw") == 0;
+        cells->expected[i] = column->wire;
+        getTypeInputInfo(column->type, &function, &column->ioparam);
+        fmgr_info(function, &column->input);
+    }
+    return cells;
+}
+
+void
+cells_request(const Program *program, StringInfo out)
+{
+    appendStringInfoChar(out, '[');
+    for (int i = 0; i < program->ncolumns; i++)
+    {
+        const SourceColumn *column = &program->columns[i];
+        uint8 wire;
+        const char *type = reader_type(column->type, column->typmod, &wire);
+
+        appendStringInfoString(out, i ? ",{\"name\":" : "{\"name\":");
+        json_append_string(out, column->name);
+        appendStringInfo(out, ",\"type\":\"%s\",\"required\":%s", type, column->required ? "true" : "false");
+        if (strcmp(type, "varchar") == 0)
+            appendStringInfo(out, ",\"length\":%d", column->typmod - VARHDRSZ);
+        if (strcmp(type, "numeric") == 0 && column->typmod >= VARHDRSZ)
+            appendStringInfo(out, ",\"precision\":%d,\"scale\":%d", numeric_precision(column->typmod), numeric_scale(column->typmod));
+        if (program->validation == VALIDATION_COERCE)
+            appendStringInfoString(out, ",\"coerce\":true");
+        appendStringInfoChar(out, '}');
+    }
+    appendStringInfoChar(out, ']');
+}
+
+static void pg_attribute_noreturn()
+bad_batch(const char *what)
+{
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a batch that breaks the protocol: %s", what)));
+    pg_unreachable();
+}
+
+/* Stamps a text cell's length word and gives its Datum. */
+static inline Datum
+text_datum(uint8 *arena, uint64 slot)
+{
+    uint8 *at = arena + (uint32) slot;
+    uint32 length = (uint32) (slot >> 32);
+
+    if (length <= WIRE_SHORT_MAX)
+        SET_VARSIZE_SHORT(at, length + 1);
+    else
+        SET_VARSIZE(at, length + VARHDRSZ);
+    return PointerGetDatum(at);
+}
+
+/* Characters of verified UTF-8. */
+static uint32
+utf8_length(const char *s, uint32 length)
+{
+    uint32 characters = 0;
+
+    for (uint32 i = 0; i < length; i++)
+        characters += ((uint8) s[i] & 0xC0) != 0x80;
+    return characters;
+}
+
+static Datum
+converted_text(uint8 *arena, uint64 slot)
+{
+    char *text = (char *) arena + (uint32) slot + wire_text_room(slot >> 32);
+    int length = (int) (slot >> 32);
+    char *converted = pg_any_to_server(text, length, PG_UTF8);
+
+    return PointerGetDatum(cstring_to_text_with_len(converted, converted == text ? length : (int) strlen(converted)));
+}
+
+/* numeric from an unscaled integer, into NUMERIC_BYTES at `at`. */
+static Datum
+numeric_datum(uint8 *at, int64 unscaled, int scale)
+{
+    bool negative = unscaled < 0;
+    uint64 magnitude = negative ? -(uint64) unscaled : (uint64) unscaled;
+    int fraction_groups = (scale + 3) / 4;
+    uint64 whole = magnitude / powers[scale];
+    uint64 fraction = magnitude % powers[scale] ;
+    int16 digits[10];
+    int count = 0, weight = -1, first = 0;
+    uint16 header;
+    int16 *out = (int16 *) (at + VARHDRSZ + sizeof(uint16));
+
+    if (scale % 4 != 0)
+        fraction *= powers[4 - scale % 4];
+    if (whole != 0)
+    {
+        int16 reversed[5];
+        int n = 0;
+
+        for (; whole != 0; whole /= 10000)
+            reversed[n++] = whole % 10000;
+        weight = n - 1;
+        while (n > 0)
+            digits[count++] = reversed[--n];
+    }
+    if (fraction != 0)
+    {
+        for (int i = fraction_groups - 1; i >= 0; i--, fraction /= 10000)
+            digits[count + i] = fraction % 10000;
+        count += fraction_groups;
+    }
+    while (count > 0 && digits[count - 1] == 0)
+        count--;
+    while (first < count && digits[first] == 0)
+    {
+        first++;
+        weight--;
+    }
+    if (first == count)
+    {
+        negative = false;
+        weight = 0;
+    }
+    header = SHORT_NUMERIC | (negative ? SHORT_NEGATIVE : 0) | (scale << SHORT_SCALE_SHIFT) |
+             (weight < 0 ? SHORT_WEIGHT_SIGN : 0) | (weight & SHORT_WEIGHT_MASK);
+    memcpy(at + VARHDRSZ, &header, sizeof(header));
+    for (int i = first; i < count; i++)
+        out[i - first] = digits[i];
+    SET_VARSIZE(at, VARHDRSZ + sizeof(uint16) + sizeof(int16) * (count - first));
+    return PointerGetDatum(at);
+}
+
+static void
+load_text(Cells *cells, int c, const WireColumnHeader *header, const uint8 *states)
+{
+    const uint64 *slots = (const uint64 *) (cells->batch.body + header->values_at);
+    uint8 *arena = cells->batch.body + header->arena_at;
+    const CellColumn *column = &cells->columns[c];
+    int stride = cells->ncolumns;
+    uint32 limit = column->type == VARCHAROID && column->typmod > VARHDRSZ ? (uint32) (column->typmod - VARHDRSZ) : PG_UINT32_MAX;
+    bool convert = GetDatabaseEncoding() != PG_UTF8;
+
+    for (int row = 0; row < cells->nrows; row++)
+    {
+        Datum *value = &cells->values[row * stride + c];
+
+        if (states && states[row] != WIRE_VALUE)
+            continue;
+        if (unlikely(!wire_text_slot_ok(slots[row], header->arena_length)))
+            bad_batch("a text cell lies outside its arena");
+        if (unlikely((uint32) (slots[row] >> 32) > limit) &&
+            utf8_length((char *) arena + (uint32) slots[row] + wire_text_room(slots[row] >> 32), slots[row] >> 32) > limit)
+            bad_batch("a text cell is longer than its column");
+        *value = convert ? converted_text(arena, slots[row]) : text_datum(arena, slots[row]);
+    }
+}
+
+static void
+load_decimal(Cells *cells, int c, const WireColumnHeader *header, const uint8 *states)
+{
+    const int64 *unscaled = (const int64 *) (cells->batch.body + header->values_at);
+    const uint8 *scales = cells->batch.body + header->scales_at;
+    int32 typmod = cells->columns[c].typmod;
+    int precision = typmod >= VARHDRSZ ? numeric_precision(typmod) : 0;
+    int64 bound = precision > 0 && precision < 19 ? powers[precision] : PG_INT64_MAX;
+    uint8 *room = palloc(NUMERIC_BYTES * Max(cells->nrows, 1));
+    int stride = cells->ncolumns;
+
+    for (int row = 0; row < cells->nrows; row++, room += NUMERIC_BYTES)
+    {
+        if (states && states[row] != WIRE_VALUE)
+            continue;
+        if (precision > 0 && (scales[row] != numeric_scale(typmod) || unscaled[row] >= bound || unscaled[row] <= -bound))
+            bad_batch("a decimal does not fit its column");
+        cells->values[row * stride + c] = numeric_datum(room, unscaled[row], scales[row]);
+    }
+}
+
+/* Types whose slot is the Datum, within a range. */
+static void
+load_fixed(Cells *cells, int c, const WireColumnHeader *header, const uint8 *states)
+{
+    const int64 *slots = (const int64 *) (cells->batch.body + header->values_at);
+    Oid type = cells->columns[c].type;
+    int64 min = PG_INT64_MIN, max = PG_INT64_MAX;
+    int stride = cells->ncolumns;
+
+    if (type == INT4OID)
+        min = PG_INT32_MIN, max = PG_INT32_MAX;
+    else if (type == INT2OID)
+        min = PG_INT16_MIN, max = PG_INT16_MAX;
+    else if (type == BOOLOID)
+        min = 0, max = 1;
+    else if (type == DATEOID)
+        min = DATETIME_MIN_JULIAN - POSTGRES_EPOCH_JDATE, max = DATE_END_JULIAN - POSTGRES_EPOCH_JDATE - 1;
+    else if (type == TIMESTAMPOID || type == TIMESTAMPTZOID)
+        min = MIN_TIMESTAMP, max = END_TIMESTAMP - 1;
+    for (int row = 0; row < cells->nrows; row++)
+    {
+        if (states && states[row] != WIRE_VALUE)
+            continue;
+        if (unlikely(slots[row] < min || slots[row] > max))
+            bad_batch("a value is out of its type's range");
+        if (type == FLOAT8OID)
+        {
+            float8 value;
+
+            memcpy(&value, &slots[row], sizeof(value));
+            cells->values[row * stride + c] = Float8GetDatum(value);
+        }
+        else
+            cells->values[row * stride + c] = Int64GetDatum(slots[row]);
+    }
+}
+
+static void
+load_column(Cells *cells, int c)
+{
+    const WireColumnHeader *header = &cells->batch.columns[c];
+    const uint8 *states = header->states_at ? cells->batch.body + header->states_at : NULL;
+    int stride = cells->ncolumns;
+
+    if (header->arena_length > 0 &&
+        !pg_verify_mbstr(PG_UTF8, (const char *) cells->batch.body + header->arena_at, header->arena_length, true))
+        bad_batch("its text is not UTF-8");
+    if (states)
+    {
+        for (int row = 0; row < cells->nrows; row++)
+        {
+            cells->nulls[row * stride + c] = states[row] == WIRE_NULL;
+            cells->pending[row] |= states[row] > WIRE_NULL;
+        }
+    }
+    else
+    {
+        for (int row = 0; row < cells->nrows; row++)
+            cells->nulls[row * stride + c] = false;
+        if (cells->columns[c].always_raw && cells->nrows > 0)
+            bad_batch("a cell is converted that should be raw");
+    }
+    if (cells->columns[c].always_raw)
+    {
+        for (int row = 0; row < cells->nrows; row++)
+        {
+            if (states[row] == WIRE_VALUE)
+                bad_batch("a cell is converted that should be raw");
+        }
+        return;
+    }
+    switch (header->type)
+    {
+        case WIRE_TEXT:
+            load_text(cells, c, header, states);
+            break;
+        case WIRE_DECIMAL:
+            load_decimal(cells, c, header, states);
+            break;
+        default:
+            load_fixed(cells, c, header, states);
+            break;
+    }
+}
+
+void
+cells_load(Cells *cells, uint8 *body, size_t length)
+{
+    MemoryContext old;
+    const char *wrong = wire_batch_open(body, length, cells->expected, cells->ncolumns, &cells->batch);
+
+    if (wrong)
+        bad_batch(wrong);
+    MemoryContextReset(cells->context);
+    old = MemoryContextSwitchTo(cells->context);
+    cells->nrows = cells->batch.header->nrows;
+    cells->values = palloc(sizeof(Datum) * Max(cells->nrows * cells->ncolumns, 1));
+    cells->nulls = palloc(sizeof(bool) * Max(cells->nrows * cells->ncolumns, 1));
+    cells->pending = palloc0(sizeof(bool) * Max(cells->nrows, 1));
+    for (int c = 0; c < cells->ncolumns; c++)
+        load_column(cells, c);
+    MemoryContextSwitchTo(old);
+}
+
+static inline uint8
+cell_state(const Cells *cells, int row, int column)
+{
+    const WireColumnHeader *header = &cells->batch.columns[column];
+
+    return header->states_at ? cells->batch.body[header->states_at + row] : WIRE_VALUE;
+}
+
+bool
+cells_is_pending(const Cells *cells, int row, int column)
+{
+    return cell_state(cells, row, column) > WIRE_NULL;
+}
+
+char *
+cells_raw_text(const Cells *cells, int row, int column)
+{
+    const WireColumnHeader *header = &cells->batch.columns[column];
+    uint64 slot;
+    char *text;
+
+    if (cell_state(cells, row, column) == WIRE_NULL ||
+        (header->type != WIRE_TEXT && cell_state(cells, row, column) == WIRE_VALUE))
+        return NULL;
+    slot = ((const uint64 *) (cells->batch.body + header->values_at))[row];
+    if (!wire_text_slot_ok(slot, header->arena_length))
+        bad_batch("a text cell lies outside its arena");
+    text = pnstrdup((char *) cells->batch.body + header->arena_at + (uint32) slot + wire_text_room(slot >> 32), slot >> 32);
+    return pg_any_to_server(text, strlen(text), PG_UTF8);
+}
+
+static void
+bad_cell(const CellColumn *column, uint8 state, const char *text, CellError *error)
+{
+    char *type = format_type_be(column->type);
+
+    switch (state)
+    {
+        case WIRE_BAD_RANGE:
+            error->sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+            error->message = psprintf("value \"%s\" is out of range for type %s", text, type);
+            break;
+        case WIRE_BAD_LENGTH:
+            error->sqlstate = ERRCODE_STRING_DATA_RIGHT_TRUNCATION;
+            error->message = psprintf("value too long for type %s", format_type_with_typemod(column->type, column->typmod));
+            break;
+        case WIRE_BAD_PRECISION:
+            error->sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
+            error->message = psprintf("value \"%s\" does not fit type %s", text, format_type_with_typemod(column->type, column->typmod));
+            break;
+        case WIRE_BAD_ENCODING:
+            error->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
+            error->message = pstrdup("invalid byte sequence for encoding \"UTF8\"");
+            break;
+        default:
+            error->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
+            error->message = psprintf("invalid input syntax for type %s: \"%s\"", type, text);
+            break;
+    }
+}
+
+static bool
+is_blank(const char *s)
+{
+    while (isspace((unsigned char) *s))
+        s++;
+    return *s == '\0';
+}
+
+/* The second try of validation "coerce"; false when there is nothing to try. */
+static bool
+coerce_cell(const CellColumn *column, char *text, Datum *value, bool *null)
+{
+    Datum number;
+
+    if (is_blank(text))
+    {
+        *null = true;
+        return true;
+    }
+    if (column->type != INT2OID && column->type != INT4OID && column->type != INT8OID)
+        return false;
+    number = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+    if (column->type == INT8OID)
+        *value = DirectFunctionCall1(numeric_int8, number);
+    else if (column->type == INT4OID)
+        *value = DirectFunctionCall1(numeric_int4, number);
+    else
+        *value = DirectFunctionCall1(numeric_int2, number);
+    *null = false;
+    return true;
+}
+
+bool
+cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
+{
+    CellColumn *col = &cells->columns[column];
+    uint8 state = cell_state(cells, row, column);
+    Datum *value = &cells->values[row * cells->ncolumns + column];
+    bool *null = &cells->nulls[row * cells->ncolumns + column];
+    MemoryContext old;
+    char *text;
+
+    if (state <= WIRE_NULL)
+        return true;
+    old = MemoryContextSwitchTo(cells->context);
+    text = cells_raw_text(cells, row, column);
+    if (state >= WIRE_BAD_SYNTAX)
+    {
+        bad_cell(col, state, text, error);
+        MemoryContextSwitchTo(old);
+        return false;
+    }
+    if (attempt > 0 && coerce_cell(col, text, value, null))
+    {
+        MemoryContextSwitchTo(old);
+        return true;
+    }
+    *value = InputFunctionCall(&col->input, text, col->ioparam, col->typmod);
+    *null = false;
+    MemoryContextSwitchTo(old);
+    return true;
+}

@@ -1,0 +1,82 @@
+/*
+ * cells.h: a batch's cells as Datums.
+ *
+ * Takes a batch that wire_batch_open has checked for its shape, checks every
+ * cell against its column (the reader is not trusted: place, length, encoding,
+ * range, precision) and lays the Datums out row by row.  Text Datums point
+ * into the message, so they live as long as it does.  Cells the reader left
+ * raw or found bad are settled one by one by cells_resolve, only when a row
+ * needs them.
+ */
+#ifndef KAIREON_CELLS_H
+#define KAIREON_CELLS_H
+
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "pg/compile.h"
+#include "wire/wire.h"
+
+typedef struct CellColumn
+{
+    Oid type;
+    int32 typmod;
+    uint8 wire;              /* WireColumnType the reader must send */
+    bool always_raw;         /* the reader has no converter for the type */
+    FmgrInfo input;
+    Oid ioparam;
+} CellColumn;
+
+typedef struct Cells
+{
+    int ncolumns;
+    CellColumn *columns;
+    uint8 *expected;         /* wire type of each column, for wire_batch_open */
+    bool coerce;
+    MemoryContext context;   /* of one batch; reset by cells_load */
+    WireBatch batch;
+    int nrows;
+    Datum *values;           /* [row * ncolumns + column] */
+    bool *nulls;
+    bool *pending;           /* a row has cells that cells_resolve must settle */
+} Cells;
+
+/* What a cell that is no value is reported as. */
+typedef struct CellError { int sqlstate; char *message; } CellError;
+
+/* Lives in the current context. */
+extern Cells *cells_create(const Program *program);
+
+/* The columns of a request, as JSON (wire.h), appended to out. */
+extern void cells_request(const Program *program, StringInfo out);
+
+/* Opens and checks a batch message; raises KA002 when it is not what the reader promised. */
+extern void cells_load(Cells *cells, uint8 *body, size_t length);
+
+/* Does cells_resolve have to be called for this cell? */
+extern bool cells_is_pending(const Cells *cells, int row, int column);
+
+/*
+ * Settles a raw or bad cell.  False with *error filled when it is bad for
+ * sure.  Raises whatever the type's input function raises: the caller catches
+ * it.  `attempt` 1 is the second try of coerce: blank becomes null, a decimal
+ * becomes an integer.
+ */
+extern bool cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error);
+
+/* The cell as it was read, palloc'd; NULL for a null or a cell that arrived converted. */
+extern char *cells_raw_text(const Cells *cells, int row, int column);
+
+static inline uint64
+cells_line(const Cells *cells, int row)
+{
+    return cells->batch.header->first_line + cells->batch.lines[row];
+}
+
+static inline uint64
+cells_offset(const Cells *cells, int row)
+{
+    return cells->batch.header->first_offset + cells->batch.offsets[row];
+}
+
+#endif

@@ -1,0 +1,83 @@
+/*
+ * compat.h: every difference between PostgreSQL versions, in one place.
+ *
+ * The only file that looks at PG_VERSION_NUM.  Supported: 15, 17, 18.
+ */
+#ifndef KAIREON_COMPAT_H
+#define KAIREON_COMPAT_H
+
+#include "postgres.h"
+
+#include "commands/explain.h"
+#include "executor/executor.h"
+#include "postmaster/bgworker.h"
+#include "utils/wait_event.h"
+
+#if PG_VERSION_NUM < 150000
+#error "Kaireon needs PostgreSQL 15 or later"
+#endif
+
+#if PG_VERSION_NUM >= 180000
+#include "commands/explain_format.h"
+#include "commands/explain_state.h"
+#endif
+
+/* Since 16 a summarizing-only update is told apart. */
+static inline List *
+compat_insert_index_tuples(ResultRelInfo *rel, TupleTableSlot *slot, EState *estate, bool no_dup_error, bool *conflict)
+{
+#if PG_VERSION_NUM >= 160000
+    return ExecInsertIndexTuples(rel, slot, estate, false, no_dup_error, conflict, NIL, false);
+#else
+    return ExecInsertIndexTuples(rel, slot, estate, false, no_dup_error, conflict, NIL);
+#endif
+}
+
+/* Since 18 the tuple itself may be left out of the check. */
+static inline bool
+compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState *estate, ItemPointer conflict)
+{
+#if PG_VERSION_NUM >= 180000
+    ItemPointerData none;
+
+    ItemPointerSetInvalid(&none);
+    return ExecCheckIndexConstraints(rel, slot, estate, conflict, &none, NIL);
+#else
+    return ExecCheckIndexConstraints(rel, slot, estate, conflict, NIL);
+#endif
+}
+
+/* Since 17 a worker may run as a role that can't log in. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
+#define COMPAT_OWNER_NEEDS_LOGIN false
+#else
+#define COMPAT_WORKER_FLAGS 0
+#define COMPAT_OWNER_NEEDS_LOGIN true
+#endif
+
+/* Since 17 extensions name their wait events; before they share one. */
+static inline uint32
+compat_wait_event(const char *name)
+{
+#if PG_VERSION_NUM >= 170000
+    return WaitEventExtensionNew(name);
+#else
+    (void) name;
+    return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* Errors that are never turned into data: cancel, shutdown, exhausted resources, broken storage. */
+static inline bool
+compat_error_must_pass(int sqlerrcode)
+{
+    int class = ERRCODE_TO_CATEGORY(sqlerrcode);
+
+    return class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+           class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+           class == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) ||
+           class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
+}
+
+#endif

@@ -1,0 +1,260 @@
+/*
+ * exprcheck.c: which expressions a pipeline may contain.  See exprcheck.h.
+ *
+ * Data flow: text -> exprcheck_parse (shape, names) -> the compiler puts it
+ * into a statement -> parse analysis -> exprcheck_query (OIDs).
+ */
+#include "postgres.h"
+
+#include "pg/exprcheck.h"
+
+#include "access/htup_details.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_operator.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
+#include "nodes/nodeFuncs.h"
+#include "parser/parser.h"
+#include "parser/scansup.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
+
+/* Functions of pg_catalog an expression may call by name, in strcmp order. */
+static const char *const allowed_functions[] = {
+    "abs", "age", "ascii", "btrim", "cbrt", "ceil", "ceiling", "char_length", "character_length", "chr",
+    "concat", "concat_ws", "date", "date_bin", "date_part", "date_trunc", "decode", "degrees", "div", "encode",
+    "exp", "extract", "float4", "float8", "floor", "initcap", "int2", "int4", "int8", "isfinite",
+    "justify_days", "justify_hours", "justify_interval", "left", "length", "ln", "log", "lower", "lpad", "ltrim",
+    "make_date", "make_interval", "make_timestamp", "make_timestamptz", "md5", "mod", "now", "numeric",
+    "octet_length", "overlay", "position", "power", "quote_ident", "quote_literal", "radians",
+    "regexp_count", "regexp_like", "regexp_match", "regexp_replace", "regexp_substr", "replace", "reverse", "right",
+    "round", "rpad", "rtrim", "sha256", "sign", "split_part", "sqrt", "starts_with", "strpos",
+    "substr", "substring", "text", "timezone", "to_char", "to_date", "to_hex", "to_number", "to_timestamp",
+    "translate", "trim_scale", "trunc", "upper", "varchar"};
+
+static bool
+is_system(Oid namespace)
+{
+    return namespace == PG_CATALOG_NAMESPACE;
+}
+
+static Oid
+type_namespace(Oid type)
+{
+    HeapTuple tuple = SearchSysCache1(TYPEOID, ObjectIdGetDatum(type));
+    Oid namespace;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for type %u", type);
+    namespace = ((Form_pg_type) GETSTRUCT(tuple))->typnamespace;
+    ReleaseSysCache(tuple);
+    return namespace;
+}
+
+static int
+compare_names(const void *a, const void *b)
+{
+    return strcmp((const char *) a, *(const char *const *) b);
+}
+
+static bool
+function_allowed(Oid funcid, bool by_name, char **name)
+{
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(funcid));
+    Form_pg_proc proc;
+    bool good;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for function %u", funcid);
+    proc = (Form_pg_proc) GETSTRUCT(tuple);
+    *name = pstrdup(NameStr(proc->proname));
+    good = proc->provolatile != PROVOLATILE_VOLATILE && !proc->proretset && proc->prokind == PROKIND_FUNCTION;
+    if (good && is_system(proc->pronamespace))
+    {
+        if (by_name)
+            good = bsearch(*name, allowed_functions, lengthof(allowed_functions), sizeof(char *), compare_names) != NULL;
+    }
+    else if (good)
+    {
+        /* our own, which only the compiler writes: masks and the like */
+        char *schema = get_namespace_name(proc->pronamespace);
+
+        good = schema && strcmp(schema, "kaireon") == 0 && strncmp(*name, "mask_", 5) == 0;
+    }
+    ReleaseSysCache(tuple);
+    return good;
+}
+
+typedef struct CheckContext { const char *sql; } CheckContext;
+
+static void
+refuse(const CheckContext *context, int location, const char *what, const char *name)
+{
+    int pos = location >= 0 ? pg_mbstrlen_with_len(context->sql, location) + 1 : 0;
+
+    ereport(ERROR,
+            (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+             name ? errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, name)
+                  : errmsg("%s is not allowed in a pipeline's expression", what),
+             errhint("Expressions may use the row's fields, operators, casts, CASE and functions such as upper, round, "
+                     "date_trunc, coalesce or to_date."),
+             errposition(pos)));
+}
+
+static void
+check_function(const CheckContext *context, Oid funcid, bool by_name, int location)
+{
+    char *name;
+
+    if (!function_allowed(funcid, by_name, &name))
+        refuse(context, location, "function", name);
+}
+
+static void
+check_operator(const CheckContext *context, Oid opno, int location)
+{
+    HeapTuple tuple = SearchSysCache1(OPEROID, ObjectIdGetDatum(opno));
+    Form_pg_operator op;
+    char *name;
+    Oid code;
+    bool good;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for operator %u", opno);
+    op = (Form_pg_operator) GETSTRUCT(tuple);
+    name = pstrdup(NameStr(op->oprname));
+    code = op->oprcode;
+    good = is_system(op->oprnamespace);
+    ReleaseSysCache(tuple);
+    if (!good)
+        refuse(context, location, "operator", name);
+    check_function(context, code, false, location);
+}
+
+static bool
+check_walker(Node *node, CheckContext *context)
+{
+    if (node == NULL)
+        return false;
+    switch (nodeTag(node))
+    {
+        case T_Var:
+            if (((Var *) node)->varlevelsup == 0 && ((Var *) node)->varattno <= 0)
+                refuse(context, exprLocation(node),
+                       ((Var *) node)->varattno == 0 ? "a whole row" : "a system column", NULL);
+            break;
+        case T_FuncExpr:
+            check_function(context, ((FuncExpr *) node)->funcid,
+                           ((FuncExpr *) node)->funcformat == COERCE_EXPLICIT_CALL ||
+                               ((FuncExpr *) node)->funcformat == COERCE_SQL_SYNTAX,
+                           exprLocation(node));
+            break;
+        case T_OpExpr:
+        case T_DistinctExpr:
+        case T_NullIfExpr:
+            check_operator(context, ((OpExpr *) node)->opno, exprLocation(node));
+            break;
+        case T_ScalarArrayOpExpr:
+            check_operator(context, ((ScalarArrayOpExpr *) node)->opno, exprLocation(node));
+            break;
+        case T_SubLink:
+        case T_SubPlan:
+        case T_Query:
+            refuse(context, exprLocation(node), "a sub-select", NULL);
+            break;
+        case T_Aggref:
+        case T_GroupingFunc:
+            refuse(context, exprLocation(node), "an aggregate", NULL);
+            break;
+        case T_WindowFunc:
+            refuse(context, exprLocation(node), "a window function", NULL);
+            break;
+        case T_CoerceToDomain:
+            if (!is_system(type_namespace(((CoerceToDomain *) node)->resulttype)))
+                refuse(context, exprLocation(node), "a cast to a domain", NULL);
+            break;
+        case T_CoerceViaIO:
+            if (!is_system(type_namespace(((CoerceViaIO *) node)->resulttype)))
+                refuse(context, exprLocation(node), "a cast to a type that is not built in", NULL);
+            break;
+        case T_Const:
+        case T_BoolExpr:
+        case T_RelabelType:
+        case T_ArrayCoerceExpr:
+        case T_CaseExpr:
+        case T_CaseWhen:
+        case T_CaseTestExpr:
+        case T_ArrayExpr:
+        case T_CoalesceExpr:
+        case T_MinMaxExpr:
+        case T_NullTest:
+        case T_BooleanTest:
+        case T_CollateExpr:
+        case T_SubscriptingRef:
+        case T_List:
+        case T_TargetEntry:
+        case T_SQLValueFunction:
+            break;
+        default:
+            refuse(context, exprLocation(node), "this kind of expression", NULL);
+    }
+    return expression_tree_walker(node, check_walker, context);
+}
+
+void
+exprcheck_query(Query *query, const char *sql)
+{
+    CheckContext context = {sql};
+
+    check_walker((Node *) query->targetList, &context);
+    if (query->jointree)
+        check_walker(query->jointree->quals, &context);
+}
+
+static bool
+collect_columns(Node *node, List **names)
+{
+    if (node == NULL)
+        return false;
+    if (IsA(node, ColumnRef))
+    {
+        ColumnRef *ref = (ColumnRef *) node;
+        Node *last = (Node *) linitial(ref->fields);
+        ListCell *lc;
+
+        if (list_length(ref->fields) != 1 || !IsA(last, String))
+            ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                            errmsg("an expression names fields without a table or a star")));
+        foreach(lc, *names)
+        {
+            if (strcmp(lfirst(lc), strVal(last)) == 0)
+                return false;
+        }
+        *names = lappend(*names, pstrdup(strVal(last)));
+        return false;
+    }
+    return raw_expression_tree_walker(node, collect_columns, names);
+}
+
+List *
+exprcheck_parse(const char *text)
+{
+    char *sql = psprintf("SELECT (\n%s\n)", text);
+    List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+    SelectStmt *select;
+    List *names = NIL;
+
+    if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
+    select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
+    if (list_length(select->targetList) != 1 || linitial_node(ResTarget, select->targetList)->name != NULL ||
+        select->fromClause || select->whereClause || select->groupClause || select->havingClause ||
+        select->windowClause || select->sortClause || select->limitOffset || select->limitCount ||
+        select->lockingClause || select->withClause || select->intoClause || select->distinctClause ||
+        select->op != SETOP_NONE || select->valuesLists)
+        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
+    collect_columns(linitial_node(ResTarget, select->targetList)->val, &names);
+    return names;
+}

@@ -1,0 +1,73 @@
+/*
+ * graph.h: a pipeline's nodes and edges, parsed and checked.
+ *
+ * From the normalised jsonb of a version (every node has id, type, label,
+ * config, position; edges fill in for a chain) to C structs in topological
+ * order.  What is wrong is collected as findings, all of them at once.  What a
+ * node means is not here: see compile.h.
+ */
+#ifndef KAIREON_GRAPH_H
+#define KAIREON_GRAPH_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/jsonb.h"
+
+typedef enum NodeType
+{
+    NODE_SOURCE, NODE_FILTER, NODE_RENAME, NODE_CAST, NODE_DROP,
+    NODE_ADD_FIELD, NODE_MASK_PII, NODE_TARGET
+} NodeType;
+
+typedef struct GraphNode
+{
+    char *id;
+    NodeType type;
+    const char *type_name;   /* as in the surface: "add_field" */
+    char *label;             /* may be empty */
+    JsonbContainer *config;
+    int ordinal;             /* place in Graph.nodes, which is topological order */
+} GraphNode;
+
+typedef struct GraphEdge
+{
+    int from;                /* ordinals */
+    int to;
+    char *label;             /* may be empty */
+} GraphEdge;
+
+typedef struct Graph
+{
+    int nnodes;
+    GraphNode *nodes;
+    int nedges;
+    GraphEdge *edges;
+} Graph;
+
+/* Something wrong (severity "error") or doubtful ("warning") about a pipeline. */
+typedef struct Finding
+{
+    char *node_id;           /* NULL: the pipeline as a whole */
+    const char *severity;
+    const char *code;        /* short, stable, snake_case: unknown_key, missing_column, ... */
+    char *message;
+    char *hint;              /* or NULL */
+} Finding;
+
+/*
+ * Parses and checks.  Findings (Finding *) are appended to *findings.
+ * Returns NULL when the graph is too broken to go on with.
+ */
+extern Graph *graph_parse(Jsonb *nodes, Jsonb *edges, List **findings);
+
+/* Appends a finding of severity error; message is a format. */
+extern void graph_complain(List **findings, const char *node_id, const char *code,
+                           const char *hint, const char *message,...) pg_attribute_printf(5, 6);
+
+/* True when a finding is of severity error. */
+extern bool graph_has_errors(List *findings);
+
+/* Keys that say how a source's bytes are read, passed through to the reader as they are. */
+extern const char *const graph_format_keys[];
+
+#endif

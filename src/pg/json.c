@@ -1,0 +1,257 @@
+/*
+ * json.c: reading configuration out of jsonb, table-driven.  See json.h.
+ *
+ * Everything here works on parsed jsonb that PostgreSQL has validated; it
+ * leaves what the values mean to the callers.
+ */
+#include "postgres.h"
+
+#include "pg/json.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "utils/builtins.h"
+#include "utils/json.h"
+#include "utils/numeric.h"
+
+static int
+value_kind(const JsonbValue *value)
+{
+    switch (value->type)
+    {
+        case jbvNull:
+            return JSON_NULL;
+        case jbvString:
+            return JSON_STRING;
+        case jbvNumeric:
+            return JSON_NUMBER;
+        case jbvBool:
+            return JSON_BOOL;
+        case jbvBinary:
+            if (JsonContainerIsArray(value->val.binary.data))
+                return JSON_ARRAY;
+            return JSON_OBJECT;
+        default:
+            return 0;
+    }
+}
+
+static const char *
+kinds_text(int kinds)
+{
+    StringInfoData out;
+    static const struct { int kind; const char *name; } names[] = {
+        {JSON_STRING, "a string"}, {JSON_NUMBER, "a number"}, {JSON_BOOL, "a boolean"},
+        {JSON_ARRAY, "an array"}, {JSON_STRINGS, "an array of strings"}, {JSON_OBJECT, "an object"},
+        {JSON_NULL, "null"}};
+
+    initStringInfo(&out);
+    for (size_t i = 0; i < lengthof(names); i++)
+    {
+        if (kinds & names[i].kind)
+            appendStringInfo(&out, "%s%s", out.len ? " or " : "", names[i].name);
+    }
+    return out.data;
+}
+
+static bool
+is_string_array(const JsonbValue *value)
+{
+    JsonbIterator *it;
+    JsonbValue item;
+    JsonbIteratorToken token;
+    int count = 0;
+
+    if (value_kind(value) != JSON_ARRAY)
+        return false;
+    it = JsonbIteratorInit(value->val.binary.data);
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_ELEM)
+        {
+            if (item.type != jbvString)
+                return false;
+            count++;
+        }
+    }
+    return count > 0;
+}
+
+static char *
+key_list(const JsonKey *keys)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (const JsonKey *k = keys; k->name; k++)
+        appendStringInfo(&out, "%s%s", out.len ? ", " : "", k->name);
+    return out.data;
+}
+
+/* One key's value against its row of the table. */
+static bool
+check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplain complain, void *arg)
+{
+    int kind = value_kind(value);
+    StringInfoData valid;
+
+    if (!(key->kinds & kind) && !((key->kinds & JSON_STRINGS) && is_string_array(value)))
+    {
+        complain(arg, "wrong_type", psprintf("key \"%s\" of %s must be %s", key->name, what, kinds_text(key->kinds)), NULL);
+        return false;
+    }
+    if (key->values == NULL || value->type != jbvString)
+        return true;
+    initStringInfo(&valid);
+    for (const char *const *v = key->values; *v; v++)
+    {
+        if (strlen(*v) == (size_t) value->val.string.len &&
+            memcmp(*v, value->val.string.val, value->val.string.len) == 0)
+            return true;
+        appendStringInfo(&valid, "%s%s", valid.len ? ", " : "", *v);
+    }
+    complain(arg, "wrong_value",
+             psprintf("\"%.*s\" is not a valid value of key \"%s\" of %s", value->val.string.len,
+                      value->val.string.val, key->name, what),
+             psprintf("Valid values are: %s.", valid.data));
+    return false;
+}
+
+bool
+json_check(JsonbContainer *object, const JsonKey *keys, const char *what, JsonComplain complain, void *arg)
+{
+    JsonbIterator *it = JsonbIteratorInit(object);
+    JsonbValue item;
+    JsonbIteratorToken token;
+    bool good = true;
+    const JsonKey *key = NULL;
+
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_KEY)
+        {
+            for (key = keys; key->name; key++)
+            {
+                if (strlen(key->name) == (size_t) item.val.string.len &&
+                    memcmp(key->name, item.val.string.val, item.val.string.len) == 0)
+                    break;
+            }
+            if (key->name == NULL)
+            {
+                complain(arg, "unknown_key",
+                         psprintf("unknown key \"%.*s\" in %s", item.val.string.len, item.val.string.val, what),
+                         psprintf("Valid keys are: %s.", key_list(keys)));
+                good = false;
+            }
+        }
+        else if (token == WJB_VALUE && key && key->name)
+            good = check_value(key, &item, what, complain, arg) && good;
+    }
+    for (key = keys; key->name; key++)
+    {
+        JsonbValue *value = json_get(object, key->name);
+
+        if (key->required && (value == NULL || value->type == jbvNull))
+        {
+            complain(arg, "missing_key", psprintf("%s needs key \"%s\"", what, key->name),
+                     psprintf("Valid keys are: %s.", key_list(keys)));
+            good = false;
+        }
+    }
+    return good;
+}
+
+JsonbValue *
+json_get(JsonbContainer *object, const char *key)
+{
+    return getKeyJsonValueFromContainer(object, key, strlen(key), NULL);
+}
+
+char *
+json_scalar_text(const JsonbValue *value)
+{
+    switch (value->type)
+    {
+        case jbvString:
+            return pnstrdup(value->val.string.val, value->val.string.len);
+        case jbvNumeric:
+            return DatumGetCString(DirectFunctionCall1(numeric_out, NumericGetDatum(value->val.numeric)));
+        case jbvBool:
+            return pstrdup(value->val.boolean ? "true" : "false");
+        default:
+            return NULL;
+    }
+}
+
+char *
+json_get_text(JsonbContainer *object, const char *key)
+{
+    JsonbValue *value = json_get(object, key);
+
+    return value ? json_scalar_text(value) : NULL;
+}
+
+bool
+json_get_bool(JsonbContainer *object, const char *key, bool fallback)
+{
+    JsonbValue *value = json_get(object, key);
+
+    return value && value->type == jbvBool ? value->val.boolean : fallback;
+}
+
+int64
+json_get_int(JsonbContainer *object, const char *key, int64 fallback)
+{
+    JsonbValue *value = json_get(object, key);
+
+    if (value == NULL || value->type != jbvNumeric)
+        return fallback;
+    return DatumGetInt64(DirectFunctionCall1(numeric_int8, NumericGetDatum(value->val.numeric)));
+}
+
+List *
+json_get_texts(JsonbContainer *object, const char *key)
+{
+    JsonbContainer *array = json_get_container(object, key);
+    JsonbIterator *it;
+    JsonbValue item;
+    JsonbIteratorToken token;
+    List *out = NIL;
+
+    if (array == NULL)
+        return NIL;
+    it = JsonbIteratorInit(array);
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_ELEM && item.type == jbvString)
+            out = lappend(out, pnstrdup(item.val.string.val, item.val.string.len));
+    }
+    return out;
+}
+
+JsonbContainer *
+json_get_container(JsonbContainer *object, const char *key)
+{
+    JsonbValue *value = json_get(object, key);
+
+    return value && value->type == jbvBinary ? value->val.binary.data : NULL;
+}
+
+void
+json_append_string(StringInfo out, const char *s)
+{
+    escape_json(out, s);
+}
+
+void
+json_append_value(StringInfo out, JsonbValue *value)
+{
+    if (value->type == jbvString)
+        escape_json(out, json_scalar_text(value));
+    else if (value->type == jbvBinary)
+        appendStringInfoString(out, JsonbToCString(NULL, value->val.binary.data, value->val.binary.len));
+    else if (value->type == jbvNull)
+        appendStringInfoString(out, "null");
+    else
+        appendStringInfoString(out, json_scalar_text(value));
+}
