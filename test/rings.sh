@@ -278,10 +278,12 @@ ring_tap()
         log=$LOGS/tap-$name.log
         PG_CWD=$TREE/test as_pg env -u PGHOST -u PGUSER PATH="$(pg_bin):$PATH" TESTDIR="$TREE/test" \
             TESTLOGDIR="$LOGS" TESTDATADIR="$TREE/test/tmp_check" PGPORT=65432 \
-            PG_REGRESS="$pgxs/test/regress/pg_regress" top_builddir="$pgxs/.." \
+            PG_REGRESS="$pgxs/test/regress/pg_regress" \
             KAIREON_DATA="$TREE/test/data" KAIREON_PG_CONFIG="$PG_CONFIG" \
             timeout 600 perl -I "$pgxs/test/perl" -I "$TREE/test/t" "$file" < /dev/null > "$log" 2>&1
         status=$?
+        # What a test says besides its TAP goes to a file of PostgreSQL's modules.
+        [ $status -eq 0 ] || tail -20 "$TREE/test/tmp_check/log/regress_log_$name" >> "$log" 2> /dev/null
         count_tap "$name" "$log" $status
     done
 }
