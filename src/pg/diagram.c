@@ -1,0 +1,411 @@
+/*
+ * diagram.c: a pipeline's graph drawn for people.  See diagram.h.
+ *
+ * Here is what all three formats share, the words (a node's lines, an edge's
+ * text, numbers), and the two formats that leave the layout to others:
+ * Mermaid and Graphviz.  diagram_text.c lays out and draws for a terminal.
+ * Names and values come from users, so each format escapes what it is given.
+ */
+#include "postgres.h"
+
+#include "pg/diagram.h"
+
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+
+#include "pg/json.h"
+
+/* A list of texts with something between them. */
+static void
+append_texts(StringInfo out, List *texts, const char *between)
+{
+    ListCell *lc;
+
+    foreach(lc, texts)
+    {
+        if (lc != list_head(texts))
+            appendStringInfoString(out, between);
+        appendStringInfoString(out, (char *) lfirst(lc));
+    }
+}
+
+/* A filter's value: numbers as they are, strings in quotes, so that '0' and 0 differ. */
+static void
+append_value(StringInfo out, const JsonbValue *value)
+{
+    char *text = json_scalar_text(value);
+
+    if (text == NULL)
+        appendStringInfoString(out, "null");
+    else if (value->type == jbvString)
+        appendStringInfo(out, "'%s'", text);
+    else
+        appendStringInfoString(out, text);
+}
+
+static void
+append_condition(StringInfo out, JsonbContainer *condition)
+{
+    char *field = json_get_text(condition, "field");
+    char *operator = json_get_text(condition, "operator");
+    JsonbValue *value = json_get(condition, "value");
+    bool between;
+
+    if (field == NULL || operator == NULL)
+        return;
+    between = strcmp(operator, "between") == 0;
+    for (char *p = operator; *p; p++)
+    {
+        if (*p == '_')
+            *p = ' ';
+    }
+    appendStringInfo(out, "%s %s", field, operator);
+    if (value == NULL || value->type == jbvNull)
+        return;
+    appendStringInfoChar(out, ' ');
+    if (value->type != jbvBinary)
+        append_value(out, value);
+    else if (JsonContainerIsArray(value->val.binary.data))
+    {
+        JsonbContainer *array = value->val.binary.data;
+
+        appendStringInfoString(out, between ? "" : "(");
+        for (int i = 0; i < (int) JsonContainerSize(array); i++)
+        {
+            if (i > 0)
+                appendStringInfoString(out, between ? " and " : ", ");
+            append_value(out, getIthJsonbValueFromContainer(array, i));
+        }
+        appendStringInfoString(out, between ? "" : ")");
+    }
+}
+
+static void
+append_filter(StringInfo out, JsonbContainer *config)
+{
+    JsonbContainer *conditions = json_get_container(config, "conditions");
+    char *match = json_get_text(config, "match");
+
+    if (conditions == NULL)
+    {
+        append_condition(out, config);
+        return;
+    }
+    for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
+    {
+        JsonbValue *item = getIthJsonbValueFromContainer(conditions, i);
+
+        if (i > 0)
+            appendStringInfoString(out, match && strcmp(match, "any") == 0 ? " or " : " and ");
+        if (item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data))
+            append_condition(out, item->val.binary.data);
+    }
+}
+
+static void
+append_add_field(StringInfo out, JsonbContainer *config)
+{
+    char *expression = json_get_text(config, "expression");
+    JsonbValue *value = json_get(config, "defaultValue");
+
+    appendStringInfoString(out, json_get_text(config, "fieldName"));
+    if (expression)
+        appendStringInfo(out, " = %s", expression);
+    else if (value)
+    {
+        appendStringInfoString(out, " = ");
+        append_value(out, value);
+    }
+}
+
+/* Checked nodes have the keys they need, but a draft is drawn before it is right. */
+static bool
+has_keys(JsonbContainer *config, const char *first, const char *second)
+{
+    return json_get_text(config, first) != NULL && (second == NULL || json_get_text(config, second) != NULL);
+}
+
+static void
+append_mask(StringInfo out, JsonbContainer *config)
+{
+    char *field = json_get_text(config, "field");
+    char *type = json_get_text(config, "maskType");
+
+    appendStringInfo(out, "mask %s", field);
+    if (strcmp(field, type) != 0)
+        appendStringInfo(out, " as %s", type);
+}
+
+static void
+append_target(StringInfo out, JsonbContainer *config)
+{
+    char *strategy = json_get_text(config, "loadingStrategy");
+    char *schema = json_get_text(config, "schema");
+    char *validation = json_get_text(config, "validation");
+
+    appendStringInfoString(out, strategy ? strategy : "append");
+    if (schema)
+        appendStringInfo(out, " to %s", schema);
+    if (validation && strcmp(validation, "strict") != 0)
+        appendStringInfo(out, " (%s)", validation);
+}
+
+char *
+node_summary(const GraphNode *node)
+{
+    JsonbContainer *config = node->config;
+    StringInfoData out;
+
+    initStringInfo(&out);
+    switch (node->type)
+    {
+        case NODE_SOURCE:
+            if (has_keys(config, "resource", NULL))
+                appendStringInfoString(&out, json_get_text(config, "resource"));
+            else if (has_keys(config, "path", NULL))
+                appendStringInfoString(&out, json_get_text(config, "path"));
+            break;
+        case NODE_FILTER:
+            append_filter(&out, config);
+            break;
+        case NODE_RENAME:
+            if (has_keys(config, "sourceField", "targetField"))
+                appendStringInfo(&out, "%s -> %s", json_get_text(config, "sourceField"),
+                                 json_get_text(config, "targetField"));
+            break;
+        case NODE_CAST:
+            if (has_keys(config, "field", "targetType"))
+                appendStringInfo(&out, "%s as %s", json_get_text(config, "field"),
+                                 json_get_text(config, "targetType"));
+            break;
+        case NODE_DROP:
+            appendStringInfoString(&out, "drop ");
+            append_texts(&out, json_get_texts(config, "fields"), ", ");
+            break;
+        case NODE_ADD_FIELD:
+            if (has_keys(config, "fieldName", NULL))
+                append_add_field(&out, config);
+            break;
+        case NODE_MASK_PII:
+            if (has_keys(config, "field", "maskType"))
+                append_mask(&out, config);
+            break;
+        case NODE_TARGET:
+            append_target(&out, config);
+            break;
+        default:
+            break;
+    }
+    return out.data;
+}
+
+char *
+diagram_rows(int64 rows, bool unit)
+{
+    char *digits = psprintf(INT64_FORMAT, rows);
+    int len = strlen(digits);
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; i < len; i++)
+    {
+        if (i > 0 && (len - i) % 3 == 0 && digits[i - 1] != '-')
+            appendStringInfoChar(&out, ',');
+        appendStringInfoChar(&out, digits[i]);
+    }
+    if (unit)
+        appendStringInfoString(&out, rows == 1 ? " row" : " rows");
+    return out.data;
+}
+
+/* Line ends and other control characters would break any drawing.  In place. */
+static char *
+one_line(char *text)
+{
+    for (char *p = text; *p; p++)
+    {
+        if ((unsigned char) *p < ' ' || *p == 0x7f)
+            *p = ' ';
+    }
+    return text;
+}
+
+List *
+diagram_node_lines(const GraphNode *node)
+{
+    List *lines = NIL;
+    char *summary = node_summary(node);
+
+    if (strcmp(node->id, node->type_name) == 0)
+        lines = lappend(lines, pstrdup(node->type_name));
+    else
+        lines = lappend(lines, one_line(psprintf("%s [%s]", node->id, node->type_name)));
+    if (node->label && node->label[0] && strcmp(node->label, node->id) != 0)
+        lines = lappend(lines, one_line(pstrdup(node->label)));
+    if (summary[0])
+        lines = lappend(lines, one_line(summary));
+    return lines;
+}
+
+List *
+diagram_node_notes(const Graph *graph, int node, const DiagramCounts *counts)
+{
+    List *notes = NIL;
+
+    if (counts == NULL || !counts[node].known)
+        return NIL;
+    if (graph->nodes[node].type == NODE_TARGET)
+        notes = lappend(notes, psprintf("%s loaded", diagram_rows(counts[node].rows_out, false)));
+    if (counts[node].rejected > 0)
+        notes = lappend(notes, psprintf("%s rejected", diagram_rows(counts[node].rejected, false)));
+    return notes;
+}
+
+char *
+diagram_edge_text(const Graph *graph, int edge, const DiagramCounts *counts)
+{
+    const GraphEdge *e = &graph->edges[edge];
+    char *label = one_line(pstrdup(e->label ? e->label : ""));
+    int siblings = 0, rivals = 0;
+    char *rows;
+
+    if (counts == NULL)
+        return label;
+    for (int i = 0; i < graph->nedges; i++)
+    {
+        siblings += graph->edges[i].from == e->from;
+        rivals += graph->edges[i].to == e->to;
+    }
+    if (siblings == 1 && counts[e->from].known)
+        rows = diagram_rows(counts[e->from].rows_out, true);
+    else if (rivals == 1 && counts[e->to].known)
+        rows = diagram_rows(counts[e->to].rows_in, true);
+    else
+        return label;
+    return label[0] ? psprintf("%s: %s", label, rows) : rows;
+}
+
+/* Within Mermaid's quotes: whatever could end them or mean something goes by number. */
+static void
+append_mermaid(StringInfo out, const char *text)
+{
+    for (const char *p = text; *p; p++)
+    {
+        if (strchr("\"#&<>|`\\", *p))
+            appendStringInfo(out, "#%d;", *p);
+        else
+            appendStringInfoChar(out, *p);
+    }
+}
+
+/* Within Graphviz' quotes, where & starts an entity as in HTML. */
+static void
+append_dot(StringInfo out, const char *text)
+{
+    for (const char *p = text; *p; p++)
+    {
+        if (*p == '"' || *p == '\\')
+            appendStringInfoChar(out, '\\');
+        if (*p == '&')
+            appendStringInfoString(out, "&amp;");
+        else
+            appendStringInfoChar(out, *p);
+    }
+}
+
+static char *
+draw_mermaid(const Graph *graph, const DiagramCounts *counts)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfoString(&out, "flowchart TD");
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        bool end = node->type == NODE_SOURCE || node->type == NODE_TARGET;
+        List *lines = list_concat(diagram_node_lines(node), diagram_node_notes(graph, i, counts));
+        ListCell *lc;
+
+        appendStringInfo(&out, "\n    n%d%s\"", i, end ? "([" : "[");
+        foreach(lc, lines)
+        {
+            if (lc != list_head(lines))
+                appendStringInfoString(&out, "<br/>");
+            append_mermaid(&out, lfirst(lc));
+        }
+        appendStringInfo(&out, "\"%s", end ? "])" : "]");
+    }
+    for (int i = 0; i < graph->nedges; i++)
+    {
+        char *text = diagram_edge_text(graph, i, counts);
+
+        appendStringInfo(&out, "\n    n%d -->", graph->edges[i].from);
+        if (text[0])
+        {
+            appendStringInfoString(&out, "|\"");
+            append_mermaid(&out, text);
+            appendStringInfoString(&out, "\"|");
+        }
+        appendStringInfo(&out, " n%d", graph->edges[i].to);
+    }
+    return out.data;
+}
+
+static char *
+draw_dot(const Graph *graph, const DiagramCounts *counts)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfoString(&out, "digraph pipeline {\n    rankdir=TB;\n    node [shape=box];");
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        bool end = node->type == NODE_SOURCE || node->type == NODE_TARGET;
+        List *lines = list_concat(diagram_node_lines(node), diagram_node_notes(graph, i, counts));
+        ListCell *lc;
+
+        appendStringInfo(&out, "\n    n%d [label=\"", i);
+        foreach(lc, lines)
+        {
+            if (lc != list_head(lines))
+                appendStringInfoString(&out, "\\n");
+            append_dot(&out, lfirst(lc));
+        }
+        appendStringInfo(&out, "\"%s];", end ? ", style=rounded" : "");
+    }
+    for (int i = 0; i < graph->nedges; i++)
+    {
+        appendStringInfo(&out, "\n    n%d -> n%d [label=\"", graph->edges[i].from, graph->edges[i].to);
+        append_dot(&out, diagram_edge_text(graph, i, counts));
+        appendStringInfoString(&out, "\"];");
+    }
+    appendStringInfoString(&out, "\n}");
+    return out.data;
+}
+
+/* A client in another encoding could not be sent the box characters at all; SQL_ASCII takes any bytes. */
+static bool
+can_draw_unicode(void)
+{
+    int client = pg_get_client_encoding();
+
+    return GetDatabaseEncoding() == PG_UTF8 && (client == PG_UTF8 || client == PG_SQL_ASCII);
+}
+
+char *
+diagram_draw(const Graph *graph, const char *format, const DiagramCounts *counts)
+{
+    if (strcmp(format, "text") == 0)
+        return diagram_text(graph, counts, can_draw_unicode());
+    if (strcmp(format, "mermaid") == 0)
+        return draw_mermaid(graph, counts);
+    if (strcmp(format, "dot") == 0)
+        return draw_dot(graph, counts);
+    ereport(ERROR,
+            (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+             errmsg("unknown diagram format \"%s\"", format),
+             errhint("Valid formats are: text, mermaid, dot.")));
+    return NULL; /* keep compiler quiet */
+}
