@@ -7,8 +7,7 @@ prepare_tree()
 {
     rm -rf "$TREE" "$LOGS"
     mkdir -p "$TREE" "$LOGS"
-    cp -r "$ROOT/test" "$ROOT/expected" "$TREE/"
-    [ ! -d "$ROOT/build/test-tools" ] || cp -r "$ROOT/build/test-tools" "$TREE/"
+    cp -r "$ROOT/test" "$ROOT/expected" "$ROOT/quickstart" "$ROOT/tools" "$TREE/"
     [ "$(id -u)" -ne 0 ] || chown -R "$PG_USER" "$TREE" "$LOGS"
 }
 
