@@ -1,0 +1,531 @@
+/*
+ * convert_number.c: integers, decimals and doubles; see convert.h.
+ *
+ * Each converter has two ways.  The quick one takes a sign, up to 19 digits
+ * (16 with a point) and nothing else, a word at a time.  What it does not
+ * take goes to the careful one, which knows the white space, leading zeros
+ * and mistakes that PostgreSQL's numutils.c, numeric.c and float.c know, and
+ * which need not be fast.
+ *
+ * Where versions differ the answer is RAW: 16 and later read 0x, 0o, 0b and
+ * underscores in integers and numerics, and 15 finds a number too large
+ * before it finds the letter behind it, the others not always.  A refusal of
+ * syntax is only given for valid UTF-8 without zero bytes, because the server
+ * would refuse the rest for its encoding first.
+ */
+#include "format/convert.h"
+
+#include <errno.h>
+#include <math.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/convert_swar.h"
+
+/* Fields longer than this are no numbers anybody means; they are left to the server. */
+#define LONGEST_NUMBER 1000
+/* Longest spelling handed to strtod. */
+#define LONGEST_FLOAT 63
+
+#define POW10_LAST 18
+static const uint64_t pow10_table[POW10_LAST + 1] = {
+    1ULL, 10ULL, 100ULL, 1000ULL, 10000ULL, 100000ULL, 1000000ULL, 10000000ULL, 100000000ULL,
+    1000000000ULL, 10000000000ULL, 100000000000ULL, 1000000000000ULL, 10000000000000ULL,
+    100000000000000ULL, 1000000000000000ULL, 10000000000000000ULL, 100000000000000000ULL,
+    1000000000000000000ULL
+};
+
+static const double pow10_double[] = {
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16
+};
+
+/* A number as it was written, after the careful scan. */
+typedef struct Numeral
+{
+    const char *whole;    /* digits before the point, leading zeros left out */
+    size_t nwhole;
+    const char *fraction; /* digits after it */
+    size_t nfraction;
+    bool negative;
+} Numeral;
+
+static uint8_t
+bad_syntax(const char *s, size_t n)
+{
+    return convert_utf8_valid(s, n) ? WIRE_BAD_SYNTAX : WIRE_RAW;
+}
+
+static bool
+only_space(const char *s, const char *end)
+{
+    while (s < end && is_space(*s))
+        s++;
+    return s == end;
+}
+
+/* True when `s` begins with the lower-case word, in any case. */
+static bool
+starts_with(const char *s, const char *end, const char *word)
+{
+    for (; *word != '\0'; word++, s++)
+    {
+        if (s >= end || (*s | 0x20) != *word || !((*s >= 'A' && *s <= 'Z') || (*s >= 'a' && *s <= 'z')))
+            return false;
+    }
+    return true;
+}
+
+/* Newer versions read a leading zero and one of these letters as another base. */
+static bool
+is_base_letter(char c)
+{
+    c |= 0x20;
+    return c == 'x' || c == 'o' || c == 'b';
+}
+
+/* ---- integers ---------------------------------------------------------- */
+
+static uint8_t
+int_careful(const char *s, size_t n, int64_t min, int64_t max, int64_t *value)
+{
+    const char *p = s, *end = s + n, *digits;
+    bool negative = false, over = false;
+    uint64_t u = 0, limit;
+
+    while (p < end && is_space(*p))
+        p++;
+    if (p < end && (*p == '-' || *p == '+'))
+        negative = *p++ == '-';
+    limit = negative ? 0 - (uint64_t) min : (uint64_t) max;
+    for (digits = p; p < end && is_digit(*p); p++)
+    {
+        unsigned digit = (unsigned) (*p - '0');
+
+        /* limit is below 2^63 + 1, so the sum cannot wrap while u <= limit / 10 */
+        if (over || u > limit / 10 || u * 10 + digit > limit)
+            over = true;
+        else
+            u = u * 10 + digit;
+    }
+    if (p > digits && only_space(p, end))
+    {
+        *value = (int64_t) (negative ? 0 - u : u);
+        return over ? WIRE_BAD_RANGE : WIRE_VALUE;
+    }
+    if (over)
+        return WIRE_RAW;
+    if (p < end && (*p == '_' || (p == digits + 1 && *digits == '0' && is_base_letter(*p))))
+        return WIRE_RAW;
+    return bad_syntax(s, n);
+}
+
+uint8_t
+convert_int(const char *s, size_t n, int64_t min, int64_t max, int64_t *value)
+{
+    const char *p = s;
+    size_t left = n;
+    bool negative = n > 0 && *s == '-';
+    uint64_t u, head, tail;
+
+    p += negative;
+    left -= negative;
+    /* one of left = 0 and left > 19 is large after the subtraction */
+    if (left - 1 >= 19)
+        return int_careful(s, n, min, max, value);
+    if (left <= 8)
+    {
+        if (!swar_digits8(p, left, &u))
+            return int_careful(s, n, min, max, value);
+    }
+    else
+    {
+        size_t ahead = left - 8;
+
+        if (!swar_digits8(p + ahead, 8, &tail))
+            return int_careful(s, n, min, max, value);
+        u = tail;
+        if (ahead > 8)
+        {
+            if (!swar_digits8(p + ahead - 8, 8, &head))
+                return int_careful(s, n, min, max, value);
+            u += head * 100000000;
+            ahead -= 8;
+            if (!swar_digits8(p, ahead, &head))
+                return int_careful(s, n, min, max, value);
+            u += head * 10000000000000000ULL;
+        }
+        else
+        {
+            if (!swar_digits8(p, ahead, &head))
+                return int_careful(s, n, min, max, value);
+            u += head * 100000000;
+        }
+    }
+    if (u > (negative ? 0 - (uint64_t) min : (uint64_t) max))
+        return WIRE_BAD_RANGE;
+    *value = (int64_t) (negative ? 0 - u : u);
+    return WIRE_VALUE;
+}
+
+/* ---- decimals ---------------------------------------------------------- */
+
+/*
+ * Digits with at most one point among them, 1 to 16 bytes, no sign: the
+ * digits as one number, and how many follow the point.  False for all else.
+ */
+static inline bool
+plain_decimal(const char *s, size_t n, uint64_t *digits, unsigned *scale)
+{
+    uint64_t low, high = 0, marks, upper = 0;
+
+    low = swar_load(s, n) ^ SWAR_ZEROS;
+    if (n <= 8)
+    {
+        /* the bytes behind the field must look like digits */
+        if (n < 8)
+            low &= ((uint64_t) 1 << (8 * n)) - 1;
+        marks = swar_not_digits(low);
+        *scale = 0;
+        if (marks != 0)
+        {
+            unsigned at = (unsigned) __builtin_ctzll(marks) / 8;
+            uint64_t below = ((uint64_t) 1 << (8 * at)) - 1;
+
+            if ((marks & (marks - 1)) != 0 || s[at] != '.' || n == 1)
+                return false;
+            low = (low & below) | ((low >> 8) & ~below);
+            n--;
+            *scale = (unsigned) n - at;
+        }
+        *digits = swar_number(low << (64 - 8 * n));
+        return true;
+    }
+
+    if (n > 16)
+        return false;
+    high = swar_load(s + 8, n - 8) ^ SWAR_ZEROS;
+    if (n < 16)
+        high &= ((uint64_t) 1 << (8 * (n - 8))) - 1;
+    marks = swar_not_digits(low);
+    upper = swar_not_digits(high);
+    *scale = 0;
+    if ((marks | upper) != 0)
+    {
+        unsigned at;
+        uint64_t below;
+
+        if (marks != 0)
+        {
+            if (upper != 0)
+                return false;
+            at = (unsigned) __builtin_ctzll(marks) / 8;
+            below = ((uint64_t) 1 << (8 * at)) - 1;
+            low = (low & below) | (((low >> 8) | (high << 56)) & ~below);
+            high >>= 8;
+        }
+        else
+        {
+            at = (unsigned) __builtin_ctzll(upper) / 8;
+            below = ((uint64_t) 1 << (8 * at)) - 1;
+            high = (high & below) | ((high >> 8) & ~below);
+            marks = upper;
+            at += 8;
+        }
+        if ((marks & (marks - 1)) != 0 || s[at] != '.')
+            return false;
+        n--;
+        *scale = (unsigned) n - at;
+    }
+    /* n is 8 to 16 digits now: move them up so that sixteen places end with the last */
+    if (n < 16)
+    {
+        unsigned bits = 8 * (16 - (unsigned) n);
+
+        if (bits == 64)
+        {
+            high = low;
+            low = 0;
+        }
+        else
+        {
+            high = high << bits | low >> (64 - bits);
+            low <<= bits;
+        }
+    }
+    *digits = swar_number(low) * 100000000 + swar_number(high);
+    return true;
+}
+
+/*
+ * Takes a number without exponent apart.  WIRE_VALUE when it is one,
+ * WIRE_BAD_SYNTAX when numeric_in and float8in surely refuse it, and WIRE_RAW
+ * for exponents, other bases, underscores, NaN and infinities.
+ */
+static uint8_t
+scan_numeral(const char *s, size_t n, Numeral *out)
+{
+    const char *p = s, *end = s + n, *digits;
+    bool point = false;
+
+    while (p < end && is_space(*p))
+        p++;
+    out->negative = false;
+    if (p < end && (*p == '-' || *p == '+'))
+        out->negative = *p++ == '-';
+    digits = p;
+    if (starts_with(p, end, "nan") || starts_with(p, end, "inf"))
+        return WIRE_RAW;
+    while (p < end && is_digit(*p))
+        p++;
+    out->whole = digits;
+    out->nwhole = (size_t) (p - digits);
+    out->fraction = p;
+    out->nfraction = 0;
+    if (p < end && *p == '.')
+    {
+        point = true;
+        out->fraction = ++p;
+        while (p < end && is_digit(*p))
+            p++;
+        out->nfraction = (size_t) (p - out->fraction);
+    }
+    if (out->nwhole + out->nfraction == 0)
+        return bad_syntax(s, n);
+    if (!only_space(p, end))
+    {
+        if (*p == '_' || (!point && p == digits + 1 && *digits == '0' && is_base_letter(*p)))
+            return WIRE_RAW;
+        /* an exponent, unless what follows cannot be one ("12 EUR" and "12EUR" are common) */
+        if ((*p | 0x20) == 'e' && p + 1 < end &&
+            (is_digit(p[1]) || p[1] == '-' || p[1] == '+' || p[1] == '_' || is_space(p[1])))
+            return WIRE_RAW;
+        return bad_syntax(s, n);
+    }
+    while (out->nwhole > 0 && *out->whole == '0')
+    {
+        out->whole++;
+        out->nwhole--;
+    }
+    return WIRE_VALUE;
+}
+
+/* Appends digits to *u.  False when it would pass INT64_MAX. */
+static bool
+append_digits(uint64_t *u, const char *digits, size_t n)
+{
+    for (size_t i = 0; i < n; i++)
+    {
+        if (*u > (uint64_t) (INT64_MAX - 9) / 10)
+            return false;
+        *u = *u * 10 + (uint64_t) (digits[i] - '0');
+    }
+    return true;
+}
+
+static uint8_t
+decimal_careful(const char *s, size_t n, int64_t *unscaled, uint8_t *scale)
+{
+    Numeral number;
+    uint64_t u = 0;
+    uint8_t state = scan_numeral(s, n, &number);
+
+    if (state != WIRE_VALUE)
+        return state;
+    if (number.nfraction > POW10_LAST || !append_digits(&u, number.whole, number.nwhole) ||
+        !append_digits(&u, number.fraction, number.nfraction))
+        return WIRE_RAW;
+    *unscaled = number.negative ? -(int64_t) u : (int64_t) u;
+    *scale = (uint8_t) number.nfraction;
+    return WIRE_VALUE;
+}
+
+uint8_t
+convert_decimal(const char *s, size_t n, int64_t *unscaled, uint8_t *scale)
+{
+    bool negative = n > 0 && *s == '-';
+    uint64_t u;
+    unsigned digits_after;
+
+    if (n - negative - 1 >= 16 || !plain_decimal(s + negative, n - negative, &u, &digits_after))
+        return decimal_careful(s, n, unscaled, scale);
+    *unscaled = negative ? -(int64_t) u : (int64_t) u;
+    *scale = (uint8_t) digits_after;
+    return WIRE_VALUE;
+}
+
+/* A number with a quick value gets here only when that does not fit 64 bits. */
+static uint8_t
+decimal_to_careful(const char *s, size_t n, int precision, int scale, int64_t *unscaled)
+{
+    Numeral number;
+    uint64_t u = 0;
+    size_t kept;
+    uint8_t state = scan_numeral(s, n, &number);
+
+    if (state != WIRE_VALUE)
+        return state;
+    if (n > LONGEST_NUMBER || scale < 0 || scale > POW10_LAST || precision < scale)
+        return WIRE_RAW;
+    if (number.nwhole > (size_t) (precision - scale))
+        return WIRE_BAD_PRECISION;
+    kept = number.nfraction < (size_t) scale ? number.nfraction : (size_t) scale;
+    if (!append_digits(&u, number.whole, number.nwhole) ||
+        !append_digits(&u, number.fraction, kept))
+        return WIRE_RAW;
+    for (size_t i = kept; i < (size_t) scale; i++)
+    {
+        if (!append_digits(&u, "0", 1))
+            return WIRE_RAW;
+    }
+    if (number.nfraction > kept && number.fraction[kept] >= '5')
+        u++;
+    if (precision <= POW10_LAST && u >= pow10_table[precision])
+        return WIRE_BAD_PRECISION;
+    if (u > INT64_MAX)
+        return WIRE_RAW;
+    *unscaled = number.negative ? -(int64_t) u : (int64_t) u;
+    return WIRE_VALUE;
+}
+
+uint8_t
+convert_decimal_to(const char *s, size_t n, int precision, int scale, int64_t *unscaled)
+{
+    bool negative = n > 0 && *s == '-';
+    uint64_t u;
+    unsigned written;
+
+    /* precision 19 and more has limits beyond 64 bits, and is rare */
+    if (n - negative - 1 >= 16 || (unsigned) scale > POW10_LAST || precision > POW10_LAST ||
+        precision < scale || !plain_decimal(s + negative, n - negative, &u, &written))
+        return decimal_to_careful(s, n, precision, scale, unscaled);
+    if (written < (unsigned) scale)
+    {
+        if (__builtin_mul_overflow(u, pow10_table[(unsigned) scale - written], &u))
+            return WIRE_BAD_PRECISION;
+    }
+    else if (written > (unsigned) scale)
+    {
+        uint64_t unit = pow10_table[written - (unsigned) scale];
+        uint64_t rest = u % unit;
+
+        u = u / unit + (rest >= unit - rest);
+    }
+    if (u >= pow10_table[precision])
+        return WIRE_BAD_PRECISION;
+    *unscaled = negative ? -(int64_t) u : (int64_t) u;
+    return WIRE_VALUE;
+}
+
+/* ---- doubles ----------------------------------------------------------- */
+
+/* nan, inf and infinity in any case; a sign only before the latter two. */
+static bool
+float_word(const char *p, const char *end, double *value)
+{
+    bool sign = p < end && (*p == '-' || *p == '+'), negative = sign && *p == '-';
+    size_t n;
+
+    p += sign;
+    n = (size_t) (end - p);
+    if (n == 3 && !sign && starts_with(p, end, "nan"))
+        *value = (double) NAN;
+    else if ((n == 3 && starts_with(p, end, "inf")) || (n == 8 && starts_with(p, end, "infinity")))
+        *value = negative ? -HUGE_VAL : HUGE_VAL;
+    else
+        return false;
+    return true;
+}
+
+/*
+ * [p, end) without surrounding space: sign, digits with a point, exponent.
+ * True when that is all of it; *zero says that every digit is 0.
+ */
+static bool
+float_grammar(const char *p, const char *end, bool *zero)
+{
+    size_t digits = 0;
+    const char *exponent;
+    bool point = false;
+
+    *zero = true;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (; p < end && (is_digit(*p) || (*p == '.' && !point)); p++)
+    {
+        if (*p == '.')
+        {
+            point = true;
+            continue;
+        }
+        digits++;
+        if (*p != '0')
+            *zero = false;
+    }
+    if (digits == 0 || p == end)
+        return digits > 0;
+    if ((*p | 0x20) != 'e')
+        return false;
+    p++;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (exponent = p; p < end && is_digit(*p); p++)
+        ;
+    return p == end && p > exponent;
+}
+
+static uint8_t
+float_careful(const char *s, size_t n, double *value)
+{
+    const char *p = s, *end = s + n;
+    char spelling[LONGEST_FLOAT + 1], *stop;
+    Numeral number;
+    bool zero;
+    double d;
+    uint8_t state;
+
+    while (p < end && is_space(*p))
+        p++;
+    while (end > p && is_space(end[-1]))
+        end--;
+    if (float_word(p, end, value))
+        return WIRE_VALUE;
+    if (!float_grammar(p, end, &zero))
+    {
+        state = scan_numeral(s, n, &number);
+        /* a huge number before the letter is refused for its size */
+        return state == WIRE_BAD_SYNTAX && n <= 300 ? WIRE_BAD_SYNTAX : WIRE_RAW;
+    }
+    if (end - p > LONGEST_FLOAT)
+        return WIRE_RAW;
+    /* The server calls the same function of the same library. */
+    memcpy(spelling, p, (size_t) (end - p));
+    spelling[end - p] = '\0';
+    errno = 0;
+    d = strtod(spelling, &stop);
+    /* another locale's decimal point would stop it early */
+    if (stop != spelling + (end - p))
+        return WIRE_RAW;
+    if (errno == ERANGE && (d == HUGE_VAL || d == -HUGE_VAL || (d == 0 && !zero)))
+        return WIRE_BAD_RANGE;
+    *value = d;
+    return WIRE_VALUE;
+}
+
+uint8_t
+convert_float8(const char *s, size_t n, double *value)
+{
+    bool negative = n > 0 && *s == '-';
+    uint64_t u;
+    unsigned scale;
+    double d;
+
+    /* Digits below 2^53 and a power of ten below 10^22 are both exact, so one division rounds once. */
+    if (n - negative - 1 >= 16 || !plain_decimal(s + negative, n - negative, &u, &scale) ||
+        u > (uint64_t) 1 << 53)
+        return float_careful(s, n, value);
+    d = (double) u;
+    if (scale > 0)
+        d /= pow10_double[scale];
+    *value = negative ? -d : d;
+    return WIRE_VALUE;
+}
