@@ -9,6 +9,7 @@
 #   make test-<ring>    one ring: unit fuzz sql pgtap tap diff
 #   make check-wall     the reader's side does not see the server, and the reverse
 #   make check-style    lengths of files and functions, exported symbols
+#   make check-warnings gcc and clang have nothing to say
 #   make bench          COPY, by hand, and kaireon, side by side
 #   make deps           installs the Debian packages that are missing
 #   make clean          removes what was built (not the quickstart's cluster)
@@ -50,13 +51,13 @@ quickstart-clean:
 	@quickstart/quickstart clean
 
 RINGS = unit fuzz sql pgtap tap diff
-TEST_RINGS = $(addprefix test-,$(RINGS)) check-wall check-style
+TEST_RINGS = $(addprefix test-,$(RINGS)) check-wall check-style check-warnings
 
 test:
 	@test/run
 
 $(TEST_RINGS):
-	@test/run $(patsubst test-%,%,$@)
+	@test/run $(subst check-,,$(subst test-,,$@))
 
 bench:
 	@test/bench/bench

@@ -97,7 +97,7 @@ summary()
     [ "$failed" -eq 0 ]
 }
 
-# ---- the two checks
+# ---- checks of the sources
 
 ring_wall()
 {
@@ -109,6 +109,12 @@ ring_style()
 {
     "$ROOT/tools/check-style" > "$LOGS/style.log" 2>&1
     count_tap style "$LOGS/style.log" $?
+}
+
+ring_warnings()
+{
+    "$ROOT/tools/check-warnings" > "$LOGS/warnings.log" 2>&1
+    count_tap warnings "$LOGS/warnings.log" $?
 }
 
 # ---- the reader's side: no server needed

@@ -128,9 +128,12 @@ cluster_stop()
 # cluster_port DIR: the port it was made with, on stdout.
 cluster_port() { as_pg sed -n 's/^port = //p' "$1/data/postgresql.conf" | tail -1; }
 
-# build_and_install: make and make install with all cores, quiet; for scripts that log it.
+# build_only, build_and_install: make, and make install, with all cores, quiet;
+# for scripts that log it.
+build_only() { make -C "$ROOT" -s -j"$(nproc)" all; }
+
 build_and_install()
 {
-    make -C "$ROOT" -s -j"$(nproc)" all || return 1
+    build_only || return 1
     as_root make -C "$ROOT" -s install PG_CONFIG="$PG_CONFIG"
 }
