@@ -27,6 +27,7 @@
 
 #define MAX_LINE 44             /* display columns of one text; longer ones are cut */
 #define GAP 3                   /* columns between the cells of a layer */
+#define MAX_CELLS 64            /* side by side; nobody could read more, and the time grows with their cube */
 
 /* What a glyph's lines reach, and what else is known of it. */
 #define UP 1
@@ -74,6 +75,8 @@ typedef struct Layer
     int bottom;
     int arrow;                  /* row of the arrow heads above */
     int ntracks;
+    int first_link;             /* of those that start here, in Picture.links */
+    int nlinks;
 } Layer;
 
 typedef struct Picture
@@ -242,6 +245,31 @@ build_cells(Picture *pic, const DiagramCounts *counts)
     }
 }
 
+/* Sorts the links by the layer they start in, so that each layer knows its own. */
+static void
+sort_links(Picture *pic)
+{
+    Link *sorted = palloc(sizeof(Link) * Max(pic->nlinks, 1));
+    int first = 0;
+
+    for (int i = 0; i < pic->nlinks; i++)
+        pic->layers[pic->cells[pic->links[i].from].layer].nlinks++;
+    for (int l = 0; l < pic->nlayers; l++)
+    {
+        pic->layers[l].first_link = first;
+        first += pic->layers[l].nlinks;
+        pic->layers[l].nlinks = 0;
+    }
+    for (int i = 0; i < pic->nlinks; i++)
+    {
+        Layer *layer = &pic->layers[pic->cells[pic->links[i].from].layer];
+
+        sorted[layer->first_link + layer->nlinks++] = pic->links[i];
+    }
+    pfree(pic->links);
+    pic->links = sorted;
+}
+
 static void
 fill_layers(Picture *pic)
 {
@@ -250,7 +278,13 @@ fill_layers(Picture *pic)
         pic->layers[pic->cells[c].layer].ncells++;
     for (int l = 0; l < pic->nlayers; l++)
     {
-        pic->layers[l].cells = palloc(sizeof(int) * pic->layers[l].ncells);
+        if (pic->layers[l].ncells > MAX_CELLS)
+            ereport(ERROR,
+                    (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                     errmsg("the pipeline is too wide to be drawn as text"),
+                     errdetail("More than %d nodes or edges would stand side by side.", MAX_CELLS),
+                     errhint("Use format mermaid or dot.")));
+        pic->layers[l].cells = palloc(sizeof(int) * Max(pic->layers[l].ncells, 1));
         pic->layers[l].ncells = 0;
     }
     for (int c = 0; c < pic->ncells; c++)
@@ -260,6 +294,17 @@ fill_layers(Picture *pic)
         pic->cells[c].place = layer->ncells;
         layer->cells[layer->ncells++] = c;
     }
+    sort_links(pic);
+}
+
+/* The links between a layer and the next: from *first until before the result. */
+static int
+links_of_layer(const Picture *pic, int layer, int *first)
+{
+    if (layer < 0 || layer >= pic->nlayers)
+        return *first = 0;
+    *first = pic->layers[layer].first_link;
+    return *first + pic->layers[layer].nlinks;
 }
 
 /* Mean of `place` (or of the centers) of a cell's neighbours above or below; its own without any. */
@@ -268,8 +313,9 @@ mean_of_neighbours(const Picture *pic, int cell, bool above, bool centers)
 {
     double sum = 0;
     int n = 0;
+    int i, end = links_of_layer(pic, pic->cells[cell].layer - (above ? 1 : 0), &i);
 
-    for (int i = 0; i < pic->nlinks; i++)
+    for (; i < end; i++)
     {
         int self = above ? pic->links[i].to : pic->links[i].from;
         const Cell *other = &pic->cells[above ? pic->links[i].from : pic->links[i].to];
@@ -399,8 +445,9 @@ bus_of(const Picture *pic, int cell)
 {
     Bus bus = {pic->cells[cell].center, pic->cells[cell].center, -1};
     int links = 0;
+    int i, end = links_of_layer(pic, pic->cells[cell].layer, &i);
 
-    for (int i = 0; i < pic->nlinks; i++)
+    for (; i < end; i++)
     {
         if (pic->links[i].from != cell)
             continue;
@@ -415,7 +462,9 @@ bus_of(const Picture *pic, int cell)
 static bool
 must_be_above(const Picture *pic, int first, int second)
 {
-    for (int i = 0; i < pic->nlinks; i++)
+    int i, end = links_of_layer(pic, pic->cells[second].layer, &i);
+
+    for (; i < end; i++)
     {
         if (pic->links[i].from == second && is_bent(pic, &pic->links[i]) &&
             pic->cells[pic->links[i].to].center == pic->cells[first].center)
@@ -458,12 +507,13 @@ assign_tracks(Picture *pic, Layer *layer)
 {
     bool *waiting = palloc0(sizeof(bool) * layer->ncells);
     int left = 0;
+    int l, end = links_of_layer(pic, layer - pic->layers, &l);
 
-    for (int i = 0; i < pic->nlinks; i++)
+    for (; l < end; l++)
     {
-        for (int c = 0; is_bent(pic, &pic->links[i]) && c < layer->ncells; c++)
+        for (int c = 0; is_bent(pic, &pic->links[l]) && c < layer->ncells; c++)
         {
-            if (layer->cells[c] == pic->links[i].from && !waiting[c])
+            if (layer->cells[c] == pic->links[l].from && !waiting[c])
             {
                 waiting[c] = true;
                 left++;
@@ -474,6 +524,7 @@ assign_tracks(Picture *pic, Layer *layer)
     {
         int next = -1;
 
+        CHECK_FOR_INTERRUPTS();
         for (int c = 0; c < layer->ncells && next < 0; c++)
         {
             next = waiting[c] ? c : -1;
