@@ -15,6 +15,7 @@
 #include "utils/date.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
+#include "utils/memutils.h"
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
@@ -239,15 +240,20 @@ load_text(Cells *cells, int c, const WireColumnHeader *header, const uint8 *stat
     int stride = cells->ncolumns;
     uint32 limit = column->type == VARCHAROID && column->typmod > VARHDRSZ ? (uint32) (column->typmod - VARHDRSZ) : PG_UINT32_MAX;
     bool convert = GetDatabaseEncoding() != PG_UTF8;
+    uint64 next = 0;
 
     for (int row = 0; row < cells->nrows; row++)
     {
         Datum *value = &cells->values[row * stride + c];
 
+        if (states && states[row] == WIRE_NULL)
+            continue;
+        /* in order and apart: a length word stamped on one cell can't change another */
+        if (unlikely(!wire_text_slot_ok(slots[row], header->arena_length) || (uint32) slots[row] < next))
+            bad_batch("a text cell lies outside its arena");
+        next = (uint64) (uint32) slots[row] + wire_text_room(slots[row] >> 32) + (slots[row] >> 32);
         if (states && states[row] != WIRE_VALUE)
             continue;
-        if (unlikely(!wire_text_slot_ok(slots[row], header->arena_length)))
-            bad_batch("a text cell lies outside its arena");
         if (unlikely((uint32) (slots[row] >> 32) > limit) &&
             utf8_length((char *) arena + (uint32) slots[row] + wire_text_room(slots[row] >> 32), slots[row] >> 32) > limit)
             bad_batch("a text cell is longer than its column");

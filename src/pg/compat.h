@@ -11,6 +11,7 @@
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "postmaster/bgworker.h"
+#include "storage/latch.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -47,6 +48,17 @@ compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState 
 #endif
 }
 
+/* The current user's rights on the relations of a plan. */
+static inline void
+compat_check_permissions(PlannedStmt *plan)
+{
+#if PG_VERSION_NUM >= 160000
+    ExecCheckPermissions(plan->rtable, plan->permInfos, true);
+#else
+    ExecCheckRTPerms(plan->rtable, true);
+#endif
+}
+
 /* Since 17 a worker may run as a role that can't log in. */
 #if PG_VERSION_NUM >= 170000
 #define COMPAT_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK
@@ -55,6 +67,18 @@ compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState 
 #define COMPAT_WORKER_FLAGS 0
 #define COMPAT_OWNER_NEEDS_LOGIN true
 #endif
+
+/* Since 17 a wait event set belongs to a resource owner; NULL keeps it until it is freed. */
+static inline WaitEventSet *
+compat_wait_event_set(MemoryContext context, int events)
+{
+#if PG_VERSION_NUM >= 170000
+    (void) context;
+    return CreateWaitEventSet(NULL, events);
+#else
+    return CreateWaitEventSet(context, events);
+#endif
+}
 
 /* Since 17 extensions name their wait events; before they share one. */
 static inline uint32

@@ -1,0 +1,59 @@
+-- The engine: starting, stopping and looking at runs.  All of it is in C.
+
+-- What compiled pipelines call.
+CREATE FUNCTION kaireon.mask_ssn(value text, preserve_length boolean DEFAULT false) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_mask_ssn';
+CREATE FUNCTION kaireon.mask_email(value text, preserve_length boolean DEFAULT false) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_mask_email';
+CREATE FUNCTION kaireon.mask_phone(value text, preserve_length boolean DEFAULT false) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_mask_phone';
+CREATE FUNCTION kaireon.mask_credit_card(value text, preserve_length boolean DEFAULT false) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_mask_credit_card';
+
+COMMENT ON FUNCTION kaireon.mask_ssn(text, boolean) IS 'Hides a social security number but for its last four digits: ***-**-1234';
+COMMENT ON FUNCTION kaireon.mask_email(text, boolean) IS 'Hides an e-mail address but for its first letter and domain: j***@example.com';
+COMMENT ON FUNCTION kaireon.mask_phone(text, boolean) IS 'Hides a telephone number but for its last four digits: ***-***-5678';
+COMMENT ON FUNCTION kaireon.mask_credit_card(text, boolean) IS 'Hides a card number but for its last four digits: ****-****-****-1234';
+
+-- Called by create_pipeline and update_pipeline, as the extension's owner.
+CREATE FUNCTION kaireon_internal.check_pipeline(caller regrole, connector_id uuid, schema_id uuid, nodes jsonb, edges jsonb,
+                                                execution_config jsonb)
+    RETURNS TABLE (node_id text, severity text, code text, message text, hint text)
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_check_pipeline';
+
+CREATE FUNCTION kaireon_internal.progress_slots(OUT run_id uuid, OUT pipeline text, OUT owner regrole, OUT stage text,
+    OUT started_at timestamptz, OUT bytes_read int8, OUT bytes_total int8, OUT rows_read int8, OUT rows_loaded int8,
+    OUT rows_updated int8, OUT rows_failed int8, OUT rows_skipped int8, OUT rows_filtered int8, OUT pid int)
+    RETURNS SETOF record LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_progress_slots';
+
+CREATE FUNCTION kaireon.run_pipeline(name text, options jsonb DEFAULT '{}') RETURNS kaireon.run
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_run_pipeline';
+COMMENT ON FUNCTION kaireon.run_pipeline(text, jsonb) IS
+    'Runs a pipeline in a background worker and waits for it; cancelling the statement cancels the run';
+
+CREATE FUNCTION kaireon.start_pipeline(name text, options jsonb DEFAULT '{}') RETURNS uuid
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_start_pipeline';
+COMMENT ON FUNCTION kaireon.start_pipeline(text, jsonb) IS
+    'Queues a run of a pipeline, which starts once the calling transaction commits; gives its run_id';
+
+CREATE FUNCTION kaireon.cancel_run(run_id uuid) RETURNS boolean
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_cancel_run';
+COMMENT ON FUNCTION kaireon.cancel_run(uuid) IS 'Cancels a queued or running run; false when it had ended already';
+
+CREATE FUNCTION kaireon.validate_pipeline(name text)
+    RETURNS TABLE (node_id text, severity text, code text, message text)
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_validate_pipeline';
+COMMENT ON FUNCTION kaireon.validate_pipeline(text) IS 'Everything that is wrong with a pipeline''s newest version; no rows: nothing';
+
+CREATE FUNCTION kaireon.preview_pipeline(name text, max_rows int DEFAULT 20) RETURNS SETOF jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_preview_pipeline';
+COMMENT ON FUNCTION kaireon.preview_pipeline(text, int) IS 'The first rows a pipeline would load, without loading them';
+
+CREATE FUNCTION kaireon.explain_pipeline(name text) RETURNS SETOF text
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_explain_pipeline';
+COMMENT ON FUNCTION kaireon.explain_pipeline(text) IS 'The SQL a pipeline compiles to, and its plan';
+
+CREATE FUNCTION kaireon.pipeline_diagram(name text, format text DEFAULT 'text') RETURNS text
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_pipeline_diagram';
+COMMENT ON FUNCTION kaireon.pipeline_diagram(text, text) IS
+    'A drawing of a pipeline with the last run''s row counts: text, mermaid or dot';

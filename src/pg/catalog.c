@@ -1,0 +1,277 @@
+/*
+ * catalog.c: the engine's way to the tables of kaireon_internal.  See catalog.h.
+ */
+#include "postgres.h"
+
+#include "pg/catalog.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "access/xact.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_type.h"
+#include "commands/extension.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/acl.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/guc.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+#include "utils/syscache.h"
+
+#include "pg/json.h"
+
+#define CATALOG_SCHEMA "kaireon_internal"
+
+bool
+catalog_installed(void)
+{
+    return OidIsValid(get_extension_oid("kaireon", true)) && OidIsValid(get_namespace_oid(CATALOG_SCHEMA, true));
+}
+
+Oid
+catalog_table(const char *name)
+{
+    Oid relid = get_relname_relid(name, get_namespace_oid(CATALOG_SCHEMA, false));
+
+    if (!OidIsValid(relid))
+        elog(ERROR, "table %s.%s is missing", CATALOG_SCHEMA, name);
+    return relid;
+}
+
+Oid
+catalog_owner(void)
+{
+    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(get_namespace_oid(CATALOG_SCHEMA, false)));
+    Oid owner;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "schema %s is missing", CATALOG_SCHEMA);
+    owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+CatalogScope
+catalog_begin(void)
+{
+    CatalogScope scope;
+
+    GetUserIdAndSecContext(&scope.user, &scope.sec_context);
+    SetUserIdAndSecContext(catalog_owner(), scope.sec_context | SECURITY_LOCAL_USERID_CHANGE);
+    scope.guc_level = NewGUCNestLevel();
+    (void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    if (SPI_connect() != SPI_OK_CONNECT)
+        elog(ERROR, "SPI_connect failed");
+    return scope;
+}
+
+void
+catalog_end(CatalogScope scope)
+{
+    SPI_finish();
+    AtEOXact_GUC(true, scope.guc_level);
+    SetUserIdAndSecContext(scope.user, scope.sec_context);
+}
+
+uint64
+catalog_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, int expect)
+{
+    int result = SPI_execute_with_args(sql, nargs, types, values, nulls, false, 0);
+
+    if (result != expect)
+        elog(ERROR, "unexpected result of a catalog statement: %s", SPI_result_code_string(result));
+    return SPI_processed;
+}
+
+/* Copies of the first row's columns, in the context outside SPI. */
+static Datum
+row_datum(int column, bool *null, MemoryContext context)
+{
+    Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, null);
+    Form_pg_attribute att = TupleDescAttr(SPI_tuptable->tupdesc, column - 1);
+    MemoryContext old;
+
+    if (*null)
+        return (Datum) 0;
+    old = MemoryContextSwitchTo(context);
+    value = datumCopy(att->attlen == -1 ? PointerGetDatum(PG_DETOAST_DATUM(value)) : value, att->attbyval, att->attlen);
+    MemoryContextSwitchTo(old);
+    return value;
+}
+
+static char *
+row_text(int column, MemoryContext context)
+{
+    char *text = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column);
+
+    return text ? MemoryContextStrdup(context, text) : NULL;
+}
+
+bool
+catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {TEXTOID};
+    Datum values[] = {CStringGetTextDatum(name)};
+    bool found, null;
+
+    found = catalog_execute("SELECT id, owner::pg_catalog.oid, greatest(p.xmin::text::int8, v.xmin::text::int8)::text::xid "
+                            "FROM kaireon_internal.pipeline p "
+                            "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id "
+                            "AND v.version = coalesce(p.published_version, p.draft_version) WHERE name = $1",
+                            1, types, values, NULL, SPI_OK_SELECT) == 1;
+    if (found)
+    {
+        memcpy(id, DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)), sizeof(*id));
+        *owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
+        *xmin = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &null));
+    }
+    catalog_end(scope);
+    return found;
+}
+
+void
+catalog_no_pipeline(const char *name)
+{
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipeline \"%s\" does not exist", name),
+                    errhint("See the view kaireon.pipelines for those there are.")));
+    pg_unreachable();
+}
+
+/* One field against the table's column of its name. */
+static bool
+resolve_field(TupleDesc desc, TargetField *field, List **findings)
+{
+    for (int i = 0; i < desc->natts; i++)
+    {
+        Form_pg_attribute att = TupleDescAttr(desc, i);
+
+        if (att->attisdropped || strcmp(NameStr(att->attname), field->name) != 0)
+            continue;
+        field->attnum = att->attnum;
+        field->type = att->atttypid;
+        field->typmod = att->atttypmod;
+        field->not_null = att->attnotnull;
+        field->has_default = att->atthasdef || att->attidentity != '\0';
+        field->source = -1;
+        return true;
+    }
+    graph_complain(findings, NULL, "schema_drift", "The table was changed outside of kaireon's functions.",
+                   "field \"%s\" of the schema is not in its table", field->name);
+    return false;
+}
+
+bool
+catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields, int *nfields, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(schema_id)};
+    Relation rel;
+    int count, good = 0;
+    bool null;
+
+    count = catalog_execute("SELECT s.relation::pg_catalog.oid, f.name FROM kaireon_internal.schema s "
+                            "JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE s.id = $1 ORDER BY f.ordinal",
+                            1, types, values, NULL, SPI_OK_SELECT);
+    if (count == 0)
+    {
+        catalog_end(scope);
+        return false;
+    }
+    *relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    *fields = MemoryContextAllocZero(context, sizeof(TargetField) * count);
+    for (int i = 0; i < count; i++)
+        (*fields)[i].name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+    catalog_end(scope);
+    rel = try_table_open(*relid, AccessShareLock);
+    if (rel == NULL)
+    {
+        graph_complain(findings, NULL, "schema_drift", "Delete the schema and create it again, or adopt another table.",
+                       "the schema's table does not exist");
+        return true;
+    }
+    for (int i = 0; i < count; i++)
+    {
+        if (resolve_field(RelationGetDescr(rel), &(*fields)[i], findings))
+            (*fields)[good++] = (*fields)[i];
+    }
+    *nfields = good;
+    table_close(rel, AccessShareLock);
+    return true;
+}
+
+PipelineSpec *
+catalog_load_pipeline(const pg_uuid_t *id, int version)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID, INT4OID};
+    Datum values[] = {UUIDPGetDatum(id), Int32GetDatum(version)};
+    PipelineSpec *spec;
+    pg_uuid_t schema_id;
+    List *findings = NIL;
+    char *handling;
+    bool null;
+
+    if (catalog_execute("SELECT p.name, v.version, p.owner::pg_catalog.oid, c.type, c.config, v.nodes, v.edges, v.execution_config, p.schema_id "
+                        "FROM kaireon_internal.pipeline p JOIN kaireon_internal.connector c ON c.id = p.connector_id "
+                        "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id "
+                        "AND v.version = CASE WHEN $2 > 0 THEN $2 ELSE coalesce(p.published_version, p.draft_version) END "
+                        "WHERE p.id = $1", 2, types, values, NULL, SPI_OK_SELECT) == 0)
+    {
+        catalog_end(scope);
+        return NULL;
+    }
+    spec = MemoryContextAllocZero(context, sizeof(PipelineSpec));
+    spec->id = *id;
+    spec->name = row_text(1, context);
+    spec->version = DatumGetInt32(row_datum(2, &null, context));
+    spec->owner = DatumGetObjectId(row_datum(3, &null, context));
+    spec->connector_type = row_text(4, context);
+    spec->connector_config = DatumGetJsonbP(row_datum(5, &null, context));
+    spec->nodes = DatumGetJsonbP(row_datum(6, &null, context));
+    spec->edges = DatumGetJsonbP(row_datum(7, &null, context));
+    spec->execution_config = DatumGetJsonbP(row_datum(8, &null, context));
+    schema_id = *DatumGetUUIDP(row_datum(9, &null, context));
+    catalog_end(scope);
+    handling = json_get_text(&spec->execution_config->root, "errorHandling");
+    spec->error_given = handling != NULL;
+    spec->error_skip = handling && strcmp(handling, "skip") == 0;
+    if (!catalog_load_fields(&schema_id, &spec->relid, &spec->fields, &spec->nfields, &findings))
+        elog(ERROR, "the schema of pipeline \"%s\" is missing", spec->name);
+    if (findings != NIL)
+    {
+        Finding *f = linitial(findings);
+
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s", f->message), f->hint ? errhint("%s", f->hint) : 0));
+    }
+    return spec;
+}
+
+bool
+catalog_may_act(Oid role, Oid owner)
+{
+    return has_privs_of_role(role, owner) || superuser_arg(role);
+}
+
+bool
+catalog_is_operator(Oid role)
+{
+    static const char *const names[] = {"kaireon_operator", "kaireon_admin"};
+
+    for (size_t i = 0; i < lengthof(names); i++)
+    {
+        Oid group = get_role_oid(names[i], true);
+
+        if (OidIsValid(group) && has_privs_of_role(role, group))
+            return true;
+    }
+    return false;
+}

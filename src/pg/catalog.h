@@ -1,0 +1,69 @@
+/*
+ * catalog.h: the engine's way to the tables of kaireon_internal.
+ *
+ * Statements run through SPI as the extension's owner with a pinned
+ * search_path, whoever the session is; catalog_begin and catalog_end bracket
+ * them.  Nothing of a user's is executed in between.
+ */
+#ifndef KAIREON_CATALOG_H
+#define KAIREON_CATALOG_H
+
+#include "postgres.h"
+#include "utils/jsonb.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#include "pg/compile.h"
+
+/* Everything a run needs to know, in the context it was loaded in. */
+typedef struct PipelineSpec
+{
+    pg_uuid_t id;
+    char *name;
+    int version;
+    Oid owner;
+    char *connector_type;
+    Jsonb *connector_config;
+    Jsonb *nodes;
+    Jsonb *edges;
+    Jsonb *execution_config;
+    Oid relid;
+    int nfields;
+    TargetField *fields;
+    bool error_skip;         /* errorHandling is skip */
+    bool error_given;        /* errorHandling is named */
+} PipelineSpec;
+
+/* Counters of a run, as its row has them. */
+typedef struct RunCounts
+{
+    int64 read, loaded, updated, failed, skipped, filtered, merged, bytes;
+} RunCounts;
+
+typedef struct CatalogScope { Oid user; int sec_context; int guc_level; } CatalogScope;
+
+extern bool catalog_installed(void);            /* is the extension in this database? */
+extern Oid catalog_table(const char *name);     /* OID of kaireon_internal.<name> */
+extern Oid catalog_owner(void);
+extern CatalogScope catalog_begin(void);        /* connects SPI */
+extern void catalog_end(CatalogScope scope);
+
+/* Runs a statement with parameters ("" for text, by type OID); expects `expect` (SPI_OK_*). For use between begin and end. */
+extern uint64 catalog_execute(const char *sql, int nargs, Oid *types, Datum *values, const char *nulls, int expect);
+
+/* Loads a pipeline's version; NULL when there is none.  version 0: the one that runs. */
+extern PipelineSpec *catalog_load_pipeline(const pg_uuid_t *id, int version);
+/* The pipeline of a name; false when there is none. */
+extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin);
+/* The schema's fields resolved against its table; false when the schema is unknown. */
+extern bool catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields, int *nfields, List **findings);
+
+/* Raises 42704 for a pipeline name that does not exist. */
+extern void catalog_no_pipeline(const char *name) pg_attribute_noreturn();
+
+/* May this role act on an object of that owner (be it, be a member, be superuser)? */
+extern bool catalog_may_act(Oid role, Oid owner);
+/* Is the role an operator (kaireon_operator or kaireon_admin)? */
+extern bool catalog_is_operator(Oid role);
+
+#endif

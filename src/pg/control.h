@@ -1,0 +1,93 @@
+/*
+ * control.h: shared memory: run slots and the databases' supervisors.
+ *
+ * A RunSlot is a run that a session waits for or that has a worker.  The lock
+ * guards states, pids and latches; counters are atomics that the run's worker
+ * writes once a batch and anyone reads.  Only this extension's own processes
+ * write here: nothing a source sent comes into shared memory but numbers.
+ */
+#ifndef KAIREON_CONTROL_H
+#define KAIREON_CONTROL_H
+
+#include "postgres.h"
+#include "port/atomics.h"
+#include "storage/latch.h"
+#include "storage/lwlock.h"
+#include "utils/timestamp.h"
+#include "utils/uuid.h"
+
+#define CONTROL_RUNS 128
+#define CONTROL_DATABASES 128
+#define CONTROL_OPTIONS 4096
+
+typedef enum SlotState
+{
+    SLOT_FREE = 0,
+    SLOT_REQUESTED,          /* a session asks for a run; the supervisor makes its row */
+    SLOT_QUEUED,             /* the row is there; waits for a worker */
+    SLOT_STARTING,           /* a worker was registered */
+    SLOT_RUNNING,            /* the worker has begun */
+    SLOT_ENDED               /* the row is final; the waiting session frees the slot */
+} SlotState;
+
+typedef enum RunStage { STAGE_STARTING, STAGE_LISTING, STAGE_OPENING, STAGE_LOADING, STAGE_COMMITTING } RunStage;
+
+typedef struct RunSlot
+{
+    SlotState state;
+    Oid database;
+    pg_uuid_t run_id;
+    pg_uuid_t pipeline_id;
+    NameData pipeline;
+    Oid owner;               /* of the pipeline: the worker's role */
+    int version;
+    bool waits;              /* a session waits; it frees the slot */
+    bool abandoned;          /* that session has gone */
+    bool cancel;             /* cancel as soon as possible */
+    Latch *waiter;
+    Latch *worker;
+    pid_t worker_pid;
+    pid_t reader_pid;
+    TimestampTz started_at;
+    char options[CONTROL_OPTIONS]; /* JSON */
+    pg_atomic_uint32 stage;  /* RunStage */
+    pg_atomic_uint64 bytes_read;
+    pg_atomic_uint64 bytes_total;
+    pg_atomic_uint64 rows_read;
+    pg_atomic_uint64 rows_loaded;
+    pg_atomic_uint64 rows_updated;
+    pg_atomic_uint64 rows_failed;
+    pg_atomic_uint64 rows_skipped;
+    pg_atomic_uint64 rows_filtered;
+} RunSlot;
+
+typedef struct DatabaseSlot
+{
+    Oid database;            /* InvalidOid: free */
+    bool wanted;             /* a supervisor has something to do */
+    pid_t pid;               /* of the supervisor; 0: none */
+    Latch *supervisor;
+    bool stop;               /* it should end at once (DROP DATABASE) */
+} DatabaseSlot;
+
+typedef struct Control
+{
+    LWLock *lock;
+    Latch *launcher;
+    DatabaseSlot databases[CONTROL_DATABASES];
+    RunSlot runs[CONTROL_RUNS];
+} Control;
+
+extern Control *control;     /* NULL when the library was not preloaded */
+
+extern void control_install_hooks(void);
+/* Raises 55000 when the library was not preloaded. */
+extern void control_require(void);
+/* Makes sure that a supervisor of the database runs or wakes up. */
+extern void control_wake(Oid database);
+/* The slot of a run in this database, or NULL.  The caller holds the lock. */
+extern RunSlot *control_find(const pg_uuid_t *run_id);
+/* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */
+extern RunSlot *control_take(SlotState state);
+
+#endif

@@ -1,0 +1,424 @@
+/*
+ * engine.c: the functions of kaireon that start, stop and watch runs.
+ *
+ * run_pipeline asks the database's supervisor through a run slot and waits on
+ * its latch; start_pipeline writes a queued row that counts once the caller
+ * commits.  The work itself is in run.c.
+ */
+#include "postgres.h"
+
+#include "access/xact.h"
+#include "access/xlog.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/lmgr.h"
+#include "storage/lock.h"
+#include "storage/proc.h"
+#include "utils/builtins.h"
+#include "utils/datum.h"
+#include "utils/jsonb.h"
+#include "utils/snapmgr.h"
+
+#include "pg/catalog.h"
+#include "pg/compat.h"
+#include "pg/control.h"
+#include "pg/json.h"
+
+PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
+PG_FUNCTION_INFO_V1(kaireon_start_pipeline);
+PG_FUNCTION_INFO_V1(kaireon_cancel_run);
+PG_FUNCTION_INFO_V1(kaireon_progress_slots);
+
+/* A pipeline someone wants to run, checked. */
+typedef struct Wanted
+{
+    pg_uuid_t id;
+    char *name;
+    Oid owner;
+    int version;
+    char *options;
+} Wanted;
+
+static void
+complain_option(void *arg, const char *code, const char *message, const char *hint)
+{
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+}
+
+static void
+check_status(const Wanted *wanted)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID, INT4OID};
+    Datum values[] = {UUIDPGetDatum(&wanted->id), Int32GetDatum(wanted->version)};
+    char *status;
+    bool null;
+
+    catalog_execute("SELECT status, $2 = 0 OR EXISTS (SELECT FROM kaireon_internal.pipeline_version v WHERE v.pipeline_id = id AND v.version = $2) "
+                    "FROM kaireon_internal.pipeline WHERE id = $1", 2, types, values, NULL, SPI_OK_SELECT);
+    status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    if (strcmp(status, "paused") == 0 || strcmp(status, "archived") == 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pipeline \"%s\" is %s", wanted->name, status),
+                        errhint("kaireon.resume_pipeline makes it run again.")));
+    if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null)))
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipeline \"%s\" has no version %d", wanted->name, wanted->version),
+                        errhint("See the view kaireon.pipeline_versions.")));
+    catalog_end(scope);
+}
+
+/* Which version runs, when the caller did not say. */
+static int
+running_version(const pg_uuid_t *id)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(id)};
+    int version;
+    bool null;
+
+    catalog_execute("SELECT coalesce(published_version, draft_version) FROM kaireon_internal.pipeline WHERE id = $1", 1, types, values,
+                    NULL, SPI_OK_SELECT);
+    version = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    catalog_end(scope);
+    return version;
+}
+
+static void
+find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wrong)
+{
+    static const JsonKey keys[] = {{"version", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
+    TransactionId xmin;
+
+    control_require();
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
+                        errhint("Run it on the primary.")));
+    if (!JB_ROOT_IS_OBJECT(options))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
+    json_check(&options->root, keys, "options", complain_option, NULL);
+    if (!catalog_find_pipeline(name, &wanted->id, &wanted->owner, &xmin))
+        catalog_no_pipeline(name);
+    if (!catalog_may_act(GetUserId(), wanted->owner) && !catalog_is_operator(GetUserId()))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
+                        errhint("Its owner and members of kaireon_operator may run it.")));
+    if (fresh_is_wrong && TransactionIdIsCurrentTransactionId(xmin))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("pipeline \"%s\" was created or changed in this transaction", name),
+                        errdetail("A run happens in a session of its own, which can't see it yet."),
+                        errhint("Commit first, or use kaireon.start_pipeline, which starts the run at commit.")));
+    wanted->name = pstrdup(name);
+    wanted->version = (int) json_get_int(&options->root, "version", 0);
+    wanted->options = JsonbToCString(NULL, &options->root, VARSIZE(options));
+    if (strlen(wanted->options) >= CONTROL_OPTIONS)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("options are too long")));
+    check_status(wanted);
+    if (wanted->version == 0)
+        wanted->version = running_version(&wanted->id);
+}
+
+/* A lock of this transaction that the run would wait for, while this waits for the run. */
+static void
+check_own_locks(const Wanted *wanted)
+{
+    static const LOCKMODE conflicting[] = {ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
+    PipelineSpec *spec = catalog_load_pipeline(&wanted->id, wanted->version);
+    LOCKTAG tag;
+
+    SET_LOCKTAG_RELATION(tag, MyDatabaseId, spec->relid);
+    for (size_t i = 0; i < lengthof(conflicting); i++)
+    {
+        if (LockHeldByMe(&tag, conflicting[i]))
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                            errmsg("this transaction holds a lock on the table that pipeline \"%s\" loads", wanted->name),
+                            errhint("Commit first, or use kaireon.start_pipeline.")));
+    }
+}
+
+/* ---- waiting for a run --------------------------------------------------------- */
+
+static void
+signal_worker(const RunSlot *slot)
+{
+    if (slot->worker_pid != 0)
+        kill(slot->worker_pid, SIGINT);
+}
+
+/* This session waits no longer. */
+static void
+abandon(int code, Datum arg)
+{
+    RunSlot *slot = (RunSlot *) DatumGetPointer(arg);
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot->waiter = NULL;
+    if (slot->state == SLOT_ENDED)
+        slot->state = SLOT_FREE;
+    else
+    {
+        slot->abandoned = true;
+        slot->cancel = true;
+        signal_worker(slot);
+    }
+    LWLockRelease(control->lock);
+    control_wake(slot->database);
+}
+
+static RunSlot *
+request_run(const Wanted *wanted, pg_uuid_t *run_id)
+{
+    RunSlot *slot;
+
+    *run_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot = control_take(SLOT_REQUESTED);
+    if (slot)
+    {
+        slot->run_id = *run_id;
+        slot->pipeline_id = wanted->id;
+        namestrcpy(&slot->pipeline, wanted->name);
+        slot->owner = wanted->owner;
+        slot->version = wanted->version;
+        slot->waits = true;
+        slot->waiter = MyLatch;
+        strlcpy(slot->options, wanted->options, CONTROL_OPTIONS);
+    }
+    LWLockRelease(control->lock);
+    if (slot == NULL)
+        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED), errmsg("too many runs are waiting"),
+                        errdetail("At most %d runs can be under way or waited for.", CONTROL_RUNS),
+                        errhint("kaireon.start_pipeline queues a run without waiting for it.")));
+    return slot;
+}
+
+static void
+wait_for_run(RunSlot *slot)
+{
+    PG_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
+    {
+        control_wake(MyDatabaseId);
+        for (;;)
+        {
+            bool ended;
+
+            LWLockAcquire(control->lock, LW_SHARED);
+            ended = slot->state == SLOT_ENDED;
+            LWLockRelease(control->lock);
+            if (ended)
+                break;
+            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1L, compat_wait_event("KaireonRun"));
+            ResetLatch(MyLatch);
+            CHECK_FOR_INTERRUPTS();
+        }
+    }
+    PG_END_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot->state = SLOT_FREE;
+    slot->waiter = NULL;
+    LWLockRelease(control->lock);
+}
+
+/* The run's row as kaireon.run, as it is now whatever this transaction's snapshot. */
+static Datum
+read_run(const pg_uuid_t *run_id, MemoryContext context)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(run_id)};
+    CatalogScope scope = catalog_begin();
+    MemoryContext old;
+    Datum run;
+    bool null;
+
+    PushActiveSnapshot(GetLatestSnapshot());
+    if (SPI_execute_with_args("SELECT ROW(r.*)::kaireon.run FROM kaireon.runs r WHERE r.run_id = $1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT ||
+        SPI_processed != 1)
+        elog(ERROR, "the run's row is missing");
+    run = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+    old = MemoryContextSwitchTo(context);
+    run = datumCopy(PointerGetDatum(PG_DETOAST_DATUM(run)), false, -1);
+    MemoryContextSwitchTo(old);
+    PopActiveSnapshot();
+    catalog_end(scope);
+    return run;
+}
+
+Datum
+kaireon_run_pipeline(PG_FUNCTION_ARGS)
+{
+    Wanted wanted;
+    pg_uuid_t run_id;
+    RunSlot *slot;
+
+    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &wanted, true);
+    check_own_locks(&wanted);
+    slot = request_run(&wanted, &run_id);
+    wait_for_run(slot);
+    PG_RETURN_DATUM(read_run(&run_id, CurrentMemoryContext));
+}
+
+/* ---- starting without waiting ------------------------------------------------------ */
+
+static bool wake_at_commit = false;
+
+static void
+at_commit(XactEvent event, void *arg)
+{
+    if (wake_at_commit && event == XACT_EVENT_COMMIT)
+        control_wake(MyDatabaseId);
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+        wake_at_commit = false;
+}
+
+Datum
+kaireon_start_pipeline(PG_FUNCTION_ARGS)
+{
+    static bool registered = false;
+    Wanted wanted;
+    pg_uuid_t *run_id = palloc(sizeof(pg_uuid_t));
+    CatalogScope scope;
+    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID};
+    Datum values[6];
+
+    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &wanted, false);
+    *run_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
+    scope = catalog_begin();
+    values[0] = UUIDPGetDatum(run_id);
+    values[1] = UUIDPGetDatum(&wanted.id);
+    values[2] = CStringGetTextDatum(wanted.name);
+    values[3] = Int32GetDatum(wanted.version);
+    values[4] = ObjectIdGetDatum(wanted.owner);
+    values[5] = CStringGetTextDatum(wanted.options);
+    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options) "
+                    "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb)", 6, types, values, NULL, SPI_OK_INSERT);
+    catalog_end(scope);
+    if (!registered)
+        RegisterXactCallback(at_commit, NULL);
+    registered = true;
+    wake_at_commit = true;
+    PG_RETURN_UUID_P(run_id);
+}
+
+/* ---- cancelling ---------------------------------------------------------------------- */
+
+static void
+check_may_cancel(const pg_uuid_t *run_id)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(run_id)};
+    Oid owner;
+    bool null;
+
+    if (catalog_execute("SELECT owner::pg_catalog.oid FROM kaireon_internal.run WHERE run_id = $1", 1, types, values, NULL, SPI_OK_SELECT) == 0)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
+                        errmsg("run %s does not exist", DatumGetCString(DirectFunctionCall1(uuid_out, values[0]))),
+                        errhint("See the view kaireon.runs.")));
+    owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    catalog_end(scope);
+    if (!catalog_may_act(GetUserId(), owner) && !catalog_is_operator(GetUserId()))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for this run"),
+                        errhint("Its owner and members of kaireon_operator may cancel it.")));
+}
+
+/* True when there was something to cancel. */
+Datum
+kaireon_cancel_run(PG_FUNCTION_ARGS)
+{
+    pg_uuid_t *run_id = PG_GETARG_UUID_P(0);
+    RunSlot *slot;
+    bool found = false;
+
+    control_require();
+    check_may_cancel(run_id);
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot = control_find(run_id);
+    if (slot && slot->state != SLOT_ENDED)
+    {
+        slot->cancel = true;
+        signal_worker(slot);
+        found = true;
+    }
+    LWLockRelease(control->lock);
+    if (!found)
+    {
+        CatalogScope scope = catalog_begin();
+        Oid types[] = {UUIDOID};
+        Datum values[] = {UUIDPGetDatum(run_id)};
+
+        found = catalog_execute("UPDATE kaireon_internal.run SET status = 'cancelled', finished_at = clock_timestamp(), error_code = '57014', "
+                                "error_message = 'the run was cancelled before it started' WHERE run_id = $1 AND status = 'queued'",
+                                1, types, values, NULL, SPI_OK_UPDATE) == 1;
+        catalog_end(scope);
+    }
+    control_wake(MyDatabaseId);
+    PG_RETURN_BOOL(found);
+}
+
+/* ---- watching ------------------------------------------------------------------------- */
+
+static const char *
+stage_name(const RunSlot *slot)
+{
+    static const char *const names[] = {"starting", "listing", "opening", "loading", "committing"};
+    uint32 stage = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &slot->stage));
+
+    if (slot->state == SLOT_REQUESTED || slot->state == SLOT_QUEUED)
+        return "queued";
+    return stage < lengthof(names) ? names[stage] : "loading";
+}
+
+static void
+put_slot(ReturnSetInfo *result, RunSlot *slot)
+{
+    Datum values[14];
+    bool nulls[14] = {0};
+
+    values[0] = UUIDPGetDatum(&slot->run_id);
+    values[1] = CStringGetTextDatum(NameStr(slot->pipeline));
+    values[2] = ObjectIdGetDatum(slot->owner);
+    values[3] = CStringGetTextDatum(stage_name(slot));
+    values[4] = TimestampTzGetDatum(slot->started_at);
+    nulls[4] = slot->started_at == 0;
+    values[5] = Int64GetDatum(pg_atomic_read_u64(&slot->bytes_read));
+    values[6] = Int64GetDatum(pg_atomic_read_u64(&slot->bytes_total));
+    values[7] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_read));
+    values[8] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_loaded));
+    values[9] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_updated));
+    values[10] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_failed));
+    values[11] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_skipped));
+    values[12] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_filtered));
+    values[13] = Int32GetDatum(slot->worker_pid);
+    nulls[13] = slot->worker_pid == 0;
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
+Datum
+kaireon_progress_slots(PG_FUNCTION_ARGS)
+{
+    ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+
+    InitMaterializedSRF(fcinfo, 0);
+    if (control == NULL)
+        return (Datum) 0;
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+        RunSlot *copy;
+
+        LWLockAcquire(control->lock, LW_SHARED);
+        if (slot->state == SLOT_FREE || slot->state == SLOT_ENDED || slot->database != MyDatabaseId)
+        {
+            LWLockRelease(control->lock);
+            continue;
+        }
+        copy = palloc(sizeof(RunSlot));
+        memcpy(copy, slot, sizeof(RunSlot));
+        LWLockRelease(control->lock);
+        put_slot(result, copy);
+        pfree(copy);
+    }
+    return (Datum) 0;
+}

@@ -1,0 +1,155 @@
+/*
+ * fetch.c: what a pipeline asks its reader for.  See fetch.h.
+ */
+#include "postgres.h"
+
+#include "pg/fetch.h"
+
+#include "mb/pg_wchar.h"
+
+#include "pg/cells.h"
+#include "pg/errors.h"
+#include "pg/json.h"
+
+/* Rows in a message: small enough that the reader fills one while another is loaded. */
+#define BATCH_ROWS 1000
+#define UNIX_TO_POSTGRES_US (INT64CONST(946684800) * USECS_PER_SEC)
+
+static const GraphNode *
+source_node(const Graph *graph)
+{
+    return &graph->nodes[0];
+}
+
+char *
+fetch_resource(const Graph *graph)
+{
+    char *resource = json_get_text(source_node(graph)->config, "resource");
+
+    if (resource == NULL)
+        resource = json_get_text(source_node(graph)->config, "path");
+    return resource ? resource : pstrdup("");
+}
+
+bool
+fetch_is_incremental(const Graph *graph)
+{
+    return json_get_bool(source_node(graph)->config, "incremental", false);
+}
+
+static char *
+config_text(const PipelineSpec *spec)
+{
+    return JsonbToCString(NULL, &spec->connector_config->root, VARSIZE(spec->connector_config));
+}
+
+/* The source node's format options, as the reader takes them. */
+static char *
+format_text(const Graph *graph)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfoChar(&out, '{');
+    for (const char *const *key = graph_format_keys; *key; key++)
+    {
+        JsonbValue *value = json_get(source_node(graph)->config, *key);
+
+        if (value == NULL)
+            continue;
+        appendStringInfo(&out, "%s\"%s\":", out.len > 1 ? "," : "", *key);
+        json_append_value(&out, value);
+    }
+    appendStringInfoChar(&out, '}');
+    return out.data;
+}
+
+static char *
+server_copy(WireStr text)
+{
+    char *copy = pnstrdup(text.data, text.length);
+
+    if (strlen(copy) != text.length || !pg_verify_mbstr(PG_UTF8, copy, text.length, true))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent text that is not UTF-8")));
+    return pg_any_to_server(copy, text.length, PG_UTF8);
+}
+
+List *
+fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
+{
+    StringInfoData request;
+    LinkMessage message;
+    List *objects = NIL;
+
+    initStringInfo(&request);
+    link_build_request(&request, "list", spec->connector_type, config_text(spec), fetch_resource(graph), NULL, NULL, NULL, 0, 0);
+    link_request(link, &request);
+    for (;;)
+    {
+        WireReader r;
+        WireObject object;
+        FetchObject *copy;
+
+        (void) link_receive(link, &message, true);
+        if (message.type == WIRE_END)
+            return objects;
+        r = (WireReader){message.body, message.length, 0, false};
+        if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
+            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a listing")));
+        copy = palloc0(sizeof(FetchObject));
+        copy->path = server_copy(object.path);
+        copy->size = (int64) object.size;
+        copy->modified = object.mtime - UNIX_TO_POSTGRES_US;
+        copy->etag = server_copy(object.etag);
+        objects = lappend(objects, copy);
+    }
+}
+
+void
+fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool all, List *files, int64 row_limit)
+{
+    StringInfoData request, columns, list;
+    int64 limit = json_get_int(source_node(program->graph)->config, "rowLimit", 0);
+    int64 batch = json_get_int(&spec->execution_config->root, "batchSize", 10000);
+    ListCell *lc;
+
+    initStringInfo(&request);
+    initStringInfo(&columns);
+    initStringInfo(&list);
+    cells_request(program, &columns);
+    appendStringInfoChar(&list, '[');
+    foreach(lc, files)
+    {
+        FetchObject *file = lfirst(lc);
+
+        appendStringInfoString(&list, list.len > 1 ? ",{\"path\":" : "{\"path\":");
+        json_append_string(&list, file->path);
+        appendStringInfo(&list, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT "}", file->size, file->modified + UNIX_TO_POSTGRES_US);
+    }
+    appendStringInfoChar(&list, ']');
+    if (row_limit > 0 && (limit <= 0 || row_limit < limit))
+        limit = row_limit;
+    link_build_request(&request, "read", spec->connector_type, config_text(spec), fetch_resource(program->graph),
+                       all ? NULL : list.data, format_text(program->graph), columns.data, limit, (int) Min(batch, BATCH_ROWS));
+    link_request(link, &request);
+}
+
+FetchObject *
+fetch_split(const LinkMessage *message, int ncolumns, bool *present)
+{
+    WireReader r = {message->body, message->length, 0, false};
+    WireSplit split;
+    FetchObject *object = palloc0(sizeof(FetchObject));
+
+    if (!wire_get_split(&r, &split) || split.ncols != (uint32) ncolumns)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a split that can't be read")));
+    for (int i = 0; i < ncolumns; i++)
+        present[i] = split.present[i] != 0;
+    object->path = server_copy(split.path);
+    object->size = (int64) split.size;
+    object->modified = split.mtime - UNIX_TO_POSTGRES_US;
+    object->etag = server_copy(split.etag);
+    object->head_hash = server_copy(split.head_hash);
+    object->dialect = server_copy(split.dialect);
+    return object;
+}

@@ -1,0 +1,44 @@
+/*
+ * fetch.h: what a pipeline asks its reader for.
+ *
+ * Turns a source node, a program and perhaps a list of files into requests on
+ * a link.  Used by runs and by previews.
+ */
+#ifndef KAIREON_FETCH_H
+#define KAIREON_FETCH_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/timestamp.h"
+
+#include "pg/catalog.h"
+#include "pg/compile.h"
+#include "pg/graph.h"
+#include "pg/link.h"
+
+/* One object of a listing; the same struct describes a split that was read. */
+typedef struct FetchObject
+{
+    char *path;
+    int64 size;
+    TimestampTz modified;
+    char *etag;
+    char *head_hash;         /* only of a split */
+    char *dialect;           /* only of a split: JSON */
+    int64 rows;              /* only of a split that ended */
+} FetchObject;
+
+/* What the source node reads: its resource or path; "" when it names none. */
+extern char *fetch_resource(const Graph *graph);
+extern bool fetch_is_incremental(const Graph *graph);
+
+/* Lists the source's objects, in order (FetchObject *). */
+extern List *fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph);
+
+/* Asks for the rows; files (FetchObject *) NIL with `all` true: everything the source lists. */
+extern void fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool all, List *files, int64 row_limit);
+
+/* A SPLIT message as an object; *present gets one flag a column. */
+extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
+
+#endif

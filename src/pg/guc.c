@@ -1,0 +1,58 @@
+/*
+ * guc.c: the settings kaireon.*.  See guc.h.
+ *
+ * None can be set by an ordinary user: each guards the server.
+ */
+#include "postgres.h"
+
+#include "pg/guc.h"
+
+#include "utils/guc.h"
+#include "utils/varlena.h"
+
+char *guc_local_fs_roots = NULL;
+int guc_reader_memory_limit = 256;
+int guc_max_workers = 4;
+int guc_max_logged_errors = 10000;
+int guc_supervisor_idle = 10;
+
+static bool
+check_roots(char **newval, void **extra, GucSource source)
+{
+    char *copy = pstrdup(*newval ? *newval : "");
+    List *list = NIL;
+    ListCell *lc;
+
+    if (!SplitDirectoriesString(copy, ',', &list))
+    {
+        GUC_check_errdetail("The list is not well formed.");
+        return false;
+    }
+    foreach(lc, list)
+    {
+        if (!is_absolute_path((char *) lfirst(lc)))
+        {
+            GUC_check_errdetail("\"%s\" is not an absolute path.", (char *) lfirst(lc));
+            return false;
+        }
+    }
+    list_free_deep(list);
+    pfree(copy);
+    return true;
+}
+
+void
+guc_define(void)
+{
+    DefineCustomStringVariable("kaireon.local_fs_roots", "Directories local_fs connectors may read, separated by commas.",
+                               "Empty: none.", &guc_local_fs_roots, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_roots, NULL, NULL);
+    DefineCustomIntVariable("kaireon.reader_memory_limit", "Memory a run's reader may use.", NULL, &guc_reader_memory_limit,
+                            256, 16, 65536, PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.max_workers", "Runs at the same time, in all databases; others wait.", NULL,
+                            &guc_max_workers, 4, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.max_logged_errors", "Bad rows a run keeps in run_errors; more are only counted.", NULL,
+                            &guc_max_logged_errors, 10000, 0, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.supervisor_idle_timeout", "How long a database's supervisor stays when it has nothing to do.",
+                            NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+    MarkGUCPrefixReserved("kaireon");
+}

@@ -1,0 +1,17 @@
+/*
+ * guc.h: the settings kaireon.*; README documents them.
+ */
+#ifndef KAIREON_GUC_H
+#define KAIREON_GUC_H
+
+#include "postgres.h"
+
+extern char *guc_local_fs_roots;       /* comma-separated absolute directories */
+extern int guc_reader_memory_limit;    /* MB */
+extern int guc_max_workers;            /* runs at once, in all databases */
+extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
+extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
+
+extern void guc_define(void);
+
+#endif

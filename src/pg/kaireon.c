@@ -1,0 +1,30 @@
+/*
+ * kaireon.c: what happens when the server loads the library.
+ *
+ * Preloaded, it reserves shared memory and registers the launcher.  Loaded by
+ * a session only (CREATE EXTENSION without preloading), functions that need
+ * neither work and the others say what is missing.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "miscadmin.h"
+
+#include "pg/control.h"
+#include "pg/guc.h"
+#include "pg/launcher.h"
+
+PG_MODULE_MAGIC;
+
+extern PGDLLEXPORT void _PG_init(void);
+
+void
+_PG_init(void)
+{
+    guc_define();
+    if (!process_shared_preload_libraries_in_progress)
+        return;
+    control_install_hooks();
+    launcher_install_hook();
+    launcher_register();
+}

@@ -1,0 +1,433 @@
+/*
+ * link.c: a kaireon-reader process and the socket to it.  See link.h.
+ *
+ * The reader is started by posix_spawn (no copy of the server's page tables),
+ * in a process group of its own (the postmaster's signals are not for it), with
+ * an empty environment.  It dies with the worker by itself.
+ */
+#include "postgres.h"
+
+#include "pg/link.h"
+
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <spawn.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fmgr.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "utils/memutils.h"
+
+#include "pg/compat.h"
+#include "pg/errors.h"
+#include "pg/guc.h"
+#include "pg/json.h"
+
+#define READER_PROGRAM "kaireon-reader"
+/* Messages a reader may have under way; the socket's buffer holds about as much. */
+#define FIRST_CREDIT 32
+/* How long a reader that closed its socket is given to be gone. */
+#define END_WAIT_MS 2000
+
+struct Link
+{
+    int fd;
+    pid_t pid;
+    WaitEventSet *events;
+    MemoryContext context;
+    MemoryContextCallback cleanup;
+    WireHeader header;
+    size_t have;             /* bytes of the current message received, header included */
+    uint8 *body;
+    size_t body_size;
+    uint32 used_credit;
+};
+
+static void
+link_cleanup(void *arg)
+{
+    Link *link = arg;
+
+    if (link->fd >= 0)
+        close(link->fd);
+    link->fd = -1;
+    if (link->pid > 0)
+    {
+        /* nothing it could still do is wanted */
+        kill(link->pid, SIGKILL);
+        while (waitpid(link->pid, NULL, 0) < 0 && errno == EINTR)
+            ;
+    }
+    link->pid = 0;
+}
+
+/* The program lies beside this library. */
+static char *
+reader_path(void)
+{
+    Dl_info info;
+    char path[MAXPGPATH];
+
+    if (dladdr((void *) reader_path, &info) == 0 || info.dli_fname == NULL)
+        elog(ERROR, "could not find where the library kaireon was loaded from");
+    strlcpy(path, info.dli_fname, sizeof(path));
+    get_parent_directory(path);
+    return psprintf("%s/%s", path, READER_PROGRAM);
+}
+
+static void
+spawn_reader(Link *link, int their_end)
+{
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t signals;
+    char *path = reader_path();
+    char program[] = READER_PROGRAM;
+    char *argv[] = {program, NULL};
+    char *envp[] = {NULL};
+    int failed;
+
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_adddup2(&actions, their_end, WIRE_READER_FD);
+    posix_spawnattr_init(&attributes);
+    sigfillset(&signals);
+    posix_spawnattr_setsigdefault(&attributes, &signals);
+    sigemptyset(&signals);
+    posix_spawnattr_setsigmask(&attributes, &signals);
+    posix_spawnattr_setpgroup(&attributes, 0);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
+    failed = posix_spawn(&link->pid, path, &actions, &attributes, argv, envp);
+    posix_spawn_file_actions_destroy(&actions);
+    posix_spawnattr_destroy(&attributes);
+    if (failed)
+    {
+        link->pid = 0;
+        close(their_end);
+        errno = failed;
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not start \"%s\": %m", path)));
+    }
+}
+
+Link *
+link_open(void)
+{
+    Link *link = palloc0(sizeof(Link));
+    int ends[2], size = 4 << 20;
+
+    link->fd = -1;
+    link->context = CurrentMemoryContext;
+    link->cleanup.func = link_cleanup;
+    link->cleanup.arg = link;
+    MemoryContextRegisterResetCallback(link->context, &link->cleanup);
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, ends) < 0)
+        ereport(ERROR, (errcode_for_socket_access(), errmsg("could not create a socket pair: %m")));
+    link->fd = ends[0];
+    (void) fcntl(link->fd, F_SETFL, O_NONBLOCK);
+    (void) setsockopt(link->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
+    spawn_reader(link, ends[1]);
+    close(ends[1]);
+    link->events = compat_wait_event_set(link->context, 3);
+    AddWaitEventToSet(link->events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
+    AddWaitEventToSet(link->events, WL_EXIT_ON_PM_DEATH, PGINVALID_SOCKET, NULL, NULL);
+    AddWaitEventToSet(link->events, WL_SOCKET_READABLE, link->fd, NULL, NULL);
+    return link;
+}
+
+void
+link_close(Link *link)
+{
+    link_cleanup(link);
+    if (link->events)
+        FreeWaitEventSet(link->events);
+    link->events = NULL;
+}
+
+pid_t
+link_pid(const Link *link)
+{
+    return link->pid;
+}
+
+static void
+wait_for(Link *link, uint32 what)
+{
+    WaitEvent event;
+
+    ModifyWaitEvent(link->events, 2, what, NULL);
+    (void) WaitEventSetWait(link->events, -1, &event, 1, compat_wait_event("KaireonReader"));
+    if (event.events & WL_LATCH_SET)
+    {
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+/* How the reader ended, as an error. */
+static void pg_attribute_noreturn()
+reader_ended(Link *link)
+{
+    int status = 0, waited = 0;
+    pid_t gone;
+
+    while ((gone = waitpid(link->pid, &status, WNOHANG)) == 0 && waited < END_WAIT_MS)
+    {
+        (void) WaitLatch(NULL, WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, 10, compat_wait_event("KaireonReader"));
+        waited += 10;
+    }
+    if (gone > 0)
+        link->pid = 0;
+    if (gone > 0 && WIFSIGNALED(status))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_READER_ENDED),
+                        errmsg("the reader process was ended by signal %d: %s", WTERMSIG(status), strsignal(WTERMSIG(status))),
+                        errdetail("kaireon-reader decodes the source's data in a process of its own, so the server is not affected."),
+                        WTERMSIG(status) == SIGKILL ? errhint("Look for the kernel's out-of-memory messages, or who sent the signal.")
+                                                    : errhint("Please report this with the file that was read.")));
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_READER_ENDED),
+                    gone > 0 ? errmsg("the reader process ended with exit code %d without a message", WEXITSTATUS(status))
+                             : errmsg("the reader process closed its connection"),
+                    errhint("The server's log may have what it wrote to standard error.")));
+    pg_unreachable();
+}
+
+static void
+send_all(Link *link, const void *data, size_t length)
+{
+    const char *at = data;
+
+    while (length > 0)
+    {
+        ssize_t sent = send(link->fd, at, length, MSG_NOSIGNAL);
+
+        if (sent > 0)
+        {
+            at += sent;
+            length -= sent;
+        }
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            wait_for(link, WL_SOCKET_WRITEABLE);
+        else if (errno != EINTR)
+            reader_ended(link);
+    }
+}
+
+static void
+send_message(Link *link, WireType type, const void *body, uint32 length)
+{
+    WireHeader header = {WIRE_MAGIC, WIRE_VERSION, type, 0, length, 0};
+
+    send_all(link, &header, sizeof(header));
+    send_all(link, body, length);
+}
+
+void
+link_request(Link *link, const StringInfo json)
+{
+    char *utf8 = pg_server_to_any(json->data, json->len, PG_UTF8);
+
+    link->used_credit = 0;
+    send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
+}
+
+void
+link_credit(Link *link, uint32 messages)
+{
+    send_message(link, WIRE_CREDIT, &messages, sizeof(messages));
+}
+
+/* Reads what is there up to `want` bytes of the message.  False: not there yet. */
+static bool
+read_some(Link *link, void *base, size_t offset, size_t want)
+{
+    while (link->have < want)
+    {
+        ssize_t got = recv(link->fd, (char *) base + (link->have - offset), want - link->have, 0);
+
+        if (got > 0)
+            link->have += got;
+        else if (got == 0)
+            reader_ended(link);
+        else if (errno == EAGAIN || errno == EWOULDBLOCK)
+            return false;
+        else if (errno == ECONNRESET)
+            reader_ended(link);
+        else if (errno != EINTR)
+            ereport(ERROR, (errcode_for_socket_access(), errmsg("could not receive from the reader: %m")));
+    }
+    return true;
+}
+
+static bool
+read_message(Link *link)
+{
+    const char *wrong;
+
+    if (!read_some(link, &link->header, 0, sizeof(WireHeader)))
+        return false;
+    wrong = wire_header_check(&link->header);
+    if (wrong || link->header.type < WIRE_LOG)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL),
+                        errmsg("kaireon-reader sent a message that breaks the protocol: %s", wrong ? wrong : "not a reader's message"),
+                        errhint("Library and program must be of the same installation.")));
+    if (link->header.length > link->body_size)
+    {
+        if (link->body)
+            pfree(link->body);
+        link->body = NULL;
+        link->body_size = Max(link->header.length, 256 * 1024);
+        link->body = MemoryContextAllocExtended(link->context, link->body_size, MCXT_ALLOC_HUGE);
+    }
+    return read_some(link, link->body, sizeof(WireHeader), sizeof(WireHeader) + link->header.length);
+}
+
+static char *
+received_text(WireStr text)
+{
+    char *copy = pnstrdup(text.data, text.length);
+
+    if (!pg_verify_mbstr(PG_UTF8, copy, strlen(copy), true))
+        return pstrdup("(not UTF-8)");
+    return pg_any_to_server(copy, strlen(copy), PG_UTF8);
+}
+
+static int
+received_sqlstate(const char *state)
+{
+    for (int i = 0; i < 5; i++)
+    {
+        if (!((state[i] >= '0' && state[i] <= '9') || (state[i] >= 'A' && state[i] <= 'Z')))
+            return ERRCODE_KAIREON_PROTOCOL;
+    }
+    if (state[0] == '0' && state[1] <= '2')
+        return ERRCODE_KAIREON_PROTOCOL;
+    return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
+}
+
+static void pg_attribute_noreturn()
+raise_failure(const WireFailure *failure)
+{
+    StringInfoData where;
+
+    initStringInfo(&where);
+    if (failure->path.length > 0)
+    {
+        appendStringInfo(&where, "File \"%s\"", received_text(failure->path));
+        if (failure->line > 0)
+            appendStringInfo(&where, ", line " UINT64_FORMAT, failure->line);
+        appendStringInfoChar(&where, '.');
+    }
+    if (failure->detail.length > 0)
+        appendStringInfo(&where, "%s%s", where.len ? " " : "", received_text(failure->detail));
+    ereport(ERROR, (errcode(received_sqlstate(failure->sqlstate)), errmsg("%s", received_text(failure->message)),
+                    where.len ? errdetail("%s", where.data) : 0,
+                    failure->hint.length ? errhint("%s", received_text(failure->hint)) : 0));
+    pg_unreachable();
+}
+
+static void
+log_message(WireReader *r)
+{
+    uint8 level = wire_get_u8(r);
+    WireStr text = wire_get_str(r);
+
+    if (!r->bad)
+        elog(level >= WIRE_LOG_WARNING ? LOG : DEBUG1, "kaireon-reader: %s", received_text(text));
+}
+
+bool
+link_receive(Link *link, LinkMessage *message, bool wait)
+{
+    for (;;)
+    {
+        WireReader r;
+        WireFailure failure;
+
+        while (!read_message(link))
+        {
+            if (!wait)
+                return false;
+            wait_for(link, WL_SOCKET_READABLE);
+        }
+        link->have = 0;
+        r = (WireReader){link->body, link->header.length, 0, false};
+        switch (link->header.type)
+        {
+            case WIRE_LOG:
+                log_message(&r);
+                continue;
+            case WIRE_ERROR:
+                if (!wire_get_failure(&r, &failure))
+                    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader failed and sent an error that can't be read")));
+                raise_failure(&failure);
+            case WIRE_BATCH:
+            case WIRE_OBJECT:
+                /* half used up: grant it again, so that the reader never waits for us to ask */
+                if (++link->used_credit >= FIRST_CREDIT / 2)
+                {
+                    link_credit(link, link->used_credit);
+                    link->used_credit = 0;
+                }
+                break;
+            default:
+                break;
+        }
+        message->type = link->header.type;
+        message->body = link->body;
+        message->length = link->header.length;
+        return true;
+    }
+}
+
+/* The directories a local_fs connector may read, and those it may not, as JSON. */
+static void
+append_directories(StringInfo out)
+{
+    char *copy = pstrdup(guc_local_fs_roots), *save = NULL;
+    bool first = true;
+
+    appendStringInfoString(out, ",\"roots\":[");
+    for (char *root = strtok_r(copy, ",", &save); root; root = strtok_r(NULL, ",", &save))
+    {
+        int length;
+
+        while (isspace((unsigned char) *root) || *root == '"')
+            root++;
+        length = strlen(root);
+        while (length > 0 && (isspace((unsigned char) root[length - 1]) || root[length - 1] == '"'))
+            root[--length] = '\0';
+        if (length == 0)
+            continue;
+        appendStringInfoString(out, first ? "" : ",");
+        json_append_string(out, root);
+        first = false;
+    }
+    appendStringInfoString(out, "],\"forbidden\":[");
+    json_append_string(out, DataDir);
+    appendStringInfoChar(out, ']');
+}
+
+void
+link_build_request(StringInfo out, const char *operation, const char *connector_type, const char *config,
+                   const char *resource, const char *files, const char *format, const char *columns,
+                   int64 row_limit, int batch_rows)
+{
+    appendStringInfo(out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, operation);
+    json_append_string(out, connector_type);
+    appendStringInfo(out, ",\"config\":%s,\"auth\":{}}", config);
+    append_directories(out);
+    appendStringInfoString(out, ",\"resource\":");
+    json_append_string(out, resource);
+    if (files)
+        appendStringInfo(out, ",\"files\":%s", files);
+    if (strcmp(operation, "read") == 0)
+        appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", format, columns,
+                         row_limit, batch_rows);
+    appendStringInfo(out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
+}

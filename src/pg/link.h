@@ -1,0 +1,47 @@
+/*
+ * link.h: a kaireon-reader process and the socket to it.
+ *
+ * The one place where the server waits for a source: messages are received
+ * here, and the wait notices cancels, the postmaster's death and the reader's
+ * end.  The process and the descriptor belong to a memory context: whatever
+ * ends it, closes the one and ends the other.
+ */
+#ifndef KAIREON_LINK_H
+#define KAIREON_LINK_H
+
+#include "postgres.h"
+#include "lib/stringinfo.h"
+
+#include "wire/wire.h"
+
+typedef struct Link Link;
+
+typedef struct LinkMessage
+{
+    WireType type;
+    uint8 *body;             /* 8-byte aligned; valid until the next link_receive */
+    uint32 length;
+} LinkMessage;
+
+/* Starts a reader; its life ends with the current memory context or link_close. */
+extern Link *link_open(void);
+extern void link_close(Link *link);
+extern pid_t link_pid(const Link *link);
+
+extern void link_request(Link *link, const StringInfo json);
+extern void link_credit(Link *link, uint32 messages);
+
+/*
+ * Waits for the next message.  LOG messages are logged and passed over; an
+ * ERROR message is raised as the error it describes; the reader's end without
+ * a word is raised as KA001.  With wait false: returns false when no whole
+ * message is there yet.
+ */
+extern bool link_receive(Link *link, LinkMessage *message, bool wait);
+
+/* A request for reading; see wire.h.  `files` is a JSON array or NULL. */
+extern void link_build_request(StringInfo out, const char *operation, const char *connector_type, const char *config,
+                               const char *resource, const char *files, const char *format, const char *columns,
+                               int64 row_limit, int batch_rows);
+
+#endif

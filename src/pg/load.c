@@ -1,0 +1,440 @@
+/*
+ * load.c: finished rows into the target table.  See load.h.
+ *
+ * Slots are kept from batch to batch.  Rows are flushed once a batch, while
+ * the message their text lies in is still there.
+ */
+#include "postgres.h"
+
+#include "pg/load.h"
+
+#include "access/genam.h"
+#include "access/heapam.h"
+#include "access/table.h"
+#include "access/tableam.h"
+#include "access/xact.h"
+#include "catalog/index.h"
+#include "catalog/pg_class.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/rls.h"
+#include "utils/snapmgr.h"
+#include "utils/tuplestore.h"
+
+#include "pg/compat.h"
+
+#define STAGED_RELATION "staged"
+
+struct Loader
+{
+    RowSink sink;            /* first, so that a sink is its loader */
+    Relation rel;
+    const GraphNode *node;
+    Rejects *rejects;
+    MemoryContext context;
+    bool slow;
+    EState *estate;
+    ResultRelInfo *info;
+    BulkInsertState bulk;
+    const Cells *cells;      /* of the batch being loaded */
+    const char *source;
+    int capacity;
+    int count;               /* slots accepted */
+    TupleTableSlot **slots;
+    int *rows;               /* which row of the batch each is */
+    int64 loaded;
+    /* the slow way */
+    Tuplestorestate *staged;
+    SPIPlanPtr plan;
+};
+
+static TupleTableSlot *
+next_slot(RowSink *sink)
+{
+    Loader *loader = (Loader *) sink;
+
+    if (loader->count == loader->capacity)
+    {
+        MemoryContext old = MemoryContextSwitchTo(loader->context);
+
+        loader->capacity = Max(1024, loader->capacity * 2);
+        if (loader->slots)
+        {
+            loader->slots = repalloc(loader->slots, sizeof(TupleTableSlot *) * loader->capacity);
+            loader->rows = repalloc(loader->rows, sizeof(int) * loader->capacity);
+        }
+        else
+        {
+            loader->slots = palloc(sizeof(TupleTableSlot *) * loader->capacity);
+            loader->rows = palloc(sizeof(int) * loader->capacity);
+        }
+        for (int i = loader->count; i < loader->capacity; i++)
+            loader->slots[i] = loader->slow ? MakeSingleTupleTableSlot(RelationGetDescr(loader->rel), &TTSOpsVirtual)
+                                            : table_slot_create(loader->rel, NULL);
+        MemoryContextSwitchTo(old);
+    }
+    return loader->slots[loader->count];
+}
+
+static void
+accept_slot(RowSink *sink, int row)
+{
+    Loader *loader = (Loader *) sink;
+
+    loader->rows[loader->count++] = row;
+}
+
+/* Can rows go to table_multi_insert without anything of the table being missed? */
+static bool
+takes_fast_way(Relation rel)
+{
+    TupleDesc desc = RelationGetDescr(rel);
+
+    return rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition && rel->trigdesc == NULL &&
+           !(desc->constr && desc->constr->has_generated_stored) &&
+           check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
+}
+
+Loader *
+loader_create(Relation target, const GraphNode *target_node, Rejects *rejects)
+{
+    Loader *loader = palloc0(sizeof(Loader));
+
+    if (target->rd_rel->relkind != RELKIND_RELATION && target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
+        target->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(target))));
+    loader->sink.next = next_slot;
+    loader->sink.accept = accept_slot;
+    loader->rel = target;
+    loader->node = target_node;
+    loader->rejects = rejects;
+    loader->context = CurrentMemoryContext;
+    loader->slow = !takes_fast_way(target);
+    if (loader->slow)
+        return loader;
+    loader->estate = CreateExecutorState();
+    loader->info = makeNode(ResultRelInfo);
+    InitResultRelInfo(loader->info, target, 1, NULL, 0);
+    ExecOpenIndices(loader->info, true);
+    loader->bulk = GetBulkInsertState();
+    return loader;
+}
+
+RowSink *
+loader_sink(Loader *loader)
+{
+    return &loader->sink;
+}
+
+bool
+loader_is_slow(const Loader *loader)
+{
+    return loader->slow;
+}
+
+int64
+loader_loaded(const Loader *loader)
+{
+    return loader->loaded;
+}
+
+void
+loader_batch(Loader *loader, const Cells *cells, const char *source)
+{
+    loader->cells = cells;
+    loader->source = source;
+    loader->count = 0;
+}
+
+static void
+reject_slot(Loader *loader, int i, int sqlstate, const char *reason, const char *field, const char *value)
+{
+    Reject reject = {0};
+
+    reject.kind = REJECT_OTHER;
+    reject.node = loader->node;
+    reject.source = loader->source;
+    reject.line = cells_line(loader->cells, loader->rows[i]);
+    reject.offset = cells_offset(loader->cells, loader->rows[i]);
+    reject.sqlstate = sqlstate;
+    reject.reason = unconstify(char *, reason);
+    reject.field = unconstify(char *, field);
+    reject.value = unconstify(char *, value);
+    rejects_add(loader->rejects, &reject);
+}
+
+/* ---- the fast way ---------------------------------------------------------- */
+
+static IndexInfo *
+index_info(Loader *loader, Oid index, Relation *rel)
+{
+    for (int i = 0; i < loader->info->ri_NumIndices; i++)
+    {
+        if (RelationGetRelid(loader->info->ri_IndexRelationDescs[i]) == index)
+        {
+            *rel = loader->info->ri_IndexRelationDescs[i];
+            return loader->info->ri_IndexRelationInfo[i];
+        }
+    }
+    elog(ERROR, "index %u is not open", index);
+}
+
+static void
+reject_conflict(Loader *loader, int i, Oid index)
+{
+    Relation rel;
+    IndexInfo *info = index_info(loader, index, &rel);
+    ExprContext *econtext = GetPerTupleExprContext(loader->estate);
+    Datum values[INDEX_MAX_KEYS];
+    bool nulls[INDEX_MAX_KEYS];
+    char *key;
+    const char *field = NULL;
+    bool exclusion = info->ii_ExclusionOps != NULL;
+
+    econtext->ecxt_scantuple = loader->slots[i];
+    FormIndexDatum(info, loader->slots[i], loader->estate, values, nulls);
+    key = BuildIndexValueDescription(rel, values, nulls);
+    if (info->ii_NumIndexKeyAttrs == 1 && info->ii_IndexAttrNumbers[0] > 0)
+        field = NameStr(TupleDescAttr(RelationGetDescr(loader->rel), info->ii_IndexAttrNumbers[0] - 1)->attname);
+    reject_slot(loader, i, exclusion ? ERRCODE_EXCLUSION_VIOLATION : ERRCODE_UNIQUE_VIOLATION,
+                psprintf(exclusion ? "conflicting key value violates exclusion constraint \"%s\""
+                                   : "duplicate key value violates unique constraint \"%s\"", RelationGetRelationName(rel)),
+                field, key);
+}
+
+/*
+ * Rows that hit another's key were inserted all the same (their index says
+ * "perhaps"): take them out, then look again, waiting for others' transactions.
+ */
+static void
+settle_conflicts(Loader *loader, List *conflicts, Oid *indexes)
+{
+    ListCell *lc;
+
+    CommandCounterIncrement();
+    foreach(lc, conflicts)
+        simple_table_tuple_delete(loader->rel, &loader->slots[lfirst_int(lc)]->tts_tid, GetActiveSnapshot());
+    foreach(lc, conflicts)
+    {
+        int i = lfirst_int(lc);
+        TupleTableSlot *slot = loader->slots[i];
+        ItemPointerData other;
+
+        for (;;)
+        {
+            List *again;
+            Oid index = indexes[i];
+
+            CommandCounterIncrement();
+            ResetPerTupleExprContext(loader->estate);
+            if (!compat_check_index_constraints(loader->info, slot, loader->estate, &other))
+            {
+                reject_conflict(loader, i, index);
+                break;
+            }
+            /* the other row is gone: in with this one */
+            table_tuple_insert(loader->rel, slot, GetCurrentCommandId(true), 0, NULL);
+            again = compat_insert_index_tuples(loader->info, slot, loader->estate, true, NULL);
+            if (again == NIL)
+            {
+                loader->loaded++;
+                break;
+            }
+            CommandCounterIncrement();
+            simple_table_tuple_delete(loader->rel, &slot->tts_tid, GetActiveSnapshot());
+        }
+    }
+}
+
+static void
+flush_fast(Loader *loader)
+{
+    MemoryContext old;
+    List *conflicts = NIL;
+    Oid *indexes = NULL;
+
+    old = MemoryContextSwitchTo(GetPerTupleMemoryContext(loader->estate));
+    table_multi_insert(loader->rel, loader->slots, loader->count, GetCurrentCommandId(true), 0, loader->bulk);
+    MemoryContextSwitchTo(old);
+    loader->loaded += loader->count;
+    if (loader->info->ri_NumIndices > 0)
+    {
+        for (int i = 0; i < loader->count; i++)
+        {
+            List *unsure;
+
+            unsure = compat_insert_index_tuples(loader->info, loader->slots[i], loader->estate, true, NULL);
+            if (unsure != NIL)
+            {
+                if (indexes == NULL)
+                    indexes = palloc0(sizeof(Oid) * loader->count);
+                indexes[i] = linitial_oid(unsure);
+                conflicts = lappend_int(conflicts, i);
+            }
+            ResetPerTupleExprContext(loader->estate);
+        }
+    }
+    if (conflicts != NIL)
+    {
+        PushCopiedSnapshot(GetActiveSnapshot());
+        UpdateActiveSnapshotCommandId();
+        loader->loaded -= list_length(conflicts);
+        settle_conflicts(loader, conflicts, indexes);
+        PopActiveSnapshot();
+        list_free(conflicts);
+        pfree(indexes);
+    }
+    ResetPerTupleExprContext(loader->estate);
+}
+
+/* ---- the slow way ---------------------------------------------------------- */
+
+/* INSERT INTO target (all columns that take a value) SELECT them FROM staged. */
+static void
+prepare_slow(Loader *loader)
+{
+    TupleDesc desc = RelationGetDescr(loader->rel);
+    EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+    StringInfoData names, sql;
+
+    initStringInfo(&names);
+    for (int i = 0; i < desc->natts; i++)
+    {
+        Form_pg_attribute att = TupleDescAttr(desc, i);
+
+        if (!att->attisdropped && !att->attgenerated)
+            appendStringInfo(&names, "%s%s", names.len ? ", " : "", quote_identifier(NameStr(att->attname)));
+    }
+    initStringInfo(&sql);
+    appendStringInfo(&sql, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s",
+                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(loader->rel)), RelationGetRelationName(loader->rel)),
+                     names.data, names.data, STAGED_RELATION);
+    loader->staged = tuplestore_begin_heap(false, false, work_mem);
+    enr->md.name = STAGED_RELATION;
+    enr->md.tupdesc = CreateTupleDescCopy(desc);
+    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+    enr->md.enrtuples = 1000;
+    enr->reldata = loader->staged;
+    if (SPI_connect() != SPI_OK_CONNECT || SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+        elog(ERROR, "could not prepare the load");
+    loader->plan = SPI_prepare(sql.data, 0, NULL);
+    if (loader->plan == NULL)
+        elog(ERROR, "could not prepare the load: %s", SPI_result_code_string(SPI_result));
+}
+
+static void
+insert_range(Loader *loader, int from, int to)
+{
+    int result;
+
+    tuplestore_clear(loader->staged);
+    for (int i = from; i < to; i++)
+        tuplestore_puttupleslot(loader->staged, loader->slots[i]);
+    result = SPI_execute_plan(loader->plan, NULL, NULL, false, 0);
+    if (result != SPI_OK_INSERT)
+        elog(ERROR, "could not load: %s", SPI_result_code_string(result));
+    loader->loaded += SPI_processed;
+}
+
+/* True when [from, to) went in; else *error says why, and nothing of it is left. */
+static bool
+try_range(Loader *loader, int from, int to, ErrorData **error)
+{
+    MemoryContext volatile context = CurrentMemoryContext;
+    ResourceOwner volatile owner = CurrentResourceOwner;
+    int64 loaded = loader->loaded;
+    volatile bool good = true;
+
+    BeginInternalSubTransaction(NULL);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        insert_range(loader, from, to);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        if (compat_error_must_pass(geterrcode()))
+            PG_RE_THROW();
+        *error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        good = false;
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
+    if (!good)
+        loader->loaded = loaded;
+    return good;
+}
+
+static void
+bisect(Loader *loader, int from, int to)
+{
+    ErrorData *error = NULL;
+    int middle = from + (to - from) / 2;
+
+    check_stack_depth();
+    if (from >= to || try_range(loader, from, to, &error))
+        return;
+    if (to - from == 1)
+    {
+        reject_slot(loader, from, error->sqlerrcode, error->message, error->column_name, error->detail);
+        return;
+    }
+    bisect(loader, from, middle);
+    bisect(loader, middle, to);
+}
+
+/* ---------------------------------------------------------------------------- */
+
+void
+loader_flush(Loader *loader)
+{
+    MemoryContext old = MemoryContextSwitchTo(loader->context);
+
+    if (loader->count > 0 && loader->slow)
+    {
+        if (loader->plan == NULL)
+            prepare_slow(loader);
+        PushActiveSnapshot(GetTransactionSnapshot());
+        bisect(loader, 0, loader->count);
+        PopActiveSnapshot();
+    }
+    else if (loader->count > 0)
+        flush_fast(loader);
+    for (int i = 0; i < loader->count; i++)
+        ExecClearTuple(loader->slots[i]);
+    loader->count = 0;
+    MemoryContextSwitchTo(old);
+}
+
+void
+loader_finish(Loader *loader)
+{
+    loader_flush(loader);
+    if (loader->slow)
+    {
+        if (loader->plan)
+        {
+            SPI_finish();
+            tuplestore_end(loader->staged);
+        }
+    }
+    else
+    {
+        FreeBulkInsertState(loader->bulk);
+        table_finish_bulk_insert(loader->rel, 0);
+        ExecCloseIndices(loader->info);
+        ExecResetTupleTable(loader->estate->es_tupleTable, false);
+        FreeExecutorState(loader->estate);
+    }
+    for (int i = 0; i < loader->capacity; i++)
+        ExecDropSingleTupleTableSlot(loader->slots[i]);
+}

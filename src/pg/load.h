@@ -1,0 +1,37 @@
+/*
+ * load.h: finished rows into the target table.
+ *
+ * The loader is the stage's sink.  Plain tables take the fast way: slots of a
+ * batch go to table_multi_insert, indexes after, as COPY does.  A row that
+ * meets a unique conflict is taken out again and rejected; its neighbours
+ * stay.  Tables with triggers, row security, partitions, generated columns or
+ * foreign storage take the ordinary INSERT ... SELECT over the batch inside a
+ * subtransaction, halved until the failing row is alone.
+ */
+#ifndef KAIREON_LOAD_H
+#define KAIREON_LOAD_H
+
+#include "postgres.h"
+#include "utils/rel.h"
+
+#include "pg/cells.h"
+#include "pg/reject.h"
+#include "pg/stage.h"
+
+typedef struct Loader Loader;
+
+/* Inside a transaction; the current user has been checked by the stage.  target_node is named in rejects. */
+extern Loader *loader_create(Relation target, const GraphNode *target_node, Rejects *rejects);
+extern RowSink *loader_sink(Loader *loader);
+/* Which batch the accepted rows belong to; before stage_run. */
+extern void loader_batch(Loader *loader, const Cells *cells, const char *source);
+/* Writes what was accepted; before the batch's memory goes. */
+extern void loader_flush(Loader *loader);
+/* Rows in the table so far. */
+extern int64 loader_loaded(const Loader *loader);
+/* True when rows go through INSERT ... SELECT. */
+extern bool loader_is_slow(const Loader *loader);
+/* Ends the load; what it opened is closed. */
+extern void loader_finish(Loader *loader);
+
+#endif

@@ -1,0 +1,156 @@
+/*
+ * reject.c: what happens to rows that can't be loaded.  See reject.h.
+ *
+ * The rows of run_error are inserted straight into the table, as the catalog's
+ * are: no trigger and no right of the pipeline's owner is involved.
+ */
+#include "postgres.h"
+
+#include "pg/reject.h"
+
+#include "access/htup_details.h"
+#include "access/table.h"
+#include "catalog/indexing.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "pg/catalog.h"
+#include "pg/guc.h"
+
+/* A value is kept for a person to look at: this much of it. */
+#define VALUE_BYTES 65536
+
+Rejects *
+rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, bool other_fails)
+{
+    Rejects *rejects = palloc0(sizeof(Rejects));
+
+    rejects->context = CurrentMemoryContext;
+    rejects->pipeline = pipeline;
+    rejects->source_node = graph->nodes[0].id;
+    rejects->validation_fails = validation_fails;
+    rejects->other_fails = other_fails;
+    rejects->per_node = palloc0(sizeof(int64) * graph->nnodes);
+    rejects->limit = guc_max_logged_errors;
+    return rejects;
+}
+
+static Reject *
+keep(Rejects *rejects, const Reject *reject)
+{
+    MemoryContext old = MemoryContextSwitchTo(rejects->context);
+    Reject *copy = palloc(sizeof(Reject));
+
+    *copy = *reject;
+    copy->source = reject->source ? pstrdup(reject->source) : NULL;
+    copy->field = reject->field ? pstrdup(reject->field) : NULL;
+    copy->reason = pstrdup(reject->reason);
+    if (reject->value)
+        copy->value = pnstrdup(reject->value, pg_mbcliplen(reject->value, strlen(reject->value), VALUE_BYTES));
+    MemoryContextSwitchTo(old);
+    return copy;
+}
+
+static void pg_attribute_noreturn()
+stop(Rejects *rejects, const Reject *reject)
+{
+    StringInfoData where;
+
+    initStringInfo(&where);
+    if (reject->source)
+        appendStringInfo(&where, "File \"%s\", line " UINT64_FORMAT, reject->source, reject->line);
+    if (reject->field)
+        appendStringInfo(&where, ", field \"%s\"", reject->field);
+    if (reject->value)
+        appendStringInfo(&where, ": \"%s\"", pnstrdup(reject->value, pg_mbcliplen(reject->value, strlen(reject->value), 200)));
+    ereport(ERROR,
+            (errcode(reject->sqlstate),
+             errmsg("%s", reject->reason),
+             where.len ? errdetail("%s.", where.data) : 0,
+             reject->kind == REJECT_VALIDATION
+                 ? errhint("Mend the row, or load the others with \"validation\": \"skip\" in the target node.")
+                 : errhint("Mend the row, or load the others with \"errorHandling\": \"skip\" in execution_config.")));
+    pg_unreachable();
+}
+
+void
+rejects_add(Rejects *rejects, const Reject *reject)
+{
+    rejects->count++;
+    rejects->per_node[reject->node ? reject->node->ordinal : 0]++;
+    if (reject->kind == REJECT_VALIDATION ? rejects->validation_fails : rejects->other_fails)
+    {
+        rejects->failure = keep(rejects, reject);
+        stop(rejects, reject);
+    }
+    if (list_length(rejects->kept) < rejects->limit)
+    {
+        MemoryContext old = MemoryContextSwitchTo(rejects->context);
+
+        rejects->kept = lappend(rejects->kept, keep(rejects, reject));
+        MemoryContextSwitchTo(old);
+    }
+}
+
+static void
+set_text(Datum *values, bool *nulls, int at, const char *text)
+{
+    nulls[at] = text == NULL;
+    if (text)
+        values[at] = CStringGetTextDatum(text);
+}
+
+static void
+write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const Reject *reject,
+          const pg_uuid_t *run_id, int64 ordinal)
+{
+    enum { run, number, node, source, line, offset, field, sqlstate, reason, value, count };
+    Datum values[count];
+    bool nulls[count] = {0};
+    HeapTuple tuple;
+
+    values[run] = UUIDPGetDatum(run_id);
+    values[number] = Int64GetDatum(ordinal);
+    set_text(values, nulls, node, reject->node ? reject->node->id : rejects->source_node);
+    set_text(values, nulls, source, reject->source);
+    values[line] = Int64GetDatum((int64) reject->line);
+    values[offset] = Int64GetDatum((int64) reject->offset);
+    nulls[line] = nulls[offset] = reject->source == NULL;
+    set_text(values, nulls, field, reject->field);
+    set_text(values, nulls, sqlstate, unpack_sql_state(reject->sqlstate));
+    set_text(values, nulls, reason, reject->reason);
+    set_text(values, nulls, value, reject->value);
+    tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
+    CatalogTupleInsertWithInfo(rel, tuple, indexes);
+    heap_freetuple(tuple);
+}
+
+void
+rejects_write(Rejects *rejects, const pg_uuid_t *run_id)
+{
+    Relation rel;
+    CatalogIndexState indexes;
+    MemoryContext context, old;
+    ListCell *lc;
+    int64 ordinal = 0;
+
+    if (rejects->kept == NIL && rejects->failure == NULL)
+        return;
+    context = AllocSetContextCreate(CurrentMemoryContext, "kaireon rejects", ALLOCSET_DEFAULT_SIZES);
+    rel = table_open(catalog_table("run_error"), RowExclusiveLock);
+    indexes = CatalogOpenIndexes(rel);
+    old = MemoryContextSwitchTo(context);
+    foreach(lc, rejects->kept)
+    {
+        write_one(rel, indexes, rejects, lfirst(lc), run_id, ++ordinal);
+        MemoryContextReset(context);
+    }
+    if (rejects->failure)
+        write_one(rel, indexes, rejects, rejects->failure, run_id, ++ordinal);
+    MemoryContextSwitchTo(old);
+    CatalogCloseIndexes(indexes);
+    table_close(rel, RowExclusiveLock);
+    MemoryContextDelete(context);
+}

@@ -1,0 +1,59 @@
+/*
+ * reject.h: what happens to rows that can't be loaded.
+ *
+ * A bad row is data: it becomes a Reject with its position and reason.  The
+ * policy then either stops the run with exactly that information, or counts
+ * it and keeps a bounded number of them for run_errors, to be written in the
+ * load's transaction.
+ */
+#ifndef KAIREON_REJECT_H
+#define KAIREON_REJECT_H
+
+#include "postgres.h"
+#include "nodes/pg_list.h"
+#include "utils/uuid.h"
+
+#include "pg/graph.h"
+
+/* Who decides: the target node's validation, or the pipeline's errorHandling. */
+typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER } RejectKind;
+
+typedef struct Reject
+{
+    RejectKind kind;
+    const GraphNode *node;   /* where; NULL: the source */
+    const char *source;      /* path of the split */
+    uint64 line;
+    uint64 offset;
+    char *field;             /* or NULL */
+    int sqlstate;
+    char *reason;
+    char *value;             /* the field as read, or the row; or NULL */
+} Reject;
+
+typedef struct Rejects
+{
+    MemoryContext context;   /* of the run: keeps what is recorded */
+    const char *pipeline;
+    const char *source_node; /* id of the source node, for rejects of the source */
+    bool validation_fails;
+    bool other_fails;
+    int64 count;             /* rows rejected so far */
+    int64 *per_node;         /* by GraphNode.ordinal */
+    List *kept;              /* Reject *, at most `limit` */
+    int limit;
+    Reject *failure;         /* the row that stopped the run, if one did */
+} Rejects;
+
+extern Rejects *rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, bool other_fails);
+
+/*
+ * Takes one row.  Copies what it keeps.  Raises the reject's own SQLSTATE when
+ * the policy is to stop (rejects->failure then has it).
+ */
+extern void rejects_add(Rejects *rejects, const Reject *reject);
+
+/* Writes the kept rejects (and the failure, if any) to run_error; inside a transaction. */
+extern void rejects_write(Rejects *rejects, const pg_uuid_t *run_id);
+
+#endif

@@ -1,0 +1,572 @@
+/*
+ * supervisor.c: the supervisor of one database's runs.
+ *
+ * Makes rows of requests, starts workers for queued runs within the pool's
+ * limit, and sees to it that every run's row becomes true: a worker that ended
+ * without finishing (crash, terminate, server restart) is marked failed here.
+ * It holds no state of its own that a restart would lose: everything is in the
+ * run table and the run slots.  Idle, it leaves.
+ *
+ * Slots are changed under control->lock, rows in short transactions outside
+ * of it.
+ */
+#include "postgres.h"
+
+#include "pg/supervisor.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_authid.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "postmaster/bgworker.h"
+#include "postmaster/interrupt.h"
+#include "storage/ipc.h"
+#include "storage/latch.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+#include "utils/guc.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+#include "utils/syscache.h"
+
+#include "pg/catalog.h"
+#include "pg/compat.h"
+#include "pg/control.h"
+#include "pg/errors.h"
+#include "pg/guc.h"
+
+/* While runs wait for a worker slot, look again after so many ms. */
+#define RETRY_MS 500
+/* A worker that was registered but has not begun after so many ms is given up when its handle is unknown. */
+#define START_MS 60000
+
+static DatabaseSlot *self;
+static BackgroundWorkerHandle *handles[CONTROL_RUNS];
+static bool out_of_slots = false;
+
+static void
+begin(void)
+{
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    XactIsoLevel = XACT_READ_COMMITTED;
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+static void
+commit(void)
+{
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_stat(true);
+    pgstat_report_activity(STATE_IDLE, NULL);
+}
+
+/* ---- rows -------------------------------------------------------------------- */
+
+/* Ends a run's row if it is not final. */
+static void
+end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
+{
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(status), CStringGetTextDatum(unpack_sql_state(sqlstate)),
+                      CStringGetTextDatum(message), hint ? CStringGetTextDatum(hint) : (Datum) 0};
+
+    catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), error_code = $3, error_message = $4, "
+                    "error_hint = $5 WHERE run_id = $1 AND status IN ('queued', 'running')",
+                    5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE);
+}
+
+#define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
+
+/* Runs that a server crash or restart left behind. */
+static void
+recover(void)
+{
+    CatalogScope scope;
+    uint64 count;
+    pg_uuid_t *ids;
+
+    begin();
+    scope = catalog_begin();
+    count = catalog_execute("SELECT run_id FROM kaireon_internal.run WHERE status = 'running' OR (status = 'queued' AND waits)",
+                            0, NULL, NULL, NULL, SPI_OK_SELECT);
+    ids = palloc(sizeof(pg_uuid_t) * Max(count, 1));
+    for (uint64 i = 0; i < count; i++)
+    {
+        bool null;
+
+        ids[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
+    }
+    for (uint64 i = 0; i < count; i++)
+    {
+        bool known;
+
+        LWLockAcquire(control->lock, LW_SHARED);
+        known = control_find(&ids[i]) != NULL;
+        LWLockRelease(control->lock);
+        if (!known)
+            end_row(&ids[i], "failed", ERRCODE_KAIREON_RUN_ORPHANED,
+                    "the run was ended by a crash or restart of the server", ORPHAN_HINT);
+    }
+    catalog_end(scope);
+    commit();
+}
+
+static void
+insert_row(RunSlot *slot, bool cancelled)
+{
+    CatalogScope scope;
+    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID, TEXTOID};
+    Datum values[7];
+
+    begin();
+    scope = catalog_begin();
+    values[0] = UUIDPGetDatum(&slot->run_id);
+    values[1] = UUIDPGetDatum(&slot->pipeline_id);
+    values[2] = CStringGetTextDatum(NameStr(slot->pipeline));
+    values[3] = Int32GetDatum(slot->version);
+    values[4] = ObjectIdGetDatum(slot->owner);
+    values[5] = CStringGetTextDatum(slot->options);
+    values[6] = CStringGetTextDatum(cancelled ? "cancelled" : "queued");
+    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, waits, status, finished_at, error_code, error_message) "
+                    "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, $5::regrole, $6::jsonb, true, $7, "
+                    "CASE $7 WHEN 'cancelled' THEN clock_timestamp() END, CASE $7 WHEN 'cancelled' THEN '57014' END, "
+                    "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END",
+                    7, types, values, NULL, SPI_OK_INSERT);
+    catalog_end(scope);
+    commit();
+}
+
+/* ---- slots ------------------------------------------------------------------- */
+
+/* The run is over: tell who waits, or free the slot. */
+static void
+end_slot(RunSlot *slot)
+{
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    if (slot->waits && !slot->abandoned)
+    {
+        slot->state = SLOT_ENDED;
+        if (slot->waiter)
+            SetLatch(slot->waiter);
+    }
+    else
+        slot->state = SLOT_FREE;
+    LWLockRelease(control->lock);
+}
+
+static bool
+is_ours(const RunSlot *slot, SlotState state)
+{
+    return slot->state == state && slot->database == MyDatabaseId;
+}
+
+/* Requests of waiting sessions become rows. */
+static void
+take_requests(void)
+{
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+        bool ours, gone;
+
+        LWLockAcquire(control->lock, LW_SHARED);
+        ours = is_ours(slot, SLOT_REQUESTED);
+        gone = slot->abandoned || slot->cancel;
+        LWLockRelease(control->lock);
+        if (!ours)
+            continue;
+        insert_row(slot, gone);
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
+        slot->state = SLOT_QUEUED;
+        LWLockRelease(control->lock);
+        if (gone)
+            end_slot(slot);
+    }
+}
+
+/* Queued runs whose session has gone or that were cancelled. */
+static void
+drop_cancelled(void)
+{
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+        CatalogScope scope;
+        bool drop;
+
+        LWLockAcquire(control->lock, LW_SHARED);
+        drop = is_ours(slot, SLOT_QUEUED) && (slot->abandoned || slot->cancel);
+        LWLockRelease(control->lock);
+        if (!drop)
+            continue;
+        begin();
+        scope = catalog_begin();
+        end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled before it started", NULL);
+        catalog_end(scope);
+        commit();
+        end_slot(slot);
+    }
+}
+
+/* Has the worker of a slot gone? */
+static bool
+worker_gone(int i)
+{
+    RunSlot *slot = &control->runs[i];
+    bool running, starting, has_pid;
+    TimestampTz since;
+    pid_t pid;
+
+    LWLockAcquire(control->lock, LW_SHARED);
+    running = is_ours(slot, SLOT_RUNNING);
+    starting = is_ours(slot, SLOT_STARTING);
+    has_pid = slot->worker_pid != 0;
+    since = slot->started_at;
+    LWLockRelease(control->lock);
+    if (running)
+        return !has_pid;
+    if (!starting)
+        return false;
+    if (handles[i] != NULL)
+        return GetBackgroundWorkerPid(handles[i], &pid) == BGWH_STOPPED;
+    return TimestampDifferenceExceeds(since, GetCurrentTimestamp(), START_MS);
+}
+
+static void
+reap_workers(void)
+{
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+        CatalogScope scope;
+
+        if (!worker_gone(i))
+            continue;
+        if (handles[i])
+            pfree(handles[i]);
+        handles[i] = NULL;
+        begin();
+        scope = catalog_begin();
+        end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
+                "It was terminated or could not connect; the server's log says why. " ORPHAN_HINT);
+        catalog_end(scope);
+        commit();
+        end_slot(slot);
+    }
+}
+
+/* ---- starting runs ------------------------------------------------------------- */
+
+static int
+active_runs(const pg_uuid_t *pipeline, bool *busy)
+{
+    int active = 0;
+
+    *busy = false;
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        const RunSlot *slot = &control->runs[i];
+
+        if (slot->state != SLOT_STARTING && slot->state != SLOT_RUNNING)
+            continue;
+        active++;
+        if (slot->database == MyDatabaseId && memcmp(&slot->pipeline_id, pipeline, sizeof(*pipeline)) == 0)
+            *busy = true;
+    }
+    return active;
+}
+
+static bool
+register_worker(RunSlot *slot)
+{
+    int i = slot - control->runs;
+    BackgroundWorker worker = {0};
+
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "kaireon", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, "kaireon_run_main", sizeof(worker.bgw_function_name));
+    snprintf(worker.bgw_name, BGW_MAXLEN, "kaireon run %s", NameStr(slot->pipeline));
+    strlcpy(worker.bgw_type, "kaireon run", BGW_MAXLEN);
+    worker.bgw_main_arg = Int32GetDatum(i);
+    worker.bgw_notify_pid = MyProcPid;
+    if (RegisterDynamicBackgroundWorker(&worker, &handles[i]))
+    {
+        out_of_slots = false;
+        return true;
+    }
+    handles[i] = NULL;
+    if (!out_of_slots)
+        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                      errmsg("kaireon has no background worker slot left; runs wait"),
+                      errhint("Consider increasing max_worker_processes.")));
+    out_of_slots = true;
+    return false;
+}
+
+static bool
+owner_can_run(Oid owner)
+{
+    HeapTuple tuple;
+    bool can;
+
+    tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+    can = HeapTupleIsValid(tuple) && (!COMPAT_OWNER_NEEDS_LOGIN || ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin);
+    if (HeapTupleIsValid(tuple))
+        ReleaseSysCache(tuple);
+    return can;
+}
+
+typedef struct QueuedRun { pg_uuid_t run_id, pipeline_id; char *pipeline; int version; Oid owner; bool waits; bool can_run; } QueuedRun;
+
+/* Rows that wait, oldest first. */
+static int
+read_queue(MemoryContext context, QueuedRun **queue)
+{
+    CatalogScope scope;
+    int count;
+
+    begin();
+    scope = catalog_begin();
+    count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits FROM kaireon_internal.run "
+                                  "WHERE status = 'queued' ORDER BY queued_at", 0, NULL, NULL, NULL, SPI_OK_SELECT);
+    *queue = MemoryContextAllocZero(context, sizeof(QueuedRun) * Max(count, 1));
+    for (int i = 0; i < count; i++)
+    {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        QueuedRun *run = &(*queue)[i];
+        bool null;
+
+        run->run_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &null));
+        run->pipeline_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 2, &null));
+        run->pipeline = MemoryContextStrdup(context, SPI_getvalue(row, desc, 3));
+        run->version = DatumGetInt32(SPI_getbinval(row, desc, 4, &null));
+        run->owner = DatumGetObjectId(SPI_getbinval(row, desc, 5, &null));
+        run->waits = DatumGetBool(SPI_getbinval(row, desc, 6, &null));
+        run->can_run = owner_can_run(run->owner);
+    }
+    catalog_end(scope);
+    commit();
+    return count;
+}
+
+static void
+refuse_owner(const QueuedRun *run)
+{
+    CatalogScope scope;
+    RunSlot *slot;
+
+    begin();
+    scope = catalog_begin();
+    end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
+            "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
+    catalog_end(scope);
+    commit();
+    LWLockAcquire(control->lock, LW_SHARED);
+    slot = control_find(&run->run_id);
+    LWLockRelease(control->lock);
+    if (slot)
+        end_slot(slot);
+}
+
+typedef enum StartResult { START_DONE, START_LATER, START_FULL, START_GONE } StartResult;
+
+/* Takes a slot for the run and registers its worker. */
+static StartResult
+start_run(const QueuedRun *run)
+{
+    RunSlot *slot;
+    bool busy;
+    StartResult result = START_DONE;
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot = control_find(&run->run_id);
+    if (slot == NULL && run->waits)
+        result = START_GONE;
+    else if (active_runs(&run->pipeline_id, &busy) >= guc_max_workers)
+        result = START_FULL;
+    else if (busy || (slot && slot->state != SLOT_QUEUED))
+        result = START_LATER;
+    else if (slot == NULL && (slot = control_take(SLOT_QUEUED)) == NULL)
+        result = START_FULL;
+    if (result == START_DONE)
+    {
+        slot->run_id = run->run_id;
+        slot->pipeline_id = run->pipeline_id;
+        namestrcpy(&slot->pipeline, run->pipeline);
+        slot->version = run->version;
+        slot->owner = run->owner;
+        slot->started_at = GetCurrentTimestamp();
+        slot->state = SLOT_STARTING;
+    }
+    LWLockRelease(control->lock);
+    if (result != START_DONE || register_worker(slot))
+        return result;
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot->state = slot->waits ? SLOT_QUEUED : SLOT_FREE;
+    LWLockRelease(control->lock);
+    return START_FULL;
+}
+
+/* True when runs are left that wait for a worker slot: look again soon. */
+static bool
+start_queued(MemoryContext context, bool *waiting)
+{
+    QueuedRun *queue;
+    int count = read_queue(context, &queue);
+    bool again = false;
+
+    *waiting = count > 0;
+    for (int i = 0; i < count; i++)
+    {
+        StartResult result;
+
+        if (!queue[i].can_run)
+        {
+            refuse_owner(&queue[i]);
+            continue;
+        }
+        result = start_run(&queue[i]);
+        if (result == START_FULL)
+        {
+            again = true;
+            break;
+        }
+        if (result == START_GONE)
+        {
+            CatalogScope scope;
+
+            begin();
+            scope = catalog_begin();
+            end_row(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
+            catalog_end(scope);
+            commit();
+        }
+    }
+    return again;
+}
+
+/* ---- the process ----------------------------------------------------------------- */
+
+static void
+leave(int code, Datum arg)
+{
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    if (self->pid == MyProcPid)  /* after retire() the slot may be another's */
+    {
+        self->pid = 0;
+        self->supervisor = NULL;
+        self->stop = false;
+    }
+    if (control->launcher)
+        SetLatch(control->launcher);
+    LWLockRelease(control->lock);
+}
+
+static bool
+has_runs(void)
+{
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        if (control->runs[i].database == MyDatabaseId && control->runs[i].state != SLOT_FREE && control->runs[i].state != SLOT_ENDED)
+            return true;
+    }
+    return false;
+}
+
+/* Nothing to do: may this process go?  Decided under the lock, so that no wake is missed. */
+static bool
+retire(void)
+{
+    bool go;
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    go = !has_runs() && (!self->wanted || self->stop);
+    if (go)
+    {
+        self->pid = 0;
+        self->supervisor = NULL;
+    }
+    LWLockRelease(control->lock);
+    return go;
+}
+
+static void
+supervise(MemoryContext context)
+{
+    for (;;)
+    {
+        bool again, waiting, idle, stop;
+        int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
+        long timeout = -1;
+
+        MemoryContextReset(context);
+        MemoryContextSwitchTo(context);
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
+        self->wanted = false;
+        LWLockRelease(control->lock);
+        take_requests();
+        drop_cancelled();
+        reap_workers();
+        again = start_queued(context, &waiting);
+        LWLockAcquire(control->lock, LW_SHARED);
+        idle = !waiting && !has_runs();
+        stop = self->stop;
+        LWLockRelease(control->lock);
+        if (idle && stop && retire())
+            return;
+        if (again || idle)
+        {
+            events |= WL_TIMEOUT;
+            timeout = again ? RETRY_MS : guc_supervisor_idle * 1000L;
+        }
+        events = WaitLatch(MyLatch, events, timeout, compat_wait_event("KaireonSupervisor"));
+        ResetLatch(MyLatch);
+        CHECK_FOR_INTERRUPTS();
+        if (ConfigReloadPending)
+        {
+            ConfigReloadPending = false;
+            ProcessConfigFile(PGC_SIGHUP);
+        }
+        if (idle && (events & WL_TIMEOUT) && retire())
+            return;
+    }
+}
+
+void
+kaireon_supervisor_main(Datum arg)
+{
+    bool installed;
+
+    self = &control->databases[DatumGetInt32(arg)];
+    pqsignal(SIGTERM, die);
+    pqsignal(SIGHUP, SignalHandlerForConfigReload);
+    BackgroundWorkerUnblockSignals();
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    self->pid = MyProcPid;
+    self->supervisor = MyLatch;
+    LWLockRelease(control->lock);
+    before_shmem_exit(leave, (Datum) 0);
+    BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid, 0);
+    begin();
+    installed = catalog_installed();
+    commit();
+    if (!installed)
+    {
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
+        self->database = InvalidOid;
+        self->wanted = false;
+        LWLockRelease(control->lock);
+        proc_exit(0);
+    }
+    recover();
+    supervise(AllocSetContextCreate(TopMemoryContext, "kaireon supervisor", ALLOCSET_DEFAULT_SIZES));
+    proc_exit(0);
+}
