@@ -1,0 +1,161 @@
+/*
+ * batch_builder.h: collects rows and makes the batch message of wire.h.
+ *
+ * A format cuts its input into cells (pointers into its own memory) and hands
+ * over a column's cells for some hundred rows at a time; the builder converts
+ * them (convert.h), lays text out in the column's arena and keeps states only
+ * as far as they are needed.  It knows nothing about CSV, files or sockets.
+ * Once full, batch_finish gives the message as a list of pieces to be written
+ * with writev: nothing is copied.  All memory is used again for the next batch.
+ *
+ * Order of calls: batch_init; then again and again batch_row for some rows,
+ * batch_cells once for every column with as many cells, batch_reject between;
+ * batch_finish, write the pieces, batch_reset; at last batch_free.
+ */
+#ifndef KAIREON_BATCH_BUILDER_H
+#define KAIREON_BATCH_BUILDER_H
+
+#include <sys/uio.h>
+
+#include "core/buf.h"
+#include "wire/wire.h"
+
+/* A reject's raw text is cut here (bytes). */
+#define BATCH_RAW_MAX 65536
+
+typedef enum ColumnKind
+{
+    COLUMN_TEXT = 0, COLUMN_VARCHAR, COLUMN_BOOL, COLUMN_INT2, COLUMN_INT4, COLUMN_INT8,
+    COLUMN_NUMERIC, COLUMN_FLOAT8, COLUMN_DATE, COLUMN_TIMESTAMP, COLUMN_TIMESTAMPTZ, COLUMN_RAW,
+    COLUMN_KINDS
+} ColumnKind;
+
+/* A column as the request asks for it. */
+typedef struct ColumnSpec
+{
+    const char *name;   /* the source's field; borrowed */
+    ColumnKind kind;
+    int length;         /* varchar: characters */
+    int precision;      /* numeric: 0 when unconstrained */
+    int scale;
+    bool coerce;
+    bool required;
+} ColumnSpec;
+
+/*
+ * One field.  s NULL means null.  BUF_SLACK bytes behind s + n can be read
+ * (their content does not matter).
+ */
+typedef struct Cell
+{
+    const char *s;
+    size_t n;
+} Cell;
+
+typedef struct BatchColumn
+{
+    ColumnSpec spec;
+    uint8_t *states;
+    uint64_t *values;
+    uint8_t *scales;    /* WIRE_DECIMAL only */
+    uint32_t filled;    /* rows that have their cell */
+    bool any_state;     /* some state is not WIRE_VALUE */
+    Buf arena;
+} BatchColumn;
+
+typedef struct BatchBuilder
+{
+    BatchColumn *columns;
+    uint32_t ncols;
+    uint32_t max_rows;
+    size_t max_bytes;   /* full when the text grows past this */
+    uint32_t nrows;
+    uint32_t nrejects;
+    bool started;       /* first_line and first_offset are set */
+    uint64_t first_line, first_offset;
+    uint32_t *lines, *offsets;
+    Buf rejects;
+    Buf head;           /* WireHeader, WireBatchHeader, WireColumnHeader[] */
+    struct iovec *pieces;
+} BatchBuilder;
+
+/* The tag on the wire of a column of this kind. */
+WireColumnType column_wire_type(ColumnKind kind);
+
+/*
+ * Makes a builder for these columns (copied; the names stay borrowed), of at
+ * most max_rows rows (1 to WIRE_MAX_ROWS).  On failure (53200) nothing is left
+ * to free.
+ */
+STATUS_CHECK bool batch_init(BatchBuilder *b, const ColumnSpec *specs, uint32_t ncols,
+                             uint32_t max_rows, size_t max_bytes, Status *st);
+void batch_free(BatchBuilder *b);
+
+/* Empties the builder; memory stays. */
+void batch_reset(BatchBuilder *b);
+
+/* True when the batch should be sent before anything is added. */
+bool batch_full(const BatchBuilder *b);
+
+/* True when every row has its cell in every column: only then may the batch be sent. */
+bool batch_complete(const BatchBuilder *b);
+
+/* Rows that may still be added. */
+static inline uint32_t
+batch_room(const BatchBuilder *b)
+{
+    return b->max_rows - b->nrows;
+}
+
+/*
+ * True when a row or reject at this place fits the batch's 32-bit distances;
+ * false: send the batch first.  Places must not go backwards.
+ */
+static inline bool
+batch_place_fits(const BatchBuilder *b, uint64_t line, uint64_t offset)
+{
+    return !b->started || (line - b->first_line <= UINT32_MAX && offset - b->first_offset <= UINT32_MAX);
+}
+
+/* Adds a row's place; its cells follow by batch_cells.  There must be room, and the place must fit. */
+static inline void
+batch_row(BatchBuilder *b, uint64_t line, uint64_t offset)
+{
+    if (!b->started)
+    {
+        b->started = true;
+        b->first_line = line;
+        b->first_offset = offset;
+    }
+    b->lines[b->nrows] = (uint32_t) (line - b->first_line);
+    b->offsets[b->nrows] = (uint32_t) (offset - b->first_offset);
+    b->nrows++;
+}
+
+/*
+ * Adds one column's cells for the next n rows that lack them.  `clean`: all
+ * cells are known to be valid UTF-8 without zero bytes.  Fails with 53200, or
+ * 54000 when the arena would pass what a message can hold.
+ */
+STATUS_CHECK bool batch_cells(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n,
+                              bool clean, Status *st);
+
+/* Adds n nulls to a column (one the split does not have). */
+void batch_nulls(BatchBuilder *b, uint32_t column, uint32_t n);
+
+/*
+ * Adds a reject that stood before the next row to be added.  raw is the
+ * record as read; at most BATCH_RAW_MAX bytes of it are kept, made valid UTF-8.
+ */
+STATUS_CHECK bool batch_reject(BatchBuilder *b, uint64_t line, uint64_t offset, const char *sqlstate,
+                               const char *message, Cell raw, Status *st);
+
+/*
+ * Makes the message: *pieces (owned by the builder, valid until batch_reset)
+ * with *npieces entries, beginning with the WireHeader.  Fails with 54000 when
+ * the message would be longer than WIRE_MAX_MESSAGE.
+ */
+STATUS_CHECK bool batch_finish(BatchBuilder *b, uint32_t split, uint64_t bytes_read,
+                               struct iovec **pieces, int *npieces, Status *st);
+
+#endif

@@ -1,0 +1,19 @@
+/*
+ * batch_cells.h: one column's cells into its arrays; the inner part of the
+ * batch builder, split from it because it is what takes the time.
+ *
+ * batch_builder.c owns the memory and the order of calls; here are only the
+ * loops, one for each kind of column.
+ */
+#ifndef KAIREON_BATCH_CELLS_H
+#define KAIREON_BATCH_CELLS_H
+
+#include "format/batch_builder.h"
+
+/*
+ * Converts n cells into rows column->filled .. +n of the column's arrays and
+ * raises `filled`.  `clean` as in batch_cells.  Fails as batch_cells does.
+ */
+STATUS_CHECK bool cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Status *st);
+
+#endif

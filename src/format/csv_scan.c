@@ -1,0 +1,486 @@
+/*
+ * csv_scan.c: see csv_scan.h.
+ *
+ * A block of 64 bytes becomes three masks (delimiters, quotes, line ends), one
+ * bit a byte.  The running parity of the quote mask says which bytes lie
+ * inside quotes; that is right as long as quotes stand only where the rules
+ * allow them, which two shifts check.  A block that fails the check, or begins
+ * in a state that the masks can't express, goes through the state machine
+ * byte by byte: so the state machine alone defines what CSV means, and the
+ * masks only make it fast.
+ *
+ * block_step is written once and compiled twice: with AVX2 (masks by compare
+ * and movemask, parity by a carry-less multiplication) and portably (eight
+ * bytes at a time in a word, parity by shifts).
+ */
+#include "format/csv_scan.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#if defined(__x86_64__)
+#define CSV_HAVE_AVX2 1
+#include <immintrin.h>
+#endif
+
+#define BLOCK 64
+#define ALWAYS_INLINE static inline __attribute__((always_inline))
+
+typedef struct Masks
+{
+    uint64_t delimiter, quote, newline;
+    bool dirty;     /* some byte is zero or not ASCII */
+} Masks;
+
+/* ---- the state machine ------------------------------------------------- */
+
+static inline void
+emit(CsvScan *scan, uint32_t at, bool row_end)
+{
+    scan->seps[scan->nseps++] = at;
+    scan->state = CSV_FIELD_START;
+    if (row_end)
+    {
+        scan->rows[scan->nrows++] = (uint32_t) scan->nseps - 1;
+        scan->row_bad = false;
+    }
+}
+
+static inline void
+offend(CsvScan *scan, uint32_t at, CsvOffence kind)
+{
+    scan->state = CSV_UNQUOTED;
+    if (scan->row_bad)
+        return;
+    scan->row_bad = true;
+    scan->bad[scan->nbad].row = (uint32_t) scan->nrows;
+    scan->bad[scan->nbad].at = at;
+    scan->bad[scan->nbad].kind = (uint8_t) kind;
+    scan->nbad++;
+}
+
+static inline void
+inside_quotes(CsvScan *scan, uint8_t c, uint32_t at)
+{
+    if (c == '\n')
+        scan->inner[scan->ninner++] = at;
+    if (scan->state == CSV_ESCAPED && (c == scan->quote || c == scan->escape))
+        scan->state = CSV_QUOTED;
+    else if (c == scan->quote)
+        scan->state = CSV_AFTER_QUOTE;
+    else if (c == scan->escape)
+        scan->state = CSV_ESCAPED;
+    else
+        scan->state = CSV_QUOTED;
+}
+
+/* The rules, byte by byte. */
+static void
+csv_scan_bytes(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
+{
+    bool quoting = scan->quote != 0;
+
+    for (; at < end; at++)
+    {
+        uint8_t c = data[at];
+
+        if (scan->state == CSV_QUOTED || scan->state == CSV_ESCAPED)
+            inside_quotes(scan, c, at);
+        else if (c == scan->delimiter && scan->state != CSV_AFTER_QUOTE_CR)
+            emit(scan, at, false);
+        else if (c == '\n')
+            emit(scan, at, true);
+        else if (scan->state == CSV_FIELD_START)
+            scan->state = quoting && c == scan->quote ? CSV_QUOTED : CSV_UNQUOTED;
+        else if (scan->state == CSV_UNQUOTED)
+        {
+            if (quoting && c == scan->quote)
+                offend(scan, at, CSV_STRAY_QUOTE);
+        }
+        else if (scan->state == CSV_AFTER_QUOTE && c == scan->quote && scan->escape == scan->quote)
+            scan->state = CSV_QUOTED;
+        else if (scan->state == CSV_AFTER_QUOTE && c == '\r')
+            scan->state = CSV_AFTER_QUOTE_CR;
+        else
+        {
+            offend(scan, at, CSV_TEXT_AFTER_QUOTE);
+            /* The delimiter behind a stray CR still ends the field. */
+            if (c == scan->delimiter)
+                emit(scan, at, false);
+        }
+    }
+}
+
+static bool
+any_dirty(const uint8_t *data, uint32_t n)
+{
+    uint32_t i;
+
+    for (i = 0; i < n; i++)
+        if (data[i] == 0 || data[i] >= 0x80)
+            return true;
+    return false;
+}
+
+static inline void
+mark_dirty(CsvScan *scan, uint32_t from, uint32_t to)
+{
+    if (scan->dirty_to == 0)
+        scan->dirty_from = from;
+    scan->dirty_to = to;
+}
+
+/* ---- masks ------------------------------------------------------------- */
+
+/* Bit i of the result: byte i of the word is zero. */
+ALWAYS_INLINE uint64_t
+zero_bytes(uint64_t word)
+{
+    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
+    uint64_t high = ~(((word & low7) + low7) | word | low7);
+
+    return ((high >> 7) * UINT64_C(0x0102040810204080)) >> 56;
+}
+
+ALWAYS_INLINE uint64_t
+load_word(const uint8_t *p)
+{
+    uint64_t word;
+
+    memcpy(&word, p, 8);
+#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
+    word = __builtin_bswap64(word);
+#endif
+    return word;
+}
+
+ALWAYS_INLINE uint64_t
+equal_bytes_portable(const uint8_t *p, uint8_t c)
+{
+    uint64_t pattern = c * UINT64_C(0x0101010101010101), mask = 0;
+    int i;
+
+    for (i = 0; i < 8; i++)
+        mask |= zero_bytes(load_word(p + 8 * i) ^ pattern) << (8 * i);
+    return mask;
+}
+
+ALWAYS_INLINE Masks
+masks_portable(const CsvScan *scan, const uint8_t *p)
+{
+    uint64_t delimiters = scan->delimiter * UINT64_C(0x0101010101010101);
+    uint64_t quotes = scan->quote * UINT64_C(0x0101010101010101);
+    uint64_t newlines = '\n' * UINT64_C(0x0101010101010101);
+    uint64_t high = 0, zeros = 0;
+    Masks m = {0, 0, 0, false};
+    int i;
+
+    for (i = 0; i < 8; i++)
+    {
+        uint64_t word = load_word(p + 8 * i);
+
+        m.delimiter |= zero_bytes(word ^ delimiters) << (8 * i);
+        m.quote |= zero_bytes(word ^ quotes) << (8 * i);
+        m.newline |= zero_bytes(word ^ newlines) << (8 * i);
+        high |= word;
+        zeros |= zero_bytes(word);
+    }
+    if (scan->quote == 0)
+        m.quote = 0;
+    m.dirty = (high & UINT64_C(0x8080808080808080)) != 0 || zeros != 0;
+    return m;
+}
+
+/* Bit i of the result: the parity of bits 0..i. */
+ALWAYS_INLINE uint64_t
+parity_portable(uint64_t x)
+{
+    x ^= x << 1;
+    x ^= x << 2;
+    x ^= x << 4;
+    x ^= x << 8;
+    x ^= x << 16;
+    x ^= x << 32;
+    return x;
+}
+
+#ifdef CSV_HAVE_AVX2
+#define TARGET_AVX2 __attribute__((target("avx2,bmi,popcnt,pclmul")))
+
+static inline TARGET_AVX2 __attribute__((always_inline)) uint64_t
+equal_bytes_avx2(__m256i low, __m256i high, uint8_t c)
+{
+    __m256i pattern = _mm256_set1_epi8((char) c);
+    uint32_t a = (uint32_t) _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, pattern));
+    uint32_t b = (uint32_t) _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, pattern));
+
+    return a | (uint64_t) b << 32;
+}
+
+static inline TARGET_AVX2 __attribute__((always_inline)) Masks
+masks_avx2(const CsvScan *scan, const uint8_t *p)
+{
+    __m256i low = _mm256_loadu_si256((const __m256i *) p);
+    __m256i high = _mm256_loadu_si256((const __m256i *) (p + 32));
+    /* Signed bytes above zero are exactly 1..127. */
+    __m256i clean = _mm256_and_si256(_mm256_cmpgt_epi8(low, _mm256_setzero_si256()),
+                                     _mm256_cmpgt_epi8(high, _mm256_setzero_si256()));
+    Masks m;
+
+    m.delimiter = equal_bytes_avx2(low, high, scan->delimiter);
+    m.newline = equal_bytes_avx2(low, high, '\n');
+    m.quote = scan->quote == 0 ? 0 : equal_bytes_avx2(low, high, scan->quote);
+    m.dirty = _mm256_movemask_epi8(clean) != -1;
+    return m;
+}
+
+static inline TARGET_AVX2 __attribute__((always_inline)) uint64_t
+parity_avx2(uint64_t x)
+{
+    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long) x), _mm_set1_epi8(-1), 0);
+
+    return (uint64_t) _mm_cvtsi128_si64(product);
+}
+#endif
+
+/* ---- one block --------------------------------------------------------- */
+
+/*
+ * True when every closing quote that is followed by neither a separator nor a
+ * quote is followed by CR LF: `suspects` are those following bytes.
+ */
+ALWAYS_INLINE bool
+only_crlf(const uint8_t *p, uint64_t suspects, uint64_t newline)
+{
+    uint64_t cr = equal_bytes_portable(p, '\r');
+
+    /* The last bit: whether a LF follows is in the next block. */
+    return (suspects & ~(cr & (newline >> 1))) == 0;
+}
+
+/* Writes the positions of a mask's bits; up to 8 behind the last are overwritten (there is room). */
+ALWAYS_INLINE void
+write_positions(CsvScan *scan, uint32_t at, uint64_t mask)
+{
+    uint32_t *out = scan->seps + scan->nseps;
+    int count = __builtin_popcountll(mask), i;
+
+    for (i = 0; i < 8; i++)
+    {
+        /* Without bits left the value is not used; the test-free form is faster. */
+        out[i] = at + (uint32_t) __builtin_ctzll(mask | UINT64_C(1) << 63);
+        mask &= mask - 1;
+    }
+    for (; i < count; i++)
+    {
+        out[i] = at + (uint32_t) __builtin_ctzll(mask);
+        mask &= mask - 1;
+    }
+    scan->nseps += (size_t) count;
+}
+
+/*
+ * One block by its masks, or by the state machine where the masks can't tell.
+ * in: all ones when the block begins inside quotes, else 0.  Returns false,
+ * having done nothing, in the second case.
+ */
+ALWAYS_INLINE bool
+block_step(CsvScan *scan, const uint8_t *p, uint32_t at, Masks m, uint64_t in)
+{
+    uint64_t sep = (m.delimiter | m.newline) & ~in;
+    uint64_t row_ends = m.newline & ~in, inner = m.newline & in;
+    uint64_t close = m.quote & ~in, last = UINT64_C(1) << 63;
+
+    if (m.quote != 0 || scan->state == CSV_AFTER_QUOTE)
+    {
+        uint64_t open = m.quote & in;
+        uint64_t before = (sep | close) << 1 |
+            (scan->state == CSV_FIELD_START || scan->state == CSV_AFTER_QUOTE ? 1 : 0);
+        uint64_t behind = (close << 1 | (scan->state == CSV_AFTER_QUOTE ? 1 : 0)) & ~(sep | m.quote);
+
+        if ((open & ~before) != 0)
+            return false;
+        if (behind != 0 && !only_crlf(p, behind, m.newline & ~in))
+            return false;
+    }
+    while (row_ends != 0)
+    {
+        uint64_t bit = row_ends & -row_ends;
+
+        scan->rows[scan->nrows++] = (uint32_t) scan->nseps + (uint32_t) __builtin_popcountll(sep & (bit - 1));
+        scan->row_bad = false;
+        row_ends ^= bit;
+    }
+    for (; inner != 0; inner &= inner - 1)
+        scan->inner[scan->ninner++] = at + (uint32_t) __builtin_ctzll(inner);
+    write_positions(scan, at, sep);
+    scan->state = (sep & last) != 0 ? CSV_FIELD_START
+        : (close & last) != 0 ? CSV_AFTER_QUOTE
+        : (in & last) != 0 ? CSV_QUOTED : CSV_UNQUOTED;
+    return true;
+}
+
+static void
+blocks_portable(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
+{
+    for (; at < end; at += BLOCK)
+    {
+        Masks m = masks_portable(scan, data + at);
+        uint64_t in = scan->state == CSV_QUOTED ? ~UINT64_C(0) : 0;
+
+        if (m.quote != 0)
+            in ^= parity_portable(m.quote);
+        if (m.dirty)
+            mark_dirty(scan, at, at + BLOCK);
+        if (scan->state == CSV_AFTER_QUOTE_CR || !block_step(scan, data + at, at, m, in))
+            csv_scan_bytes(scan, data, at, at + BLOCK);
+    }
+}
+
+#ifdef CSV_HAVE_AVX2
+static TARGET_AVX2 void
+blocks_avx2(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
+{
+    for (; at < end; at += BLOCK)
+    {
+        Masks m = masks_avx2(scan, data + at);
+        uint64_t in = scan->state == CSV_QUOTED ? ~UINT64_C(0) : 0;
+
+        if (m.quote != 0)
+            in ^= parity_avx2(m.quote);
+        if (m.dirty)
+            mark_dirty(scan, at, at + BLOCK);
+        if (scan->state == CSV_AFTER_QUOTE_CR || !block_step(scan, data + at, at, m, in))
+            csv_scan_bytes(scan, data, at, at + BLOCK);
+    }
+}
+#endif
+
+/* ---- the outside ------------------------------------------------------- */
+
+bool
+csv_scan_has_avx2(void)
+{
+#ifdef CSV_HAVE_AVX2
+    __builtin_cpu_init();
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("bmi") &&
+        __builtin_cpu_supports("popcnt") && __builtin_cpu_supports("pclmul");
+#else
+    return false;
+#endif
+}
+
+void
+csv_scan_init(CsvScan *scan, uint8_t delimiter, uint8_t quote, uint8_t escape, CsvScanPath path)
+{
+    memset(scan, 0, sizeof(*scan));
+    scan->delimiter = delimiter;
+    scan->quote = quote;
+    scan->escape = quote == 0 ? 0 : escape;
+    scan->state = CSV_FIELD_START;
+    if (scan->escape != quote)
+        scan->blocks = NULL;
+#ifdef CSV_HAVE_AVX2
+    else if (path != CSV_SCAN_PORTABLE && csv_scan_has_avx2())
+        scan->blocks = blocks_avx2;
+#endif
+    else
+        scan->blocks = blocks_portable;
+    (void) path;
+}
+
+void
+csv_scan_free(CsvScan *scan)
+{
+    free(scan->seps);
+    free(scan->rows);
+    free(scan->inner);
+    free(scan->bad);
+    memset(scan, 0, sizeof(*scan));
+}
+
+static bool
+grow(void **array, size_t *size, size_t want, size_t element, Status *st)
+{
+    void *grown;
+
+    if (*size >= want)
+        return true;
+    want += want / 2;
+    grown = realloc(*array, want * element);
+    if (grown == NULL)
+        return status_out_of_memory(st, want * element);
+    *array = grown;
+    *size = want;
+    return true;
+}
+
+bool
+csv_scan_reserve(CsvScan *scan, size_t n, Status *st)
+{
+    /* One more for the end at the end of the file, BLOCK for write_positions. */
+    n += BLOCK + 1;
+    if (!grow((void **) &scan->seps, &scan->seps_size, scan->nseps + n + 1, sizeof(uint32_t), st) ||
+        !grow((void **) &scan->rows, &scan->rows_size, scan->nrows + n, sizeof(uint32_t), st) ||
+        !grow((void **) &scan->inner, &scan->inner_size, scan->ninner + n, sizeof(uint32_t), st) ||
+        !grow((void **) &scan->bad, &scan->bad_size, scan->nbad + n, sizeof(CsvBad), st))
+        return false;
+    if (scan->nseps == 0)
+        scan->seps[scan->nseps++] = UINT32_MAX;     /* the row before the first ends at -1 */
+    return true;
+}
+
+uint32_t
+csv_scan(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end, bool last)
+{
+    uint32_t whole = at + (end - at) / BLOCK * BLOCK;
+
+    if (scan->blocks != NULL)
+        scan->blocks(scan, data, at, whole);
+    else if (whole > at)
+    {
+        if (any_dirty(data + at, whole - at))
+            mark_dirty(scan, at, whole);
+        csv_scan_bytes(scan, data, at, whole);
+    }
+    if (!last || whole == end)
+        return whole;
+    if (any_dirty(data + whole, end - whole))
+        mark_dirty(scan, whole, end);
+    csv_scan_bytes(scan, data, whole, end);
+    return end;
+}
+
+void
+csv_scan_forget(CsvScan *scan, size_t row, uint32_t shift)
+{
+    size_t sep = row == 0 ? 0 : scan->rows[row - 1];
+    uint32_t start = scan->nseps == 0 ? 0 : scan->seps[sep] + 1;
+    size_t i, n;
+
+    for (i = sep; i < scan->nseps; i++)
+        scan->seps[i - sep] = scan->seps[i] - shift;
+    scan->nseps -= sep;
+    for (i = row; i < scan->nrows; i++)
+        scan->rows[i - row] = scan->rows[i] - (uint32_t) sep;
+    scan->nrows -= row;
+    for (i = 0, n = 0; i < scan->ninner; i++)
+        if (scan->inner[i] >= start)
+            scan->inner[n++] = scan->inner[i] - shift;
+    scan->ninner = n;
+    for (i = 0, n = 0; i < scan->nbad; i++)
+        if (scan->bad[i].row >= row)
+        {
+            scan->bad[n] = scan->bad[i];
+            scan->bad[n].row -= (uint32_t) row;
+            scan->bad[n++].at -= shift;
+        }
+    scan->nbad = n;
+    if (scan->dirty_to <= start)
+        scan->dirty_from = scan->dirty_to = 0;
+    else
+    {
+        scan->dirty_from = scan->dirty_from < shift ? 0 : scan->dirty_from - shift;
+        scan->dirty_to -= shift;
+    }
+}

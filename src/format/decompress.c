@@ -1,0 +1,259 @@
+/*
+ * decompress.c: see decompress.h.
+ *
+ * One input buffer, filled from the stored object.  For AUTO its first bytes
+ * decide and then stay in it as the first input.  Plain data is read directly
+ * into the caller's memory once that first part has been handed out.
+ */
+#include "format/decompress.h"
+
+#include <inttypes.h>
+#include <stdlib.h>
+#include <string.h>
+#include <zlib.h>
+
+#define INPUT_SIZE 65536
+/* A stage reads gzip members or plain bytes; 15 bits is the largest window, +16 asks for gzip. */
+#define GZIP_WINDOW (15 + 16)
+
+struct Decompress
+{
+    ByteSource stored;
+    Compression kind;
+    uint8_t *input;
+    size_t at, end;         /* unused input: [at, end) */
+    bool stored_end;
+    uint64_t stored_read;   /* bytes taken from `stored` */
+    uint64_t plain;         /* bytes given out */
+    bool zlib_open, in_member, finished;
+    z_stream zlib;
+};
+
+static bool
+fill(Decompress *d, Status *st)
+{
+    size_t got;
+
+    if (d->stored_end)
+        return true;
+    if (d->at == d->end)
+        d->at = d->end = 0;
+    if (!byte_source_read(d->stored, d->input + d->end, INPUT_SIZE - d->end, &got, st))
+        return false;
+    d->stored_end = got == 0;
+    d->end += got;
+    d->stored_read += got;
+    return true;
+}
+
+/* What zlib says, in our words. */
+static bool
+gzip_fail(Decompress *d, const char *what, Status *st)
+{
+    status_fail(st, STATUS_BAD_FORMAT, "gzip data %s", what);
+    st->offset = d->plain;
+    return status_detail(st, "At byte %" PRIu64 " of the compressed object, after %" PRIu64 " bytes of content.",
+                         decompress_stored(d), d->plain);
+}
+
+/*
+ * Between two members: skips padding, and starts the next one or ends.
+ * *more says which.
+ */
+static bool
+next_member(Decompress *d, bool *more, Status *st)
+{
+    for (;;)
+    {
+        while (d->at < d->end && d->input[d->at] == 0 && d->plain + d->zlib.total_in > 0)
+            d->at++;
+        if (d->at < d->end || d->stored_end)
+            break;
+        if (!fill(d, st))
+            return false;
+    }
+    *more = d->at < d->end;
+    if (!*more)
+        return true;
+    if (d->input[d->at] != 0x1f)
+        return gzip_fail(d, d->zlib.total_in > 0 ? "is followed by something else" : "is missing", st);
+    if (inflateReset(&d->zlib) != Z_OK)
+        return gzip_fail(d, "can't be read", st);
+    d->in_member = true;
+    return true;
+}
+
+static bool
+inflate_some(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    int result;
+
+    d->zlib.next_in = d->input + d->at;
+    d->zlib.avail_in = (uInt) (d->end - d->at);
+    d->zlib.next_out = out;
+    d->zlib.avail_out = size > (1U << 30) ? 1U << 30 : (uInt) size;
+    size = d->zlib.avail_out;
+    result = inflate(&d->zlib, Z_NO_FLUSH);
+    d->at = d->end - d->zlib.avail_in;
+    *got = size - d->zlib.avail_out;
+    d->plain += *got;
+    switch (result)
+    {
+        case Z_STREAM_END:
+            d->in_member = false;
+            return true;
+        case Z_OK:
+        case Z_BUF_ERROR:
+            return true;
+        case Z_MEM_ERROR:
+            return status_out_of_memory(st, 0);
+        case Z_NEED_DICT:
+            return gzip_fail(d, "needs a dictionary", st);
+        default:
+            /* zlib's reason is a short constant such as "invalid block type". */
+            gzip_fail(d, "is corrupt", st);
+            if (d->zlib.msg != NULL)
+                status_hint(st, "The decompressor says: %s.", d->zlib.msg);
+            return false;
+    }
+}
+
+static bool
+read_gzip(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Decompress *d = context;
+    bool more;
+
+    *got = 0;
+    while (*got == 0 && !d->finished)
+    {
+        if (!d->in_member)
+        {
+            if (!next_member(d, &more, st))
+                return false;
+            if (!more)
+                d->finished = true;
+            continue;
+        }
+        if (d->at == d->end)
+        {
+            if (!fill(d, st))
+                return false;
+            if (d->at == d->end)
+            {
+                /* zlib may still hold output that needed no more input. */
+                if (!inflate_some(d, out, size, got, st))
+                    return false;
+                if (*got == 0 && d->in_member)
+                    return gzip_fail(d, "ends early", st);
+                continue;
+            }
+        }
+        if (!inflate_some(d, out, size, got, st))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_plain(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Decompress *d = context;
+
+    if (d->at < d->end)
+    {
+        *got = d->end - d->at < size ? d->end - d->at : size;
+        memcpy(out, d->input + d->at, *got);
+        d->at += *got;
+        d->plain += *got;
+        return true;
+    }
+    *got = 0;
+    if (d->stored_end)
+        return true;
+    if (!byte_source_read(d->stored, out, size, got, st))
+        return false;
+    d->stored_end = *got == 0;
+    d->stored_read += *got;
+    d->plain += *got;
+    return true;
+}
+
+/* Reads until the first two bytes are there, then names the codec. */
+static bool
+detect(Decompress *d, Status *st)
+{
+    while (d->end < 2 && !d->stored_end)
+        if (!fill(d, st))
+            return false;
+    d->kind = d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b ? COMPRESSION_GZIP : COMPRESSION_NONE;
+    return true;
+}
+
+bool
+decompress_open(Decompress **out, Compression compression, ByteSource stored, Status *st)
+{
+    Decompress *d = calloc(1, sizeof(*d));
+
+    if (d == NULL)
+        return status_out_of_memory(st, sizeof(*d));
+    d->stored = stored;
+    d->kind = compression;
+    d->input = malloc(INPUT_SIZE);
+    if (d->input == NULL)
+    {
+        decompress_close(d);
+        return status_out_of_memory(st, INPUT_SIZE);
+    }
+    if (compression == COMPRESSION_AUTO && !detect(d, st))
+    {
+        decompress_close(d);
+        return false;
+    }
+    if (d->kind == COMPRESSION_GZIP)
+    {
+        if (inflateInit2(&d->zlib, GZIP_WINDOW) != Z_OK)
+        {
+            decompress_close(d);
+            return status_out_of_memory(st, 0);
+        }
+        d->zlib_open = true;
+    }
+    *out = d;
+    return true;
+}
+
+void
+decompress_close(Decompress *d)
+{
+    if (d == NULL)
+        return;
+    if (d->zlib_open)
+        inflateEnd(&d->zlib);
+    free(d->input);
+    free(d);
+}
+
+ByteSource
+decompress_source(Decompress *d)
+{
+    return (ByteSource) {d->kind == COMPRESSION_GZIP ? read_gzip : read_plain, d};
+}
+
+Compression
+decompress_kind(const Decompress *d)
+{
+    return d->kind;
+}
+
+uint64_t
+decompress_stored(const Decompress *d)
+{
+    return d->stored_read - (d->end - d->at);
+}
+
+const char *
+compression_name(Compression compression)
+{
+    return compression == COMPRESSION_GZIP ? "gzip" : compression == COMPRESSION_NONE ? "none" : "auto";
+}

@@ -1,0 +1,75 @@
+/*
+ * format.h: what a file format offers: bytes in, batches out.
+ *
+ * A format is one const Format.  The session opens it over the plain bytes of
+ * one split, asks which fields there are, tells it which of them go into which
+ * column of the batch builder, and then lets it fill batch after batch.  A
+ * format knows nothing of connectors, sockets or the request's other parts.
+ *
+ * Add a format: write its Format, add it to the table in format.c.
+ */
+#ifndef KAIREON_FORMAT_H
+#define KAIREON_FORMAT_H
+
+#include <jansson.h>
+
+#include "core/byte_source.h"
+#include "format/batch_builder.h"
+
+/* Where a split's rows come from, for the pseudo-columns. */
+typedef struct FormatSplit
+{
+    const char *path;   /* _source */
+    int64_t mtime;      /* _modified_at: microseconds since 1970-01-01 UTC */
+} FormatSplit;
+
+/* A builder's column: a field's number, or one of these. */
+#define FIELD_ABSENT (-1)
+#define FIELD_SOURCE (-2)
+#define FIELD_LINE (-3)
+#define FIELD_OFFSET (-4)
+#define FIELD_MODIFIED_AT (-5)
+
+typedef struct Format
+{
+    const char *name;
+
+    /*
+     * Reads the request's "format" object (the keys "format" and "compression"
+     * are the session's and already known to be fine).  *options is given to
+     * open and to be freed by options_free; it borrows strings from `json`.
+     */
+    bool (*options_parse)(const json_t *json, void **options, Status *st);
+    void (*options_free)(void *options);
+
+    /*
+     * Opens a split.  Reads as much as is needed to know its fields; an empty
+     * object has none.  `source` and `options` must outlive the state.
+     */
+    bool (*open)(const void *options, ByteSource source, void **state, Status *st);
+    void (*close)(void *state);
+
+    /* The fields' names in order, valid as long as the state. */
+    void (*fields)(const void *state, const char *const **names, size_t *n);
+
+    /* Adds how the split is read to a JSON object. */
+    bool (*describe)(const void *state, json_t *dialect);
+
+    /*
+     * Adds rows to the builder until it is full or the end is reached (*end).
+     * map[i] says what builder column i takes.  row_limit: rows to add at most
+     * in this call.  Fails with the line and offset in the status.
+     */
+    bool (*next)(void *state, const FormatSplit *split, BatchBuilder *builder, const int *map,
+                 uint64_t row_limit, bool *end, Status *st);
+} Format;
+
+/* The format of this name, or NULL. */
+const Format *format_find(const char *name);
+
+/* The names of all formats, "csv, ...", for hints. */
+const char *format_names(void);
+
+extern const Format format_csv;
+
+#endif

@@ -1,0 +1,233 @@
+/*
+ * call.c: the way from public functions to the catalog's.  See call.h.
+ *
+ * What the functions do is in sql/; here is only the change of user around
+ * them.  The user is restored when a function returns; when it fails, the end
+ * of the (sub)transaction restores it, but we do so at once too.
+ */
+#include "postgres.h"
+
+#include "pg/call.h"
+
+#include "access/htup_details.h"
+#include "catalog/namespace.h"
+#include "catalog/pg_namespace.h"
+#include "catalog/pg_proc.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
+#include "utils/formatting.h"
+#include "utils/syscache.h"
+#include "utils/varlena.h"
+
+PG_FUNCTION_INFO_V1(kaireon_call);
+PG_FUNCTION_INFO_V1(kaireon_as_role);
+PG_FUNCTION_INFO_V1(kaireon_fail);
+PG_FUNCTION_INFO_V1(kaireon_closest);
+
+/* Who is called, looked up once a call site. */
+typedef struct Target
+{
+    FmgrInfo function;
+    Oid owner;               /* of the extension */
+} Target;
+
+/* The owner of a schema; raises when the schema has gone. */
+static Oid
+schema_owner(Oid schema)
+{
+    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
+    Oid owner;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for schema %u", schema);
+    owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+/* The function behind a public one. */
+static Target *
+find_target(FmgrInfo *flinfo)
+{
+    Target *target = MemoryContextAllocZero(flinfo->fn_mcxt, sizeof(Target));
+    Oid schema = get_namespace_oid("kaireon_internal", false);
+    Oid types[FUNC_MAX_ARGS + 1];
+    HeapTuple tuple = SearchSysCache1(PROCOID, ObjectIdGetDatum(flinfo->fn_oid));
+    Form_pg_proc proc;
+    Oid found;
+
+    if (!HeapTupleIsValid(tuple))
+        elog(ERROR, "cache lookup failed for function %u", flinfo->fn_oid);
+    proc = (Form_pg_proc) GETSTRUCT(tuple);
+    if (proc->pronargs >= FUNC_MAX_ARGS || proc->proretset)
+        elog(ERROR, "function %s can't be called through kaireon_call", NameStr(proc->proname));
+    types[0] = REGROLEOID;
+    memcpy(&types[1], proc->proargtypes.values, proc->pronargs * sizeof(Oid));
+    found = GetSysCacheOid3(PROCNAMEARGSNSP, Anum_pg_proc_oid, NameGetDatum(&proc->proname),
+                            PointerGetDatum(buildoidvector(types, proc->pronargs + 1)), ObjectIdGetDatum(schema));
+    if (!OidIsValid(found))
+        elog(ERROR, "there is no kaireon_internal.%s for these arguments", NameStr(proc->proname));
+    ReleaseSysCache(tuple);
+    target->owner = schema_owner(schema);
+    fmgr_info_cxt(found, &target->function, flinfo->fn_mcxt);
+    return target;
+}
+
+/*
+ * Raises an error again that was caught while error_context_stack was empty:
+ * its context is ours alone and goes, then the caller's is added.
+ */
+static void
+throw_without_context(MemoryContext context)
+{
+    ErrorData *error;
+
+    MemoryContextSwitchTo(context);
+    error = CopyErrorData();
+    FlushErrorState();
+    if (error->sqlerrcode != ERRCODE_INTERNAL_ERROR)
+    {
+        error->context = NULL;
+        error->internalquery = NULL;
+        error->internalpos = 0;
+    }
+    ThrowErrorData(error);
+}
+
+Datum
+kaireon_call(PG_FUNCTION_ARGS)
+{
+    LOCAL_FCINFO(inner, FUNC_MAX_ARGS);
+    MemoryContext context = CurrentMemoryContext;
+    Target *target = fcinfo->flinfo->fn_extra;
+    volatile Datum result = (Datum) 0;
+    Oid user;
+    int sec_context;
+
+    if (target == NULL)
+    {
+        target = find_target(fcinfo->flinfo);
+        fcinfo->flinfo->fn_extra = target;
+    }
+    GetUserIdAndSecContext(&user, &sec_context);
+
+    InitFunctionCallInfoData(*inner, &target->function, fcinfo->nargs + 1, fcinfo->fncollation, NULL, NULL);
+    inner->args[0].value = ObjectIdGetDatum(user);
+    inner->args[0].isnull = false;
+    for (int i = 0; i < fcinfo->nargs; i++)
+        inner->args[i + 1] = fcinfo->args[i];
+
+    SetUserIdAndSecContext(target->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+    PG_TRY();
+    {
+        error_context_stack = NULL;
+        result = FunctionCallInvoke(inner);
+    }
+    PG_CATCH();
+    {
+        SetUserIdAndSecContext(user, sec_context);
+        throw_without_context(context);
+    }
+    PG_END_TRY();
+    SetUserIdAndSecContext(user, sec_context);
+
+    fcinfo->isnull = inner->isnull;
+    return result;
+}
+
+Datum
+kaireon_as_role(PG_FUNCTION_ARGS)
+{
+    Oid role = PG_GETARG_OID(0);
+    char *sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
+    MemoryContext context = CurrentMemoryContext;
+    char *volatile value = NULL;
+    Oid user;
+    int sec_context;
+
+    GetUserIdAndSecContext(&user, &sec_context);
+    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+    PG_TRY();
+    {
+        int code;
+
+        SPI_connect();
+        code = SPI_execute(sql, false, 0);
+        if (code < 0)
+            elog(ERROR, "as_role: %s", SPI_result_code_string(code));
+        if (SPI_tuptable != NULL && SPI_processed > 0)
+        {
+            char *found = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+            if (found != NULL)
+                value = MemoryContextStrdup(context, found);
+        }
+        SPI_finish();
+    }
+    PG_FINALLY();
+    {
+        SetUserIdAndSecContext(user, sec_context);
+    }
+    PG_END_TRY();
+
+    if (value == NULL)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text(value));
+}
+
+Datum
+kaireon_fail(PG_FUNCTION_ARGS)
+{
+    const char *code = PG_ARGISNULL(0) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(0));
+    const char *message = PG_ARGISNULL(1) ? "" : text_to_cstring(PG_GETARG_TEXT_PP(1));
+    const char *detail = PG_ARGISNULL(2) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(2));
+    const char *hint = PG_ARGISNULL(3) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(3));
+
+    if (strlen(code) != 5)
+        elog(ERROR, "fail: \"%s\" is not an SQLSTATE", code);
+    ereport(ERROR,
+            errcode(MAKE_SQLSTATE(code[0], code[1], code[2], code[3], code[4])),
+            errmsg_internal("%s", message),
+            detail ? errdetail_internal("%s", detail) : 0,
+            hint ? errhint("%s", hint) : 0);
+    PG_RETURN_VOID();
+}
+
+Datum
+kaireon_closest(PG_FUNCTION_ARGS)
+{
+    text *word = PG_GETARG_TEXT_PP(0);
+    char *lower = asc_tolower(VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
+    int length = strlen(lower);
+    int best = Max(pg_mbstrlen(lower) / 3, 1) + 1;
+    text *found = NULL;
+    Datum *items;
+    bool *nulls;
+    int count;
+
+    deconstruct_array(PG_GETARG_ARRAYTYPE_P(1), TEXTOID, -1, false, TYPALIGN_INT, &items, &nulls, &count);
+    for (int i = 0; i < count; i++)
+    {
+        text *item = nulls[i] ? NULL : DatumGetTextPP(items[i]);
+        char *other;
+        int distance;
+
+        /* What is longer than names get is not worth the time; nor does the function take it. */
+        if (item == NULL || length > 255 || VARSIZE_ANY_EXHDR(item) > 255)
+            continue;
+        other = asc_tolower(VARDATA_ANY(item), VARSIZE_ANY_EXHDR(item));
+        distance = varstr_levenshtein_less_equal(lower, length, other, strlen(other), 1, 1, 1, best, true);
+        if (distance < best)
+        {
+            best = distance;
+            found = item;
+        }
+    }
+    if (found == NULL)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(found);
+}

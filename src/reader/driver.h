@@ -1,0 +1,81 @@
+/*
+ * driver.h: what a connector type's driver offers the reader.
+ *
+ * A driver lists objects and reads them as stored, in order.  It knows
+ * nothing of formats, batches or the socket.  Its folder is connectors/<type>;
+ * its one const Driver stands in the table of drivers.c.
+ *
+ * One session belongs to one request; its objects are closed before it.
+ */
+#ifndef KAIREON_DRIVER_H
+#define KAIREON_DRIVER_H
+
+#include <jansson.h>
+
+#include "core/byte_source.h"
+
+/* One object of a listing; strings are the caller's to copy. */
+typedef struct DriverEntry
+{
+    const char *path;   /* relative to the connector's base */
+    uint64_t size;      /* bytes */
+    int64_t mtime;      /* microseconds since 1970-01-01 UTC */
+    const char *etag;   /* "" where there is none */
+} DriverEntry;
+
+/* What the request says to a driver; borrowed. */
+typedef struct DriverConfig
+{
+    const json_t *config;       /* object, may be NULL */
+    const json_t *auth;         /* object, may be NULL */
+    const char *const *roots;   /* local files: directories that may be read */
+    size_t nroots;
+    const char *const *forbidden;
+    size_t nforbidden;
+} DriverConfig;
+
+/* What opening an object found; strings live as long as the object. */
+typedef struct DriverInfo
+{
+    uint64_t size;
+    int64_t mtime;
+    const char *etag;
+    char head_hash[65]; /* sha256 of the first 64 kB as stored, lower-case hex */
+} DriverInfo;
+
+/* Receives listed objects in order; false stops the listing with its status. */
+typedef bool (*DriverEmit)(void *context, const DriverEntry *entry, Status *st);
+
+typedef struct Driver
+{
+    const char *type;
+
+    /* Checks the configuration and connects.  On success *session is the caller's to close. */
+    bool (*open)(const DriverConfig *config, void **session, Status *st);
+    void (*close)(void *session);   /* NULL is allowed */
+
+    /*
+     * Lists what `resource` names: an object, a folder or a pattern, sorted by
+     * path.  NULL or "" is the base.  A pattern that matches nothing lists
+     * nothing; a plain name that does not exist is an error (58P01).
+     */
+    bool (*list)(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
+
+    /* Opens the object at `path`, as listed.  On success *object is the caller's to close. */
+    bool (*object_open)(void *session, const char *path, void **object, DriverInfo *info, Status *st);
+
+    /*
+     * The object's bytes from its beginning, as ByteSource.read says.  An object that
+     * changes while it is read is an error (58030).
+     */
+    bool (*object_read)(void *object, uint8_t *out, size_t size, size_t *got, Status *st);
+    void (*object_close)(void *object); /* NULL is allowed */
+} Driver;
+
+/* The driver of a connector type, or NULL. */
+const Driver *driver_find(const char *type);
+
+/* All types, "local_fs, ...", for hints. */
+const char *driver_types(void);
+
+#endif

@@ -1,0 +1,26 @@
+/*
+ * drivers.c: the table of connector drivers; see driver.h.
+ */
+#include <string.h>
+
+#include "../connectors/local_fs/local_fs.h"
+#include "reader/driver.h"
+
+static const Driver *const drivers[] = {&driver_local_fs};
+
+const Driver *
+driver_find(const char *type)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(drivers) / sizeof(drivers[0]); i++)
+        if (strcmp(drivers[i]->type, type) == 0)
+            return drivers[i];
+    return NULL;
+}
+
+const char *
+driver_types(void)
+{
+    return "local_fs";
+}

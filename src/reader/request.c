@@ -1,0 +1,307 @@
+/*
+ * request.c: see request.h.
+ *
+ * Every object goes through json_fields_read with a table of its keys, so that
+ * a misspelt key is an error that names it.
+ */
+#include "reader/request.h"
+
+#include <limits.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "core/json_fields.h"
+
+#define MAX_FILES 1000000
+#define MAX_ROOTS 1000
+#define COUNT(array) (sizeof(array) / sizeof((array)[0]))
+
+static const struct { const char *name; ColumnKind kind; } column_types[] = {
+    {"text", COLUMN_TEXT}, {"varchar", COLUMN_VARCHAR}, {"bool", COLUMN_BOOL},
+    {"int2", COLUMN_INT2}, {"int4", COLUMN_INT4}, {"int8", COLUMN_INT8},
+    {"numeric", COLUMN_NUMERIC}, {"float8", COLUMN_FLOAT8}, {"date", COLUMN_DATE},
+    {"timestamp", COLUMN_TIMESTAMP}, {"timestamptz", COLUMN_TIMESTAMPTZ}, {"raw", COLUMN_RAW},
+};
+
+/* ---- columns ----------------------------------------------------------- */
+
+static bool
+parse_type(ColumnSpec *spec, const char *where, const char *type, Status *st)
+{
+    char list[200] = "";
+    size_t i, used = 0;
+
+    for (i = 0; i < COUNT(column_types); i++)
+        if (strcmp(column_types[i].name, type) == 0)
+        {
+            spec->kind = column_types[i].kind;
+            return true;
+        }
+    for (i = 0; i < COUNT(column_types); i++)
+        used += (size_t) snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", column_types[i].name);
+    status_fail(st, STATUS_INVALID_VALUE, "unknown type \"%s\" in %s", type, where);
+    return status_hint(st, "Known types: %s.", list);
+}
+
+static bool
+parse_column(ColumnSpec *spec, const json_t *json, size_t index, Status *st)
+{
+    const char *name = NULL, *type = "text";
+    int64_t length = 0, precision = 0, scale = 0;
+    bool coerce = false, required = true;
+    const JsonField fields[] = {
+        {"name", JSON_FIELD_TEXT, true, &name, 0, 0},
+        {"type", JSON_FIELD_TEXT, false, &type, 0, 0},
+        {"length", JSON_FIELD_INT, false, &length, 1, 10485760},
+        {"precision", JSON_FIELD_INT, false, &precision, 1, 1000},
+        {"scale", JSON_FIELD_INT, false, &scale, -1000, 1000},
+        {"coerce", JSON_FIELD_BOOL, false, &coerce, 0, 0},
+        {"required", JSON_FIELD_BOOL, false, &required, 0, 0},
+    };
+    char where[40];
+
+    snprintf(where, sizeof(where), "columns[%zu]", index);
+    memset(spec, 0, sizeof(*spec));
+    if (!json_fields_read(json, where, fields, COUNT(fields), st) || !parse_type(spec, where, type, st))
+        return false;
+    if (spec->kind != COLUMN_VARCHAR && length != 0)
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"length\" of %s needs type varchar", where);
+    if (spec->kind != COLUMN_NUMERIC && (precision != 0 || scale != 0))
+        return status_fail(st, STATUS_INVALID_VALUE, "keys \"precision\" and \"scale\" of %s need type numeric", where);
+    if (scale != 0 && precision == 0)
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"scale\" of %s needs \"precision\"", where);
+    /* varchar without a length takes any text. */
+    if (spec->kind == COLUMN_VARCHAR && length == 0)
+        spec->kind = COLUMN_TEXT;
+    spec->name = name;
+    spec->length = (int) length;
+    spec->precision = (int) precision;
+    spec->scale = (int) scale;
+    spec->coerce = coerce;
+    spec->required = required;
+    return true;
+}
+
+static bool
+parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
+{
+    size_t n = columns == NULL ? 0 : json_array_size(columns), i;
+
+    if (columns == NULL)
+    {
+        request->all_columns = true;
+        return debug || request->list ||
+            status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
+    }
+    if (n > WIRE_MAX_COLUMNS)
+        return status_fail(st, STATUS_INVALID_VALUE, "request has %zu columns, at most %d are allowed",
+                           n, WIRE_MAX_COLUMNS);
+    request->columns = calloc(n + 1, sizeof(*request->columns));
+    if (request->columns == NULL)
+        return status_out_of_memory(st, n * sizeof(*request->columns));
+    for (i = 0; i < n; i++)
+        if (!parse_column(&request->columns[i], json_array_get(columns, i), i, st))
+            return false;
+    request->ncolumns = (uint32_t) n;
+    return true;
+}
+
+/* ---- the rest ---------------------------------------------------------- */
+
+static bool
+parse_files(Request *request, const json_t *files, Status *st)
+{
+    size_t n = json_array_size(files), i;
+
+    if (files == NULL)
+        return true;
+    if (n > MAX_FILES)
+        return status_fail(st, STATUS_INVALID_VALUE, "request has %zu files, at most %d are allowed", n, MAX_FILES);
+    request->files = calloc(n + 1, sizeof(*request->files));
+    if (request->files == NULL)
+        return status_out_of_memory(st, n * sizeof(*request->files));
+    for (i = 0; i < n; i++)
+    {
+        RequestFile *file = &request->files[i];
+        int64_t size = -1, mtime = INT64_MIN;
+        const JsonField fields[] = {
+            {"path", JSON_FIELD_TEXT, true, &file->path, 0, 0},
+            {"size", JSON_FIELD_INT, false, &size, 0, INT64_MAX},
+            {"mtime", JSON_FIELD_INT, false, &mtime, INT64_MIN, INT64_MAX},
+        };
+        char where[40];
+
+        snprintf(where, sizeof(where), "files[%zu]", i);
+        if (!json_fields_read(json_array_get(files, i), where, fields, COUNT(fields), st))
+            return false;
+        if ((size < 0) != (mtime == INT64_MIN))
+            return status_fail(st, STATUS_INVALID_VALUE, "%s needs both \"size\" and \"mtime\" or neither", where);
+        file->size = (uint64_t) size;
+        file->mtime = mtime;
+        file->known = size >= 0;
+    }
+    request->nfiles = n;
+    return true;
+}
+
+static bool
+parse_connector(Request *request, const json_t *connector, Status *st)
+{
+    const char *type = NULL;
+    json_t *config = NULL, *auth = NULL;
+    const JsonField fields[] = {
+        {"type", JSON_FIELD_TEXT, true, &type, 0, 0},
+        {"config", JSON_FIELD_OBJECT, false, &config, 0, 0},
+        {"auth", JSON_FIELD_OBJECT, false, &auth, 0, 0},
+    };
+
+    if (!json_fields_read(connector, "connector", fields, COUNT(fields), st))
+        return false;
+    request->driver = driver_find(type);
+    if (request->driver == NULL)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "reader does not know connector type \"%s\"", type);
+        return status_hint(st, "Known types: %s.", driver_types());
+    }
+    request->config.config = config;
+    request->config.auth = auth;
+    return true;
+}
+
+static bool
+parse_roots(Request *request, const json_t *roots, const json_t *forbidden, bool debug, Status *st)
+{
+    DriverConfig *config = &request->config;
+    const json_t *base = config->config == NULL ? NULL : json_object_get(config->config, "basePath");
+
+    if (!json_strings(roots, "request \"roots\"", MAX_ROOTS, &request->roots, &config->nroots, st) ||
+        !json_strings(forbidden, "request \"forbidden\"", MAX_ROOTS, &request->forbidden, &config->nforbidden, st))
+        return false;
+    if (debug && roots == NULL)
+    {
+        request->own_root = json_is_string(base) ? strdup(json_string_value(base)) : getcwd(NULL, 0);
+        request->roots = malloc(sizeof(*request->roots));
+        if (request->own_root == NULL || request->roots == NULL)
+            return status_out_of_memory(st, 0);
+        request->roots[0] = request->own_root;
+        config->nroots = 1;
+    }
+    config->roots = request->roots;
+    config->forbidden = request->forbidden;
+    return true;
+}
+
+static bool
+parse_format(Request *request, json_t *json, Status *st)
+{
+    static const char *const names[] = {"auto", "none", "gzip"};
+    const json_t *name = json_object_get(json, "format"), *compression = json_object_get(json, "compression");
+    json_t *empty = NULL;
+    size_t i = 0;
+    bool fine;
+
+    if (name != NULL && !json_is_string(name))
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"format\" of format must be a string, not %s",
+                           json_kind_name(name));
+    request->format = format_find(name == NULL ? "csv" : json_string_value(name));
+    if (request->format == NULL)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "unknown format \"%s\"", json_string_value(name));
+        return status_hint(st, "Known formats: %s.", format_names());
+    }
+    if (json_is_string(compression))
+        while (i < COUNT(names) && strcmp(names[i], json_string_value(compression)) != 0)
+            i++;
+    if (i == COUNT(names))
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "invalid value \"%s\" for format option \"compression\"",
+                    json_string_value(compression));
+        return status_hint(st, "Valid: auto, none, gzip.");
+    }
+    request->compression = (Compression) i;
+    if (json == NULL && (json = empty = json_object()) == NULL)
+        return status_out_of_memory(st, 0);
+    fine = request->format->options_parse(json, &request->options, st);
+    json_decref(empty);
+    return fine;
+}
+
+static bool
+parse_root(Request *request, bool debug, Status *st)
+{
+    int64_t version = WIRE_VERSION, batch_rows = 1000, batch_bytes = 131072, row_limit = 0;
+    int64_t memory_limit = 268435456, credit = 8;
+    const char *operation = "read";
+    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *files = NULL, *format = NULL, *columns = NULL;
+    const JsonField fields[] = {
+        {"version", JSON_FIELD_INT, false, &version, WIRE_VERSION, WIRE_VERSION},
+        {"operation", JSON_FIELD_TEXT, false, &operation, 0, 0},
+        {"connector", JSON_FIELD_OBJECT, true, &connector, 0, 0},
+        {"roots", JSON_FIELD_ARRAY, false, &roots, 0, 0},
+        {"forbidden", JSON_FIELD_ARRAY, false, &forbidden, 0, 0},
+        {"resource", JSON_FIELD_TEXT, false, &request->resource, 0, 0},
+        {"files", JSON_FIELD_ARRAY, false, &files, 0, 0},
+        {"format", JSON_FIELD_OBJECT, false, &format, 0, 0},
+        {"columns", JSON_FIELD_ARRAY, false, &columns, 0, 0},
+        {"batchRows", JSON_FIELD_INT, false, &batch_rows, 1, WIRE_MAX_ROWS},
+        {"batchBytes", JSON_FIELD_INT, false, &batch_bytes, 1, 16 << 20},
+        {"rowLimit", JSON_FIELD_INT, false, &row_limit, 0, INT64_MAX},
+        {"memoryLimit", JSON_FIELD_INT, false, &memory_limit, 1 << 20, INT64_C(1) << 40},
+        {"credit", JSON_FIELD_INT, false, &credit, 0, UINT32_MAX},
+    };
+
+    if (!json_fields_read(request->root, "request", fields, COUNT(fields), st))
+        return false;
+    if (strcmp(operation, "read") != 0 && strcmp(operation, "list") != 0)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
+        return status_hint(st, "Known operations: read, list.");
+    }
+    request->list = strcmp(operation, "list") == 0;
+    request->batch_rows = (uint32_t) batch_rows;
+    request->batch_bytes = (size_t) batch_bytes;
+    request->row_limit = (uint64_t) row_limit;
+    request->memory_limit = (uint64_t) memory_limit;
+    request->credit = (uint32_t) credit;
+    return parse_connector(request, connector, st) &&
+        parse_roots(request, roots, forbidden, debug, st) &&
+        parse_files(request, files, st) &&
+        parse_format(request, format, st) &&
+        parse_columns(request, columns, debug, st);
+}
+
+bool
+request_parse(Request *request, const char *text, size_t length, bool debug, Status *st)
+{
+    json_error_t error;
+
+    memset(request, 0, sizeof(*request));
+    request->root = json_loadb(text, length, JSON_REJECT_DUPLICATES, &error);
+    if (request->root == NULL)
+    {
+        if (json_error_code(&error) == json_error_out_of_memory)
+            return status_out_of_memory(st, 0);
+        status_fail(st, STATUS_INVALID_VALUE, "request is not valid JSON: %s", error.text);
+        return status_detail(st, "At line %d, column %d.", error.line, error.column);
+    }
+    if (parse_root(request, debug, st))
+        return true;
+    request_free(request);
+    return false;
+}
+
+void
+request_free(Request *request)
+{
+    if (request->format != NULL)
+        request->format->options_free(request->options);
+    free(request->columns);
+    free(request->files);
+    free(request->roots);
+    free(request->forbidden);
+    free(request->own_root);
+    json_decref(request->root);
+    memset(request, 0, sizeof(*request));
+}

@@ -1,0 +1,58 @@
+/*
+ * request.h: a parsed and checked request; its JSON is described in wire.h.
+ *
+ * Everything that can be wrong with a request without looking at the source
+ * is found here; the session works with checked values only.
+ */
+#ifndef KAIREON_REQUEST_H
+#define KAIREON_REQUEST_H
+
+#include <jansson.h>
+
+#include "format/batch_builder.h"
+#include "format/decompress.h"
+#include "format/format.h"
+#include "reader/driver.h"
+
+/* One entry of "files". */
+typedef struct RequestFile
+{
+    const char *path;
+    uint64_t size;
+    int64_t mtime;
+    bool known;     /* size and mtime were given */
+} RequestFile;
+
+typedef struct Request
+{
+    json_t *root;           /* owns every string below */
+    bool list;              /* operation "list", else "read" */
+    const Driver *driver;
+    DriverConfig config;
+    const char **roots, **forbidden;    /* the arrays of `config` */
+    char *own_root;         /* debug mode: the root that was not given */
+    const char *resource;   /* NULL: none given */
+    RequestFile *files;     /* NULL: what `resource` lists */
+    size_t nfiles;
+    const Format *format;
+    void *options;
+    Compression compression;
+    ColumnSpec *columns;
+    uint32_t ncolumns;
+    bool all_columns;       /* debug mode: no columns given, take the source's */
+    uint32_t batch_rows;
+    size_t batch_bytes;
+    uint64_t row_limit;     /* 0: none */
+    uint64_t memory_limit;  /* bytes */
+    uint32_t credit;
+} Request;
+
+/*
+ * Parses `length` bytes of JSON.  `debug`: a person wrote it; "roots" may be
+ * absent (the base path, else the working directory) and so may "columns".
+ * Fails with 22023 or 53200, and then leaves nothing to free.
+ */
+STATUS_CHECK bool request_parse(Request *request, const char *text, size_t length, bool debug, Status *st);
+void request_free(Request *request);
+
+#endif

@@ -1,0 +1,372 @@
+/*
+ * session.c: see session.h.
+ *
+ * A read goes over its files one after another: open the object, put the
+ * decompression over it and the format over that, find out which field goes
+ * into which column, then batch after batch.  The batch builder lives as long
+ * as the request, so its memory is used for all files.
+ */
+#include "reader/session.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+typedef struct Session
+{
+    const Request *request;
+    const Sink *sink;
+    void *driver;           /* the driver's session */
+    RequestFile *files;     /* listed by us; paths are ours */
+    size_t nfiles, size;
+    uint32_t split;
+    uint64_t rows;          /* of all splits */
+    bool builder_open;
+    BatchBuilder builder;
+} Session;
+
+/* What is open for one file. */
+typedef struct Split
+{
+    const char *path;
+    void *object;
+    DriverInfo info;
+    Decompress *plain;
+    void *state;            /* the format's */
+    const char *const *names;
+    size_t nnames;
+    ColumnSpec *own_columns;    /* when the request has none */
+    const ColumnSpec *columns;
+    uint32_t ncolumns;
+    int *map;
+    uint8_t *present;
+    char *dialect;
+    uint64_t rows;
+} Split;
+
+/* ---- fields to columns ------------------------------------------------- */
+
+static int
+pseudo_field(const char *name)
+{
+    static const struct { const char *name; int field; } pseudo[] = {
+        {"_source", FIELD_SOURCE}, {"_line", FIELD_LINE}, {"_offset", FIELD_OFFSET},
+        {"_modified_at", FIELD_MODIFIED_AT},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(pseudo) / sizeof(pseudo[0]); i++)
+        if (strcmp(pseudo[i].name, name) == 0)
+            return pseudo[i].field;
+    return FIELD_ABSENT;
+}
+
+static bool
+missing_field(const Split *split, const char *name, Status *st)
+{
+    char list[1500];
+    size_t used = 0, i;
+
+    list[0] = '\0';
+    for (i = 0; i < split->nnames && used < sizeof(list) - 1; i++)
+        used += (size_t) snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", split->names[i]);
+    status_fail(st, STATUS_NO_COLUMN, "source has no field \"%s\"", name);
+    status_detail(st, "Its fields: %s%s.", list, used >= sizeof(list) ? ", ..." : "");
+    for (i = 0; i < split->nnames; i++)
+        if (strcasecmp(split->names[i], name) == 0)
+            return status_hint(st, "Upper and lower case count: there is \"%s\".", split->names[i]);
+    return false;
+}
+
+static bool
+map_column(const Split *split, const ColumnSpec *column, int *field, Status *st)
+{
+    size_t i;
+
+    *field = pseudo_field(column->name);
+    for (i = 0; *field == FIELD_ABSENT && i < split->nnames; i++)
+        if (strcmp(split->names[i], column->name) == 0)
+            *field = (int) i;
+    /* An object without any byte has no fields and no rows: nothing is missing. */
+    if (*field == FIELD_ABSENT && column->required && split->nnames > 0)
+        return missing_field(split, column->name, st);
+    for (; *field >= 0 && i < split->nnames; i++)
+        if (strcmp(split->names[i], column->name) == 0)
+            return status_fail(st, STATUS_DUPLICATE_COLUMN, "source has more than one field \"%s\"", column->name);
+    return true;
+}
+
+/* Debug mode: the source's own fields, as text. */
+static bool
+take_all_columns(Split *split, Status *st)
+{
+    size_t i;
+
+    split->ncolumns = split->nnames > WIRE_MAX_COLUMNS ? WIRE_MAX_COLUMNS : (uint32_t) split->nnames;
+    split->own_columns = calloc(split->ncolumns + 1, sizeof(*split->own_columns));
+    if (split->own_columns == NULL)
+        return status_out_of_memory(st, 0);
+    for (i = 0; i < split->ncolumns; i++)
+        split->own_columns[i].name = split->names[i];
+    split->columns = split->own_columns;
+    return true;
+}
+
+static bool
+map_columns(Session *s, Split *split, Status *st)
+{
+    const Request *request = s->request;
+    uint32_t i;
+
+    request->format->fields(split->state, &split->names, &split->nnames);
+    split->columns = request->columns;
+    split->ncolumns = request->ncolumns;
+    if (request->all_columns && !take_all_columns(split, st))
+        return false;
+    split->map = calloc(split->ncolumns + 1, sizeof(*split->map));
+    split->present = calloc(split->ncolumns + 1, 1);
+    if (split->map == NULL || split->present == NULL)
+        return status_out_of_memory(st, 0);
+    for (i = 0; i < split->ncolumns; i++)
+    {
+        if (request->all_columns)
+            split->map[i] = (int) i;
+        else if (!map_column(split, &split->columns[i], &split->map[i], st))
+            return false;
+        split->present[i] = split->map[i] != FIELD_ABSENT;
+    }
+    if (request->all_columns && s->builder_open)
+    {
+        batch_free(&s->builder);
+        s->builder_open = false;
+    }
+    if (!s->builder_open && !batch_init(&s->builder, split->columns, split->ncolumns,
+                                        request->batch_rows, request->batch_bytes, st))
+        return false;
+    s->builder_open = true;
+    return true;
+}
+
+/* ---- one file ---------------------------------------------------------- */
+
+static void
+split_close(Session *s, Split *split)
+{
+    if (split->state != NULL)
+        s->request->format->close(split->state);
+    decompress_close(split->plain);
+    s->request->driver->object_close(split->object);
+    free(split->own_columns);
+    free(split->map);
+    free(split->present);
+    free(split->dialect);
+}
+
+static bool
+as_listed(const RequestFile *file, const DriverInfo *info, Status *st)
+{
+    if (!file->known || (file->size == info->size && file->mtime == info->mtime))
+        return true;
+    status_fail(st, STATUS_IO, "file \"%s\" is no longer as it was listed", file->path);
+    if (file->size != info->size)
+        return status_detail(st, "It had %" PRIu64 " bytes and has %" PRIu64 " now.", file->size, info->size);
+    return status_detail(st, "It still has %" PRIu64 " bytes, but was written since.", info->size);
+}
+
+static bool
+split_open(Session *s, Split *split, const RequestFile *file, Status *st)
+{
+    const Request *request = s->request;
+    const Driver *driver = request->driver;
+
+    if (!driver->object_open(s->driver, file->path, &split->object, &split->info, st) ||
+        !as_listed(file, &split->info, st))
+        return false;
+    return decompress_open(&split->plain, request->compression,
+                           (ByteSource) {driver->object_read, split->object}, st) &&
+        request->format->open(request->options, decompress_source(split->plain), &split->state, st) &&
+        map_columns(s, split, st);
+}
+
+static bool
+describe(Session *s, Split *split, Status *st)
+{
+    json_t *dialect = json_object();
+    Compression kind = decompress_kind(split->plain);
+
+    if (dialect != NULL &&
+        json_object_set_new(dialect, "format", json_string(s->request->format->name)) == 0 &&
+        json_object_set_new(dialect, "compression", json_string(compression_name(kind))) == 0 &&
+        s->request->format->describe(split->state, dialect))
+        split->dialect = json_dumps(dialect, JSON_COMPACT);
+    json_decref(dialect);
+    return split->dialect != NULL || status_out_of_memory(st, 0);
+}
+
+static WireStr
+wire_str(const char *s)
+{
+    return (WireStr) {s, (uint32_t) strlen(s)};
+}
+
+static bool
+announce(Session *s, Split *split, Status *st)
+{
+    WireSplit message = {
+        .split = s->split,
+        .path = wire_str(split->path),
+        .size = split->info.size,
+        .mtime = split->info.mtime,
+        .etag = wire_str(split->info.etag),
+        .head_hash = wire_str(split->info.head_hash),
+        .ncols = split->ncolumns,
+        .present = split->present,
+    };
+
+    if (!describe(s, split, st))
+        return false;
+    message.dialect = wire_str(split->dialect);
+    return s->sink->split(s->sink->context, &message, split->columns, st);
+}
+
+static bool
+send_batch(Session *s, Split *split, Status *st)
+{
+    BatchBuilder *b = &s->builder;
+    struct iovec *pieces;
+    int npieces;
+
+    if (b->nrows == 0 && b->nrejects == 0)
+        return true;
+    if (!batch_finish(b, s->split, decompress_stored(split->plain), &pieces, &npieces, st) ||
+        !s->sink->batch(s->sink->context, pieces, npieces, st))
+        return false;
+    split->rows += b->nrows;
+    s->rows += b->nrows;
+    batch_reset(b);
+    return true;
+}
+
+static bool
+read_rows(Session *s, Split *split, Status *st)
+{
+    const Request *request = s->request;
+    FormatSplit where = {split->path, split->info.mtime};
+    bool end = false;
+
+    while (!end)
+    {
+        uint64_t limit = request->row_limit == 0 ? UINT64_MAX : request->row_limit - s->rows;
+
+        if (!request->format->next(split->state, &where, &s->builder, split->map, limit, &end, st))
+        {
+            /* What was read before the error is not lost: a worker that commits by batch may keep it. */
+            Status ignored;
+
+            return batch_complete(&s->builder) && send_batch(s, split, &ignored) && false;
+        }
+        if (!send_batch(s, split, st))
+            return false;
+    }
+    return true;
+}
+
+static bool
+read_file(Session *s, const RequestFile *file, Status *st)
+{
+    Split split = {.path = file->path};
+    bool fine;
+
+    fine = split_open(s, &split, file, st) && announce(s, &split, st) && read_rows(s, &split, st) &&
+        s->sink->split_end(s->sink->context, s->split, split.rows, decompress_stored(split.plain), st);
+    if (s->builder_open)
+        batch_reset(&s->builder);
+    split_close(s, &split);
+    if (!fine && st->path[0] == '\0')
+        snprintf(st->path, sizeof(st->path), "%s", file->path);
+    s->split++;
+    return fine;
+}
+
+/* ---- the request ------------------------------------------------------- */
+
+static bool
+collect(void *context, const DriverEntry *entry, Status *st)
+{
+    Session *s = context;
+    RequestFile *file;
+
+    if (s->nfiles == s->size)
+    {
+        size_t size = s->size * 2 + 16;
+        RequestFile *grown = realloc(s->files, size * sizeof(*grown));
+
+        if (grown == NULL)
+            return status_out_of_memory(st, size * sizeof(*grown));
+        s->files = grown;
+        s->size = size;
+    }
+    file = &s->files[s->nfiles];
+    file->path = strdup(entry->path);
+    if (file->path == NULL)
+        return status_out_of_memory(st, strlen(entry->path));
+    file->size = entry->size;
+    file->mtime = entry->mtime;
+    file->known = true;
+    s->nfiles++;
+    return true;
+}
+
+static bool
+forward(void *context, const DriverEntry *entry, Status *st)
+{
+    Session *s = context;
+
+    return s->sink->object(s->sink->context, entry, st);
+}
+
+static bool
+run(Session *s, Status *st)
+{
+    const Request *request = s->request;
+    const RequestFile *files = request->files;
+    size_t n = request->nfiles, i;
+
+    if (!request->driver->open(&request->config, &s->driver, st))
+        return false;
+    if (request->list)
+        return request->driver->list(s->driver, request->resource, forward, s, st);
+    if (files == NULL)
+    {
+        if (!request->driver->list(s->driver, request->resource, collect, s, st))
+            return false;
+        files = s->files;
+        n = s->nfiles;
+    }
+    for (i = 0; i < n; i++)
+    {
+        if (request->row_limit > 0 && s->rows >= request->row_limit)
+            break;
+        if (!read_file(s, &files[i], st))
+            return false;
+    }
+    return true;
+}
+
+bool
+session_run(const Request *request, const Sink *sink, Status *st)
+{
+    Session s = {.request = request, .sink = sink};
+    bool fine = run(&s, st);
+    size_t i;
+
+    request->driver->close(s.driver);
+    for (i = 0; i < s.nfiles; i++)
+        free((char *) s.files[i].path);
+    free(s.files);
+    if (s.builder_open)
+        batch_free(&s.builder);
+    return fine;
+}
