@@ -169,91 +169,99 @@ convert_int(const char *s, size_t n, int64_t min, int64_t max, int64_t *value)
 
 /* ---- decimals ---------------------------------------------------------- */
 
-/*
- * Digits with at most one point among them, 1 to 16 bytes, no sign: the
- * digits as one number, and how many follow the point.  False for all else.
- */
-static inline bool
-plain_decimal(const char *s, size_t n, uint64_t *digits, unsigned *scale)
+/* The bytes of a word below the one at `at` (0..7). */
+static inline uint64_t
+bytes_below(unsigned at)
 {
-    uint64_t low, high = 0, marks, upper = 0;
+    return ((uint64_t) 1 << (8 * at)) - 1;
+}
 
-    low = swar_load(s, n) ^ SWAR_ZEROS;
-    if (n <= 8)
-    {
-        /* the bytes behind the field must look like digits */
-        if (n < 8)
-            low &= ((uint64_t) 1 << (8 * n)) - 1;
-        marks = swar_not_digits(low);
-        *scale = 0;
-        if (marks != 0)
-        {
-            unsigned at = (unsigned) __builtin_ctzll(marks) / 8;
-            uint64_t below = ((uint64_t) 1 << (8 * at)) - 1;
+/* plain_decimal for 1 to 8 bytes. */
+static inline bool
+plain_decimal8(const char *s, size_t n, uint64_t *digits, unsigned *scale)
+{
+    uint64_t word = swar_load(s, n) ^ SWAR_ZEROS, marks;
 
-            if ((marks & (marks - 1)) != 0 || s[at] != '.' || n == 1)
-                return false;
-            low = (low & below) | ((low >> 8) & ~below);
-            n--;
-            *scale = (unsigned) n - at;
-        }
-        *digits = swar_number(low << (64 - 8 * n));
-        return true;
-    }
-
-    if (n > 16)
-        return false;
-    high = swar_load(s + 8, n - 8) ^ SWAR_ZEROS;
-    if (n < 16)
-        high &= ((uint64_t) 1 << (8 * (n - 8))) - 1;
-    marks = swar_not_digits(low);
-    upper = swar_not_digits(high);
+    /* the bytes behind the field must look like digits */
+    if (n < 8)
+        word &= bytes_below((unsigned) n);
+    marks = swar_not_digits(word);
     *scale = 0;
-    if ((marks | upper) != 0)
+    if (marks != 0)
     {
-        unsigned at;
-        uint64_t below;
+        unsigned at = (unsigned) __builtin_ctzll(marks) / 8;
 
-        if (marks != 0)
+        if ((marks & (marks - 1)) != 0 || s[at] != '.' || n == 1)
+            return false;
+        word = (word & bytes_below(at)) | ((word >> 8) & ~bytes_below(at));
+        n--;
+        *scale = (unsigned) n - at;
+    }
+    *digits = swar_number(word << (64 - 8 * n));
+    return true;
+}
+
+/* plain_decimal for 9 to 16 bytes: two words, `low` with the first eight. */
+static inline bool
+plain_decimal16(const char *s, size_t n, uint64_t *digits, unsigned *scale)
+{
+    uint64_t low = swar_load8(s) ^ SWAR_ZEROS, high = swar_load(s + 8, n - 8) ^ SWAR_ZEROS;
+    uint64_t marks_low, marks_high;
+    unsigned at, bits;
+
+    if (n < 16)
+        high &= bytes_below((unsigned) n - 8);
+    marks_low = swar_not_digits(low);
+    marks_high = swar_not_digits(high);
+    *scale = 0;
+    if ((marks_low | marks_high) != 0)
+    {
+        if (marks_low != 0)
         {
-            if (upper != 0)
-                return false;
-            at = (unsigned) __builtin_ctzll(marks) / 8;
-            below = ((uint64_t) 1 << (8 * at)) - 1;
-            low = (low & below) | (((low >> 8) | (high << 56)) & ~below);
+            at = (unsigned) __builtin_ctzll(marks_low) / 8;
+            low = (low & bytes_below(at)) | (((low >> 8) | (high << 56)) & ~bytes_below(at));
             high >>= 8;
         }
         else
         {
-            at = (unsigned) __builtin_ctzll(upper) / 8;
-            below = ((uint64_t) 1 << (8 * at)) - 1;
-            high = (high & below) | ((high >> 8) & ~below);
-            marks = upper;
+            at = (unsigned) __builtin_ctzll(marks_high) / 8;
+            high = (high & bytes_below(at)) | ((high >> 8) & ~bytes_below(at));
             at += 8;
         }
-        if ((marks & (marks - 1)) != 0 || s[at] != '.')
+        /* one mark in all, and it is the point */
+        if ((marks_low != 0 && marks_high != 0) || s[at] != '.' ||
+            ((marks_low | marks_high) & ((marks_low | marks_high) - 1)) != 0)
             return false;
         n--;
         *scale = (unsigned) n - at;
     }
-    /* n is 8 to 16 digits now: move them up so that sixteen places end with the last */
-    if (n < 16)
+    /* 8 to 16 digits now: moved up, so that sixteen places end with the last */
+    bits = 8 * (16 - (unsigned) n);
+    if (bits == 64)
     {
-        unsigned bits = 8 * (16 - (unsigned) n);
-
-        if (bits == 64)
-        {
-            high = low;
-            low = 0;
-        }
-        else
-        {
-            high = high << bits | low >> (64 - bits);
-            low <<= bits;
-        }
+        high = low;
+        low = 0;
+    }
+    else if (bits > 0)
+    {
+        high = high << bits | low >> (64 - bits);
+        low <<= bits;
     }
     *digits = swar_number(low) * 100000000 + swar_number(high);
     return true;
+}
+
+/*
+ * Digits with at most one point among them, no sign, n at least 1: the digits
+ * as one number, and how many follow the point.  False for all else and for
+ * more than 16 bytes.
+ */
+static inline bool
+plain_decimal(const char *s, size_t n, uint64_t *digits, unsigned *scale)
+{
+    if (n <= 8)
+        return plain_decimal8(s, n, digits, scale);
+    return n <= 16 && plain_decimal16(s, n, digits, scale);
 }
 
 /*
@@ -473,6 +481,73 @@ float_grammar(const char *p, const char *end, bool *zero)
     return p == end && p > exponent;
 }
 
+/*
+ * The double nearest to u / 10^scale, scale 0..18, ties to even: 64 bits of
+ * the quotient and whether anything is left are enough to round by.
+ */
+static double
+nearest_quotient(uint64_t u, unsigned scale)
+{
+    uint64_t d = pow10_table[scale], q, mantissa, bits, rest;
+    unsigned __int128 numerator;
+    int shift_u, shift_d, exponent;
+    double result;
+
+    if (u == 0)
+        return 0;
+    shift_u = __builtin_clzll(u);
+    shift_d = __builtin_clzll(d);
+    u <<= shift_u;
+    d <<= shift_d;
+    exponent = shift_d - shift_u - 1;
+    numerator = (unsigned __int128) u << 64;
+    if (u >= d)
+    {
+        numerator >>= 1;
+        exponent++;
+    }
+    /* 2^63 <= q < 2^64, and the value is q * 2^(exponent - 63) */
+    q = (uint64_t) (numerator / d);
+    rest = q & 0x7ff;
+    mantissa = q >> 11;
+    if (rest > 0x400 || (rest == 0x400 && ((mantissa & 1) != 0 || (unsigned __int128) q * d != numerator)))
+        mantissa++;
+    /* the mantissa's leading bit adds one to the exponent, and so does a carry out of it */
+    bits = ((uint64_t) (1022 + exponent) << 52) + mantissa;
+    memcpy(&result, &bits, 8);
+    return result;
+}
+
+/* Up to 19 digits with a point and a sign, the usual spelling of a whole double.  False for all else. */
+static bool
+float_digits(const char *p, const char *end, double *value)
+{
+    bool negative = p < end && *p == '-';
+    size_t n = (size_t) (end - p) - negative, whole = 0, scale;
+    uint64_t u = 0;
+    double d;
+
+    p += negative;
+    if (n == 0 || n > 21)
+        return false;
+    while (whole < n && is_digit(p[whole]))
+        whole++;
+    scale = whole < n ? n - whole - 1 : 0;
+    /* float_grammar has seen that there is a digit, and one point at most */
+    if ((whole < n && p[whole] != '.') || scale > POW10_LAST)
+        return false;
+    for (size_t i = n - scale; i < n; i++)
+    {
+        if (!is_digit(p[i]))
+            return false; /* an exponent */
+    }
+    if (!append_digits(&u, p, whole) || !append_digits(&u, p + n - scale, scale))
+        return false;
+    d = nearest_quotient(u, (unsigned) scale);
+    *value = negative ? -d : d;
+    return true;
+}
+
 static uint8_t
 float_careful(const char *s, size_t n, double *value)
 {
@@ -495,6 +570,8 @@ float_careful(const char *s, size_t n, double *value)
         /* a huge number before the letter is refused for its size */
         return state == WIRE_BAD_SYNTAX && n <= 300 ? WIRE_BAD_SYNTAX : WIRE_RAW;
     }
+    if (float_digits(p, end, value))
+        return WIRE_VALUE;
     if (end - p > LONGEST_FLOAT)
         return WIRE_RAW;
     /* The server calls the same function of the same library. */

@@ -18,8 +18,8 @@
 
 #define MICROS_PER_SECOND INT64_C(1000000)
 #define MICROS_PER_DAY (INT64_C(86400) * MICROS_PER_SECOND)
-/* Days from 0001-01-01 to 2000-01-01. */
-#define EPOCH_DAYS 730119
+/* Days from 0000-01-01 to 2000-01-01. */
+#define EPOCH_DAYS 730485
 #define LONGEST_TIME 64
 
 /* 'x' where a digit is, the separators as they are; xor leaves digit values and zeros. */
@@ -52,16 +52,17 @@ shape_fits(uint64_t x, uint64_t limit)
     return (((x + limit) | x) & SWAR_HIGH) == 0;
 }
 
-static inline unsigned
-digit_at(uint64_t x, unsigned at)
+/* Digit values to the numbers of two digits that begin at each byte: at most 99, so none carries. */
+static inline uint64_t
+pairs_of(uint64_t x)
 {
-    return (unsigned) (x >> (8 * at)) & 0x0f;
+    return x * 10 + (x >> 8);
 }
 
 static inline unsigned
-pair_at(uint64_t x, unsigned at)
+pair_at(uint64_t pairs, unsigned at)
 {
-    return digit_at(x, at) * 10 + digit_at(x, at + 1);
+    return (unsigned) (pairs >> (8 * at)) & 0xff;
 }
 
 /* True when both are digits; *value is the number they spell. */
@@ -74,20 +75,20 @@ two_digits(const char *s, unsigned *value)
     return tens <= 9 && ones <= 9;
 }
 
+/* The year comes as its first and last two digits, which makes the rules of leap years shifts. */
 static inline bool
-day_number(unsigned year, unsigned month, unsigned day, int64_t *days)
+day_number(unsigned century, unsigned year, unsigned month, unsigned day, int64_t *days)
 {
-    bool leap;
-    unsigned before;
+    bool leap = ((year != 0 ? year : century) & 3) == 0;
+    unsigned number;
 
-    if (year == 0 || month - 1 >= 12)
+    if ((century | year) == 0 || month - 1 >= 12 ||
+        day - 1 >= month_days[month] + (unsigned) (leap && month == 2))
         return false;
-    leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
-    if (day - 1 >= month_days[month] + (unsigned) (leap && month == 2))
-        return false;
-    before = year - 1;
-    *days = (int64_t) (before * 365 + before / 4 - before / 100 + before / 400 +
-                       days_before[month] + (leap && month > 2) + day - 1) - EPOCH_DAYS;
+    /* days from 0000-01-01 to the year: year 0 is a leap year, and so is each fourth century's first */
+    number = (century * 100 + year) * 365 + century * 24 + (century + 3) / 4 + (year + 3) / 4 -
+        (year != 0 && (century & 3) != 0);
+    *days = (int64_t) (number + days_before[month] + (leap && month > 2) + day - 1) - EPOCH_DAYS;
     return true;
 }
 
@@ -106,7 +107,8 @@ date_at(const char *s, int64_t *days)
         if (!shape_fits(x, DATE_LIMIT))
             return false;
     }
-    return day_number(pair_at(x, 0) * 100 + pair_at(x, 2), pair_at(x, 5), day, days);
+    x = pairs_of(x);
+    return day_number(pair_at(x, 0), pair_at(x, 2), pair_at(x, 5), day, days);
 }
 
 /* Nothing, Z, +hh, +hhmm or +hh:mm. */
@@ -161,7 +163,7 @@ fraction_at(const char *s, size_t n, int64_t *micros)
     return digits;
 }
 
-static inline bool
+static inline __attribute__((always_inline)) bool
 moment_at(const char *s, size_t n, Moment *out)
 {
     unsigned hours, minutes, seconds = 0;
@@ -181,6 +183,7 @@ moment_at(const char *s, size_t n, Moment *out)
 
         if (!shape_fits(x, TIME_LIMIT))
             return false;
+        x = pairs_of(x);
         hours = pair_at(x, 0);
         minutes = pair_at(x, 3);
         seconds = pair_at(x, 6);
@@ -206,12 +209,10 @@ moment_at(const char *s, size_t n, Moment *out)
     return zone_at(s + at, n - at, &out->offset);
 }
 
-/* moment_at, white space around allowed. */
-static inline bool
-moment_of(const char *s, size_t n, Moment *out)
+/* moment_at after white space around the field is taken off. */
+static __attribute__((noinline)) bool
+moment_trimmed(const char *s, size_t n, Moment *out)
 {
-    if (moment_at(s, n, out))
-        return true;
     if (n == 0 || n > LONGEST_TIME || (!is_space(s[0]) && !is_space(s[n - 1])))
         return false;
     while (n > 0 && is_space(s[n - 1]))
@@ -233,9 +234,10 @@ convert_date(const char *s, size_t n, int64_t *days)
     if (n == 10 && date_at(s, days))
         return WIRE_VALUE;
     if (n == 8 && swar_digits8(s, 8, &number))
-        return day_number((unsigned) number / 10000, (unsigned) number / 100 % 100,
-                          (unsigned) number % 100, days) ? WIRE_VALUE : WIRE_RAW;
-    if (!moment_of(s, n, &moment))
+        return day_number((unsigned) number / 1000000, (unsigned) number / 10000 % 100,
+                          (unsigned) number / 100 % 100, (unsigned) number % 100, days) ?
+            WIRE_VALUE : WIRE_RAW;
+    if (!moment_at(s, n, &moment) && !moment_trimmed(s, n, &moment))
         return WIRE_RAW;
     *days = moment.days;
     return WIRE_VALUE;
@@ -246,7 +248,7 @@ convert_timestamp(const char *s, size_t n, int64_t *micros)
 {
     Moment moment;
 
-    if (!moment_of(s, n, &moment))
+    if (!moment_at(s, n, &moment) && !moment_trimmed(s, n, &moment))
         return WIRE_RAW;
     *micros = moment.days * MICROS_PER_DAY + moment.micros;
     return WIRE_VALUE;
@@ -257,7 +259,7 @@ convert_timestamptz(const char *s, size_t n, int64_t *micros)
 {
     Moment moment;
 
-    if (!moment_of(s, n, &moment))
+    if (!moment_at(s, n, &moment) && !moment_trimmed(s, n, &moment))
         return WIRE_RAW;
     *micros = moment.days * MICROS_PER_DAY + moment.micros - moment.offset * MICROS_PER_SECOND;
     return WIRE_VALUE;
