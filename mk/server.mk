@@ -42,12 +42,12 @@ build/kaireon--$(EXTVERSION).sql: $(wildcard sql/[0-9]*.sql) $(wildcard connecto
 	mv $@.tmp $@
 
 # The reader's side.
-READER_MK = $(wildcard src/reader/reader.mk)
-ifneq (,$(READER_MK))
-include $(READER_MK)
+include src/reader/reader.mk
+
 all: build/kaireon-reader
+unit-tests: $(UNIT_TESTS)
+fuzz-targets: $(FUZZ_TARGETS)
 install: install-reader
-endif
 
 # The module starts the program that lies beside it.
 install-reader: build/kaireon-reader installdirs
@@ -62,4 +62,4 @@ clean-build:
 	@for f in build/*; do [ "$$f" = build/quickstart ] || rm -rf "$$f"; done
 	rm -rf results regression.diffs regression.out tmp_check
 
-.PHONY: install-reader uninstall-reader clean-build
+.PHONY: unit-tests fuzz-targets install-reader uninstall-reader clean-build
