@@ -204,6 +204,15 @@ CREATE TABLE kaireon_internal.source_file (
 );
 
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$WHERE origin = 'user'$$);
-SELECT pg_catalog.pg_extension_config_dump(('kaireon_internal.' || t)::regclass, '')
-  FROM unnest(ARRAY['connector', 'schema', 'field', 'pipeline', 'pipeline_version', 'lease',
-                    'run', 'run_node', 'run_error', 'dead_letter', 'source_file']) t;
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.schema', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.field', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.pipeline', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.pipeline_version', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.lease', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_node', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_error', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.source_file', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter_id_seq', '');

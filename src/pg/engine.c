@@ -28,9 +28,13 @@
 #include "pg/control.h"
 #include "pg/json.h"
 
+extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
+extern PGDLLEXPORT Datum kaireon_start_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_start_pipeline);
+extern PGDLLEXPORT Datum kaireon_cancel_run(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_cancel_run);
+extern PGDLLEXPORT Datum kaireon_progress_slots(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_progress_slots);
 
 /* A pipeline someone wants to run, checked. */

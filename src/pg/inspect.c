@@ -33,10 +33,15 @@
 #include "pg/json.h"
 #include "pg/stage.h"
 
+extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_check_pipeline);
+extern PGDLLEXPORT Datum kaireon_validate_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_validate_pipeline);
+extern PGDLLEXPORT Datum kaireon_preview_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_preview_pipeline);
+extern PGDLLEXPORT Datum kaireon_explain_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_explain_pipeline);
+extern PGDLLEXPORT Datum kaireon_pipeline_diagram(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_pipeline_diagram);
 
 /* ---- validation --------------------------------------------------------------- */

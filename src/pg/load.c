@@ -52,31 +52,37 @@ struct Loader
     SPIPlanPtr plan;
 };
 
+/* Slots for a whole batch; made outside of the stage's subtransactions, whose end would take them. */
+static void
+make_slots(Loader *loader, int count)
+{
+    MemoryContext old;
+
+    if (count <= loader->capacity)
+        return;
+    old = MemoryContextSwitchTo(loader->context);
+    if (loader->slots)
+    {
+        loader->slots = repalloc(loader->slots, sizeof(TupleTableSlot *) * count);
+        loader->rows = repalloc(loader->rows, sizeof(int) * count);
+    }
+    else
+    {
+        loader->slots = palloc(sizeof(TupleTableSlot *) * count);
+        loader->rows = palloc(sizeof(int) * count);
+    }
+    for (int i = loader->capacity; i < count; i++)
+        loader->slots[i] = loader->slow ? MakeSingleTupleTableSlot(RelationGetDescr(loader->rel), &TTSOpsVirtual)
+                                        : table_slot_create(loader->rel, NULL);
+    loader->capacity = count;
+    MemoryContextSwitchTo(old);
+}
+
 static TupleTableSlot *
 next_slot(RowSink *sink)
 {
     Loader *loader = (Loader *) sink;
 
-    if (loader->count == loader->capacity)
-    {
-        MemoryContext old = MemoryContextSwitchTo(loader->context);
-
-        loader->capacity = Max(1024, loader->capacity * 2);
-        if (loader->slots)
-        {
-            loader->slots = repalloc(loader->slots, sizeof(TupleTableSlot *) * loader->capacity);
-            loader->rows = repalloc(loader->rows, sizeof(int) * loader->capacity);
-        }
-        else
-        {
-            loader->slots = palloc(sizeof(TupleTableSlot *) * loader->capacity);
-            loader->rows = palloc(sizeof(int) * loader->capacity);
-        }
-        for (int i = loader->count; i < loader->capacity; i++)
-            loader->slots[i] = loader->slow ? MakeSingleTupleTableSlot(RelationGetDescr(loader->rel), &TTSOpsVirtual)
-                                            : table_slot_create(loader->rel, NULL);
-        MemoryContextSwitchTo(old);
-    }
     return loader->slots[loader->count];
 }
 
@@ -148,6 +154,7 @@ loader_batch(Loader *loader, const Cells *cells, const char *source)
     loader->cells = cells;
     loader->source = source;
     loader->count = 0;
+    make_slots(loader, cells->nrows);
 }
 
 static void
