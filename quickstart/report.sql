@@ -15,7 +15,7 @@ SELECT line, field, sqlstate, reason, left(value, 40) AS value
   FROM kaireon.run_errors WHERE run_id = :'run' ORDER BY line LIMIT 10;
 SELECT count(*) AS rejects FROM kaireon.run_errors WHERE run_id = :'run';
 
-\echo SELECT kaireon.pipeline_diagram('"'load_customers'"');
+\echo 'SELECT kaireon.pipeline_diagram(''load_customers'');'
 \pset tuples_only on
 \pset format unaligned
 SELECT kaireon.pipeline_diagram('load_customers');

@@ -40,13 +40,13 @@ SELECT kaireon.create_pipeline(
     nodes     => '[
         {"id": "read",  "type": "source",   "label": "customer files",
          "config": {"resource": "customers/*.csv", "format": "csv", "header": true}},
-        {"id": "money", "type": "filter",   "label": "balance > 0",
+        {"id": "money", "type": "filter",   "label": "customers with money",
          "config": {"field": "balance", "operator": ">", "value": 0}},
-        {"id": "email", "type": "rename",   "label": "email_address to email",
+        {"id": "email", "type": "rename",   "label": "the schema''s name",
          "config": {"sourceField": "email_address", "targetField": "email"}},
-        {"id": "mask",  "type": "mask_pii", "label": "mask ssn",
+        {"id": "mask",  "type": "mask_pii", "label": "keep four digits",
          "config": {"field": "ssn", "maskType": "ssn"}},
-        {"id": "load",  "type": "target",   "label": "ds_customers",
+        {"id": "load",  "type": "target",   "label": "customers",
          "config": {"loadingStrategy": "append", "validation": "skip"}}
     ]',
     execution_config => '{"batchSize": 10000, "errorHandling": "skip"}',
