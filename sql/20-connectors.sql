@@ -1,0 +1,207 @@
+-- Connectors: how to reach a source; and the types they are made of.
+--
+-- A type's spec is connectors/<type>/connector.json.  What is read here:
+--   category, displayName, status, description   text
+--   authMethods     array of names
+--   configFields    array of {name, type, required, values, ...}: the keys of config
+--   authFields      the same, with "methods": [..] for fields of some methods only:
+--                   the keys of auth_config
+--   resources       handed on as it is
+-- A field's type is string, integer, number, boolean, object or array; any
+-- other (password, url, select, ...) is a kind of string.  The types themselves
+-- are inserted by the generated part that follows this module.
+
+CREATE VIEW kaireon.connector_types WITH (security_barrier) AS
+SELECT t.type,
+       t.spec ->> 'category' AS category,
+       COALESCE(t.spec ->> 'displayName', t.type) AS display_name,
+       COALESCE(t.spec ->> 'status', 'coming_soon') AS status,
+       ARRAY(SELECT m FROM jsonb_array_elements_text(COALESCE(t.spec -> 'authMethods', '["none"]')) AS m) AS auth_methods,
+       COALESCE(t.spec -> 'configFields', '[]') AS config_fields,
+       COALESCE(t.spec -> 'authFields', '[]') AS auth_fields,
+       COALESCE(t.spec -> 'resources', '[]') AS resources,
+       t.spec ->> 'description' AS description
+  FROM kaireon_internal.connector_type t;
+COMMENT ON VIEW kaireon.connector_types IS 'what create_connector can make: one row for each registered type';
+COMMENT ON COLUMN kaireon.connector_types.status IS 'ready: a pipeline really reads rows; coming_soon: not yet';
+COMMENT ON COLUMN kaireon.connector_types.config_fields IS 'the keys of config';
+COMMENT ON COLUMN kaireon.connector_types.auth_fields IS 'the keys of auth_config';
+
+CREATE VIEW kaireon.connectors WITH (security_barrier) AS
+SELECT c.id, c.name, c.type, t.spec ->> 'category' AS category, c.auth_method, c.config, c.status,
+       c.last_tested_at, c.last_error, c.description, c.owner, c.created_at, c.updated_at
+  FROM kaireon_internal.connector c
+  LEFT JOIN kaireon_internal.connector_type t ON t.type = c.type
+ WHERE kaireon_internal.may_see(c.owner);
+COMMENT ON VIEW kaireon.connectors IS 'how to reach sources; credentials are never shown';
+COMMENT ON COLUMN kaireon.connectors.config IS 'what the type''s config_fields hold';
+COMMENT ON COLUMN kaireon.connectors.status IS 'connected, disconnected, error or testing, by the last test';
+
+-- The rules for check_object of a list of fields.
+CREATE FUNCTION kaireon_internal.field_rules(fields jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE(jsonb_object_agg(f ->> 'name', jsonb_strip_nulls(jsonb_build_object(
+               'kind', CASE WHEN f ->> 'type' IN ('integer', 'number', 'boolean', 'object', 'array', 'any')
+                            THEN f ->> 'type' ELSE 'string' END,
+               'required', (f -> 'required'), 'values', f -> 'values', 'min', f -> 'min', 'max', f -> 'max'))), '{}')
+      FROM jsonb_array_elements(fields) AS f
+$$;
+
+-- Checks a connector's config and credentials against its type.
+CREATE FUNCTION kaireon_internal.check_connector(type text, config jsonb, auth_method text, auth_config jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    spec jsonb := (SELECT t.spec FROM kaireon_internal.connector_type AS t WHERE t.type = check_connector.type);
+    methods text[];
+    fields jsonb;
+BEGIN
+    IF spec IS NULL THEN
+        PERFORM kaireon_internal.fail_missing('connector type', type,
+            ARRAY(SELECT t.type FROM kaireon_internal.connector_type AS t));
+    END IF;
+    methods := ARRAY(SELECT m FROM jsonb_array_elements_text(COALESCE(spec -> 'authMethods', '["none"]')) AS m);
+    IF auth_method <> ALL (methods) THEN
+        PERFORM kaireon_internal.fail('22023', format('connector type "%s" has no auth_method "%s"', type, auth_method),
+            NULL, format('Valid values: %s.', array_to_string(methods, ', ')));
+    END IF;
+    PERFORM kaireon_internal.check_object(config,
+        kaireon_internal.field_rules(COALESCE(spec -> 'configFields', '[]')),
+        format('config of a %s connector', type));
+
+    SELECT COALESCE(jsonb_agg(f), '[]') INTO fields
+      FROM jsonb_array_elements(COALESCE(spec -> 'authFields', '[]')) AS f
+     WHERE NOT f ? 'methods' OR f -> 'methods' ? auth_method;
+    IF fields = '[]' AND auth_config <> '{}' AND jsonb_typeof(auth_config) = 'object' THEN
+        PERFORM kaireon_internal.fail('22023',
+            format('auth_method "%s" of connector type "%s" takes no auth_config', auth_method, type),
+            format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)), NULL);
+    END IF;
+    PERFORM kaireon_internal.check_object(auth_config, kaireon_internal.field_rules(fields),
+        format('auth_config of a %s connector', type));
+    IF auth_config <> '{}' THEN
+        PERFORM kaireon_internal.fail('0A000', 'credentials cannot be kept without a vault', NULL,
+            'This version has none; use an auth_method that needs no auth_config.');
+    END IF;
+END
+$$;
+
+-- The connector of a name, locked; raises 42704, and 42501 unless the caller may change it.
+CREATE FUNCTION kaireon_internal.get_connector(caller regrole, name text) RETURNS kaireon_internal.connector
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    object kaireon_internal.connector;
+BEGIN
+    SELECT c.* INTO object FROM kaireon_internal.connector AS c WHERE c.name = get_connector.name FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail_missing('connector', name,
+            ARRAY(SELECT c.name FROM kaireon_internal.connector AS c WHERE kaireon_internal.may_see_as(caller, c.owner)));
+    END IF;
+    PERFORM kaireon_internal.require_owner(caller, object.owner, 'connector', name);
+    RETURN object;
+END
+$$;
+
+-- Without a method given: the only one, or "none" where that is one.
+CREATE FUNCTION kaireon_internal.default_auth_method(type text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN COALESCE(t.spec -> 'authMethods', '["none"]') ? 'none' THEN 'none'
+                ELSE t.spec -> 'authMethods' ->> 0 END
+      FROM kaireon_internal.connector_type AS t WHERE t.type = $1
+$$;
+
+CREATE FUNCTION kaireon_internal.create_connector(caller regrole, name text, type text, config jsonb, auth_method text,
+                                                  auth_config jsonb, description text, if_not_exists boolean)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    made uuid;
+BEGIN
+    PERFORM kaireon_internal.check_name('connector', name);
+    IF if_not_exists THEN
+        SELECT c.id INTO made FROM kaireon_internal.connector AS c WHERE c.name = create_connector.name;
+        IF FOUND THEN
+            RAISE NOTICE 'connector "%" already exists, skipping', name;
+            RETURN made;
+        END IF;
+    END IF;
+    config := COALESCE(config, '{}');
+    auth_method := COALESCE(auth_method, kaireon_internal.default_auth_method(type), 'none');
+    PERFORM kaireon_internal.check_connector(type, config, auth_method, COALESCE(auth_config, '{}'));
+    INSERT INTO kaireon_internal.connector (name, type, owner, config, auth_method, description)
+    VALUES (name, type, caller, config, auth_method, NULLIF(description, ''))
+    ON CONFLICT ON CONSTRAINT connector_name_key DO NOTHING RETURNING id INTO made;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', name), NULL,
+            'Choose another name, or pass if_not_exists => true.');
+    END IF;
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.update_connector(caller regrole, name text, config jsonb, auth_method text,
+                                                  auth_config jsonb, description text, new_name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
+    touched boolean := config IS NOT NULL OR auth_method IS NOT NULL OR auth_config IS NOT NULL;
+BEGIN
+    IF touched THEN
+        config := COALESCE(config, old.config);
+        auth_method := COALESCE(auth_method, old.auth_method);
+        PERFORM kaireon_internal.check_connector(old.type, config, auth_method, COALESCE(auth_config, '{}'));
+    END IF;
+    IF new_name IS NOT NULL THEN
+        PERFORM kaireon_internal.check_name('connector', new_name);
+        PERFORM FROM kaireon_internal.connector AS c WHERE c.name = new_name AND c.id <> old.id;
+        IF FOUND THEN
+            PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', new_name), NULL, NULL);
+        END IF;
+    END IF;
+    -- What was tested is not what is there now.
+    UPDATE kaireon_internal.connector AS c
+       SET name = COALESCE(new_name, c.name), config = COALESCE(update_connector.config, c.config),
+           auth_method = COALESCE(update_connector.auth_method, c.auth_method),
+           description = CASE WHEN update_connector.description IS NULL THEN c.description
+                              ELSE NULLIF(update_connector.description, '') END,
+           status = CASE WHEN touched THEN 'disconnected' ELSE c.status END,
+           last_error = CASE WHEN touched THEN NULL ELSE c.last_error END,
+           updated_at = now()
+     WHERE c.id = old.id;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.delete_connector(caller regrole, name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
+    users text;
+BEGIN
+    -- Waits for whoever is just making a pipeline with it.
+    PERFORM FROM kaireon_internal.connector AS c WHERE c.id = old.id FOR UPDATE;
+    SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
+      FROM kaireon_internal.pipeline AS p WHERE p.connector_id = old.id;
+    IF users IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('connector "%s" is in use', name),
+            format('Pipelines that read from it: %s.', users), 'Delete them, or give them another connector, first.');
+    END IF;
+    DELETE FROM kaireon_internal.connector AS c WHERE c.id = old.id;
+END
+$$;
+
+CREATE FUNCTION kaireon.create_connector(name text, type text, config jsonb = '{}', auth_method text = NULL,
+                                         auth_config jsonb = '{}', description text = NULL, if_not_exists boolean = false)
+    RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.create_connector IS 'makes a connector and returns its id; see view connector_types for the keys of config';
+
+CREATE FUNCTION kaireon.update_connector(name text, config jsonb = NULL, auth_method text = NULL, auth_config jsonb = NULL,
+                                         description text = NULL, new_name text = NULL)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.update_connector IS 'changes a connector; what is null stays, config is replaced as a whole';
+
+CREATE FUNCTION kaireon.delete_connector(name text)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.delete_connector IS 'deletes a connector that no pipeline uses';

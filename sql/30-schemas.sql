@@ -1,0 +1,469 @@
+-- Schemas: tables ds_<name> and what is known about their fields.
+--
+-- A table is made, changed and dropped with the caller's own rights (as_role),
+-- the catalog with the extension's.  Both are in the caller's transaction, so a
+-- table and its description never part.  32-schema-changes.sql changes fields
+-- of a table that is there.
+
+CREATE VIEW kaireon.schemas WITH (security_barrier) AS
+SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type, c.relname::text AS table_name,
+       c.relnamespace::regnamespace::text AS table_schema,
+       (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', f.name, 'dataType', f.data_type, 'length', f.length,
+                   'precision', f.precision, 'scale', f.scale, 'isPrimaryKey', f.is_primary_key,
+                   'isUnique', f.is_unique, 'isNullable', f.is_nullable, 'defaultValue', f.default_value,
+                   'displayName', f.display_name, 'description', f.description) ORDER BY f.ordinal), '[]')
+          FROM kaireon_internal.field f WHERE f.schema_id = s.id) AS fields,
+       s.status, l.name AS linked_schema, s.join_mapping, s.summary_columns, s.owner,
+       CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE pg_stat_get_live_tuples(c.oid) END AS row_estimate,
+       pg_total_relation_size(c.oid) AS size_bytes,
+       s.created_at, s.updated_at
+  FROM kaireon_internal.schema s
+  LEFT JOIN pg_class c ON c.oid = s.relation
+  LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema
+ WHERE kaireon_internal.may_see(s.owner);
+COMMENT ON VIEW kaireon.schemas IS 'the tables that pipelines load, with size and estimated number of rows';
+COMMENT ON COLUMN kaireon.schemas.table_name IS 'the table''s name; null when somebody dropped it';
+COMMENT ON COLUMN kaireon.schemas.row_estimate IS 'as the planner has it; count(*) tells exactly';
+COMMENT ON COLUMN kaireon.schemas.size_bytes IS 'table, indexes and TOAST together';
+
+CREATE VIEW kaireon.schema_fields WITH (security_barrier) AS
+SELECT s.name AS schema, f.ordinal, f.name, f.display_name, f.data_type, f.length, f.precision, f.scale,
+       f.is_primary_key, f.is_unique, f.is_nullable, f.default_value, f.description,
+       format_type(a.atttypid, a.atttypmod) AS column_type
+  FROM kaireon_internal.field f
+  JOIN kaireon_internal.schema s ON s.id = f.schema_id
+  LEFT JOIN pg_attribute a ON a.attrelid = s.relation AND a.attname = f.name AND NOT a.attisdropped
+ WHERE kaireon_internal.may_see(s.owner);
+COMMENT ON VIEW kaireon.schema_fields IS 'the fields of each schema, in order; created_at, updated_at and an automatic id are not listed';
+COMMENT ON COLUMN kaireon.schema_fields.data_type IS 'the abstract type, as given to create_schema';
+COMMENT ON COLUMN kaireon.schema_fields.column_type IS 'the type the table''s column has; null when somebody dropped it';
+
+-- ---- names and types
+
+-- The machine-safe form of a name: lower case, and _ for all but a-z, 0-9 and _.
+CREATE FUNCTION kaireon_internal.safe_name(name text) RETURNS text
+    LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
+    SELECT regexp_replace(lower(btrim(name)) COLLATE "C", '[^a-z0-9_]', '_', 'g')
+$$;
+
+-- As safe_name; raises 42602 for what has no letter or digit left, 42622 for
+-- what does not fit into max_bytes.
+CREATE FUNCTION kaireon_internal.make_safe_name(kind text, name text, max_bytes int) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    safe text := kaireon_internal.safe_name(name);
+BEGIN
+    IF safe IS NULL OR safe !~ '[a-z0-9]' THEN
+        PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind), NULL,
+            'A name is made of letters a to z, digits and underscores; it needs one letter or digit.');
+    ELSIF length(safe) > max_bytes THEN
+        PERFORM kaireon_internal.fail('42622', format('the name of %s "%s" is too long', kind, left(safe, 80)),
+            format('It has %s characters.', length(safe)), format('A %s''s name has at most %s.', kind, max_bytes));
+    END IF;
+    RETURN safe;
+END
+$$;
+
+-- The abstract types, and what each may be given.
+CREATE FUNCTION kaireon_internal.data_types() RETURNS TABLE (name text, column_type text, keys text[])
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    VALUES ('varchar', 'pg_catalog.varchar', '{length}'::text[]), ('text', 'pg_catalog.text', '{}'),
+           ('integer', 'pg_catalog.int4', '{}'), ('bigint', 'pg_catalog.int8', '{}'), ('smallint', 'pg_catalog.int2', '{}'),
+           ('numeric', 'pg_catalog.numeric', '{precision,scale}'), ('decimal', 'pg_catalog.numeric', '{precision,scale}'),
+           ('float', 'pg_catalog.float4', '{}'), ('real', 'pg_catalog.float4', '{}'), ('double', 'pg_catalog.float8', '{}'),
+           ('boolean', 'pg_catalog.bool', '{}'), ('date', 'pg_catalog.date', '{}'),
+           ('timestamp', 'pg_catalog.timestamp', '{}'), ('timestamptz', 'pg_catalog.timestamptz', '{}'),
+           ('json', 'pg_catalog.jsonb', '{}'), ('uuid', 'pg_catalog.uuid', '{}')
+$$;
+
+-- The column's type in SQL.
+CREATE FUNCTION kaireon_internal.column_type(f kaireon_internal.field) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT t.column_type || CASE WHEN f.length IS NOT NULL THEN format('(%s)', f.length)
+                                 WHEN f.precision IS NOT NULL THEN format('(%s,%s)', f.precision, COALESCE(f.scale, 0))
+                                 ELSE '' END
+      FROM kaireon_internal.data_types() AS t WHERE t.name = f.data_type
+$$;
+
+-- ---- defaults
+
+-- A field's default as SQL, from its default_value; NULL when there is none.
+-- A literal, a number, null, true, false, now() and current_timestamp are all
+-- there is; what is made of them is quoted anew and cast, never pasted.
+CREATE FUNCTION kaireon_internal.default_sql(f kaireon_internal.field) RETURNS text
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    given text := btrim(f.default_value, ' ');
+    word text := lower(given);
+    literal text;
+    place text := format('Found in field "%s".', f.name);
+BEGIN
+    IF given IS NULL OR word = 'null' THEN
+        RETURN NULL;
+    ELSIF word IN ('now()', 'current_timestamp') THEN
+        IF f.data_type NOT IN ('date', 'timestamp', 'timestamptz') THEN
+            PERFORM kaireon_internal.fail('22023', format('defaultValue %s does not fit dataType "%s"', word, f.data_type),
+                place, 'It is for fields of type date, timestamp and timestamptz.');
+        END IF;
+        RETURN 'CURRENT_TIMESTAMP';
+    ELSIF word IN ('true', 'false') OR given ~ '^[+-]?([0-9]+(\.[0-9]*)?|\.[0-9]+)(e[+-]?[0-9]+)?$' THEN
+        literal := word;
+    ELSIF given ~ '^''([^''\\\x01-\x1f\x7f]|'''')*''$' THEN
+        literal := replace(substr(given, 2, length(given) - 2), '''''', '''');
+    ELSE
+        PERFORM kaireon_internal.fail('22023', format('defaultValue %s is not allowed', left(given, 100)), place,
+            'It may be a quoted literal (''text''), a number, null, true, false, now() or current_timestamp.');
+    END IF;
+    IF length(literal) > f.length THEN
+        PERFORM kaireon_internal.fail('22023', format('defaultValue of field "%s" is too long', f.name),
+            format('It has %s characters, the field takes %s.', length(literal), f.length), NULL);
+    END IF;
+    BEGIN
+        EXECUTE format('SELECT CAST(%L AS %s)', literal, kaireon_internal.column_type(f));
+    EXCEPTION WHEN data_exception OR datetime_field_overflow THEN
+        PERFORM kaireon_internal.fail('22023', format('defaultValue %s does not fit dataType "%s"', left(given, 100), f.data_type),
+            place || format(' %s.', initcap(left(SQLERRM, 1)) || substr(SQLERRM, 2)), NULL);
+    END;
+    RETURN format('CAST(%L AS %s)', literal, kaireon_internal.column_type(f));
+END
+$$;
+
+-- ---- fields
+
+-- One element of a fields array as a row, checked; raises 22023 and others.
+-- ordinal counts from 1.
+CREATE FUNCTION kaireon_internal.parse_field(field jsonb, ordinal int) RETURNS kaireon_internal.field
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    f kaireon_internal.field;
+    place text := CASE WHEN jsonb_typeof(field -> 'name') = 'string' THEN format('field "%s"', field ->> 'name')
+                       ELSE format('field %s', ordinal) END;
+    types text[] := ARRAY(SELECT t.name FROM kaireon_internal.data_types() AS t);
+    extra text;
+BEGIN
+    PERFORM kaireon_internal.check_object(field, jsonb_build_object(
+        'name', '{"kind": "string", "required": true}'::jsonb,
+        'dataType', jsonb_build_object('kind', 'string', 'values', types),
+        'length', '{"kind": "integer", "min": 1, "max": 10485760}'::jsonb,
+        'precision', '{"kind": "integer", "min": 1, "max": 1000}'::jsonb,
+        'scale', '{"kind": "integer", "min": 0, "max": 1000}'::jsonb,
+        'isPrimaryKey', '{"kind": "boolean"}'::jsonb, 'isUnique', '{"kind": "boolean"}'::jsonb,
+        'isNullable', '{"kind": "boolean"}'::jsonb, 'defaultValue', '{"kind": "scalar"}'::jsonb,
+        'displayName', '{"kind": "string"}'::jsonb, 'description', '{"kind": "string"}'::jsonb), place);
+
+    f.ordinal := ordinal;
+    f.name := kaireon_internal.make_safe_name('field', field ->> 'name', 63);
+    -- A name that had to be changed is still what people know it by.
+    f.display_name := COALESCE(NULLIF(field ->> 'displayName', ''),
+                               CASE WHEN f.name <> field ->> 'name' THEN field ->> 'name' END);
+    f.data_type := COALESCE(field ->> 'dataType', 'varchar');
+    f.length := (field ->> 'length')::numeric;
+    f.precision := (field ->> 'precision')::numeric;
+    f.scale := (field ->> 'scale')::numeric;
+    f.is_primary_key := COALESCE((field ->> 'isPrimaryKey')::boolean, false);
+    f.is_unique := COALESCE((field ->> 'isUnique')::boolean, false);
+    f.is_nullable := COALESCE((field ->> 'isNullable')::boolean, true) AND NOT f.is_primary_key;
+    f.default_value := NULLIF(field ->> 'defaultValue', '');
+    f.description := NULLIF(field ->> 'description', '');
+
+    SELECT k INTO extra FROM unnest('{length,precision,scale}'::text[]) AS k, kaireon_internal.data_types() AS t
+     WHERE t.name = f.data_type AND k <> ALL (t.keys) AND COALESCE(jsonb_typeof(field -> k), 'null') <> 'null' LIMIT 1;
+    IF extra IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('22023', format('key "%s" does not apply to dataType "%s"', extra, f.data_type),
+            format('Found in %s.', place), NULL);
+    ELSIF f.scale IS NOT NULL AND f.precision IS NULL THEN
+        PERFORM kaireon_internal.fail('22023', 'key "scale" needs key "precision"', format('Found in %s.', place), NULL);
+    ELSIF f.scale > f.precision THEN
+        PERFORM kaireon_internal.fail('22023', format('scale %s is larger than precision %s', f.scale, f.precision),
+            format('Found in %s.', place), NULL);
+    END IF;
+    IF f.data_type = 'varchar' AND f.length IS NULL THEN
+        f.length := 255;
+    END IF;
+    PERFORM kaireon_internal.default_sql(f);
+    RETURN f;
+END
+$$;
+
+-- Raises 42701 for a name that the table has, or will have, anyway.
+CREATE FUNCTION kaireon_internal.check_reserved(name text, automatic_id boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF name IN ('created_at', 'updated_at') OR (name = 'id' AND automatic_id) THEN
+        PERFORM kaireon_internal.fail('42701', format('field "%s" collides with an automatic column', name),
+            CASE WHEN name = 'id' THEN 'A schema without a primary key gets a column "id".'
+                 ELSE 'Every schema has columns "created_at" and "updated_at".' END,
+            CASE WHEN name = 'id' THEN 'Mark it isPrimaryKey, or rename it.' ELSE 'Rename or leave out the field.' END);
+    ELSIF name IN ('tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid') THEN
+        PERFORM kaireon_internal.fail('42701', format('field "%s" collides with a system column', name), NULL, 'Rename the field.');
+    END IF;
+END
+$$;
+
+-- A whole fields array, checked; raises 22023, 42701 and others.
+CREATE FUNCTION kaireon_internal.parse_fields(fields jsonb) RETURNS SETOF kaireon_internal.field
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    all_fields kaireon_internal.field[] := '{}';
+    has_key boolean := false;
+    f kaireon_internal.field;
+    seen jsonb := '{}';
+    item record;
+BEGIN
+    IF fields IS NULL OR jsonb_typeof(fields) <> 'array' OR fields = '[]' THEN
+        PERFORM kaireon_internal.fail('22023', 'fields must be a JSON array of at least one field', NULL,
+            'For example: [{"name": "email", "dataType": "varchar", "length": 255}].');
+    END IF;
+    FOR item IN SELECT e.value, e.n FROM jsonb_array_elements(fields) WITH ORDINALITY AS e (value, n) LOOP
+        f := kaireon_internal.parse_field(item.value, item.n::int);
+        has_key := has_key OR f.is_primary_key;
+        IF seen ? f.name THEN
+            PERFORM kaireon_internal.fail('42701', format('field "%s" is given twice', f.name),
+                format('Names "%s" and "%s" are the same column.', seen ->> f.name, item.value ->> 'name'), NULL);
+        END IF;
+        seen := seen || jsonb_build_object(f.name, item.value ->> 'name');
+        all_fields := all_fields || f;
+    END LOOP;
+    IF cardinality(all_fields) > 1500 THEN
+        PERFORM kaireon_internal.fail('54011', 'a schema can have at most 1500 fields', NULL, NULL);
+    END IF;
+    FOREACH f IN ARRAY all_fields LOOP
+        PERFORM kaireon_internal.check_reserved(f.name, NOT has_key);
+        RETURN NEXT f;
+    END LOOP;
+END
+$$;
+
+-- A column's definition for CREATE TABLE or ADD COLUMN.
+CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%I %s', f.name, kaireon_internal.column_type(f))
+        || COALESCE(' DEFAULT ' || kaireon_internal.default_sql(f), '')
+        || CASE WHEN f.is_nullable THEN '' ELSE ' NOT NULL' END
+        || CASE WHEN f.is_unique AND NOT f.is_primary_key THEN ' UNIQUE' ELSE '' END
+$$;
+
+-- CREATE TABLE for checked fields.
+CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, fields kaireon_internal.field[]) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('CREATE TABLE %I.%I (%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
+                  'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
+                  CASE WHEN bool_or(f.is_primary_key) THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
+                  string_agg(kaireon_internal.column_sql(f), ', ' ORDER BY f.ordinal),
+                  COALESCE(format(', PRIMARY KEY (%s)', string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
+                                                        FILTER (WHERE f.is_primary_key)), ''))
+      FROM unnest(fields) AS f
+$$;
+
+-- ---- schemas
+
+-- The schema of a name (or of what its name came from); raises 42704, and 42501
+-- unless the caller may change it.  Locks its row.
+CREATE FUNCTION kaireon_internal.get_schema(caller regrole, name text) RETURNS kaireon_internal.schema
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    object kaireon_internal.schema;
+BEGIN
+    SELECT s.* INTO object FROM kaireon_internal.schema AS s
+     WHERE s.name = kaireon_internal.safe_name(get_schema.name) FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail_missing('schema', name,
+            ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
+    END IF;
+    PERFORM kaireon_internal.require_owner(caller, object.owner, 'schema', object.name);
+    RETURN object;
+END
+$$;
+
+-- Checks what create_schema and update_schema say about a schema as a whole.
+-- Gives the id of the linked schema.
+CREATE FUNCTION kaireon_internal.check_schema_links(caller regrole, linked_schema text, join_mapping jsonb, summary_columns jsonb)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    linked kaireon_internal.schema;
+BEGIN
+    IF join_mapping IS NOT NULL AND jsonb_typeof(join_mapping) <> 'object' THEN
+        PERFORM kaireon_internal.fail('22023', 'join_mapping must be a JSON object', NULL, NULL);
+    ELSIF summary_columns IS NOT NULL AND jsonb_typeof(summary_columns) <> 'array' THEN
+        PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array', NULL, NULL);
+    ELSIF linked_schema IS NOT NULL THEN
+        SELECT s.* INTO linked FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(linked_schema);
+        IF NOT FOUND THEN
+            PERFORM kaireon_internal.fail_missing('schema', linked_schema,
+                ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
+        ELSIF linked.schema_type <> 'customer' THEN
+            PERFORM kaireon_internal.fail('22023', format('linked_schema "%s" is not a customer schema', linked.name),
+                format('Its schema_type is "%s".', linked.schema_type), NULL);
+        END IF;
+    END IF;
+    RETURN linked.id;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.check_entity_type(entity_type text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.check_choice('entity_type', entity_type, '{customer,account,transaction,product,event,'
+        'interaction,segment,campaign,subscription,custom}')
+$$;
+
+-- Makes the table, as the caller; gives its OID.
+CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, fields kaireon_internal.field[])
+    RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place oid := (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = table_schema);
+BEGIN
+    IF place IS NULL THEN
+        PERFORM kaireon_internal.fail('3F000', format('schema "%s" for the table does not exist', table_schema), NULL,
+            'Pass table_schema => the name of a schema of this database.');
+    ELSIF table_schema ~ '^(pg_|information_schema$|kaireon(_internal)?$)' THEN
+        PERFORM kaireon_internal.fail('22023', format('tables of data can''t be in schema "%s"', table_schema), NULL, NULL);
+    ELSIF NOT has_schema_privilege(caller, place, 'CREATE') THEN
+        PERFORM kaireon_internal.fail('42501', format('permission denied for schema %s', quote_ident(table_schema)),
+            format('The table %s would be created there.', table_name),
+            format('GRANT CREATE ON SCHEMA %I TO %s, or pass table_schema => another one.', table_schema, caller));
+    ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = place AND c.relname = table_name) THEN
+        PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, table_schema),
+            NULL, 'Rename it, or choose another name for the schema.');
+    END IF;
+    PERFORM kaireon_internal.as_role(caller, kaireon_internal.table_sql(table_schema, table_name, fields));
+    RETURN format('%I.%I', table_schema, table_name)::regclass;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields jsonb, entity_type text, schema_type text,
+                                               display_name text, description text, linked_schema text, join_mapping jsonb,
+                                               summary_columns jsonb, table_schema text, if_not_exists boolean)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    safe text := kaireon_internal.make_safe_name('schema', name, 60);
+    made uuid;
+    linked uuid;
+    parsed kaireon_internal.field[];
+    made_relation regclass;
+BEGIN
+    IF if_not_exists THEN
+        SELECT s.id INTO made FROM kaireon_internal.schema AS s WHERE s.name = safe;
+        IF FOUND THEN
+            RAISE NOTICE 'schema "%" already exists, skipping', safe;
+            RETURN made;
+        END IF;
+    END IF;
+    PERFORM kaireon_internal.check_entity_type(entity_type);
+    PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
+    linked := kaireon_internal.check_schema_links(caller, linked_schema, join_mapping, summary_columns);
+    parsed := ARRAY(SELECT f FROM kaireon_internal.parse_fields(fields) AS f);
+
+    -- The name first: whoever else is making this schema waits here.
+    INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation,
+                                         linked_schema, join_mapping, summary_columns)
+    VALUES (safe, caller, COALESCE(NULLIF(display_name, ''), CASE WHEN safe <> name THEN name END),
+            NULLIF(description, ''), entity_type, schema_type, 0, linked, join_mapping, summary_columns)
+    ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING id INTO made;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail('42710', format('schema "%s" already exists', safe), NULL,
+            'Choose another name, or pass if_not_exists => true.');
+    END IF;
+    made_relation := kaireon_internal.make_table(caller, COALESCE(table_schema, 'public'), 'ds_' || safe, parsed);
+    UPDATE kaireon_internal.schema AS s SET relation = made_relation WHERE s.id = made;
+    INSERT INTO kaireon_internal.field
+    SELECT made, f.ordinal, f.name, f.display_name, f.data_type, f.length, f.precision, f.scale, f.is_primary_key,
+           f.is_unique, f.is_nullable, f.default_value, f.description
+      FROM unnest(parsed) AS f;
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.update_schema(caller regrole, name text, display_name text, description text, entity_type text,
+                                               linked_schema text, join_mapping jsonb, summary_columns jsonb, status text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    old kaireon_internal.schema := kaireon_internal.get_schema(caller, name);
+    linked uuid := kaireon_internal.check_schema_links(caller, linked_schema, join_mapping, summary_columns);
+BEGIN
+    IF entity_type IS NOT NULL THEN
+        PERFORM kaireon_internal.check_entity_type(entity_type);
+    END IF;
+    IF status IS NOT NULL THEN
+        PERFORM kaireon_internal.check_choice('status', status, '{active,draft,archived}');
+    END IF;
+    IF linked = old.id THEN
+        PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', old.name), NULL, NULL);
+    END IF;
+    UPDATE kaireon_internal.schema AS s
+       SET display_name = CASE WHEN update_schema.display_name IS NULL THEN s.display_name
+                               ELSE NULLIF(update_schema.display_name, '') END,
+           description = CASE WHEN update_schema.description IS NULL THEN s.description
+                              ELSE NULLIF(update_schema.description, '') END,
+           entity_type = COALESCE(update_schema.entity_type, s.entity_type),
+           linked_schema = COALESCE(linked, s.linked_schema),
+           join_mapping = COALESCE(update_schema.join_mapping, s.join_mapping),
+           summary_columns = COALESCE(update_schema.summary_columns, s.summary_columns),
+           status = COALESCE(update_schema.status, s.status),
+           updated_at = now()
+     WHERE s.id = old.id;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.delete_schema(caller regrole, name text, cascade boolean)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    old kaireon_internal.schema := kaireon_internal.get_schema(caller, name);
+    users text;
+    table_name text;
+    message text;
+    detail text;
+BEGIN
+    -- Waits for whoever is just making a pipeline for it.
+    PERFORM FROM kaireon_internal.schema AS s WHERE s.id = old.id FOR UPDATE;
+    SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
+      FROM kaireon_internal.pipeline AS p WHERE p.schema_id = old.id;
+    IF users IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
+            format('Pipelines that load into it: %s.', users), 'Delete them, or give them another schema, first.');
+    END IF;
+    SELECT string_agg(format('"%s"', s.name), ', ' ORDER BY s.name COLLATE "C") INTO users
+      FROM kaireon_internal.schema AS s WHERE s.linked_schema = old.id AND s.id <> old.id;
+    IF users IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
+            format('Schemas that are linked to it: %s.', users), 'Delete them first.');
+    END IF;
+    DELETE FROM kaireon_internal.schema AS s WHERE s.id = old.id;
+    SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
+      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = old.relation;
+    IF NOT FOUND THEN
+        RETURN; -- somebody has dropped the table already
+    END IF;
+    BEGIN
+        PERFORM kaireon_internal.as_role(caller, format('DROP TABLE %s %s', table_name,
+                                                        CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
+    EXCEPTION WHEN dependent_objects_still_exist THEN
+        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+        PERFORM kaireon_internal.fail('2BP01', format('other objects depend on table %s of schema "%s"', table_name, old.name),
+            detail, 'Pass cascade => true to drop them too.');
+    END;
+END
+$$;
+
+CREATE FUNCTION kaireon.create_schema(name text, fields jsonb, entity_type text = 'custom', schema_type text = 'customer',
+                                      display_name text = NULL, description text = NULL, linked_schema text = NULL,
+                                      join_mapping jsonb = NULL, summary_columns jsonb = NULL,
+                                      table_schema text = 'public', if_not_exists boolean = false)
+    RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.create_schema IS 'makes a schema and its table ds_<name>, and returns its id; each field: name, dataType, length, precision, scale, isPrimaryKey, isUnique, isNullable, defaultValue, displayName, description';
+
+CREATE FUNCTION kaireon.update_schema(name text, display_name text = NULL, description text = NULL, entity_type text = NULL,
+                                      linked_schema text = NULL, join_mapping jsonb = NULL, summary_columns jsonb = NULL,
+                                      status text = NULL)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.update_schema IS 'changes what is known about a schema; what is null stays';
+
+CREATE FUNCTION kaireon.delete_schema(name text, cascade boolean = false)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.delete_schema IS 'deletes a schema and drops its table; with cascade also what depends on the table';

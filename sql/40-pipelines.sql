@@ -1,0 +1,355 @@
+-- Pipelines and their versions.
+--
+-- A version is written once: update_pipeline adds one, which is the draft;
+-- publish_pipeline says which one schedules run.  Before a version is saved its
+-- nodes and edges are normalised here and checked by the engine
+-- (kaireon_internal.check_pipeline, 60-engine.sql), which also runs,
+-- explains and draws them.
+
+CREATE VIEW kaireon.pipelines WITH (security_barrier) AS
+SELECT p.id, p.name, p.description, p.connector_id, c.name AS connector, p.schema_id, s.name AS schema,
+       v.nodes, v.edges, p.schedule, p.timezone, v.execution_config, p.status,
+       COALESCE(r.started_at, r.queued_at) AS last_run_at, r.status AS last_run_status,
+       p.draft_version, p.published_version, p.owner, p.created_at, p.updated_at
+  FROM kaireon_internal.pipeline p
+  JOIN kaireon_internal.connector c ON c.id = p.connector_id
+  JOIN kaireon_internal.schema s ON s.id = p.schema_id
+  LEFT JOIN kaireon_internal.pipeline_version v
+         ON v.pipeline_id = p.id AND v.version = COALESCE(p.published_version, p.draft_version)
+  LEFT JOIN LATERAL (SELECT l.started_at, l.queued_at, l.status FROM kaireon_internal.run l
+                      WHERE l.pipeline_id = p.id ORDER BY l.queued_at DESC LIMIT 1) r ON true
+ WHERE kaireon_internal.may_see(p.owner);
+COMMENT ON VIEW kaireon.pipelines IS 'pipelines, with the version that runs and how the last run went';
+COMMENT ON COLUMN kaireon.pipelines.nodes IS 'of the version that runs: the published one, else the draft';
+COMMENT ON COLUMN kaireon.pipelines.draft_version IS 'the newest version saved';
+COMMENT ON COLUMN kaireon.pipelines.published_version IS 'the version that runs; null: the draft does';
+COMMENT ON COLUMN kaireon.pipelines.owner IS 'runs have this role''s rights';
+
+CREATE VIEW kaireon.pipeline_versions WITH (security_barrier) AS
+SELECT p.name AS pipeline, v.version, v.version = p.draft_version AS is_draft,
+       COALESCE(v.version = p.published_version, false) AS is_published,
+       v.nodes, v.edges, v.execution_config, v.author, v.created_at
+  FROM kaireon_internal.pipeline_version v
+  JOIN kaireon_internal.pipeline p ON p.id = v.pipeline_id
+ WHERE kaireon_internal.may_see(p.owner);
+COMMENT ON VIEW kaireon.pipeline_versions IS 'every version of every pipeline; a version is never changed';
+
+-- ---- normal form
+
+-- Nodes in normal form: each with id, type, label, config and position.  Null
+-- makes source -> target.  What is not an object is left for the check.
+CREATE FUNCTION kaireon_internal.normalise_nodes(nodes jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF nodes IS NULL OR jsonb_typeof(nodes) = 'null' THEN
+        nodes := '[{"id": "source", "type": "source"},
+                   {"id": "target", "type": "target", "config": {"loadingStrategy": "append"}}]';
+    ELSIF jsonb_typeof(nodes) <> 'array' OR nodes = '[]' THEN
+        PERFORM kaireon_internal.fail('22023', 'nodes must be a JSON array of at least one node', NULL,
+            'For example: [{"id": "read", "type": "source"}, {"id": "load", "type": "target"}].');
+    END IF;
+    RETURN (SELECT jsonb_agg(CASE WHEN jsonb_typeof(n) = 'object'
+                                  THEN '{"label": "", "config": {}, "position": null}' || n
+                                       || CASE WHEN n -> 'label' = 'null' THEN '{"label": ""}' ELSE '{}'::jsonb END
+                                       || CASE WHEN n -> 'config' = 'null' THEN '{"config": {}}' ELSE '{}'::jsonb END
+                                  ELSE n END ORDER BY i)
+              FROM jsonb_array_elements(nodes) WITH ORDINALITY AS e (n, i));
+END
+$$;
+
+-- Edges in normal form; without any, the nodes form a chain in their order.
+CREATE FUNCTION kaireon_internal.normalise_edges(edges jsonb, nodes jsonb) RETURNS jsonb
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF edges IS NULL OR jsonb_typeof(edges) = 'null' OR edges = '[]' THEN
+        RETURN (SELECT COALESCE(jsonb_agg(jsonb_build_object('sourceNodeId', nodes -> i - 1 -> 'id',
+                                                             'targetNodeId', nodes -> i -> 'id', 'label', '') ORDER BY i), '[]')
+                  FROM generate_series(1, jsonb_array_length(nodes) - 1) AS i
+                 WHERE nodes -> i - 1 ? 'id' AND nodes -> i ? 'id');
+    ELSIF jsonb_typeof(edges) <> 'array' THEN
+        PERFORM kaireon_internal.fail('22023', 'edges must be a JSON array', NULL,
+            'For example: [{"sourceNodeId": "read", "targetNodeId": "load"}].');
+    END IF;
+    RETURN (SELECT jsonb_agg(CASE WHEN jsonb_typeof(n) = 'object'
+                                  THEN '{"label": ""}' || n
+                                       || CASE WHEN n -> 'label' = 'null' THEN '{"label": ""}' ELSE '{}'::jsonb END
+                                  ELSE n END ORDER BY i)
+              FROM jsonb_array_elements(edges) WITH ORDINALITY AS e (n, i));
+END
+$$;
+
+-- Raises one error for everything that keeps a version from running.
+CREATE FUNCTION kaireon_internal.require_valid(caller regrole, name text, connector uuid, schema uuid, nodes jsonb, edges jsonb,
+                                               execution_config jsonb)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    n bigint;
+    only text;
+    details text;
+    first_hint text;
+BEGIN
+    SELECT count(*), min(f.message), string_agg(COALESCE(format('node "%s": ', f.node_id), 'pipeline: ') || f.message, E'\n' ORDER BY f.i),
+           (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
+      INTO n, only, details, first_hint
+      FROM kaireon_internal.check_pipeline(caller, connector, schema, nodes, edges, execution_config)
+           WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)
+     WHERE f.severity = 'error';
+    IF n > 0 THEN
+        PERFORM kaireon_internal.fail('22023', CASE WHEN n = 1 THEN only ELSE format('pipeline "%s" has %s errors', name, n) END,
+            details, first_hint);
+    END IF;
+END
+$$;
+
+-- ---- pipelines
+
+-- The pipeline of a name, locked; raises 42704, and 42501 unless the caller may
+-- change it, or is an operator where operators will do.
+CREATE FUNCTION kaireon_internal.get_pipeline(caller regrole, name text, operators boolean = false)
+    RETURNS kaireon_internal.pipeline LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    object kaireon_internal.pipeline;
+BEGIN
+    SELECT p.* INTO object FROM kaireon_internal.pipeline AS p WHERE p.name = get_pipeline.name FOR NO KEY UPDATE;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail_missing('pipeline', name,
+            ARRAY(SELECT p.name FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.may_see_as(caller, p.owner)));
+    END IF;
+    IF NOT (operators AND COALESCE(pg_has_role(caller, to_regrole('kaireon_operator'), 'USAGE'), false)) THEN
+        PERFORM kaireon_internal.require_owner(caller, object.owner, 'pipeline', name);
+    END IF;
+    RETURN object;
+END
+$$;
+
+-- Schedules are for later: one that would never fire is refused.
+CREATE FUNCTION kaireon_internal.refuse_schedule(schedule text, timezone text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF schedule IS NOT NULL OR timezone IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('0A000', 'this version does not fire schedules', NULL,
+            'Leave "schedule" and "timezone" out, and let pg_cron call kaireon.start_pipeline.');
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.create_pipeline(caller regrole, name text, connector text, schema text, nodes jsonb, edges jsonb,
+                                                 execution_config jsonb, schedule text, timezone text, description text,
+                                                 if_not_exists boolean)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    made uuid;
+    c kaireon_internal.connector;
+    s kaireon_internal.schema;
+BEGIN
+    PERFORM kaireon_internal.check_name('pipeline', name);
+    IF if_not_exists THEN
+        SELECT p.id INTO made FROM kaireon_internal.pipeline AS p WHERE p.name = create_pipeline.name;
+        IF FOUND THEN
+            RAISE NOTICE 'pipeline "%" already exists, skipping', name;
+            RETURN made;
+        END IF;
+    END IF;
+    PERFORM kaireon_internal.refuse_schedule(schedule, timezone);
+    c := kaireon_internal.get_connector(caller, connector);
+    s := kaireon_internal.get_schema(caller, schema);
+    execution_config := COALESCE(execution_config, '{}');
+    nodes := kaireon_internal.normalise_nodes(nodes);
+    edges := kaireon_internal.normalise_edges(edges, nodes);
+    PERFORM kaireon_internal.require_valid(caller, name, c.id, s.id, nodes, edges, execution_config);
+
+    INSERT INTO kaireon_internal.pipeline (name, owner, connector_id, schema_id, description)
+    VALUES (name, caller, c.id, s.id, NULLIF(description, ''))
+    ON CONFLICT ON CONSTRAINT pipeline_name_key DO NOTHING RETURNING id INTO made;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', name), NULL,
+            'Choose another name, use update_pipeline, or pass if_not_exists => true.');
+    END IF;
+    INSERT INTO kaireon_internal.pipeline_version (pipeline_id, version, nodes, edges, execution_config, author)
+    VALUES (made, 1, nodes, edges, execution_config, caller);
+    INSERT INTO kaireon_internal.lease (pipeline_id) VALUES (made);
+    RETURN made;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.update_pipeline(caller regrole, name text, nodes jsonb, edges jsonb, execution_config jsonb,
+                                                 connector text, schema text, schedule text, timezone text, description text,
+                                                 new_name text)
+    RETURNS int LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name);
+    c uuid := p.connector_id;
+    s uuid := p.schema_id;
+    draft kaireon_internal.pipeline_version;
+    published kaireon_internal.pipeline_version;
+    changed boolean := nodes IS NOT NULL OR edges IS NOT NULL OR execution_config IS NOT NULL;
+    moved boolean := connector IS NOT NULL OR schema IS NOT NULL;
+BEGIN
+    PERFORM kaireon_internal.refuse_schedule(schedule, timezone);
+    SELECT v.* INTO draft FROM kaireon_internal.pipeline_version AS v WHERE v.pipeline_id = p.id AND v.version = p.draft_version;
+    IF connector IS NOT NULL THEN
+        c := (kaireon_internal.get_connector(caller, connector)).id;
+    END IF;
+    IF schema IS NOT NULL THEN
+        s := (kaireon_internal.get_schema(caller, schema)).id;
+    END IF;
+    IF new_name IS NOT NULL THEN
+        PERFORM kaireon_internal.check_name('pipeline', new_name);
+        PERFORM FROM kaireon_internal.pipeline AS o WHERE o.name = new_name AND o.id <> p.id;
+        IF FOUND THEN
+            PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', new_name), NULL, NULL);
+        END IF;
+    END IF;
+    IF execution_config IS NOT NULL THEN
+        draft.execution_config := execution_config;
+    END IF;
+    IF nodes IS NOT NULL THEN
+        draft.nodes := kaireon_internal.normalise_nodes(nodes);
+        draft.edges := kaireon_internal.normalise_edges(edges, draft.nodes);
+    ELSIF edges IS NOT NULL THEN
+        draft.edges := kaireon_internal.normalise_edges(edges, draft.nodes);
+    END IF;
+    IF changed OR moved THEN
+        PERFORM kaireon_internal.require_valid(caller, name, c, s, draft.nodes, draft.edges, draft.execution_config);
+    END IF;
+    -- Connector and schema are not of a version: the published one has to fit them too.
+    IF moved AND p.published_version IS NOT NULL THEN
+        SELECT v.* INTO published FROM kaireon_internal.pipeline_version AS v
+         WHERE v.pipeline_id = p.id AND v.version = p.published_version;
+        PERFORM kaireon_internal.require_valid(caller, name, c, s, published.nodes, published.edges, published.execution_config);
+    END IF;
+    IF changed THEN
+        p.draft_version := p.draft_version + 1;
+        INSERT INTO kaireon_internal.pipeline_version (pipeline_id, version, nodes, edges, execution_config, author)
+        VALUES (p.id, p.draft_version, draft.nodes, draft.edges, draft.execution_config, caller);
+    END IF;
+    UPDATE kaireon_internal.pipeline AS t
+       SET name = COALESCE(new_name, t.name), connector_id = c, schema_id = s, draft_version = p.draft_version,
+           description = CASE WHEN update_pipeline.description IS NULL THEN t.description
+                              ELSE NULLIF(update_pipeline.description, '') END,
+           updated_at = now()
+     WHERE t.id = p.id;
+    RETURN p.draft_version;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.publish_pipeline(caller regrole, name text, version int)
+    RETURNS int LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name);
+    v kaireon_internal.pipeline_version;
+BEGIN
+    IF p.status = 'archived' THEN
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), NULL,
+            'Use kaireon.resume_pipeline first.');
+    END IF;
+    version := COALESCE(version, p.draft_version);
+    SELECT o.* INTO v FROM kaireon_internal.pipeline_version AS o WHERE o.pipeline_id = p.id AND o.version = publish_pipeline.version;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail('42704', format('pipeline "%s" has no version %s', name, version), NULL,
+            CASE WHEN p.draft_version = 1 THEN 'It has version 1.' ELSE format('It has versions 1 to %s.', p.draft_version) END);
+    END IF;
+    -- The table may have changed since the version was saved.
+    PERFORM kaireon_internal.require_valid(caller, name, p.connector_id, p.schema_id, v.nodes, v.edges, v.execution_config);
+    UPDATE kaireon_internal.pipeline AS t
+       SET published_version = v.version, status = CASE t.status WHEN 'draft' THEN 'active' ELSE t.status END, updated_at = now()
+     WHERE t.id = p.id;
+    RETURN v.version;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.set_pipeline_status(p kaireon_internal.pipeline, status text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE kaireon_internal.pipeline AS t SET status = $2, updated_at = now() WHERE t.id = p.id AND t.status <> $2
+$$;
+
+CREATE FUNCTION kaireon_internal.pause_pipeline(caller regrole, name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name, operators => true);
+BEGIN
+    IF p.status = 'archived' THEN
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), NULL, 'An archived pipeline does not run.');
+    END IF;
+    PERFORM kaireon_internal.set_pipeline_status(p, 'paused');
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.resume_pipeline(caller regrole, name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name, operators => true);
+BEGIN
+    IF p.status = 'archived' THEN
+        PERFORM kaireon_internal.require_owner(caller, p.owner, 'pipeline', name);
+    END IF;
+    PERFORM kaireon_internal.set_pipeline_status(p, CASE WHEN p.published_version IS NULL THEN 'draft' ELSE 'active' END);
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.archive_pipeline(caller regrole, name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM kaireon_internal.set_pipeline_status(kaireon_internal.get_pipeline(caller, name), 'archived');
+END
+$$;
+
+-- Raises 55006 while a run of the pipeline is queued or running.
+CREATE FUNCTION kaireon_internal.check_no_run(p kaireon_internal.pipeline) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    busy text := (SELECT format('Run %s is %s.', r.run_id, r.status) FROM kaireon_internal.run AS r
+                   WHERE r.pipeline_id = p.id AND r.status IN ('queued', 'running') LIMIT 1);
+BEGIN
+    IF busy IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('55006', format('pipeline "%s" has a run that is not finished', p.name), busy,
+            'Wait for the run, or cancel it with kaireon.cancel_run.');
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.delete_pipeline(caller regrole, name text)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name);
+BEGIN
+    PERFORM FROM kaireon_internal.pipeline AS t WHERE t.id = p.id FOR UPDATE;
+    PERFORM kaireon_internal.check_no_run(p);
+    -- Versions, lease and file ledger go with it; runs and dead letters are history and stay.
+    DELETE FROM kaireon_internal.pipeline AS t WHERE t.id = p.id;
+END
+$$;
+
+CREATE FUNCTION kaireon.create_pipeline(name text, connector text, schema text, nodes jsonb = NULL, edges jsonb = NULL,
+                                        execution_config jsonb = '{}', schedule text = NULL, timezone text = NULL,
+                                        description text = NULL, if_not_exists boolean = false)
+    RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.create_pipeline IS 'makes a pipeline and returns its id; without nodes it appends the source to the schema''s table';
+
+CREATE FUNCTION kaireon.update_pipeline(name text, nodes jsonb = NULL, edges jsonb = NULL, execution_config jsonb = NULL,
+                                        connector text = NULL, schema text = NULL, schedule text = NULL, timezone text = NULL,
+                                        description text = NULL, new_name text = NULL)
+    RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.update_pipeline IS 'saves a new version as the draft and returns its number; what is null stays';
+
+CREATE FUNCTION kaireon.publish_pipeline(name text, version int = NULL)
+    RETURNS int LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.publish_pipeline IS 'makes a version (the draft, unless one is given) the one that runs, and returns its number';
+
+CREATE FUNCTION kaireon.pause_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.pause_pipeline IS 'keeps a pipeline from starting new runs';
+
+CREATE FUNCTION kaireon.resume_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.resume_pipeline IS 'lets a paused or archived pipeline run again';
+
+CREATE FUNCTION kaireon.archive_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.archive_pipeline IS 'puts a pipeline away: it does not run, and its history stays';
+
+CREATE FUNCTION kaireon.delete_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.delete_pipeline IS 'deletes a pipeline with its versions and its record of loaded files; runs stay in the history';

@@ -1,0 +1,72 @@
+-- Runs: what became of them, row by row where rows were bad; and what sources
+-- have been loaded.  The workers write all of this; here it is read.
+
+CREATE TYPE kaireon.run AS (
+    run_id uuid, pipeline text, version int, status text, trigger text, loading_strategy text,
+    started_at timestamptz, finished_at timestamptz, duration interval,
+    rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
+    rows_filtered bigint, bytes_read bigint, error_code text, error_message text
+);
+COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
+
+CREATE VIEW kaireon.runs WITH (security_barrier) AS
+SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy, r.started_at, r.finished_at,
+       COALESCE(r.finished_at, clock_timestamp()) - r.started_at AS duration,
+       r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.bytes_read,
+       r.error_code, r.error_message
+  FROM kaireon_internal.run r
+ WHERE kaireon_internal.may_see(r.owner);
+COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
+COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, failed or cancelled';
+COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows that could not be loaded; run_errors says why';
+COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'rows left out on purpose, as upsert does with what has not changed';
+COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
+
+CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
+SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms
+  FROM kaireon_internal.run_node n
+  JOIN kaireon_internal.run r ON r.run_id = n.run_id
+ WHERE kaireon_internal.may_see(r.owner);
+COMMENT ON VIEW kaireon.run_nodes IS 'rows in and out of each node of a run, and its time';
+
+CREATE VIEW kaireon.run_errors WITH (security_barrier) AS
+SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value
+  FROM kaireon_internal.run_error e
+  JOIN kaireon_internal.run r ON r.run_id = e.run_id
+ WHERE kaireon_internal.may_read(r.owner);
+COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why';
+COMMENT ON COLUMN kaireon.run_errors.source IS 'the file or partition';
+COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; the whole row where it could not be split';
+
+CREATE VIEW kaireon.dead_letters WITH (security_barrier) AS
+SELECT d.id, COALESCE(p.name, r.pipeline) AS pipeline, d.run_id, d.version, d.node_id, d.source, d.line, d."offset", d.field,
+       d.reason, d.sqlstate, d.record, d.attempts, d.created_at
+  FROM kaireon_internal.dead_letter d
+  LEFT JOIN kaireon_internal.pipeline p ON p.id = d.pipeline_id
+  LEFT JOIN kaireon_internal.run r ON r.run_id = d.run_id
+ WHERE kaireon_internal.may_read(COALESCE(p.owner, r.owner));
+COMMENT ON VIEW kaireon.dead_letters IS 'bad rows kept whole, so that they can be loaded later';
+
+CREATE VIEW kaireon.source_state WITH (security_barrier) AS
+SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
+       f.rows_read, f.run_id, f.loaded_at
+  FROM kaireon_internal.source_file f
+  JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
+ WHERE kaireon_internal.may_see(p.owner);
+COMMENT ON VIEW kaireon.source_state IS 'what each pipeline has loaded: committed together with the rows';
+
+CREATE FUNCTION kaireon_internal.reset_source_state(caller regrole, pipeline text)
+    RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, pipeline);
+    n bigint;
+BEGIN
+    PERFORM kaireon_internal.check_no_run(p);
+    DELETE FROM kaireon_internal.source_file AS f WHERE f.pipeline_id = p.id;
+    GET DIAGNOSTICS n = ROW_COUNT;
+    RETURN n;
+END
+$$;
+
+CREATE FUNCTION kaireon.reset_source_state(pipeline text) RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.reset_source_state IS 'forgets what a pipeline has loaded, so that its next run loads all of it; returns how many entries';

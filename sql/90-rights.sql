@@ -1,0 +1,52 @@
+-- Who may do what.  Nothing is granted to PUBLIC.
+--
+--   kaireon_admin      every function and view
+--   kaireon_operator   runs, pauses, looks at pipelines; every view
+--   kaireon_viewer     views; not the data that runs could not load
+--
+-- Roles belong to the cluster, not to the database: they are made when they
+-- are missing, and stay when the extension is dropped.  Which objects a caller
+-- may change is decided by who owns them (15-call.sql).
+
+DO $$
+DECLARE
+    role text;
+BEGIN
+    FOREACH role IN ARRAY '{kaireon_admin,kaireon_operator,kaireon_viewer}'::text[] LOOP
+        BEGIN
+            IF pg_catalog.to_regrole(role) IS NULL THEN
+                EXECUTE pg_catalog.format('CREATE ROLE %I NOLOGIN', role);
+            END IF;
+        EXCEPTION WHEN duplicate_object OR unique_violation THEN
+            NULL; -- another database's CREATE EXTENSION was faster
+        END;
+    END LOOP;
+END
+$$;
+
+REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kaireon, kaireon_internal FROM PUBLIC;
+REVOKE ALL ON TYPE kaireon.run FROM PUBLIC;
+GRANT USAGE ON SCHEMA kaireon TO kaireon_admin, kaireon_operator, kaireon_viewer;
+GRANT USAGE ON TYPE kaireon.run TO kaireon_admin, kaireon_operator, kaireon_viewer;
+GRANT SELECT ON ALL TABLES IN SCHEMA kaireon TO kaireon_admin, kaireon_operator, kaireon_viewer;
+GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kaireon TO kaireon_admin;
+
+-- Views call these with the rights of whoever selects; schema kaireon_internal
+-- stays closed, so they can't be called by name.
+GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole),
+    kaireon_internal.progress_slots(), kaireon.progress_bar(numeric), kaireon.version()
+    TO kaireon_admin, kaireon_operator, kaireon_viewer;
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
+              WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
+                AND p.proname OPERATOR(pg_catalog.=) ANY ('{run_pipeline,start_pipeline,cancel_run,resume_run,validate_pipeline,'
+                    'preview_pipeline,explain_pipeline,pipeline_diagram,pause_pipeline,resume_pipeline}'::name[])
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO kaireon_operator', f);
+    END LOOP;
+END
+$$;
