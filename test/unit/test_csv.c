@@ -1,0 +1,259 @@
+/*
+ * test_csv.c: what CSV means, and that it does not depend on how it is read.
+ *
+ * A table of inputs with the rows they give.  Each input is read whole, in
+ * single bytes, and split in two at every byte, by the vector scan and by the
+ * portable one, in batches of one row and of many: the dump must always be
+ * the same.  A random part compares the scans on inputs nobody thought of.
+ */
+#include "tap.h"
+
+#include "csv_dump.h"
+
+typedef struct Fixture
+{
+    const char *name, *options, *input, *want;
+    size_t length;  /* 0: strlen */
+} Fixture;
+
+static const Fixture fixtures[] = {
+    {"plain", NULL, "a,b\n1,2\n3,4\n", "(a) (b)\n2@4 [1][2]\n3@8 [3][4]\n", 0},
+    {"no line end at the end", NULL, "a,b\n1,2\n3,4", "(a) (b)\n2@4 [1][2]\n3@8 [3][4]\n", 0},
+    {"CRLF", NULL, "a,b\r\n1,2\r\n\"x\",\"y\"\r\n", "(a) (b)\n2@5 [1][2]\n3@10 [x][y]\n", 0},
+    {"CRLF, no line end at the end", NULL, "a,b\r\n1,\"y\"\r", "(a) (b)\n2@5 [1][y]\n", 0},
+    {"CR inside a line is data", NULL, "a,b\n1\r2,3\n", "(a) (b)\n2@4 [1\r2][3]\n", 0},
+    {"quoted comma, quote, line end", NULL, "a,b\n\"x,y\",\"say \"\"hi\"\"\"\n\"l1\nl2\r\nl3\",z\n1,2\n",
+     "(a) (b)\n2@4 [x,y][say \"hi\"]\n3@23 [l1\nl2\r\nl3][z]\n6@37 [1][2]\n", 0},
+    {"empty and quoted empty", NULL, "a,b,c\n,\"\",x\n", "(a) (b) (c)\n2@6 <null>[][x]\n", 0},
+    {"only quotes", NULL, "a\n\"\"\"\"\n\"\"\"\"\"\"\n", "(a)\n2@2 [\"]\n3@7 [\"\"]\n", 0},
+    {"byte order mark", NULL, "\xEF\xBB\xBF" "a,b\n1,2\n", "(a) (b)\n2@7 [1][2]\n", 0},
+    {"byte order mark before a quoted name", NULL, "\xEF\xBB\xBF\"a\",b\n1,2\n", "(a) (b)\n2@9 [1][2]\n", 0},
+    {"blank lines", NULL, "\n\r\na,b\n\n1,2\n\r\n\n3,4\n\n", "(a) (b)\n5@8 [1][2]\n8@15 [3][4]\n", 0},
+    {"empty", NULL, "", "\n", 0},
+    {"only a mark", NULL, "\xEF\xBB\xBF", "\n", 0},
+    {"header only", NULL, "a,b\n", "(a) (b)\n", 0},
+    {"header only, no line end", NULL, "a,\"b c\"", "(a) (b c)\n", 0},
+    {"too few and too many", NULL, "a,b,c\n1,2\n1,2,3\n1,2,3,4\n",
+     "(a) (b) (c)\n2@6 REJECT 22P04 row has 2 fields, expected 3 {1,2}\n3@10 [1][2][3]\n"
+     "4@16 REJECT 22P04 row has 4 fields, expected 3 {1,2,3,4}\n", 0},
+    {"one field", NULL, "a,b\nx\n", "(a) (b)\n2@4 REJECT 22P04 row has 1 field, expected 2 {x}\n", 0},
+    {"stray quote", NULL, "a,b\nx\"y,2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 quote inside unquoted field 1 {x\"y,2}\n3@10 [3][4]\n", 0},
+    {"stray quote, quoted line end behind it", NULL, "a,b\nx\"y,\"2\n2\"\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 quote inside unquoted field 1 {x\"y,\"2\n2\"}\n4@14 [3][4]\n", 0},
+    {"text after the closing quote", NULL, "a,b\n1,\"x\"y\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 text after the closing quote of field 2 {1,\"x\"y}\n3@11 [3][4]\n", 0},
+    {"space after the closing quote", NULL, "a,b\n\"1\" ,2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 text after the closing quote of field 1 {\"1\" ,2}\n3@11 [3][4]\n", 0},
+    {"CR after the closing quote", NULL, "a,b\n\"1\"\r,2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 text after the closing quote of field 1 {\"1\"\r,2}\n3@11 [3][4]\n", 0},
+    {"two bad rows in a row", NULL, "a,b\nx\",2\ny\",2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 quote inside unquoted field 1 {x\",2}\n"
+     "3@9 REJECT 22P04 quote inside unquoted field 1 {y\",2}\n4@14 [3][4]\n", 0},
+    {"quotes not closed", NULL, "a,b\n1,2\n3,\"4\n5,6\n",
+     "(a) (b)\n2@4 [1][2]\n3@8 REJECT 22P04 quotes opened on line 3 are not closed by the end of the file {3,\"4\n5,6\n}\n", 0},
+    {"quotes not closed behind a line end in quotes", NULL, "a,b\n\"x\ny\",\"4\n",
+     "(a) (b)\n2@4 REJECT 22P04 quotes opened on line 3 are not closed by the end of the file {\"x\ny\",\"4\n}\n", 0},
+    {"columns instead of a header", "{\"columns\":[\"x\",\"y\"]}", "1,2\n3,4\n", "(x) (y)\n1@0 [1][2]\n2@4 [3][4]\n", 0},
+    {"columns in place of a header", "{\"columns\":[\"x\",\"y\"],\"header\":true}", "a,b\n3,4\n", "(x) (y)\n2@4 [3][4]\n", 0},
+    {"neither header nor columns", "{\"header\":false}", "1,2\n3,4\n", "(column1) (column2)\n1@0 [1][2]\n2@4 [3][4]\n", 0},
+    {"no header, blank and mark first", "{\"header\":false}", "\xEF\xBB\xBF\n1,2\n", "(column1) (column2)\n2@4 [1][2]\n", 0},
+    {"null strings", "{\"nullStrings\":[\"NULL\",\"\\\\N\"]}", "a,b,c\nNULL,\"NULL\",\n\\N,x,NULLx\n",
+     "(a) (b) (c)\n2@6 <null>[NULL][]\n3@19 <null>[x][NULLx]\n", 0},
+    {"semicolon and single quote", "{\"delimiter\":\";\",\"quote\":\"'\"}", "a;b\n'x;''y';\"z\n", "(a) (b)\n2@4 [x;'y][\"z]\n", 0},
+    {"tab, no quote", "{\"delimiter\":\"\\t\",\"quote\":\"\"}", "a\tb\n\"x\ty\"\n", "(a) (b)\n2@4 [\"x][y\"]\n", 0},
+    {"escape", "{\"escape\":\"\\\\\"}", "a,b\n\"x\\\"y\",\"c:\\\\d\\e\"\n\"\\\\\",2\n",
+     "(a) (b)\n2@4 [x\"y][c:\\d\\e]\n3@21 [\\][2]\n", 0},
+    {"escape, doubled quote is text behind", "{\"escape\":\"\\\\\"}", "a,b\n\"x\"\"y\",2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 text after the closing quote of field 1 {\"x\"\"y\",2}\n3@13 [3][4]\n", 0},
+    {"escape at the end", "{\"escape\":\"\\\\\"}", "a,b\n1,\"x\\",
+     "(a) (b)\n2@4 REJECT 22P04 quotes opened on line 2 are not closed by the end of the file {1,\"x\\}\n", 0},
+    {"field limit", "{\"maxFieldBytes\":5}", "a,b\n12345,x\n123456,x\n1,123456\n\"12\n45\",x\n7,8\n",
+     "(a) (b)\n2@4 [12345][x]\n3@12 REJECT 54000 field 1 is longer than maxFieldBytes (5) {12345}\n"
+     "4@21 REJECT 54000 field 2 is longer than maxFieldBytes (5) {1,12345}\n"
+     "5@30 REJECT 54000 field 1 is longer than maxFieldBytes (5) {\"12\n4}\n7@40 [7][8]\n", 0},
+    {"row limit", "{\"maxRowBytes\":7}", "a,b\n123,567\n123,5678\n\"12\n4\n678\",2\n7,8",
+     "(a) (b)\n2@4 [123][567]\n3@12 REJECT 54000 row is longer than maxRowBytes (7) {123,567}\n"
+     "4@21 REJECT 54000 row is longer than maxRowBytes (7) {\"12\n4\n6}\n7@34 [7][8]\n", 0},
+    {"row limit at an open quote", "{\"maxRowBytes\":7}", "a,b\n1,\"23456789\n\nabc",
+     "(a) (b)\n2@4 REJECT 54000 row is longer than maxRowBytes (7) {1,\"2345}\n", 0},
+    {"UTF-8", NULL, "größe,b\nÄäß€,😀\n", "(größe) (b)\n2@10 [Ääß€][😀]\n", 0},
+    {"bad bytes", NULL, "a,b\n\xFFx,2\n3,\"\xC3\"\n\xE4\xF6,x,y\n5,6\n",
+     "(a) (b)\n2@4 [\\xffx]!7[2]\n3@9 [3][\\xc3]!7\n4@15 REJECT 22P04 row has 3 fields, expected 2 {\\xe4\\xf6,x,y}\n5@22 [5][6]\n", 0},
+    {"zero byte", NULL, "a,b\nx\0y,2\n", "(a) (b)\n2@4 [x\\x00y]!7[2]\n", 10},
+    {"bad header", NULL, "a,b\"c\n1,2\n", "ERROR 22P04 header can't be read: quote inside unquoted field 2\n", 0},
+    {"header not UTF-8", NULL, "a,\xFF\n1,2\n", "ERROR 22021 name of field 2 in the header is not valid UTF-8\n", 0},
+    {"long lines", NULL,
+     "a,b\n0123456789012345678901234567890123456789012345678901234567890123456789,\"x\"\n"
+     "\"0123456789012345678901234567890123456789012345678901234567\",y\r\n"
+     "1,\"01234567890123456789012345678901234567890123456789\"\"2345678\"\r\n",
+     "(a) (b)\n2@4 [0123456789012345678901234567890123456789012345678901234567890123456789][x]\n"
+     "3@79 [0123456789012345678901234567890123456789012345678901234567][y]\n"
+     "4@143 [1][01234567890123456789012345678901234567890123456789\"2345678]\n", 0},
+};
+
+static void
+check_fixture(const Fixture *f, CsvScanPath path, const char *label)
+{
+    size_t n = f->length ? f->length : strlen(f->input), at, wrong = 0, first_wrong = 0;
+    DumpHow how = {.options = f->options, .path = path};
+    char *got = csv_dump(f->input, n, &how);
+
+    is_str(got, f->want, "%s (%s)", f->name, label);
+    free(got);
+    for (at = 1; at <= n; at++)
+    {
+        how.first = at;
+        got = csv_dump(f->input, n, &how);
+        if (strcmp(got, f->want) != 0 && wrong++ == 0)
+            first_wrong = at;
+        free(got);
+    }
+    is_int((int64_t) wrong, 0, "%s (%s): split at every byte (first wrong: %zu)", f->name, label, first_wrong);
+    how.first = how.step = 1;
+    how.batch_rows = 1;
+    got = csv_dump(f->input, n, &how);
+    is_str(got, f->want, "%s (%s): byte by byte, batches of one row", f->name, label);
+    free(got);
+}
+
+static void
+check_options(void)
+{
+    static const char *const bad[][2] = {
+        {"{\"delimiter\":\"||\"}", "OPTIONS 22023 invalid value \"||\" for format option \"delimiter\"\n"},
+        {"{\"delimiter\":\"\"}", "OPTIONS 22023 invalid value \"\" for format option \"delimiter\"\n"},
+        {"{\"delimiter\":\"\\n\"}", "OPTIONS 22023 invalid value \"\n\" for format option \"delimiter\"\n"},
+        {"{\"delimiter\":\"\\\"\"}", "OPTIONS 22023 format option \"delimiter\" must differ from \"quote\" and \"escape\"\n"},
+        {"{\"quote\":\"ab\"}", "OPTIONS 22023 invalid value \"ab\" for format option \"quote\"\n"},
+        {"{\"escape\":\"é\"}", "OPTIONS 22023 invalid value \"é\" for format option \"escape\"\n"},
+        {"{\"header\":\"yes\"}", "OPTIONS 22023 invalid value \"yes\" for format option \"header\"\n"},
+        {"{\"header\":1}", "OPTIONS 22023 format option \"header\" must be true, false or \"auto\", not a number\n"},
+        {"{\"columns\":[]}", "OPTIONS 22023 format option \"columns\" is empty\n"},
+        {"{\"columns\":[1]}", "OPTIONS 22023 format option \"columns\" must hold strings, but entry 1 is a number\n"},
+        {"{\"encoding\":\"LATIN1\"}", "OPTIONS 22023 invalid value \"LATIN1\" for format option \"encoding\"\n"},
+        {"{\"maxRowBytes\":0}", "OPTIONS 22023 key \"maxRowBytes\" of format must be between 1 and 268435456, not 0\n"},
+        {"{\"seperator\":\",\"}", "OPTIONS 22023 unknown key \"seperator\" in format\n"},
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+    {
+        DumpHow how = {.options = bad[i][0]};
+        char *got = csv_dump("a\n", 2, &how);
+
+        is_str(got, bad[i][1], "option %s", bad[i][0]);
+        free(got);
+    }
+}
+
+/* Random bytes of a small alphabet: both scans and any chunking agree. */
+static void
+check_random(const char *options, const char *label)
+{
+    static const char alphabet[] = "aaaab,,,\"\"\"\n\n\r\\\xC3\xA4;";
+    uint32_t seed = 12345;
+    int round, wrong = 0;
+
+    for (round = 0; round < 3000; round++)
+    {
+        char input[400];
+        size_t n, i;
+        DumpHow how = {.options = options, .path = CSV_SCAN_PORTABLE, .first = 1, .step = 1};
+        char *a, *b, *c;
+
+        seed = seed * 1664525 + 1013904223;
+        n = (seed >> 8) % sizeof(input);
+        for (i = 0; i < n; i++)
+        {
+            seed = seed * 1664525 + 1013904223;
+            input[i] = alphabet[(seed >> 16) % (sizeof(alphabet) - 1)];
+        }
+        a = csv_dump(input, n, &how);
+        how = (DumpHow) {.options = options, .path = CSV_SCAN_PORTABLE};
+        b = csv_dump(input, n, &how);
+        how.path = CSV_SCAN_AVX2;
+        c = csv_dump(input, n, &how);
+        wrong += strcmp(a, b) != 0 || strcmp(a, c) != 0;
+        free(a);
+        free(b);
+        free(c);
+    }
+    is_int(wrong, 0, "3000 random inputs, %s: scans and chunkings agree", label);
+}
+
+static void
+check_columns(void)
+{
+    static const ColumnSpec specs[] = {
+        {.name = "b", .kind = COLUMN_INT4}, {.name = "b", .kind = COLUMN_TEXT}, {.name = "x", .kind = COLUMN_NUMERIC},
+        {.name = "_source", .kind = COLUMN_TEXT}, {.name = "_line", .kind = COLUMN_INT8},
+        {.name = "_offset", .kind = COLUMN_INT8}, {.name = "_modified_at", .kind = COLUMN_TEXT},
+        {.name = "_modified_at", .kind = COLUMN_TIMESTAMPTZ},
+    };
+    static const int map[] = {1, 1, FIELD_ABSENT, FIELD_SOURCE, FIELD_LINE, FIELD_OFFSET, FIELD_MODIFIED_AT, FIELD_MODIFIED_AT};
+    DumpHow how = {.specs = specs, .map = map, .ncols = 8};
+    char *got = csv_dump("a,b\n1,7\n\n2,x\n", 13, &how);
+
+    is_str(got, "(a) (b)\n"
+           "2@4 [7][7]<null>[dir/file.csv][2][4][1970-01-02 00:00:00.000001+00][-946598399999999]\n"
+           "4@9 [x]!3[x]<null>[dir/file.csv][4][9][1970-01-02 00:00:00.000001+00][-946598399999999]\n",
+           "typed, repeated, absent and pseudo-columns");
+    free(got);
+}
+
+/* A file of several chunks with a huge row in it. */
+static void
+check_large(void)
+{
+    size_t rows = 40000, huge = 3 << 20, used = 0, size = rows * 24 + huge + 100, i, lines = 0, rejects = 0;
+    char *text = malloc(size), *got, *p;
+    DumpHow how = {.options = "{\"maxFieldBytes\":1000000}"};
+
+    used += (size_t) sprintf(text, "a,b\n");
+    for (i = 0; i < rows; i++)
+    {
+        used += (size_t) sprintf(text + used, "%zu,\"x,\n%zu\"\n", i, i);
+        if (i == rows / 2)
+        {
+            text[used++] = '"';
+            memset(text + used, '\n', huge);
+            used += huge;
+            used += (size_t) sprintf(text + used, "\",1\n");
+        }
+    }
+    got = csv_dump(text, used, &how);
+    for (p = got; (p = strstr(p, "[x,\n")) != NULL; p++)
+        lines++;
+    for (p = got; (p = strstr(p, "REJECT 54000")) != NULL; p++)
+        rejects++;
+    is_int((int64_t) lines, (int64_t) rows, "rows around a field beyond the limit");
+    is_int((int64_t) rejects, 1, "that row is one reject");
+    p = strrchr(got, '@');
+    while (p > got && p[-1] != '\n')
+        p--;
+    is_int(atoll(p), (int64_t) (2 + 2 * (rows - 1) + huge + 1), "line numbers behind it are right");
+    free(got);
+    free(text);
+}
+
+int
+main(void)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(fixtures) / sizeof(fixtures[0]); i++)
+    {
+        check_fixture(&fixtures[i], CSV_SCAN_PORTABLE, "portable");
+        if (csv_scan_has_avx2())
+            check_fixture(&fixtures[i], CSV_SCAN_AVX2, "avx2");
+    }
+    check_options();
+    check_random(NULL, "default");
+    check_random("{\"escape\":\"\\\\\"}", "escape");
+    check_random("{\"quote\":\"\"}", "no quote");
+    check_random("{\"maxFieldBytes\":9,\"maxRowBytes\":20}", "small limits");
+    check_columns();
+    check_large();
+    return done();
+}
