@@ -132,8 +132,20 @@ cluster_port() { as_pg sed -n 's/^port = //p' "$1/data/postgresql.conf" | tail -
 # for scripts that log it.
 build_only() { make -C "$ROOT" -s -j"$(nproc)" all; }
 
+# The same files are installed already: a server that runs them needs no restart.
+installed_already()
+{
+    local lib ext script
+    lib=$("$PG_CONFIG" --pkglibdir)
+    ext=$("$PG_CONFIG" --sharedir)/extension
+    cmp -s "$ROOT/kaireon.so" "$lib/kaireon.so" && cmp -s "$ROOT/build/kaireon-reader" "$lib/kaireon-reader" &&
+        cmp -s "$ROOT/kaireon.control" "$ext/kaireon.control" &&
+        for script in "$ROOT"/build/kaireon--*.sql; do cmp -s "$script" "$ext/${script##*/}" || return 1; done
+}
+
 build_and_install()
 {
     build_only || return 1
+    ! installed_already || return 0
     as_root make -C "$ROOT" -s install PG_CONFIG="$PG_CONFIG"
 }
