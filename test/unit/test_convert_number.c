@@ -171,7 +171,16 @@ test_decimal(void)
     decimal_is("0.123456789012345678", V, 123456789012345678, 18);
     decimal_is("0.1234567890123456789", R, 0, 0);
     decimal_is("99999999999999999999", R, 0, 0);
-    decimal_is("1e5", R, 0, 0);
+    decimal_is("1e5", V, 100000, 0);
+    decimal_is("-1.5E+03", V, -1500, 0);
+    decimal_is("1.50e-3", V, 150, 5);
+    decimal_is("0e-5", V, 0, 5);
+    decimal_is("1.2345e2", V, 12345, 2);
+    decimal_is("1e18", V, 1000000000000000000, 0);
+    decimal_is("1e19", R, 0, 0);
+    decimal_is("1e-19", R, 0, 0);
+    decimal_is("1e 5", R, 0, 0);
+    decimal_is("1e1_0", R, 0, 0);
     decimal_is("NaN", R, 0, 0);
     decimal_is("-Infinity", R, 0, 0);
     decimal_is("1_000", R, 0, 0);
@@ -222,6 +231,9 @@ test_decimal_to(void)
     decimal_to_is("999999999999999999.5", 18, 0, PRC, 0);
     decimal_to_is("12.34", 25, 4, V, 123400);
     decimal_to_is("99999999999999999999", 25, 4, R, 0);
+    decimal_to_is("1.5e3", 12, 2, V, 150000);
+    decimal_to_is("5e-3", 12, 2, V, 1);
+    decimal_to_is("-1e10", 12, 2, PRC, 0);
     decimal_to_is("12345", 3, -2, R, 0);
     decimal_to_is("abc", 3, -2, SYN, 0);
     decimal_to_is("", 12, 2, SYN, 0);

@@ -1,0 +1,136 @@
+/*
+ * test_decompress.c: the byte stage: plain, gzip, members, damage.
+ */
+#include "tap.h"
+
+#include <stdlib.h>
+#include <zlib.h>
+
+#include "format/decompress.h"
+
+typedef struct Memory { const uint8_t *data; size_t n, at, step; } Memory;
+
+static bool
+memory_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Memory *m = context;
+
+    (void) st;
+    *got = size < m->step ? size : m->step;
+    if (*got > m->n - m->at)
+        *got = m->n - m->at;
+    memcpy(out, m->data + m->at, *got);
+    m->at += *got;
+    return true;
+}
+
+static size_t
+gzip(const void *data, size_t n, uint8_t *out, size_t size)
+{
+    z_stream z = {0};
+
+    deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
+    z.next_in = (Bytef *) data;
+    z.avail_in = (uInt) n;
+    z.next_out = out;
+    z.avail_out = (uInt) size;
+    deflate(&z, Z_FINISH);
+    n = z.total_out;
+    deflateEnd(&z);
+    return n;
+}
+
+/* Reads all; returns the bytes or -1, with the status. */
+static int64_t
+drain(const uint8_t *data, size_t n, size_t step, Compression kind, uint8_t *out, size_t size, Status *st)
+{
+    Memory m = {data, n, 0, step};
+    Decompress *d = NULL;
+    size_t used = 0, got = 1;
+    bool fine;
+
+    status_clear(st);
+    fine = decompress_open(&d, kind, (ByteSource) {memory_read, &m}, st);
+    while (fine && got > 0 && used < size)
+    {
+        fine = byte_source_read(decompress_source(d), out + used, size - used > step ? step : size - used, &got, st);
+        used += got;
+    }
+    if (fine && decompress_stored(d) != n)
+        printf("# %zu of %zu stored bytes used\n", (size_t) decompress_stored(d), n);
+    decompress_close(d);
+    return fine ? (int64_t) used : -1;
+}
+
+static void
+check_damage(const uint8_t *packed, size_t n)
+{
+    static uint8_t out[1 << 16], copy[1 << 12];
+    Status st;
+    size_t cut, silent = 0;
+    int64_t got;
+
+    for (cut = 1; cut < n; cut++)
+        if (drain(packed, cut, 100, COMPRESSION_GZIP, out, sizeof(out), &st) >= 0)
+            silent++;
+    is_int((int64_t) silent, 0, "gzip cut at every byte is an error");
+    is_str(st.sqlstate, "22P04", "its code");
+    is_str(st.message, "gzip data ends early", "its message");
+    ok(strstr(st.detail, "At byte") != NULL, "%s", st.detail);
+    for (cut = 0, silent = 0; cut < n; cut++)
+    {
+        memcpy(copy, packed, n);
+        copy[cut] ^= 0x55;
+        got = drain(copy, n, 100, COMPRESSION_GZIP, out, sizeof(out), &st);
+        /* The header's time, level and system are not protected. */
+        if (got >= 0 && (cut < 4 || cut > 9))
+            silent++;
+    }
+    is_int((int64_t) silent, 0, "gzip with one byte changed is an error");
+    memcpy(copy, packed, n);
+    memcpy(copy + n, "junk", 4);
+    is_int(drain(copy, n + 4, 100, COMPRESSION_GZIP, out, sizeof(out), &st), -1, "text behind the last member");
+    is_str(st.message, "gzip data is followed by something else", "its message");
+    memset(copy + n, 0, 50);
+    ok(drain(copy, n + 50, 7, COMPRESSION_GZIP, out, sizeof(out), &st) >= 0, "zeros behind the last member are padding");
+    is_int(drain((const uint8_t *) "plain", 5, 100, COMPRESSION_GZIP, out, sizeof(out), &st), -1, "not gzip at all");
+    is_str(st.message, "gzip data is missing", "its message");
+}
+
+int
+main(void)
+{
+    static uint8_t plain[1 << 15], packed[1 << 16], out[1 << 17], zeros[1 << 16];
+    size_t n, n2, step, wrong = 0;
+    uint32_t seed = 1, i;
+    Status st;
+
+    for (i = 0; i < sizeof(plain); i++)
+    {
+        seed = seed * 1664525 + 1013904223;
+        plain[i] = (uint8_t) "abcdefgh,\n"[(seed >> 20) % 10];
+    }
+    is_int(drain(plain, sizeof(plain), 1000, COMPRESSION_AUTO, out, sizeof(out), &st), sizeof(plain), "plain");
+    ok(memcmp(plain, out, sizeof(plain)) == 0, "its bytes");
+    is_int(drain(plain, 1, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 1, "one plain byte");
+    is_int(drain(plain, 0, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 0, "nothing");
+    is_int(drain(plain, 0, 1, COMPRESSION_GZIP, out, sizeof(out), &st), 0, "nothing, said to be gzip");
+
+    n = gzip(plain, 5000, packed, sizeof(packed));
+    for (step = 1; step < 300; step++)
+        if (drain(packed, n, step, COMPRESSION_AUTO, out, sizeof(out), &st) != 5000 || memcmp(out, plain, 5000) != 0)
+            wrong++;
+    is_int((int64_t) wrong, 0, "gzip in pieces of 1 to 299 bytes");
+    n2 = n + gzip("", 0, packed + n, sizeof(packed) - n);
+    n2 += gzip(plain + 5000, 20000, packed + n2, sizeof(packed) - n2);
+    is_int(drain(packed, n2, 777, COMPRESSION_AUTO, out, sizeof(out), &st), 25000, "three members, one empty");
+    ok(memcmp(out, plain, 25000) == 0, "their bytes");
+    is_int(drain(packed, n2, 777, COMPRESSION_NONE, out, sizeof(out), &st), (int64_t) n2, "gzip read as it is");
+    n = gzip(plain, 500, packed, sizeof(packed));
+    check_damage(packed, n);
+
+    n = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
+    is_int(drain(packed, n, 1 << 20, COMPRESSION_AUTO, out, sizeof(zeros) / 2, &st), sizeof(zeros) / 2,
+           "output stops where the caller stops, not where the data wants to");
+    return done();
+}
