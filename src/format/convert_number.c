@@ -267,7 +267,7 @@ plain_decimal(const char *s, size_t n, uint64_t *digits, unsigned *scale)
 /*
  * Takes a number without exponent apart.  WIRE_VALUE when it is one,
  * WIRE_BAD_SYNTAX when numeric_in and float8in surely refuse it, and WIRE_RAW
- * for exponents, other bases, underscores, NaN and infinities.
+ * for exponents (see scan_exponent), other bases, underscores, NaN and infinities.
  */
 static uint8_t
 scan_numeral(const char *s, size_t n, Numeral *out)
@@ -317,6 +317,43 @@ scan_numeral(const char *s, size_t n, Numeral *out)
     return WIRE_VALUE;
 }
 
+/*
+ * [p, end) without surrounding space: sign, digits with a point, exponent.
+ * True when that is all of it; *zero says that every digit is 0.
+ */
+static bool
+number_grammar(const char *p, const char *end, bool *zero)
+{
+    size_t digits = 0;
+    const char *exponent;
+    bool point = false;
+
+    *zero = true;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (; p < end && (is_digit(*p) || (*p == '.' && !point)); p++)
+    {
+        if (*p == '.')
+        {
+            point = true;
+            continue;
+        }
+        digits++;
+        if (*p != '0')
+            *zero = false;
+    }
+    if (digits == 0 || p == end)
+        return digits > 0;
+    if ((*p | 0x20) != 'e')
+        return false;
+    p++;
+    if (p < end && (*p == '-' || *p == '+'))
+        p++;
+    for (exponent = p; p < end && is_digit(*p); p++)
+        ;
+    return p == end && p > exponent;
+}
+
 /* Appends digits to *u.  False when it would pass INT64_MAX. */
 static bool
 append_digits(uint64_t *u, const char *digits, size_t n)
@@ -330,13 +367,67 @@ append_digits(uint64_t *u, const char *digits, size_t n)
     return true;
 }
 
+/*
+ * A number with an exponent: 1.5e3 is 1500 and 1.5e-3 is 0.0015, the exponent
+ * taken off the digits after the point.  False when it is none, or too long.
+ */
+static bool
+scan_exponent(const char *s, size_t n, bool *negative, uint64_t *u, unsigned *scale)
+{
+    const char *p = s, *end = s + n;
+    bool zero, below, point = false;
+    int after = 0, exponent = 0;
+
+    while (p < end && is_space(*p))
+        p++;
+    while (end > p && is_space(end[-1]))
+        end--;
+    if (end - p > LONGEST_FLOAT || !number_grammar(p, end, &zero))
+        return false;
+    *u = 0;
+    *negative = *p == '-';
+    p += *p == '-' || *p == '+';
+    for (; p < end && (*p | 0x20) != 'e'; p++)
+    {
+        if (*p == '.')
+            point = true;
+        else if (!append_digits(u, p, 1))
+            return false;
+        else
+            after += point;
+    }
+    if (p == end)
+        return false;
+    p++;
+    below = *p == '-';
+    p += *p == '-' || *p == '+';
+    if (end - p > 3)
+        return false;
+    for (; p < end; p++)
+        exponent = exponent * 10 + (*p - '0');
+    after -= below ? -exponent : exponent;
+    if (after > POW10_LAST || after < -POW10_LAST)
+        return false;
+    if (after < 0 && (__builtin_mul_overflow(*u, pow10_table[-after], u) || *u > INT64_MAX))
+        return false;
+    *scale = after < 0 ? 0 : (unsigned) after;
+    return true;
+}
+
 static uint8_t
 decimal_careful(const char *s, size_t n, int64_t *unscaled, uint8_t *scale)
 {
     Numeral number;
     uint64_t u = 0;
+    unsigned after;
     uint8_t state = scan_numeral(s, n, &number);
 
+    if (state == WIRE_RAW && scan_exponent(s, n, &number.negative, &u, &after))
+    {
+        *unscaled = number.negative ? -(int64_t) u : (int64_t) u;
+        *scale = (uint8_t) after;
+        return WIRE_VALUE;
+    }
     if (state != WIRE_VALUE)
         return state;
     if (number.nfraction > POW10_LAST || !append_digits(&u, number.whole, number.nwhole) ||
@@ -361,15 +452,45 @@ convert_decimal(const char *s, size_t n, int64_t *unscaled, uint8_t *scale)
     return WIRE_VALUE;
 }
 
-/* A number with a quick value gets here only when that does not fit 64 bits. */
+/* The number u / 10^written as numeric(precision, scale), scale 0 to 18; RAW when that passes 64 bits. */
+static inline uint8_t
+fit_decimal(uint64_t u, unsigned written, int precision, unsigned scale, uint64_t *fitted)
+{
+    if (written < scale)
+    {
+        if (__builtin_mul_overflow(u, pow10_table[scale - written], &u))
+            return precision <= POW10_LAST ? WIRE_BAD_PRECISION : WIRE_RAW;
+    }
+    else if (written > scale)
+    {
+        uint64_t unit = pow10_table[written - scale];
+        uint64_t rest = u % unit;
+
+        u = u / unit + (rest >= unit - rest);
+    }
+    *fitted = u;
+    if (precision <= POW10_LAST)
+        return u >= pow10_table[precision] ? WIRE_BAD_PRECISION : WIRE_VALUE;
+    /* below 10^19, so it fits any such precision */
+    return u > INT64_MAX ? WIRE_RAW : WIRE_VALUE;
+}
+
 static uint8_t
 decimal_to_careful(const char *s, size_t n, int precision, int scale, int64_t *unscaled)
 {
     Numeral number;
     uint64_t u = 0;
     size_t kept;
+    unsigned written;
     uint8_t state = scan_numeral(s, n, &number);
 
+    if (state == WIRE_RAW && scale >= 0 && scale <= POW10_LAST && precision >= scale &&
+        scan_exponent(s, n, &number.negative, &u, &written))
+    {
+        state = fit_decimal(u, written, precision, (unsigned) scale, &u);
+        *unscaled = number.negative ? -(int64_t) u : (int64_t) u;
+        return state;
+    }
     if (state != WIRE_VALUE)
         return state;
     if (n > LONGEST_NUMBER || scale < 0 || scale > POW10_LAST || precision < scale)
@@ -401,27 +522,17 @@ convert_decimal_to(const char *s, size_t n, int precision, int scale, int64_t *u
     bool negative = n > 0 && *s == '-';
     uint64_t u;
     unsigned written;
+    uint8_t state;
 
-    /* precision 19 and more has limits beyond 64 bits, and is rare */
-    if (n - negative - 1 >= 16 || (unsigned) scale > POW10_LAST || precision > POW10_LAST ||
-        precision < scale || !plain_decimal(s + negative, n - negative, &u, &written))
+    if (n - negative - 1 >= 16 || (unsigned) scale > POW10_LAST || precision < scale ||
+        !plain_decimal(s + negative, n - negative, &u, &written))
         return decimal_to_careful(s, n, precision, scale, unscaled);
-    if (written < (unsigned) scale)
-    {
-        if (__builtin_mul_overflow(u, pow10_table[(unsigned) scale - written], &u))
-            return WIRE_BAD_PRECISION;
-    }
-    else if (written > (unsigned) scale)
-    {
-        uint64_t unit = pow10_table[written - (unsigned) scale];
-        uint64_t rest = u % unit;
-
-        u = u / unit + (rest >= unit - rest);
-    }
-    if (u >= pow10_table[precision])
-        return WIRE_BAD_PRECISION;
+    state = fit_decimal(u, written, precision, (unsigned) scale, &u);
+    /* by its digits it may be too large for a precision beyond 64 bits as well */
+    if (state == WIRE_RAW)
+        return decimal_to_careful(s, n, precision, scale, unscaled);
     *unscaled = negative ? -(int64_t) u : (int64_t) u;
-    return WIRE_VALUE;
+    return state;
 }
 
 /* ---- doubles ----------------------------------------------------------- */
@@ -442,43 +553,6 @@ float_word(const char *p, const char *end, double *value)
     else
         return false;
     return true;
-}
-
-/*
- * [p, end) without surrounding space: sign, digits with a point, exponent.
- * True when that is all of it; *zero says that every digit is 0.
- */
-static bool
-float_grammar(const char *p, const char *end, bool *zero)
-{
-    size_t digits = 0;
-    const char *exponent;
-    bool point = false;
-
-    *zero = true;
-    if (p < end && (*p == '-' || *p == '+'))
-        p++;
-    for (; p < end && (is_digit(*p) || (*p == '.' && !point)); p++)
-    {
-        if (*p == '.')
-        {
-            point = true;
-            continue;
-        }
-        digits++;
-        if (*p != '0')
-            *zero = false;
-    }
-    if (digits == 0 || p == end)
-        return digits > 0;
-    if ((*p | 0x20) != 'e')
-        return false;
-    p++;
-    if (p < end && (*p == '-' || *p == '+'))
-        p++;
-    for (exponent = p; p < end && is_digit(*p); p++)
-        ;
-    return p == end && p > exponent;
 }
 
 /*
@@ -533,7 +607,7 @@ float_digits(const char *p, const char *end, double *value)
     while (whole < n && is_digit(p[whole]))
         whole++;
     scale = whole < n ? n - whole - 1 : 0;
-    /* float_grammar has seen that there is a digit, and one point at most */
+    /* number_grammar has seen that there is a digit, and one point at most */
     if ((whole < n && p[whole] != '.') || scale > POW10_LAST)
         return false;
     for (size_t i = n - scale; i < n; i++)
@@ -564,7 +638,7 @@ float_careful(const char *s, size_t n, double *value)
         end--;
     if (float_word(p, end, value))
         return WIRE_VALUE;
-    if (!float_grammar(p, end, &zero))
+    if (!number_grammar(p, end, &zero))
     {
         state = scan_numeral(s, n, &number);
         /* a huge number before the letter is refused for its size */

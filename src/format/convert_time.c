@@ -2,7 +2,7 @@
  * convert_time.c: dates and timestamps in ISO 8601 spellings; see convert.h.
  *
  * Taken are 2024-01-31 (also with slashes, and 20240131 for a date), then T
- * or one space, HH:MM or HH:MM:SS with up to six digits of a second, then
+ * or one space, HH:MM or HH:MM:SS with up to fifteen digits of a second, then
  * nothing, Z, +hh, +hhmm or +hh:mm, with at most one space before it; and
  * white space around the whole.  Years 1 to 9999, days that exist, hours to
  * 23, seconds to 59.  All else is RAW: PostgreSQL's datetime.c takes far more
@@ -13,6 +13,8 @@
  * without time zone ignores a zone; a timestamptz without one is UTC.
  */
 #include "format/convert.h"
+
+#include <math.h>
 
 #include "format/convert_swar.h"
 
@@ -163,6 +165,35 @@ fraction_at(const char *s, size_t n, int64_t *micros)
     return digits;
 }
 
+/*
+ * Seven to fifteen digits, as programs with finer clocks write them, rounded
+ * as PostgreSQL does: in doubles, of which each step here gives the same as
+ * its strtod, since the digits and the power of ten are exact.  Returns how
+ * many, or 0, also when they round up to a whole second.
+ */
+static __attribute__((noinline)) size_t
+long_fraction_at(const char *s, size_t n, int64_t *micros)
+{
+    double digits = 0, unit = 1;
+    size_t count = 0;
+    int64_t rounded;
+
+    for (; count < n && is_digit(s[count]); count++)
+    {
+        if (count == 15)
+            return 0;
+        digits = digits * 10 + (s[count] - '0');
+        unit *= 10;
+    }
+    if (count == 0)
+        return 0;
+    rounded = (int64_t) rint(digits / unit * 1000000);
+    if (rounded >= MICROS_PER_SECOND)
+        return 0;
+    *micros += rounded;
+    return count;
+}
+
 static inline __attribute__((always_inline)) bool
 moment_at(const char *s, size_t n, Moment *out)
 {
@@ -202,6 +233,8 @@ moment_at(const char *s, size_t n, Moment *out)
     {
         size_t digits = fraction_at(s + 20, n - 20, &out->micros);
 
+        if (digits == 0)
+            digits = long_fraction_at(s + 20, n - 20, &out->micros);
         if (digits == 0)
             return false;
         at = 20 + digits;

@@ -132,7 +132,8 @@ sub any_int
 sub plain_decimal
 {
     my ($whole, $fraction) = @_;
-    return pick('', '', '-') . digits(1 + int(rand($whole))) . (rand() < 0.8 ? '.' . digits(1 + int(rand($fraction))) : '');
+    return pick('', '', '-') . digits(1 + int(rand($whole))) . (rand() < 0.8 ? '.' . digits(1 + int(rand($fraction))) : '')
+      . ($fraction < 10 && rand() < 0.05 ? pick('e-0', 'E+0', 'e') . int(rand(5)) : '');
 }
 
 sub any_decimal
@@ -154,7 +155,8 @@ sub plain_time
 {
     my $s = sprintf('%02d:%02d', int(rand(24)), int(rand(60)));
     $s .= sprintf(':%02d', int(rand(60))) if rand() < 0.8;
-    $s .= '.' . digits(1 + int(rand(6))) if length($s) == 8 && rand() < 0.5;
+    $s .= '.' . digits(1 + int(rand(rand() < 0.8 ? 6 : 9))) if length($s) == 8 && rand() < 0.5;
+    $s =~ s/\d\d\d$/500/ if length($s) > 15;
     return $s;
 }
 
@@ -175,7 +177,7 @@ sub any_timestamp
     $s .= pick(' ', 'T', 't', '  ', "\t", '', ' T');
     $s .= sprintf('%0*d:%02d', pick(1, 2, 2, 2), int(rand(26)), int(rand(62)));
     $s .= sprintf(':%02d', int(rand(62))) if rand() < 0.8;
-    $s .= '.' . digits(int(rand(9))) if rand() < 0.4;
+    $s .= '.' . digits(int(rand(18))) if rand() < 0.4;
     $s .= pick('', ' ', '') . pick('', 'Z', 'z', ' UTC', 'EST', ' BC', 'AD', ' PM', '+', '-') if rand() < 0.4;
     $s .= pick('', ' ') . pick('+', '-') . sprintf('%02d', int(rand(18))) . pick('', ':', '') . digits(int(rand(4))) if rand() < 0.5;
     return spaces() . $s . spaces();
@@ -264,7 +266,7 @@ my %kinds = (
     'numeric(18,0)' => decimal_kind(15, 3),
     'numeric(4,4)' => decimal_kind(1, 7),
     'numeric(18,18)' => decimal_kind(1, 16),
-    'numeric(25,4)' => decimal_kind(12, 6),
+    'numeric(25,4)' => decimal_kind(9, 6),
     bool => { plain => sub { random_case(pick(qw(true false yes no on off 1 0 t f y n))) }, any => \&any_bool,
         edges => ['o', 'of', 'tr', 'TRUE', 'oN', ' t ', 'truee', "t\x01", '@', '`'],
         mistakes => ['', ' ', 'maybe', 'null', '2', '-1', 'n/a', 'X', 'truefalse', 'o', 'yess', '10', "\xc3\xa9"] },
