@@ -267,6 +267,16 @@ local_fs_relative(const LocalFs *fs, const char *path)
     return path;
 }
 
+/*
+ * The base once more, under a descriptor to be closed.  Not dup: copies share
+ * the place where a listing of the directory stands.
+ */
+static int
+open_base_again(const LocalFs *fs)
+{
+    return openat(fs->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+}
+
 /* ---- one file ---------------------------------------------------------- */
 
 /* Opens `name` in directory `at` if it is a regular file. */
@@ -297,7 +307,7 @@ local_fs_open_file(const LocalFs *fs, const char *path, int *fd, struct stat *in
     *fd = -1;
     if (folder == NULL)
         return status_out_of_memory(st, 0);
-    at = dup(fs->base);
+    at = open_base_again(fs);
     if (at < 0)
     {
         free(folder);
@@ -471,14 +481,16 @@ walk_resource(Walk *walk, const char *resource)
         if (!S_ISDIR(info.st_mode))
             return false;
     }
-    at = dup(walk->fs->base);
+    at = open_base_again(walk->fs);
     folder = strndup(resource, plain);
     if (at < 0 || folder == NULL)
     {
+        int error = errno;
+
         if (at >= 0)
             close(at);
         free(folder);
-        return status_out_of_memory(walk->st, 0);
+        return at < 0 ? os_fail("directory", walk->fs->base_path, error, walk->st) : status_out_of_memory(walk->st, 0);
     }
     while (plain > 0 && folder[plain - 1] == '/')
         folder[--plain] = '\0';
