@@ -77,12 +77,13 @@ server_copy(WireStr text)
 List *
 fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
 {
-    StringInfoData request;
+    LinkRequest request = {.operation = "list"};
     LinkMessage message;
     List *objects = NIL;
 
-    initStringInfo(&request);
-    link_build_request(&request, "list", spec->connector_type, config_text(spec), fetch_resource(graph), NULL, NULL, NULL, 0, 0);
+    request.connector_type = spec->connector_type;
+    request.config = config_text(spec);
+    request.resource = fetch_resource(graph);
     link_request(link, &request);
     for (;;)
     {
@@ -108,12 +109,12 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
 void
 fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool all, List *files, int64 row_limit)
 {
-    StringInfoData request, columns, list;
+    LinkRequest request = {.operation = "read"};
+    StringInfoData columns, list;
     int64 limit = json_get_int(source_node(program->graph)->config, "rowLimit", 0);
     int64 batch = json_get_int(&spec->execution_config->root, "batchSize", 10000);
     ListCell *lc;
 
-    initStringInfo(&request);
     initStringInfo(&columns);
     initStringInfo(&list);
     cells_request(program, &columns);
@@ -129,8 +130,14 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool al
     appendStringInfoChar(&list, ']');
     if (row_limit > 0 && (limit <= 0 || row_limit < limit))
         limit = row_limit;
-    link_build_request(&request, "read", spec->connector_type, config_text(spec), fetch_resource(program->graph),
-                       all ? NULL : list.data, format_text(program->graph), columns.data, limit, (int) Min(batch, BATCH_ROWS));
+    request.connector_type = spec->connector_type;
+    request.config = config_text(spec);
+    request.resource = fetch_resource(program->graph);
+    request.files = all ? NULL : list.data;
+    request.format = format_text(program->graph);
+    request.columns = columns.data;
+    request.row_limit = limit;
+    request.batch_rows = (int) Min(batch, BATCH_ROWS);
     link_request(link, &request);
 }
 

@@ -228,15 +228,6 @@ send_message(Link *link, WireType type, const void *body, uint32 length)
 }
 
 void
-link_request(Link *link, const StringInfo json)
-{
-    char *utf8 = pg_server_to_any(json->data, json->len, PG_UTF8);
-
-    link->used_credit = 0;
-    send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
-}
-
-void
 link_credit(Link *link, uint32 messages)
 {
     send_message(link, WIRE_CREDIT, &messages, sizeof(messages));
@@ -414,20 +405,25 @@ append_directories(StringInfo out)
 }
 
 void
-link_build_request(StringInfo out, const char *operation, const char *connector_type, const char *config,
-                   const char *resource, const char *files, const char *format, const char *columns,
-                   int64 row_limit, int batch_rows)
+link_request(Link *link, const LinkRequest *request)
 {
-    appendStringInfo(out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, operation);
-    json_append_string(out, connector_type);
-    appendStringInfo(out, ",\"config\":%s,\"auth\":{}}", config);
-    append_directories(out);
-    appendStringInfoString(out, ",\"resource\":");
-    json_append_string(out, resource);
-    if (files)
-        appendStringInfo(out, ",\"files\":%s", files);
-    if (strcmp(operation, "read") == 0)
-        appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", format, columns,
-                         row_limit, batch_rows);
-    appendStringInfo(out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
+    StringInfoData out;
+    char *utf8;
+
+    initStringInfo(&out);
+    appendStringInfo(&out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, request->operation);
+    json_append_string(&out, request->connector_type);
+    appendStringInfo(&out, ",\"config\":%s,\"auth\":{}}", request->config);
+    append_directories(&out);
+    appendStringInfoString(&out, ",\"resource\":");
+    json_append_string(&out, request->resource);
+    if (request->files)
+        appendStringInfo(&out, ",\"files\":%s", request->files);
+    if (request->columns)
+        appendStringInfo(&out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
+                         request->columns, request->row_limit, request->batch_rows);
+    appendStringInfo(&out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
+    link->used_credit = 0;
+    utf8 = pg_server_to_any(out.data, out.len, PG_UTF8);
+    send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
 }

@@ -28,7 +28,6 @@ extern Link *link_open(void);
 extern void link_close(Link *link);
 extern pid_t link_pid(const Link *link);
 
-extern void link_request(Link *link, const StringInfo json);
 extern void link_credit(Link *link, uint32 messages);
 
 /*
@@ -39,9 +38,20 @@ extern void link_credit(Link *link, uint32 messages);
  */
 extern bool link_receive(Link *link, LinkMessage *message, bool wait);
 
-/* A request for reading; see wire.h.  `files` is a JSON array or NULL. */
-extern void link_build_request(StringInfo out, const char *operation, const char *connector_type, const char *config,
-                               const char *resource, const char *files, const char *format, const char *columns,
-                               int64 row_limit, int batch_rows);
+/* What is asked of a reader; see wire.h.  JSON texts are put in as they are. */
+typedef struct LinkRequest
+{
+    const char *operation;   /* "read" or "list" */
+    const char *connector_type;
+    const char *config;      /* JSON */
+    const char *resource;
+    const char *files;       /* JSON array, or NULL: what the source lists */
+    const char *format;      /* JSON; of a read */
+    const char *columns;     /* JSON array; of a read */
+    int64 row_limit;         /* 0: none */
+    int batch_rows;
+} LinkRequest;
+
+extern void link_request(Link *link, const LinkRequest *request);
 
 #endif

@@ -277,11 +277,20 @@ wire_get_reject(WireReader *r, WireReject *out)
 
 /* ---- the batch --------------------------------------------------------- */
 
-/* An array of n elements at `at` lies behind the headers, inside the body, and is aligned. */
+/*
+ * An array of n elements at `at` lies behind everything before it (*end), inside
+ * the body, and is aligned.  *end moves behind it: no two arrays share a byte,
+ * so that a receiver may write length words into one without changing another.
+ */
 static bool
-array_ok(size_t length, uint64_t headers_end, uint32_t at, uint64_t n, uint64_t element)
+array_ok(size_t length, uint64_t *end, uint32_t at, uint64_t n, uint64_t element)
 {
-    return at % 8 == 0 && at >= headers_end && at <= length && n * element <= length - at;
+    if (n == 0)
+        return true;
+    if (at % 8 != 0 || at < *end || at > length || n * element > length - at)
+        return false;
+    *end = at + n * element;
+    return true;
 }
 
 /* True when no byte is above `last`.  Eight at a time: this runs over every state of every batch. */
@@ -309,18 +318,18 @@ bytes_at_most(const uint8_t *bytes, uint32_t n, uint8_t last)
 }
 
 static const char *
-column_check(const uint8_t *body, size_t length, uint64_t headers_end,
+column_check(const uint8_t *body, size_t length, uint64_t *end,
              const WireColumnHeader *column, uint32_t nrows)
 {
-    if (nrows > 0 && !array_ok(length, headers_end, column->values_at, nrows, 8))
-        return "values lie outside the batch";
     if (column->states_at != 0)
     {
-        if (!array_ok(length, headers_end, column->states_at, nrows, 1))
-            return "states lie outside the batch";
-        if (!bytes_at_most(body + column->states_at, nrows, WIRE_STATE_LAST))
+        if (!array_ok(length, end, column->states_at, nrows, 1))
+            return "states lie outside the batch or out of order";
+        if (nrows > 0 && !bytes_at_most(body + column->states_at, nrows, WIRE_STATE_LAST))
             return "unknown cell state";
     }
+    if (!array_ok(length, end, column->values_at, nrows, 8))
+        return "values lie outside the batch or out of order";
     if (column->type != WIRE_DECIMAL)
     {
         if (column->scales_at != 0)
@@ -328,15 +337,15 @@ column_check(const uint8_t *body, size_t length, uint64_t headers_end,
     }
     else if (nrows > 0)
     {
-        if (!array_ok(length, headers_end, column->scales_at, nrows, 1))
-            return "scales lie outside the batch";
+        if (!array_ok(length, end, column->scales_at, nrows, 1))
+            return "scales lie outside the batch or out of order";
         if (!bytes_at_most(body + column->scales_at, nrows, 18))
             return "scale is out of range";
     }
     if (column->arena_length == 0)
         return column->arena_at == 0 ? NULL : "an empty arena has a place";
-    if (!array_ok(length, headers_end, column->arena_at, column->arena_length, 1))
-        return "arena lies outside the batch";
+    if (!array_ok(length, end, column->arena_at, column->arena_length, 1))
+        return "arena lies outside the batch or out of order";
     return NULL;
 }
 
@@ -364,7 +373,7 @@ wire_batch_open(uint8_t *body, size_t length, const uint8_t *expected,
 {
     const WireBatchHeader *h = (const WireBatchHeader *) body;
     const char *wrong;
-    uint64_t headers_end;
+    uint64_t end = sizeof(WireBatchHeader);
     uint32_t i;
 
     if ((uintptr_t) body % 8 != 0)
@@ -377,21 +386,17 @@ wire_batch_open(uint8_t *body, size_t length, const uint8_t *expected,
         return "wrong number of columns";
     if (h->reserved != 0)
         return "reserved field is not zero";
-    if (!array_ok(length, sizeof(WireBatchHeader), h->columns_at, ncols, sizeof(WireColumnHeader)))
+    if (!array_ok(length, &end, h->columns_at, ncols, sizeof(WireColumnHeader)))
         return "column headers lie outside the batch";
-    headers_end = (uint64_t) h->columns_at + (uint64_t) ncols * sizeof(WireColumnHeader);
-    if (!array_ok(length, headers_end, h->lines_at, h->nrows, 4))
-        return "lines lie outside the batch";
-    if (!array_ok(length, headers_end, h->offsets_at, h->nrows, 4))
-        return "offsets lie outside the batch";
-    if (!array_ok(length, headers_end, h->rejects_at, h->rejects_length, 1))
-        return "rejects lie outside the batch";
+    if (!array_ok(length, &end, h->lines_at, h->nrows, 4))
+        return "lines lie outside the batch or out of order";
+    if (!array_ok(length, &end, h->offsets_at, h->nrows, 4))
+        return "offsets lie outside the batch or out of order";
 
     out->header = h;
     out->columns = (const WireColumnHeader *) (body + h->columns_at);
     out->lines = (const uint32_t *) (body + h->lines_at);
     out->offsets = (const uint32_t *) (body + h->offsets_at);
-    out->rejects.data = body + h->rejects_at;
     out->rejects.size = h->rejects_length;
     out->rejects.at = 0;
     out->rejects.bad = false;
@@ -402,9 +407,12 @@ wire_batch_open(uint8_t *body, size_t length, const uint8_t *expected,
     {
         if (out->columns[i].type != expected[i])
             return "column has another type than asked for";
-        wrong = column_check(body, length, headers_end, &out->columns[i], h->nrows);
+        wrong = column_check(body, length, &end, &out->columns[i], h->nrows);
         if (wrong != NULL)
             return wrong;
     }
+    if (!array_ok(length, &end, h->rejects_at, h->rejects_length, 1))
+        return "rejects lie outside the batch or out of order";
+    out->rejects.data = body + (h->rejects_length > 0 ? h->rejects_at : 0);
     return rejects_check(out->rejects, h->nrejects, h->nrows);
 }

@@ -146,7 +146,8 @@ bool wire_get_failure(WireReader *r, WireFailure *out);
  *   per column: states, values, scales, arena (see WireColumnHeader)
  *   reject records                    at rejects_at (wire_get_reject)
  *
- * All *_at are byte distances from the body's start and multiples of 8.
+ * All *_at are byte distances from the body's start and multiples of 8.  The
+ * arrays lie in the order listed, columns one after another, and share no byte.
  *
  * Every cell has an 8-byte slot in `values`, by column type:
  *   WIRE_BOOL         0 or 1
@@ -245,7 +246,7 @@ typedef struct WireBatch
 
 /*
  * Checks the whole shape of a received batch: every array lies inside the body,
- * is aligned and does not overlap the headers, the columns have the types of
+ * is aligned and lies behind the one before, the columns have the types of
  * `expected` (WireColumnType each), states are known values, scales are <= 18,
  * rejects parse and are in order.  It does not look at slots: a receiver checks
  * the place and length of a text slot where it uses it (wire_text_slot).
