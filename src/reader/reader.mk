@@ -38,6 +38,9 @@ build/unit/%: test/unit/%.c test/unit/tap.h $(wildcard test/unit/*.h) $(READER_L
 	@mkdir -p $(@D)
 	$(READER_CC) $(READER_FLAGS) -o $@ $< $(READER_LIB_OBJS) $(READER_LIBS)
 
+# Starts the program.
+build/unit/test_session: build/kaireon-reader
+
 # From source: the sanitizers must see everything.
 build/fuzz/%: test/fuzz/fuzz_%.c $(wildcard test/unit/*.h) $(READER_LIB_SRCS) $(READER_HDRS)
 	@mkdir -p $(@D)

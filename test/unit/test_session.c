@@ -1,0 +1,296 @@
+/*
+ * test_session.c: the program kaireon-reader over a socket pair, as a worker
+ * uses it.
+ *
+ * Run from the root directory after build/kaireon-reader was made (its
+ * makefile rule sees to that).  Every wait has an end: the alarm fails the
+ * test when the reader hangs.
+ */
+#include "tap.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "wire/wire.h"
+
+static char top[] = "/tmp/kaireon-test-XXXXXX";
+static int fd = -1;
+static pid_t reader;
+static uint8_t *body;
+static WireHeader header;
+
+static void
+start(void)
+{
+    int pair[2];
+
+    if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair) != 0)
+        abort();
+    reader = fork();
+    if (reader == 0)
+    {
+        /* dup2 onto itself would keep close-on-exec. */
+        if (pair[1] == WIRE_READER_FD)
+            fcntl(pair[1], F_SETFD, 0);
+        else
+            dup2(pair[1], WIRE_READER_FD);
+        execl("build/kaireon-reader", "kaireon-reader", (char *) NULL);
+        _exit(127);
+    }
+    close(pair[1]);
+    fd = pair[0];
+}
+
+/* Closes the socket; the reader's exit code, or minus its signal. */
+static int
+stop(void)
+{
+    int status;
+
+    if (fd >= 0)
+        close(fd);
+    fd = -1;
+    waitpid(reader, &status, 0);
+    return WIFEXITED(status) ? WEXITSTATUS(status) : -WTERMSIG(status);
+}
+
+static void
+put(WireType type, const void *data, size_t n)
+{
+    WireHeader h = {.magic = WIRE_MAGIC, .version = WIRE_VERSION, .type = (uint8_t) type, .length = (uint32_t) n};
+
+    if (write(fd, &h, sizeof(h)) != (ssize_t) sizeof(h) || write(fd, data, n) != (ssize_t) n)
+        perror("# write");
+}
+
+static void
+credit(uint32_t n)
+{
+    put(WIRE_CREDIT, &n, sizeof(n));
+}
+
+static bool
+get_bytes(void *out, size_t n)
+{
+    size_t have = 0;
+
+    while (have < n)
+    {
+        ssize_t got = read(fd, (char *) out + have, n - have);
+
+        if (got <= 0)
+            return false;
+        have += (size_t) got;
+    }
+    return true;
+}
+
+/* Receives a message into header and body; its type, 0 at the end of the connection. */
+static int
+get(void)
+{
+    if (!get_bytes(&header, sizeof(header)) || wire_header_check(&header) != NULL)
+        return 0;
+    free(body);
+    body = malloc(header.length + 8);
+    return get_bytes(body, header.length) ? header.type : 0;
+}
+
+static bool
+silent(void)
+{
+    uint8_t byte;
+
+    usleep(50000);
+    return recv(fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+}
+
+static void
+ask(const char *rest)
+{
+    char json[2000];
+
+    snprintf(json, sizeof(json), "{\"connector\":{\"type\":\"local_fs\",\"config\":{\"basePath\":\"%s\"}},\"roots\":[\"%s\"]%s}",
+             top, top, rest);
+    put(WIRE_REQUEST, json, strlen(json));
+}
+
+static void
+is_error(const char *sqlstate, const char *message, const char *label)
+{
+    WireReader r;
+    WireFailure failure;
+    char text[700] = "(no error message)";
+
+    if (get() == WIRE_ERROR)
+    {
+        r = (WireReader) {body, header.length, 0, false};
+        if (wire_get_failure(&r, &failure))
+            snprintf(text, sizeof(text), "%s %.*s", failure.sqlstate, (int) failure.message.length, failure.message.data);
+    }
+    is_int(strncmp(text, sqlstate, 5), 0, "%s: %s", label, text);
+    ok(strstr(text, message) != NULL, "%s: says \"%s\"", label, message);
+}
+
+static void
+write_file(const char *name, size_t rows)
+{
+    char path[300];
+    FILE *f;
+    size_t i;
+
+    snprintf(path, sizeof(path), "%s/%s", top, name);
+    f = fopen(path, "w");
+    fputs("id,name\n", f);
+    for (i = 0; i < rows; i++)
+        fprintf(f, "%zu,name %zu\n", i, i);
+    if (fclose(f) != 0)
+        abort();
+}
+
+#define COLUMNS ",\"columns\":[{\"name\":\"id\",\"type\":\"int8\"},{\"name\":\"name\"}]"
+
+static void
+check_read(void)
+{
+    static const uint8_t types[] = {WIRE_INT, WIRE_TEXT};
+    uint64_t rows = 0, sum = 0;
+    uint32_t batches = 0, i;
+    WireReader r;
+    WireSplit split;
+    WireBatch batch;
+    int type;
+
+    ask(",\"resource\":\"a.csv\",\"credit\":2" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "a split begins");
+    r = (WireReader) {body, header.length, 0, false};
+    ok(wire_get_split(&r, &split) && split.ncols == 2 && split.present[0] == 1 && split.path.length == 5, "its message");
+    ok(strstr((char *) split.dialect.data, "\"compression\":\"none\"") != NULL, "its dialect");
+    while ((type = get()) == WIRE_BATCH)
+    {
+        const char *wrong = wire_batch_open(body, header.length, types, 2, &batch);
+
+        if (wrong != NULL)
+            break;
+        for (i = 0; i < batch.header->nrows; i++)
+            sum += ((const uint64_t *) (batch.body + batch.columns[0].values_at))[i];
+        rows += batch.header->nrows;
+        if (++batches == 2)
+            ok(silent(), "no batch without credit");
+        if (batches >= 2)
+            credit(1);
+    }
+    is_int(type, WIRE_SPLIT_END, "then the split's end");
+    is_int((int64_t) rows, 5000, "all rows");
+    is_int((int64_t) sum, 5000 * 4999 / 2, "their values");
+    is_int(get(), WIRE_END, "then the end");
+}
+
+static void
+check_requests(void)
+{
+    ask(",\"operation\":\"list\",\"credit\":10");
+    is_int(get(), WIRE_OBJECT, "a listing's first object");
+    is_int(get(), WIRE_OBJECT, "a listing's second object");
+    is_int(get(), WIRE_END, "its end");
+    ask(",\"resource\":\"none.csv\"" COLUMNS);
+    is_error("58P01", "file \"none.csv\" does not exist", "missing file");
+    ask(",\"resource\":\"a.csv\",\"columns\":[{\"name\":\"Id\"}]");
+    is_error("42703", "source has no field \"Id\"", "missing field");
+    ask(",\"colums\":[]");
+    is_error("22023", "unknown key \"colums\"", "bad request");
+    ask(",\"files\":[{\"path\":\"a.csv\",\"size\":1,\"mtime\":2}]" COLUMNS);
+    is_error("58030", "no longer as it was listed", "changed file");
+    ask(",\"resource\":\"a.csv\",\"rowLimit\":3" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "row limit: split");
+    is_int(get(), WIRE_BATCH, "row limit: one batch");
+    is_int(((WireBatchHeader *) body)->nrows, 3, "row limit: its rows");
+    is_int(get(), WIRE_SPLIT_END, "row limit: split end");
+    is_int(get(), WIRE_END, "row limit: end");
+}
+
+/* A field larger than the memory allowed. */
+static void
+check_memory(void)
+{
+    char path[300];
+    FILE *f;
+    int i;
+
+    snprintf(path, sizeof(path), "%s/huge.csv", top);
+    f = fopen(path, "w");
+    fputs("id,name\n1,\"", f);
+    for (i = 0; i < 20 << 20; i++)
+        putc('x', f);
+    fputs("\"\n", f);
+    fclose(f);
+    ask(",\"resource\":\"huge.csv\",\"memoryLimit\":16777216,\"format\":{\"maxFieldBytes\":60000000}" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "memory limit: the split begins");
+    is_error("53200", "reader is out of memory", "memory limit");
+    ask(",\"resource\":\"a.csv\",\"rowLimit\":1" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "it goes on after that");
+    while (get() != WIRE_END && header.type != 0)
+        continue;
+    is_int(header.type, WIRE_END, "and ends");
+    remove(path);
+}
+
+static void
+check_process(void)
+{
+    char name[100], buffer[4096];
+    FILE *f;
+    size_t n;
+
+    snprintf(name, sizeof(name), "/proc/%d/oom_score_adj", (int) reader);
+    f = fopen(name, "r");
+    n = f == NULL ? 0 : fread(buffer, 1, sizeof(buffer) - 1, f);
+    buffer[n] = '\0';
+    if (f != NULL)
+        fclose(f);
+    is_int(atoi(buffer), 1000, "it is the first to be killed");
+    snprintf(name, sizeof(name), "/proc/%d/fd/7", (int) reader);
+    ok(access(name, F_OK) != 0, "a descriptor it should not have is closed");
+}
+
+int
+main(void)
+{
+    char command[100];
+
+    signal(SIGPIPE, SIG_IGN);
+    alarm(60);
+    if (mkdtemp(top) == NULL || dup2(0, 7) != 7)
+        abort();
+    write_file("a.csv", 5000);
+    write_file("b.csv", 0);
+    start();
+    check_read();
+    check_requests();
+    check_memory();
+    check_process();
+    is_int(stop(), 0, "it ends when the socket closes");
+
+    start();
+    ask(",\"resource\":\"a.csv\",\"credit\":0" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "waiting for credit");
+    is_int(stop(), 0, "it ends when the socket closes while it waits");
+
+    start();
+    ask(",\"resource\":\"a.csv\",\"credit\":1000000,\"batchRows\":1" COLUMNS);
+    is_int(get(), WIRE_SPLIT, "writing");
+    is_int(stop(), 0, "it ends when the socket closes while it writes");
+
+    start();
+    put(WIRE_BATCH, "x", 1);
+    is_int(get(), 0, "nonsense closes the connection");
+    is_int(stop(), 1, "and is an exit code");
+    free(body);
+    snprintf(command, sizeof(command), "rm -r '%s'", top);
+    return system(command) != 0 || done();
+}
