@@ -592,32 +592,35 @@ nearest_quotient(uint64_t u, unsigned scale)
     return result;
 }
 
-/* Up to 19 digits with a point and a sign, the usual spelling of a whole double.  False for all else. */
+/* Digits with a point and a minus that fit 64 bits, as a double is usually printed.  False for all else. */
 static bool
 float_digits(const char *p, const char *end, double *value)
 {
     bool negative = p < end && *p == '-';
-    size_t n = (size_t) (end - p) - negative, whole = 0, scale;
+    const char *point = NULL;
+    unsigned scale;
     uint64_t u = 0;
     double d;
 
     p += negative;
-    if (n == 0 || n > 21)
+    /* more would not fit; fewer than two may be a point alone */
+    if (end - p < 2 || end - p > 20)
         return false;
-    while (whole < n && is_digit(p[whole]))
-        whole++;
-    scale = whole < n ? n - whole - 1 : 0;
-    /* number_grammar has seen that there is a digit, and one point at most */
-    if ((whole < n && p[whole] != '.') || scale > POW10_LAST)
-        return false;
-    for (size_t i = n - scale; i < n; i++)
+    for (; p < end; p++)
     {
-        if (!is_digit(p[i]))
-            return false; /* an exponent */
+        unsigned digit = (unsigned) (uint8_t) *p - '0';
+
+        if (digit <= 9 && u <= (uint64_t) (INT64_MAX - 9) / 10)
+            u = u * 10 + digit;
+        else if (*p == '.' && point == NULL)
+            point = p;
+        else
+            return false;
     }
-    if (!append_digits(&u, p, whole) || !append_digits(&u, p + n - scale, scale))
+    scale = point != NULL ? (unsigned) (end - point - 1) : 0;
+    if (scale > POW10_LAST)
         return false;
-    d = nearest_quotient(u, (unsigned) scale);
+    d = nearest_quotient(u, scale);
     *value = negative ? -d : d;
     return true;
 }
@@ -636,7 +639,7 @@ float_careful(const char *s, size_t n, double *value)
         p++;
     while (end > p && is_space(end[-1]))
         end--;
-    if (float_word(p, end, value))
+    if (float_digits(p, end, value) || float_word(p, end, value))
         return WIRE_VALUE;
     if (!number_grammar(p, end, &zero))
     {
@@ -644,8 +647,6 @@ float_careful(const char *s, size_t n, double *value)
         /* a huge number before the letter is refused for its size */
         return state == WIRE_BAD_SYNTAX && n <= 300 ? WIRE_BAD_SYNTAX : WIRE_RAW;
     }
-    if (float_digits(p, end, value))
-        return WIRE_VALUE;
     if (end - p > LONGEST_FLOAT)
         return WIRE_RAW;
     /* The server calls the same function of the same library. */

@@ -5,7 +5,7 @@
  * fields that differ (so that branches are not learned by heart) and lie one
  * behind the other as in a CSV.  Build and run:
  *
- *   gcc -std=gnu11 -O2 -Isrc test/bench/convert_bench.c src/format/convert_*.c -o /tmp/convert_bench && /tmp/convert_bench
+ *   gcc -std=gnu11 -O2 -Isrc test/bench/convert_bench.c src/format/convert_*.c -lm -o /tmp/convert_bench && /tmp/convert_bench
  */
 #include <inttypes.h>
 #include <stdio.h>

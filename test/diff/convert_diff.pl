@@ -34,7 +34,7 @@ sub find_program
     {
         my $cc = $ENV{CC} || 'gcc';
         system("$cc -std=gnu11 -O2 -g -Wall -Wextra -I'$root/src' '$root/test/diff/convert_diff.c'"
-              . " '$root'/src/format/convert_*.c -o '$scratch/convert_diff'") == 0
+              . " '$root'/src/format/convert_*.c -o '$scratch/convert_diff' -lm") == 0
           or die "could not compile convert_diff\n";
         return "$scratch/convert_diff";
     }

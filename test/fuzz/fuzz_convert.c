@@ -8,7 +8,7 @@
  * UTF-8 decoded and encoded.
  *
  *   clang -std=gnu11 -g -O1 -fsanitize=fuzzer,address,undefined -Isrc \
- *       test/fuzz/fuzz_convert.c src/format/convert_*.c -o build/fuzz/convert
+ *       test/fuzz/fuzz_convert.c src/format/convert_*.c -lm -o build/fuzz/convert
  *
  * The first byte chooses precision and scale, the second a character limit.
  */
