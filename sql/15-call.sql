@@ -68,15 +68,19 @@ $$;
 -- ---- names
 
 -- The error for a name that is not there: 42704, with what was perhaps meant.
-CREATE FUNCTION kaireon_internal.fail_missing(kind text, name text, existing text[]) RETURNS void
+-- place, if given, follows the name: ' of schema "x"'.
+CREATE FUNCTION kaireon_internal.fail_missing(kind text, name text, existing text[], place text = '') RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     near text := kaireon_internal.closest(name, existing);
     shown text;
 BEGIN
+    IF name IS NULL THEN
+        PERFORM kaireon_internal.fail('22004', format('the name of the %s must not be null', kind), NULL, NULL);
+    END IF;
     SELECT string_agg(format('"%s"', n), ', ' ORDER BY n COLLATE "C") INTO shown
       FROM (SELECT n FROM unnest(existing) AS n ORDER BY n COLLATE "C" LIMIT 10) AS e;
-    PERFORM kaireon_internal.fail('42704', format('%s "%s" does not exist', kind, name), NULL,
+    PERFORM kaireon_internal.fail('42704', format('%s "%s"%s does not exist', kind, name, place), NULL,
         CASE WHEN near IS NOT NULL THEN format('Perhaps you meant "%s".', near)
              WHEN shown IS NULL THEN format('There is no %s yet.', kind)
              WHEN cardinality(existing) > 10 THEN format('There are %s, and %s more.', shown, cardinality(existing) - 10)
@@ -117,8 +121,9 @@ $$;
 --   {"kind": string|integer|number|boolean|object|array|scalar|any,
 --    "required": true, "values": ["a", ...], "min": 1, "max": 9}
 -- place is where the object stands, as in 'field "email"'.  A JSON null counts
--- as a key left out.  Raises 22023 for the first thing that is wrong.
-CREATE FUNCTION kaireon_internal.check_object(value jsonb, keys jsonb, place text) RETURNS void
+-- as a key left out.  Raises 22023 for the first thing that is wrong; if the
+-- object is secret, no value is part of what the error says.
+CREATE FUNCTION kaireon_internal.check_object(value jsonb, keys jsonb, place text, secret boolean = false) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     -- The order of a jsonb object is by length; a person reads by alphabet.
@@ -131,14 +136,15 @@ DECLARE
 BEGIN
     IF value IS NULL OR jsonb_typeof(value) <> 'object' THEN
         PERFORM kaireon_internal.fail('22023', format('%s must be a JSON object', place),
-            format('It is %s.', COALESCE(left(value::text, 100), 'null')), 'Valid keys: ' || valid || '.');
+            CASE WHEN secret THEN NULL ELSE format('It is %s.', COALESCE(left(value::text, 100), 'null')) END,
+            'Valid keys: ' || valid || '.');
     END IF;
     FOR item IN SELECT e.key, e.value FROM jsonb_each(value) AS e ORDER BY e.key COLLATE "C" LOOP
         rule := keys -> item.key;
         IF rule IS NULL THEN
             near := kaireon_internal.closest(item.key, ARRAY(SELECT jsonb_object_keys(keys)));
             PERFORM kaireon_internal.fail('22023', format('unknown key "%s"', item.key), found,
-                COALESCE(format('Perhaps you meant "%s". ', near), '') ||
+                COALESCE('Perhaps you meant "' || near || '". ', '') ||
                 COALESCE('Valid keys: ' || valid || '.', 'No keys are valid here.'));
         END IF;
         CONTINUE WHEN jsonb_typeof(item.value) = 'null';
@@ -148,19 +154,21 @@ BEGIN
                     WHEN 'integer' THEN 'an integer' WHEN 'object' THEN 'an object' WHEN 'array' THEN 'an array'
                     WHEN 'boolean' THEN 'true or false' WHEN 'scalar' THEN 'a string, a number, true or false'
                     ELSE 'a ' || (rule ->> 'kind') END),
-                format('Found %s in %s.', left(item.value::text, 100), place), NULL);
+                CASE WHEN secret THEN found ELSE format('Found %s in %s.', left(item.value::text, 100), place) END, NULL);
         END IF;
         IF rule ? 'values' AND NOT (rule -> 'values') @> jsonb_build_array(item.value) THEN
             SELECT string_agg(v, ', ' ORDER BY n) INTO listed
               FROM jsonb_array_elements_text(rule -> 'values') WITH ORDINALITY AS l (v, n);
             PERFORM kaireon_internal.fail('22023',
-                format('invalid value %s for key "%s"', left(item.value::text, 100), item.key), found,
+                format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
+                       item.key), found,
                 format('Valid values: %s.', listed));
         END IF;
         IF (rule ? 'min' AND (item.value #>> '{}')::numeric < (rule ->> 'min')::numeric) OR
            (rule ? 'max' AND (item.value #>> '{}')::numeric > (rule ->> 'max')::numeric) THEN
             PERFORM kaireon_internal.fail('22023',
-                format('value %s for key "%s" is out of range', item.value, item.key), found,
+                format('value %sfor key "%s" is out of range', CASE WHEN secret THEN '' ELSE item.value::text || ' ' END,
+                       item.key), found,
                 CASE WHEN NOT rule ? 'max' THEN format('It must be %s or more.', rule ->> 'min')
                      ELSE format('It must be from %s to %s.', rule ->> 'min', rule ->> 'max') END);
         END IF;
@@ -180,7 +188,7 @@ CREATE FUNCTION kaireon_internal.check_choice(argument text, value text, choices
 BEGIN
     IF value IS NULL OR value <> ALL (choices) THEN
         PERFORM kaireon_internal.fail('22023', format('invalid value %s for %s',
-            COALESCE(format('"%s"', value), 'null'), argument), NULL,
+            COALESCE('"' || value || '"', 'null'), argument), NULL,
             format('Valid values: %s.', array_to_string(choices, ', ')));
     END IF;
 END

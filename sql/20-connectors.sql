@@ -78,7 +78,7 @@ BEGIN
             format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)), NULL);
     END IF;
     PERFORM kaireon_internal.check_object(auth_config, kaireon_internal.field_rules(fields),
-        format('auth_config of a %s connector', type));
+        format('auth_config of a %s connector', type), secret => true);
     IF auth_config <> '{}' THEN
         PERFORM kaireon_internal.fail('0A000', 'credentials cannot be kept without a vault', NULL,
             'This version has none; use an auth_method that needs no auth_config.');

@@ -7,7 +7,7 @@
 
 CREATE VIEW kaireon.schemas WITH (security_barrier) AS
 SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type, c.relname::text AS table_name,
-       c.relnamespace::regnamespace::text AS table_schema,
+       n.nspname::text AS table_schema,
        (SELECT COALESCE(jsonb_agg(jsonb_build_object('name', f.name, 'dataType', f.data_type, 'length', f.length,
                    'precision', f.precision, 'scale', f.scale, 'isPrimaryKey', f.is_primary_key,
                    'isUnique', f.is_unique, 'isNullable', f.is_nullable, 'defaultValue', f.default_value,
@@ -19,6 +19,7 @@ SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type
        s.created_at, s.updated_at
   FROM kaireon_internal.schema s
   LEFT JOIN pg_class c ON c.oid = s.relation
+  LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema
  WHERE kaireon_internal.may_see(s.owner);
 COMMENT ON VIEW kaireon.schemas IS 'the tables that pipelines load, with size and estimated number of rows';
@@ -43,7 +44,7 @@ COMMENT ON COLUMN kaireon.schema_fields.column_type IS 'the type the table''s co
 -- The machine-safe form of a name: lower case, and _ for all but a-z, 0-9 and _.
 CREATE FUNCTION kaireon_internal.safe_name(name text) RETURNS text
     LANGUAGE sql IMMUTABLE STRICT SET search_path = pg_catalog, pg_temp AS $$
-    SELECT regexp_replace(lower(btrim(name)) COLLATE "C", '[^a-z0-9_]', '_', 'g')
+    SELECT regexp_replace(lower(btrim(name) COLLATE "C"), '[^a-z0-9_]', '_', 'g')
 $$;
 
 -- As safe_name; raises 42602 for what has no letter or digit left, 42622 for
@@ -114,7 +115,10 @@ BEGIN
         PERFORM kaireon_internal.fail('22023', format('defaultValue %s is not allowed', left(given, 100)), place,
             'It may be a quoted literal (''text''), a number, null, true, false, now() or current_timestamp.');
     END IF;
-    IF length(literal) > f.length THEN
+    IF f.data_type IN ('date', 'timestamp', 'timestamptz') AND literal ~* 'now|today|tomorrow|yesterday' THEN
+        PERFORM kaireon_internal.fail('22023', format('defaultValue %s is not allowed', left(given, 100)),
+            place || ' It would stand for the moment of this call for ever.', 'Use now() or current_timestamp.');
+    ELSIF length(literal) > f.length THEN
         PERFORM kaireon_internal.fail('22023', format('defaultValue of field "%s" is too long', f.name),
             format('It has %s characters, the field takes %s.', length(literal), f.length), NULL);
     END IF;
@@ -252,8 +256,8 @@ CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, f
                   'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
                   CASE WHEN bool_or(f.is_primary_key) THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
                   string_agg(kaireon_internal.column_sql(f), ', ' ORDER BY f.ordinal),
-                  COALESCE(format(', PRIMARY KEY (%s)', string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
-                                                        FILTER (WHERE f.is_primary_key)), ''))
+                  COALESCE(', PRIMARY KEY (' || string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
+                                                            FILTER (WHERE f.is_primary_key) || ')', ''))
       FROM unnest(fields) AS f
 $$;
 

@@ -13,8 +13,9 @@ BEGIN
     SELECT f.* INTO object FROM kaireon_internal.field AS f
      WHERE f.schema_id = schema.id AND f.name = kaireon_internal.safe_name(get_field.name);
     IF NOT FOUND THEN
-        PERFORM kaireon_internal.fail_missing(format('field of schema "%s"', schema.name), name,
-            ARRAY(SELECT f.name FROM kaireon_internal.field AS f WHERE f.schema_id = schema.id));
+        PERFORM kaireon_internal.fail_missing('field', name,
+            ARRAY(SELECT f.name FROM kaireon_internal.field AS f WHERE f.schema_id = schema.id),
+            format(' of schema "%s"', schema.name));
     END IF;
     RETURN object;
 END
@@ -85,21 +86,29 @@ $$;
 
 -- Can every value of the old type be kept as the new one, unchanged?
 CREATE FUNCTION kaireon_internal.is_widening(old kaireon_internal.field, new kaireon_internal.field) RETURNS boolean
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE
+        WHEN kaireon_internal.column_type(new) = kaireon_internal.column_type(old) THEN true
         WHEN new.data_type = 'text' THEN old.data_type = 'varchar'
         WHEN new.data_type = 'varchar' THEN old.data_type = 'varchar' AND new.length >= old.length
         WHEN new.data_type = 'integer' THEN old.data_type = 'smallint'
         WHEN new.data_type = 'bigint' THEN old.data_type IN ('smallint', 'integer')
         WHEN new.data_type = 'double' THEN old.data_type IN ('float', 'real')
-        WHEN new.data_type IN ('float', 'real') THEN old.data_type IN ('float', 'real')
         WHEN new.data_type IN ('numeric', 'decimal') AND old.data_type IN ('numeric', 'decimal') THEN
             new.precision IS NULL OR (COALESCE(new.scale, 0) >= COALESCE(old.scale, 0) AND
                 new.precision - COALESCE(new.scale, 0) >= old.precision - COALESCE(old.scale, 0))
         WHEN new.data_type IN ('numeric', 'decimal') AND old.data_type IN ('smallint', 'integer', 'bigint') THEN
             new.precision IS NULL OR new.precision - COALESCE(new.scale, 0) >=
                 CASE old.data_type WHEN 'smallint' THEN 5 WHEN 'integer' THEN 10 ELSE 19 END
-        ELSE old.data_type = new.data_type END
+        ELSE false END
+$$;
+
+-- A field's type for people: numeric(12,2).
+CREATE FUNCTION kaireon_internal.type_name(f kaireon_internal.field) RETURNS text
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT f.data_type || CASE WHEN f.length IS NOT NULL THEN format('(%s)', f.length)
+                               WHEN f.scale IS NOT NULL THEN format('(%s,%s)', f.precision, f.scale)
+                               WHEN f.precision IS NOT NULL THEN format('(%s)', f.precision) ELSE '' END
 $$;
 
 -- What ALTER TABLE has to do to make the old field the new one; '' for nothing.
@@ -151,15 +160,14 @@ BEGIN
                   'displayName', old.display_name, 'description', old.description)
            || CASE WHEN COALESCE(changes ->> 'dataType', old.data_type) <> old.data_type THEN '{}'
                    ELSE jsonb_build_object('length', old.length, 'precision', old.precision, 'scale', old.scale) END
-           || changes;
+           || CASE WHEN changes -> 'name' = 'null' THEN changes - 'name' ELSE changes END;
     new := kaireon_internal.parse_field(merged, old.ordinal);
     new.schema_id := old.schema_id;
     IF old.is_primary_key AND changes -> 'isNullable' = 'true' THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and takes no nulls', old.name), NULL, NULL);
     ELSIF NOT COALESCE(kaireon_internal.is_widening(old, new), false) THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" can''t be changed from %s to %s without losing data', old.name,
-            replace(kaireon_internal.column_type(old), 'pg_catalog.', ''), replace(kaireon_internal.column_type(new), 'pg_catalog.', '')),
-            NULL, 'A field can be made wider: longer, of more digits, varchar to text, or to a larger number type.');
+            kaireon_internal.type_name(old), kaireon_internal.type_name(new)), NULL, 'A field can be made wider: longer, of more digits, varchar to text, or to a larger number type.');
     END IF;
     IF new.name <> old.name THEN
         PERFORM kaireon_internal.check_reserved(new.name, false);

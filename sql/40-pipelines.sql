@@ -85,18 +85,18 @@ CREATE FUNCTION kaireon_internal.require_valid(caller regrole, name text, connec
 #variable_conflict use_column
 DECLARE
     n bigint;
-    only text;
+    single text;
     details text;
     first_hint text;
 BEGIN
-    SELECT count(*), min(f.message), string_agg(COALESCE(format('node "%s": ', f.node_id), 'pipeline: ') || f.message, E'\n' ORDER BY f.i),
+    SELECT count(*), min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message, E'\n' ORDER BY f.i),
            (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
-      INTO n, only, details, first_hint
+      INTO n, single, details, first_hint
       FROM kaireon_internal.check_pipeline(caller, connector, schema, nodes, edges, execution_config)
            WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)
      WHERE f.severity = 'error';
     IF n > 0 THEN
-        PERFORM kaireon_internal.fail('22023', CASE WHEN n = 1 THEN only ELSE format('pipeline "%s" has %s errors', name, n) END,
+        PERFORM kaireon_internal.fail('22023', CASE WHEN n = 1 THEN single ELSE format('pipeline "%s" has %s errors', name, n) END,
             details, first_hint);
     END IF;
 END

@@ -4,7 +4,7 @@
 -- [#########...........]  46%
 CREATE FUNCTION kaireon.progress_bar(percent numeric) RETURNS text
     LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN p IS NULL THEN format('[%s]    ?', repeat('.', 20))
+    SELECT CASE WHEN percent IS NULL THEN format('[%s]    ?', repeat('.', 20))
                 ELSE format('[%s%s] %s%%', repeat('#', cells), repeat('.', 20 - cells), lpad(trunc(p)::text, 3)) END
       FROM (SELECT p, trunc(p / 5)::int AS cells FROM (SELECT least(greatest(percent, 0), 100) AS p) AS i) AS o
 $$;

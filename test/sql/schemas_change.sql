@@ -1,0 +1,109 @@
+-- Changing the fields of a schema: add, alter, drop, with rows in the table.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kaireon;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+SET client_encoding = 'UTF8';
+
+-- What a call's error says: SQLSTATE, message, detail, hint.
+CREATE FUNCTION pg_temp.try(sql text, who text DEFAULT NULL) RETURNS SETOF text LANGUAGE plpgsql AS $$
+DECLARE
+    m text; d text; h text; c text;
+BEGIN
+    BEGIN
+        IF who IS NOT NULL THEN
+            EXECUTE format('SET LOCAL ROLE %I', who);
+        END IF;
+        EXECUTE sql;
+        RESET ROLE;
+        RETURN NEXT 'no error';
+    EXCEPTION WHEN OTHERS THEN
+        GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT, c = PG_EXCEPTION_CONTEXT;
+        RETURN NEXT SQLSTATE || ' ' || m;
+        IF d <> '' THEN RETURN NEXT '  detail: ' || d; END IF;
+        IF h <> '' THEN RETURN NEXT '  hint: ' || h; END IF;
+        IF c LIKE '%function kaireon_internal%' THEN RETURN NEXT '  context: ' || c; END IF;
+    END;
+END
+$$;
+
+SELECT kaireon.create_schema('sc', '[{"name": "k", "isPrimaryKey": true}, {"name": "v", "length": 5}, {"name": "n", "dataType": "smallint"},
+    {"name": "d", "dataType": "numeric", "precision": 5, "scale": 2, "defaultValue": 1}]') IS NOT NULL;
+INSERT INTO ds_sc (k, v, n) VALUES ('a', 'one', 1), ('b', NULL, NULL);
+CREATE VIEW pg_temp.f AS SELECT ordinal, name, display_name, column_type, is_nullable, is_unique, default_value, description
+  FROM kaireon.schema_fields WHERE schema = 'sc' ORDER BY ordinal;
+
+-- Add.
+SELECT kaireon.add_field('sc', '{"name": "Added", "dataType": "integer", "isNullable": false, "defaultValue": 7, "description": "d"}');
+SELECT kaireon.add_field('SC', '{"name": "u", "isUnique": true}');
+SELECT * FROM pg_temp.f;
+SELECT k, v, n, d, added, u FROM ds_sc ORDER BY k;
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "v"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "created_at"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "xmin"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w", "isNullable": false}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w", "isPrimaryKey": true}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w", "type": "text"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', NULL)$$);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc_', '{"name": "w"}')$$);
+
+-- Alter: what is kept in the catalog only, then the column.
+SELECT kaireon.alter_field('sc', 'v', '{"displayName": "Value", "description": "what it is"}');
+SELECT kaireon.alter_field('sc', 'v', '{"name": "val"}');
+SELECT kaireon.alter_field('sc', 'val', '{"length": 10, "defaultValue": "''x''"}');
+SELECT kaireon.alter_field('sc', 'n', '{"dataType": "bigint"}');
+SELECT kaireon.alter_field('sc', 'd', '{"precision": 7, "scale": 3}');
+SELECT kaireon.alter_field('sc', 'added', '{"dataType": "numeric", "precision": 12, "scale": 2, "isNullable": true}');
+SELECT * FROM pg_temp.f;
+INSERT INTO ds_sc (k) VALUES ('c');
+SELECT k, val, n, d, added, u FROM ds_sc ORDER BY k;
+SELECT kaireon.alter_field('sc', 'val', '{"dataType": "text", "defaultValue": null, "displayName": null}');
+SELECT kaireon.alter_field('sc', 'd', '{"isNullable": false}');
+SELECT kaireon.alter_field('sc', 'd', '{}');
+SELECT kaireon.alter_field('sc', 'n', '{"name": null, "description": "count"}');
+SELECT * FROM pg_temp.f WHERE name IN ('val', 'd');
+SELECT attname, attnotnull, pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
+ WHERE attrelid = 'ds_sc'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"dataType": "integer"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'k', '{"length": 3}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'd', '{"precision": 7, "scale": 4}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"dataType": "uuid"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"isNullable": false}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'k', '{"isNullable": true}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "k"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "updated_at"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"defaultValue": "x"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"isUnique": true}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '[]')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'nn', '{}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('s_c', 'n', '{}')$$);
+
+-- Drop.
+CREATE VIEW sc_view AS SELECT val FROM ds_sc;
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'val')$$);
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'val', force => true)$$);
+DROP VIEW sc_view;
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'k', true)$$);
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'valu')$$);
+SELECT kaireon.drop_field('sc', 'u');
+SELECT kaireon.drop_field('sc', 'val', force => true);
+SELECT * FROM pg_temp.f;
+SELECT kaireon.create_schema('sc_one', '[{"name": "only"}]') IS NOT NULL;
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc_one', 'only')$$);
+
+-- While a run is going on; and without the table.
+SELECT kaireon.create_connector('sc_files', 'local_fs') IS NOT NULL, kaireon.create_pipeline('sc_load', 'sc_files', 'sc') IS NOT NULL;
+INSERT INTO kaireon_internal.run (pipeline_id, pipeline, version, owner, status)
+SELECT id, name, 1, owner, 'success' FROM kaireon_internal.pipeline WHERE name = 'sc_load';
+BEGIN;
+UPDATE kaireon_internal.run SET status = 'running' WHERE pipeline = 'sc_load';
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "w"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'n')$$);
+ROLLBACK;
+SELECT kaireon.delete_pipeline('sc_load'), kaireon.delete_connector('sc_files');
+DELETE FROM kaireon_internal.run WHERE pipeline = 'sc_load';
+DROP TABLE ds_sc_one;
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc_one', '{"name": "w"}')$$);
+SELECT kaireon.delete_schema('sc'), kaireon.delete_schema('sc_one');
