@@ -49,9 +49,10 @@ CREATE FUNCTION kaireon.preview_pipeline(name text, max_rows int DEFAULT 20) RET
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_preview_pipeline';
 COMMENT ON FUNCTION kaireon.preview_pipeline(text, int) IS 'The first rows a pipeline would load, without loading them';
 
-CREATE FUNCTION kaireon.explain_pipeline(name text) RETURNS SETOF text
+CREATE FUNCTION kaireon.explain_pipeline(name text, "analyze" boolean DEFAULT false) RETURNS SETOF text
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_explain_pipeline';
-COMMENT ON FUNCTION kaireon.explain_pipeline(text) IS 'The SQL a pipeline compiles to, and its plan';
+COMMENT ON FUNCTION kaireon.explain_pipeline(text, boolean) IS
+    'The SQL a pipeline compiles to, and its plan; with analyze the source is read and each node''s rows are counted';
 
 CREATE FUNCTION kaireon.pipeline_diagram(name text, format text DEFAULT 'text') RETURNS text
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_pipeline_diagram';

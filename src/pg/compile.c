@@ -143,23 +143,27 @@ check_sql(Compiler *c, const GraphNode *node)
 }
 
 /*
- * An error of parse analysis becomes a finding of the node it happened at.
- * Cancels and exhausted resources are passed on.
+ * Does something with a node; an error of parsing or analysis becomes the
+ * node's finding.  Cancels and exhausted resources are passed on.  Without
+ * `collect` errors are simply raised.
  */
 static void
-check_node_sql(Compiler *c, const GraphNode *node)
+with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Compiler *, const GraphNode *))
 {
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
+    MemoryContext volatile context = CurrentMemoryContext;
+    ResourceOwner volatile owner = CurrentResourceOwner;
 
+    if (!collect)
+    {
+        work(c, node);
+        return;
+    }
     BeginInternalSubTransaction(NULL);
     MemoryContextSwitchTo(context);
     PG_TRY();
     {
-        check_sql(c, node);
+        work(c, node);
         ReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(context);
-        CurrentResourceOwner = owner;
     }
     PG_CATCH();
     {
@@ -172,10 +176,11 @@ check_node_sql(Compiler *c, const GraphNode *node)
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
         MemoryContextSwitchTo(context);
-        CurrentResourceOwner = owner;
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
     }
     PG_END_TRY();
+    MemoryContextSwitchTo(context);
+    CurrentResourceOwner = owner;
 }
 
 /* Where each node's text ended up: the target's is outermost, the source's innermost. */
@@ -255,7 +260,7 @@ compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Valid
     p->columns = palloc0(sizeof(SourceColumn) * MaxTupleAttributeNumber);
     p->validation = target_validation(&graph->nodes[graph->nnodes - 1], fallback);
     for (int i = 0; i < graph->nnodes; i++)
-        fields_walk(c, &graph->nodes[i]);
+        with_findings(c, &graph->nodes[i], findings != NULL, fields_walk);
     if (graph_has_errors(*c->findings))
         goto failed;
     fields_settle(c);
@@ -265,10 +270,7 @@ compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Valid
         sql_write(c, &graph->nodes[i], present);
         if (graph_has_errors(*c->findings))
             goto failed;
-        if (findings)
-            check_node_sql(c, &graph->nodes[i]);
-        else
-            check_sql(c, &graph->nodes[i]);
+        with_findings(c, &graph->nodes[i], findings != NULL, check_sql);
         if (graph_has_errors(*c->findings))
             goto failed;
     }

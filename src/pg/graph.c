@@ -23,6 +23,7 @@ static const char *const validations[] = {"strict", "skip", "coerce", NULL};
 static const char *const formats[] = {"auto", "csv", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", NULL};
 static const char *const encodings[] = {"UTF-8", NULL};
+static const char *const headers[] = {"auto", NULL}; /* beside true and false */
 
 const char *const graph_format_keys[] = {
     "format", "delimiter", "quote", "escape", "header", "columns", "nullStrings", "compression", "encoding",
@@ -35,7 +36,7 @@ static const JsonKey source_keys[] = {
     {"delimiter", JSON_STRING, false, NULL},
     {"quote", JSON_STRING, false, NULL},
     {"escape", JSON_STRING, false, NULL},
-    {"header", JSON_BOOL | JSON_STRING, false, NULL},
+    {"header", JSON_BOOL | JSON_STRING, false, headers},
     {"columns", JSON_STRINGS, false, NULL},
     {"nullStrings", JSON_ARRAY, false, NULL},
     {"compression", JSON_STRING, false, compressions},
@@ -201,6 +202,30 @@ check_filter(GraphNode *node, List **findings)
     }
 }
 
+static void
+check_source(GraphNode *node, List **findings)
+{
+    static const char *const characters[] = {"delimiter", "quote", "escape"};
+    JsonbValue *nulls = json_get(node->config, "nullStrings");
+
+    if (json_get(node->config, "resource") && json_get(node->config, "path"))
+        graph_complain(findings, node->id, "wrong_value", NULL, "a source takes \"resource\" or \"path\", not both");
+    for (size_t i = 0; i < lengthof(characters); i++)
+    {
+        char *value = json_get_text(node->config, characters[i]);
+
+        if (value && strlen(value) != 1 && !(i > 0 && value[0] == '\0'))
+            graph_complain(findings, node->id, "wrong_value", NULL, "\"%s\" must be one byte%s", characters[i], i > 0 ? ", or \"\" for none" : "");
+    }
+    for (int i = 0; nulls && nulls->type == jbvBinary && i < (int) JsonContainerSize(nulls->val.binary.data); i++)
+    {
+        if (getIthJsonbValueFromContainer(nulls->val.binary.data, i)->type != jbvString)
+            graph_complain(findings, node->id, "wrong_type", NULL, "\"nullStrings\" must be an array of strings");
+    }
+    if (json_get_int(node->config, "rowLimit", 0) < 0)
+        graph_complain(findings, node->id, "wrong_value", NULL, "\"rowLimit\" must not be negative; 0 means no limit");
+}
+
 /* What the tables can't say: keys that exclude or need one another. */
 static void
 check_node(GraphNode *node, List **findings)
@@ -208,8 +233,7 @@ check_node(GraphNode *node, List **findings)
     switch (node->type)
     {
         case NODE_SOURCE:
-            if (json_get(node->config, "resource") && json_get(node->config, "path"))
-                graph_complain(findings, node->id, "wrong_value", NULL, "a source takes \"resource\" or \"path\", not both");
+            check_source(node, findings);
             break;
         case NODE_FILTER:
             check_filter(node, findings);

@@ -14,6 +14,7 @@
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
+#include "portability/instr_time.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
@@ -236,8 +237,12 @@ typedef struct PreviewSink
 {
     RowSink sink;
     TupleTableSlot *slot;
-    ReturnSetInfo *result;
-    int left;
+    ReturnSetInfo *result;   /* gets the rows; NULL: they are only counted */
+    int64 left;              /* rows still wanted */
+    int64 taken;
+    int64 read;
+    Rejects *rejects;
+    int64 *filtered_by;      /* by GraphNode.ordinal */
 } PreviewSink;
 
 static TupleTableSlot *
@@ -316,6 +321,9 @@ preview_accept(RowSink *sink, int row)
     if (preview->left <= 0)
         return;
     preview->left--;
+    preview->taken++;
+    if (preview->result == NULL)
+        return;
     slot_getallattrs(preview->slot);
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
     for (int i = 0; i < preview->slot->tts_tupleDescriptor->natts; i++)
@@ -325,17 +333,18 @@ preview_accept(RowSink *sink, int row)
     tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, &value, &null);
 }
 
-/* Reads until the sink has enough or the source ends. */
+/* Reads until the sink has enough or the source ends; bad rows are counted in sink->rejects. */
 static void
-preview_rows(Link *link, PipelineSpec *spec, Graph *graph, Program *program, PreviewSink *sink)
+preview_rows(const PipelineSpec *spec, const Program *program, PreviewSink *sink)
 {
+    Link *link = link_open();
     Cells *cells = cells_create(program);
-    Rejects *rejects = rejects_create(spec->name, graph, false, false);
     bool *present = palloc0(sizeof(bool) * Max(program->ncolumns, 1));
     Stage *stage = stage_create(program, NULL);
     FetchObject *split = NULL;
     LinkMessage message;
 
+    sink->rejects = rejects_create(spec->name, program->graph, false, false);
     sink->slot = MakeSingleTupleTableSlot(stage->target_desc, &TTSOpsVirtual);
     fetch_read(link, spec, program, true, NIL, 0);
     while (sink->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
@@ -345,10 +354,27 @@ preview_rows(Link *link, PipelineSpec *spec, Graph *graph, Program *program, Pre
         if (message.type != WIRE_BATCH || split == NULL)
             continue;
         cells_load(cells, message.body, message.length);
-        stage_run(stage, cells, rejects, split->path, &sink->sink);
+        sink->read += cells->nrows + cells->batch.header->nrejects;
+        stage_run(stage, cells, sink->rejects, split->path, &sink->sink);
     }
+    sink->filtered_by = palloc(sizeof(int64) * program->graph->nnodes);
+    memcpy(sink->filtered_by, stage->filtered_by, sizeof(int64) * program->graph->nnodes);
     ExecDropSingleTupleTableSlot(sink->slot);
     stage_destroy(stage);
+    link_close(link);
+}
+
+/* The same with the owner's rights and nothing more. */
+static void
+preview_as_owner(const PipelineSpec *spec, const Program *program, PreviewSink *sink)
+{
+    Oid user;
+    int sec_context;
+
+    GetUserIdAndSecContext(&user, &sec_context);
+    SetUserIdAndSecContext(spec->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    preview_rows(spec, program, sink);
+    SetUserIdAndSecContext(user, sec_context);
 }
 
 Datum
@@ -357,20 +383,14 @@ kaireon_preview_pipeline(PG_FUNCTION_ARGS)
     Graph *graph;
     Program *program;
     PipelineSpec *spec = load_compiled(text_to_cstring(PG_GETARG_TEXT_PP(0)), &graph, &program);
-    PreviewSink sink = {{preview_next, preview_accept}, NULL, (ReturnSetInfo *) fcinfo->resultinfo, PG_GETARG_INT32(1)};
-    Oid user;
-    int sec_context;
-    Link *link;
+    PreviewSink sink = {.sink = {preview_next, preview_accept}};
 
+    sink.result = (ReturnSetInfo *) fcinfo->resultinfo;
+    sink.left = PG_GETARG_INT32(1);
     if (sink.left < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
-    GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(spec->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    link = link_open();
-    preview_rows(link, spec, graph, program, &sink);
-    link_close(link);
-    SetUserIdAndSecContext(user, sec_context);
+    preview_as_owner(spec, program, &sink);
     return (Datum) 0;
 }
 
@@ -414,6 +434,32 @@ put_plan(ReturnSetInfo *result, const Program *program)
     tuplestore_end(empty);
 }
 
+/* Reads the whole source through the row stage, loads nothing, and says what each node did. */
+static void
+put_measured(ReturnSetInfo *result, const PipelineSpec *spec, const Program *program)
+{
+    PreviewSink sink = {.sink = {preview_next, preview_accept}};
+    instr_time started, taken;
+    int64 rows;
+
+    sink.left = PG_INT64_MAX;
+    INSTR_TIME_SET_CURRENT(started);
+    preview_as_owner(spec, program, &sink);
+    INSTR_TIME_SET_CURRENT(taken);
+    INSTR_TIME_SUBTRACT(taken, started);
+    put_lines(result, "", "  Measured (read and evaluated, not loaded):");
+    rows = sink.read;
+    for (int i = 0; i < program->graph->nnodes; i++)
+    {
+        int64 in = rows;
+
+        rows -= sink.filtered_by[i] + sink.rejects->per_node[i];
+        put_lines(result, "    ", psprintf("%s: rows in " INT64_FORMAT ", out " INT64_FORMAT ", rejected " INT64_FORMAT,
+                                           program->graph->nodes[i].id, in, rows, sink.rejects->per_node[i]));
+    }
+    put_lines(result, "    ", psprintf("time: %.3f ms", INSTR_TIME_GET_MILLISEC(taken)));
+}
+
 Datum
 kaireon_explain_pipeline(PG_FUNCTION_ARGS)
 {
@@ -442,6 +488,8 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     SetUserIdAndSecContext(spec->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     put_plan(result, program);
     SetUserIdAndSecContext(user, sec_context);
+    if (PG_GETARG_BOOL(1))
+        put_measured(result, spec, program);
     return (Datum) 0;
 }
 
