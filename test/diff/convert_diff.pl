@@ -133,7 +133,7 @@ sub plain_decimal
 {
     my ($whole, $fraction) = @_;
     return pick('', '', '-') . digits(1 + int(rand($whole))) . (rand() < 0.8 ? '.' . digits(1 + int(rand($fraction))) : '')
-      . ($fraction < 10 && rand() < 0.05 ? pick('e-0', 'E+0', 'e') . int(rand(5)) : '');
+      . ($whole < 12 && $fraction < 10 && rand() < 0.05 ? pick('e-0', 'E+0', 'e') . int(rand(5)) : '');
 }
 
 sub any_decimal
