@@ -78,7 +78,10 @@ process_harden(int keep)
     }
 }
 
-/* Address space in use, in bytes; 0 when the system does not say. */
+/* What program and libraries take at the start, roughly: where /proc is not mounted, as in a bare chroot. */
+#define ADDRESS_SPACE_GUESS (64ULL << 20)
+
+/* Address space in use, in bytes. */
 static uint64_t
 address_space(void)
 {
@@ -86,11 +89,11 @@ address_space(void)
     unsigned long long pages = 0;
 
     if (file == NULL)
-        return 0;
+        return ADDRESS_SPACE_GUESS;
     if (fscanf(file, "%llu", &pages) != 1)
         pages = 0;
     fclose(file);
-    return pages * (uint64_t) sysconf(_SC_PAGESIZE);
+    return pages > 0 ? pages * (uint64_t) sysconf(_SC_PAGESIZE) : ADDRESS_SPACE_GUESS;
 }
 
 bool
@@ -99,7 +102,7 @@ process_limit_memory(uint64_t more)
     struct rlimit limit;
     uint64_t now = address_space();
 
-    if (now == 0 || getrlimit(RLIMIT_AS, &limit) != 0)
+    if (getrlimit(RLIMIT_AS, &limit) != 0)
         return false;
     /* Only the soft limit, so that the next request may have another. */
     limit.rlim_cur = now + more;
