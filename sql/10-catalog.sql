@@ -44,7 +44,7 @@ CREATE TABLE kaireon_internal.schema (
     entity_type   text NOT NULL DEFAULT 'custom',
     schema_type   text NOT NULL DEFAULT 'customer',
     relation      regclass NOT NULL,        -- the ds_ table
-    linked_schema uuid REFERENCES kaireon_internal.schema (id),
+    linked_schema uuid,                     -- another schema; no foreign key: pg_dump would warn of a cycle
     join_mapping  jsonb,
     summary_columns jsonb,
     status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'draft', 'archived')),

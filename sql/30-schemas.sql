@@ -295,7 +295,8 @@ BEGIN
     ELSIF summary_columns IS NOT NULL AND jsonb_typeof(summary_columns) <> 'array' THEN
         PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array', NULL, NULL);
     ELSIF linked_schema IS NOT NULL THEN
-        SELECT s.* INTO linked FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(linked_schema);
+        -- Locked, so that delete_schema sees the link or the link sees the deletion.
+        SELECT s.* INTO linked FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(linked_schema) FOR KEY SHARE;
         IF NOT FOUND THEN
             PERFORM kaireon_internal.fail_missing('schema', linked_schema,
                 ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
