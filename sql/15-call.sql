@@ -60,7 +60,7 @@ CREATE FUNCTION kaireon_internal.require_owner(caller regrole, owner regrole, ki
 BEGIN
     IF NOT kaireon_internal.may_change(caller, owner) THEN
         PERFORM kaireon_internal.fail('42501', format('must be owner of %s "%s"', kind, name),
-            NULL, format('It belongs to role %s.', owner));
+            format('It belongs to role %s.', owner), NULL);
     END IF;
 END
 $$;
@@ -112,7 +112,7 @@ CREATE FUNCTION kaireon_internal.is_kind(value jsonb, kind text) RETURNS boolean
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT CASE kind
         WHEN 'any' THEN true
-        WHEN 'integer' THEN jsonb_typeof(value) = 'number' AND value::text ~ '^-?[0-9]{1,9}(\.0+)?$'
+        WHEN 'integer' THEN jsonb_typeof(value) = 'number' AND value::text ~ '^-?[0-9]{1,18}(\.0+)?$'
         WHEN 'scalar' THEN jsonb_typeof(value) IN ('string', 'number', 'boolean')
         ELSE jsonb_typeof(value) = kind END
 $$;

@@ -133,6 +133,9 @@ BEGIN
     VALUES (name, type, caller, config, auth_method, NULLIF(description, ''))
     ON CONFLICT ON CONSTRAINT connector_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
+        IF if_not_exists THEN -- somebody else has just made it
+            RETURN (SELECT o.id FROM kaireon_internal.connector AS o WHERE o.name = create_connector.name);
+        END IF;
         PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', name), NULL,
             'Choose another name, or pass if_not_exists => true.');
     END IF;

@@ -370,6 +370,9 @@ BEGIN
             NULLIF(description, ''), entity_type, schema_type, 0, linked, join_mapping, summary_columns)
     ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
+        IF if_not_exists THEN -- somebody else has just made it
+            RETURN (SELECT o.id FROM kaireon_internal.schema AS o WHERE o.name = safe);
+        END IF;
         PERFORM kaireon_internal.fail('42710', format('schema "%s" already exists', safe), NULL,
             'Choose another name, or pass if_not_exists => true.');
     END IF;

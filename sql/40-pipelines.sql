@@ -165,6 +165,9 @@ BEGIN
     VALUES (name, caller, c.id, s.id, NULLIF(description, ''))
     ON CONFLICT ON CONSTRAINT pipeline_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
+        IF if_not_exists THEN -- somebody else has just made it
+            RETURN (SELECT o.id FROM kaireon_internal.pipeline AS o WHERE o.name = create_pipeline.name);
+        END IF;
         PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', name), NULL,
             'Choose another name, use update_pipeline, or pass if_not_exists => true.');
     END IF;
