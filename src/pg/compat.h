@@ -12,12 +12,16 @@
 #include "executor/executor.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
+#include "storage/lock.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
 #error "Kaireon needs PostgreSQL 15 or later"
 #endif
 
+#if PG_VERSION_NUM >= 160000
+#include "varatt.h"
+#endif
 #if PG_VERSION_NUM >= 180000
 #include "commands/explain_format.h"
 #include "commands/explain_state.h"
@@ -45,6 +49,17 @@ compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState 
     return ExecCheckIndexConstraints(rel, slot, estate, conflict, &none, NIL);
 #else
     return ExecCheckIndexConstraints(rel, slot, estate, conflict, NIL);
+#endif
+}
+
+/* Does this transaction hold the lock, in exactly this mode? */
+static inline bool
+compat_lock_held(const LOCKTAG *tag, LOCKMODE mode)
+{
+#if PG_VERSION_NUM >= 170000
+    return LockHeldByMe(tag, mode, false);
+#else
+    return LockHeldByMe(tag, mode);
 #endif
 }
 

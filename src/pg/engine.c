@@ -135,7 +135,7 @@ check_own_locks(const Wanted *wanted)
     SET_LOCKTAG_RELATION(tag, MyDatabaseId, spec->relid);
     for (size_t i = 0; i < lengthof(conflicting); i++)
     {
-        if (LockHeldByMe(&tag, conflicting[i]))
+        if (compat_lock_held(&tag, conflicting[i]))
             ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
                             errmsg("this transaction holds a lock on the table that pipeline \"%s\" loads", wanted->name),
                             errhint("Commit first, or use kaireon.start_pipeline.")));

@@ -13,6 +13,7 @@
 #include "postgres.h"
 
 #include "pg/mask.h"
+#include "pg/compat.h"
 
 #include "mb/pg_wchar.h"
 
