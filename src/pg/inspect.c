@@ -60,7 +60,7 @@ check_execution(Jsonb *config, List **findings)
     static const char *const handling[] = {"fail", "skip", NULL};
     static const JsonKey keys[] = {
         {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_NUMBER, false, NULL},
-        {"errorHandling", JSON_STRING, false, handling}, {NULL, 0, false, NULL}};
+        {"errorHandling", JSON_STRING, false, handling}, {"parallelism", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
     int64 batch;
 
     if (!JB_ROOT_IS_OBJECT(config))
@@ -73,6 +73,8 @@ check_execution(Jsonb *config, List **findings)
     batch = json_get_int(&config->root, "batchSize", 10000);
     if (batch < 1 || batch > 1000000)
         graph_complain(findings, NULL, "wrong_value", "Valid values are 1 to 1000000.", "batchSize " INT64_FORMAT " is out of range", batch);
+    if (json_get_int(&config->root, "parallelism", 1) != 1)
+        graph_complain(findings, NULL, "wrong_value", "Leave it out.", "parallelism other than 1 is not supported in this version");
 }
 
 /* The target node may repeat the pipeline's schema; another one would be a surprise. */
