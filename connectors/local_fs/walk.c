@@ -21,6 +21,7 @@
 #include <unistd.h>
 
 #include "../connectors/local_fs/local_fs.h"
+#include "format/convert.h"
 
 int64_t
 local_fs_mtime(const struct stat *info)
@@ -391,6 +392,12 @@ walk_name(Walk *walk, int at, const char *folder, const char *name, const char *
 
     if (fstatat(at, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
         return true;    /* gone since the directory was read */
+    /* Names become text of the database: leaving one out silently would lose a file. */
+    if (!convert_utf8_valid(name, strlen(name)))
+    {
+        status_fail(walk->st, STATUS_BAD_ENCODING, "a file name in \"%s\" is not valid UTF-8", folder);
+        return status_hint(walk->st, "Rename the file, or use a pattern that does not match it.");
+    }
     if (rest == NULL)
         return !S_ISREG(info.st_mode) || add_found(walk, folder, name, &info);
     if (!S_ISDIR(info.st_mode) || is_forbidden(walk->fs, &info))

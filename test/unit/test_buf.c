@@ -5,6 +5,14 @@
 
 #include "core/buf.h"
 
+/* Under AddressSanitizer an impossible allocation should fail as it does without. */
+const char *__asan_default_options(void);
+const char *
+__asan_default_options(void)
+{
+    return "allocator_may_return_null=1";
+}
+
 int
 main(void)
 {

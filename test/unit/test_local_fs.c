@@ -151,6 +151,10 @@ check_names(void)
     lists(s, absolute, "sub/d.csv ");
     lists(s, "/etc/passwd", (snprintf(want, sizeof(want),
           "42501 \"/etc/passwd\" does not lie below basePath \"%s/data\"", top), want));
+    put("data/x\xFF", "x");
+    lists(s, "x*", "22021 a file name in \"\" is not valid UTF-8");
+    lists(s, "a*", "a.csv ");
+    remove(at("data/x\xFF"));
     opens(s, "a.csv", "fine");
     opens(s, "sub/d.csv", "fine");
     opens(s, "sub", "42809 \"sub\" is not a regular file");
