@@ -72,7 +72,7 @@ control_require(void)
                         errhint("Add kaireon to shared_preload_libraries and restart the server.")));
 }
 
-void
+bool
 control_wake(Oid database)
 {
     DatabaseSlot *free_slot = NULL;
@@ -103,10 +103,16 @@ control_wake(Oid database)
     if (control->launcher)
         SetLatch(control->launcher);
     LWLockRelease(control->lock);
-    if (!woken)
-        ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                        errmsg("kaireon is in use in too many databases of this server"),
-                        errdetail("At most %d databases can have pipelines.", CONTROL_DATABASES)));
+    return woken;
+}
+
+void
+control_too_many(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                    errmsg("kaireon is in use in too many databases of this server"),
+                    errdetail("At most %d databases can have pipelines under way.", CONTROL_DATABASES)));
+    pg_unreachable();
 }
 
 RunSlot *

@@ -83,8 +83,10 @@ extern Control *control;     /* NULL when the library was not preloaded */
 extern void control_install_hooks(void);
 /* Raises 55000 when the library was not preloaded. */
 extern void control_require(void);
-/* Makes sure that a supervisor of the database runs or wakes up. */
-extern void control_wake(Oid database);
+/* Makes sure that a supervisor of the database runs or wakes up.  Never raises; false when there are too many databases. */
+extern bool control_wake(Oid database);
+/* Raises 53400 for that. */
+extern void control_too_many(void) pg_attribute_noreturn();
 /* The slot of a run in this database, or NULL.  The caller holds the lock. */
 extern RunSlot *control_find(const pg_uuid_t *run_id);
 /* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */

@@ -168,7 +168,7 @@ abandon(int code, Datum arg)
         signal_worker(slot);
     }
     LWLockRelease(control->lock);
-    control_wake(slot->database);
+    (void) control_wake(slot->database);
 }
 
 static RunSlot *
@@ -203,7 +203,8 @@ wait_for_run(RunSlot *slot)
 {
     PG_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
     {
-        control_wake(MyDatabaseId);
+        if (!control_wake(MyDatabaseId))
+            control_too_many();
         for (;;)
         {
             bool ended;
@@ -271,7 +272,7 @@ static void
 at_commit(XactEvent event, void *arg)
 {
     if (wake_at_commit && event == XACT_EVENT_COMMIT)
-        control_wake(MyDatabaseId);
+        (void) control_wake(MyDatabaseId);
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
         wake_at_commit = false;
 }
@@ -357,7 +358,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
                                 1, types, values, NULL, SPI_OK_UPDATE) == 1;
         catalog_end(scope);
     }
-    control_wake(MyDatabaseId);
+    (void) control_wake(MyDatabaseId);
     PG_RETURN_BOOL(found);
 }
 

@@ -84,7 +84,7 @@ ask_all_databases(void)
     table_close(rel, AccessShareLock);
     CommitTransactionCommand();
     while (count > 0)
-        control_wake(databases[--count]);
+        (void) control_wake(databases[--count]);
 }
 
 static bool

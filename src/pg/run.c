@@ -610,10 +610,10 @@ perform(Run *run)
         AbortCurrentTransaction();
         if (run->link)
             link_close(run->link);
-        QueryCancelPending = false;
-        RESUME_INTERRUPTS();
         MemoryContextSwitchTo(run->context);
         record_failure(run, error);
+        QueryCancelPending = false;
+        RESUME_INTERRUPTS();
     }
     PG_END_TRY();
 }
@@ -640,7 +640,7 @@ end_slot(int code, Datum arg)
     slot->worker = NULL;
     slot->worker_pid = slot->reader_pid = 0;
     LWLockRelease(control->lock);
-    control_wake(slot->database);
+    (void) control_wake(slot->database);
 }
 
 void

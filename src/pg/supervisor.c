@@ -252,8 +252,11 @@ reap_workers(void)
         handles[i] = NULL;
         begin();
         scope = catalog_begin();
-        end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
-                "It was terminated or could not connect; the server's log says why. " ORPHAN_HINT);
+        if (slot->cancel)        /* it came while the worker was connecting */
+            end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
+        else
+            end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
+                    "It was terminated or could not connect; the server's log says why. " ORPHAN_HINT);
         catalog_end(scope);
         commit();
         end_slot(slot);
