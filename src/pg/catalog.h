@@ -9,6 +9,7 @@
 #define KAIREON_CATALOG_H
 
 #include "postgres.h"
+#include "pg/compat.h"
 #include "utils/jsonb.h"
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
@@ -59,7 +60,7 @@ extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, T
 extern bool catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields, int *nfields, List **findings);
 
 /* Raises 42704 for a pipeline name that does not exist. */
-extern void catalog_no_pipeline(const char *name) pg_attribute_noreturn();
+pg_noreturn extern void catalog_no_pipeline(const char *name);
 
 /* May this role act on an object of that owner (be it, be a member, be superuser)? */
 extern bool catalog_may_act(Oid role, Oid owner);

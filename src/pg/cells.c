@@ -19,6 +19,7 @@
 #include "utils/numeric.h"
 #include "utils/timestamp.h"
 
+#include "pg/compat.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 
@@ -135,7 +136,7 @@ cells_request(const Program *program, StringInfo out)
     appendStringInfoChar(out, ']');
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 bad_batch(const char *what)
 {
     ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a batch that breaks the protocol: %s", what)));

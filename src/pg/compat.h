@@ -52,6 +52,11 @@ compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState 
 #endif
 }
 
+/* Before 18 the mark of a function that does not return stood behind it, under another name. */
+#ifndef pg_noreturn
+#define pg_noreturn __attribute__((noreturn))
+#endif
+
 /* Does this transaction hold the lock, in exactly this mode? */
 static inline bool
 compat_lock_held(const LOCKTAG *tag, LOCKMODE mode)

@@ -10,6 +10,7 @@
 #define KAIREON_CONTROL_H
 
 #include "postgres.h"
+#include "pg/compat.h"
 #include "port/atomics.h"
 #include "storage/latch.h"
 #include "storage/lwlock.h"
@@ -86,7 +87,7 @@ extern void control_require(void);
 /* Makes sure that a supervisor of the database runs or wakes up.  Never raises; false when there are too many databases. */
 extern bool control_wake(Oid database);
 /* Raises 53400 for that. */
-extern void control_too_many(void) pg_attribute_noreturn();
+pg_noreturn extern void control_too_many(void);
 /* The slot of a run in this database, or NULL.  The caller holds the lock. */
 extern RunSlot *control_find(const pg_uuid_t *run_id);
 /* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */

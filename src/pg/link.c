@@ -171,7 +171,7 @@ wait_for(Link *link, uint32 what)
 }
 
 /* How the reader ended, as an error. */
-static void pg_attribute_noreturn()
+pg_noreturn static void
 reader_ended(Link *link)
 {
     int status = 0, waited = 0;
@@ -301,7 +301,7 @@ received_sqlstate(const char *state)
     return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 raise_failure(const WireFailure *failure)
 {
     StringInfoData where;

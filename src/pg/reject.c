@@ -17,6 +17,7 @@
 #include "utils/rel.h"
 
 #include "pg/catalog.h"
+#include "pg/compat.h"
 #include "pg/guc.h"
 
 /* A value is kept for a person to look at: this much of it. */
@@ -53,7 +54,7 @@ keep(Rejects *rejects, const Reject *reject)
     return copy;
 }
 
-static void pg_attribute_noreturn()
+pg_noreturn static void
 stop(Rejects *rejects, const Reject *reject)
 {
     StringInfoData where;
