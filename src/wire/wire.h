@@ -274,7 +274,9 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *
  * {
  *   "version": 1,
- *   "operation": "read",              "read", or "list" (OBJECT messages, then END)
+ *   "operation": "read",              "read"; "list": OBJECT messages, then END; "describe": the SPLIT of the
+ *                                     first object alone, its dialect with "fields" (all its fields' names
+ *                                     in order), and how it was found out ("confidence", "reason"), then END
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."}, "auth": {} },
  *   "roots": ["/srv/data"],           local_fs: directories that may be read
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
@@ -282,10 +284,21 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed
- *   "format": { "format": "csv", "delimiter": ",", "quote": "\"", "escape": "\"",
- *               "header": "auto" | true | false, "columns": ["a", "b"],
- *               "nullStrings": [""], "compression": "auto" | "none" | "gzip", "encoding": "UTF-8",
- *               "maxFieldBytes": n, "maxRowBytes": n },
+ *   "format": {                       sql-surface's format options under their names; what is absent has its default
+ *     "format": "auto",               csv, tsv, or auto: by name, else csv
+ *     "delimiter": ",",               one to eight bytes, or "auto"
+ *     "quote": "\"", "escape": "\"",   one character, "" for none; quote may be "auto"
+ *     "newline": "auto",              auto, lf, crlf, cr
+ *     "header": "auto" | true | false, "headerLines": 1, "columns": ["a", "b"],
+ *     "skipLines": 0 | "auto", "footerLines": 0, "comment": "#",
+ *     "nullStrings": [""], "trim": "none",   none, unquoted, all
+ *     "shortRows": "reject",          reject, pad
+ *     "longRows": "reject",           reject, truncate, truncateEmpty
+ *     "quotes": "strict",             strict, lenient
+ *     "decimalSeparator": ".", "thousandsSeparator": "",   for the cells of number columns
+ *     "encoding": "UTF-8",            UTF-8, LATIN1, WINDOWS-1252, UTF-16, UTF-16LE, UTF-16BE; a BOM decides
+ *     "compression": "auto",          auto, none, gzip, zstd
+ *     "maxFieldBytes": n, "maxRowBytes": n },
  *   "columns": [                      in batch order; the same "name" may come several times
  *     {"name": "balance",             the source's field (a CSV header), or _source, _line, _offset, _modified_at
  *      "type": "numeric",             text, varchar, bool, int2, int4, int8, numeric, float8,
