@@ -9,10 +9,12 @@
 
 #include "pg/cells.h"
 
+#include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/date.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -87,6 +89,18 @@ reader_type(Oid type, int32 typmod, uint8 *wire)
     return "raw";
 }
 
+/* The same for a column: one with a pattern of its own is read by the server. */
+static const char *
+request_type(const SourceColumn *column, uint8 *wire)
+{
+    const char *type = reader_type(column->type, column->typmod, wire);
+
+    if (column->pattern == NULL)
+        return type;
+    *wire = WIRE_TEXT;
+    return "raw";
+}
+
 Cells *
 cells_create(const Program *program)
 {
@@ -104,7 +118,9 @@ cells_create(const Program *program)
 
         column->type = program->columns[i].type;
         column->typmod = program->columns[i].typmod;
-        column->always_raw = strcmp(reader_type(column->type, column->typmod, &column->wire), "raw") == 0;
+        column->always_raw = strcmp(request_type(&program->columns[i], &column->wire), "raw") == 0;
+        if (program->columns[i].pattern)
+            column->pattern = CStringGetTextDatum(program->columns[i].pattern);
         cells->expected[i] = column->wire;
         getTypeInputInfo(column->type, &function, &column->ioparam);
         fmgr_info(function, &column->input);
@@ -120,7 +136,7 @@ cells_request(const Program *program, StringInfo out)
     {
         const SourceColumn *column = &program->columns[i];
         uint8 wire;
-        const char *type = reader_type(column->type, column->typmod, &wire);
+        const char *type = request_type(column, &wire);
 
         appendStringInfoString(out, i ? ",{\"name\":" : "{\"name\":");
         json_append_string(out, column->name);
@@ -480,6 +496,18 @@ coerce_cell(const CellColumn *column, char *text, Datum *value, bool *null)
     return true;
 }
 
+/* A date or time written as the source's dateFormat or timestampFormat says. */
+static Datum
+patterned_value(const CellColumn *column, const char *text)
+{
+    Datum value = CStringGetTextDatum(text);
+
+    if (column->type == DATEOID)
+        return OidFunctionCall2Coll(F_TO_DATE, C_COLLATION_OID, value, column->pattern);
+    value = OidFunctionCall2Coll(F_TO_TIMESTAMP_TEXT_TEXT, C_COLLATION_OID, value, column->pattern);
+    return column->type == TIMESTAMPTZOID ? value : DirectFunctionCall1(timestamptz_timestamp, value);
+}
+
 bool
 cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
 {
@@ -505,7 +533,7 @@ cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
         MemoryContextSwitchTo(old);
         return true;
     }
-    *value = InputFunctionCall(&col->input, text, col->ioparam, col->typmod);
+    *value = col->pattern ? patterned_value(col, text) : InputFunctionCall(&col->input, text, col->ioparam, col->typmod);
     *null = false;
     MemoryContextSwitchTo(old);
     return true;

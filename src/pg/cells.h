@@ -22,7 +22,8 @@ typedef struct CellColumn
     Oid type;
     int32 typmod;
     uint8 wire;              /* WireColumnType the reader must send */
-    bool always_raw;         /* the reader has no converter for the type */
+    bool always_raw;         /* the reader has no converter for the type, or must not use it */
+    Datum pattern;           /* text for to_date or to_timestamp; 0: the input function reads it */
     FmgrInfo input;
     Oid ioparam;
 } CellColumn;

@@ -32,6 +32,7 @@ typedef struct SourceColumn
     char *name;              /* the source's field, and the column of SOURCE_RELATION */
     Oid type;
     int32 typmod;
+    char *pattern;           /* dateFormat or timestampFormat for its cells; NULL: as PostgreSQL reads them */
     bool required;           /* a source without it is an error */
     const GraphNode *blame;  /* whose type it is: the node a bad cell is reported at */
 } SourceColumn;

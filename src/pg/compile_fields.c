@@ -342,13 +342,25 @@ fields_walk(Compiler *c, const GraphNode *node)
 void
 fields_settle(Compiler *c)
 {
+    JsonbContainer *source = c->program->graph->nodes[0].config;
+
     for (int i = 0; i < c->program->ncolumns; i++)
     {
+        SourceColumn *column = &c->program->columns[i];
+
         if (c->uses[i].cast)
         {
-            c->program->columns[i].type = c->uses[i].cast_type;
-            c->program->columns[i].typmod = -1;
-            c->program->columns[i].blame = c->uses[i].cast;
+            column->type = c->uses[i].cast_type;
+            column->typmod = -1;
+            column->blame = c->uses[i].cast;
         }
+        if (strcmp(column->name, "_modified_at") == 0)
+            continue;
+        if (column->type == DATEOID)
+            column->pattern = json_get_text(source, "dateFormat");
+        else if (column->type == TIMESTAMPOID || column->type == TIMESTAMPTZOID)
+            column->pattern = json_get_text(source, "timestampFormat");
+        if (column->pattern)
+            column->typmod = -1; /* what the pattern gives is measured at the target */
     }
 }

@@ -10,6 +10,7 @@
 #include "pg/cells.h"
 #include "pg/errors.h"
 #include "pg/json.h"
+#include "pg/source_options.h"
 
 /* Rows in a message: small enough that the reader fills one while another is loaded. */
 #define BATCH_ROWS 1000
@@ -43,27 +44,6 @@ config_text(const PipelineSpec *spec)
     return JsonbToCString(NULL, &spec->connector_config->root, VARSIZE(spec->connector_config));
 }
 
-/* The source node's format options, as the reader takes them. */
-static char *
-format_text(const Graph *graph)
-{
-    StringInfoData out;
-
-    initStringInfo(&out);
-    appendStringInfoChar(&out, '{');
-    for (const char *const *key = graph_format_keys; *key; key++)
-    {
-        JsonbValue *value = json_get(source_node(graph)->config, *key);
-
-        if (value == NULL)
-            continue;
-        appendStringInfo(&out, "%s\"%s\":", out.len > 1 ? "," : "", *key);
-        json_append_value(&out, value);
-    }
-    appendStringInfoChar(&out, '}');
-    return out.data;
-}
-
 static char *
 server_copy(WireStr text)
 {
@@ -72,6 +52,34 @@ server_copy(WireStr text)
     if (strlen(copy) != text.length || !pg_verify_mbstr(PG_UTF8, copy, text.length, true))
         ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent text that is not UTF-8")));
     return pg_any_to_server(copy, text.length, PG_UTF8);
+}
+
+static int
+compare_modified(const ListCell *a, const ListCell *b)
+{
+    const FetchObject *x = lfirst(a), *y = lfirst(b);
+
+    if (x->modified != y->modified)
+        return x->modified < y->modified ? -1 : 1;
+    return strcmp(x->path, y->path);
+}
+
+static int
+compare_newest(const ListCell *a, const ListCell *b)
+{
+    return -compare_modified(a, b);
+}
+
+/* A listing comes by path; two orderings want otherwise. */
+static void
+order_objects(List *objects, const Graph *graph)
+{
+    char *ordering = json_get_text(source_node(graph)->config, "ordering");
+
+    if (ordering && strcmp(ordering, "latest_by_mtime") == 0)
+        list_sort(objects, compare_newest);
+    else if (ordering && strcmp(ordering, "oldest_by_mtime") == 0)
+        list_sort(objects, compare_modified);
 }
 
 List *
@@ -93,7 +101,7 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
 
         (void) link_receive(link, &message, true);
         if (message.type == WIRE_END)
-            return objects;
+            break;
         r = (WireReader){message.body, message.length, 0, false};
         if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
             ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a listing")));
@@ -104,10 +112,12 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
         copy->etag = server_copy(object.etag);
         objects = lappend(objects, copy);
     }
+    order_objects(objects, graph);
+    return objects;
 }
 
 void
-fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool all, List *files, int64 row_limit)
+fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *files, int64 row_limit)
 {
     LinkRequest request = {.operation = "read"};
     StringInfoData columns, list;
@@ -133,8 +143,8 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool al
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
     request.resource = fetch_resource(program->graph);
-    request.files = all ? NULL : list.data;
-    request.format = format_text(program->graph);
+    request.files = list.data;
+    request.format = source_format(source_node(program->graph)->config);
     request.columns = columns.data;
     request.row_limit = limit;
     request.batch_rows = (int) Min(batch, BATCH_ROWS);

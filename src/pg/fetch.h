@@ -32,11 +32,11 @@ typedef struct FetchObject
 extern char *fetch_resource(const Graph *graph);
 extern bool fetch_is_incremental(const Graph *graph);
 
-/* Lists the source's objects, in order (FetchObject *). */
+/* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
 extern List *fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph);
 
-/* Asks for the rows; files (FetchObject *) NIL with `all` true: everything the source lists. */
-extern void fetch_read(Link *link, const PipelineSpec *spec, const Program *program, bool all, List *files, int64 row_limit);
+/* Asks for the rows of these files (FetchObject *), in this order.  row_limit 0: the source's own, if any. */
+extern void fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *files, int64 row_limit);
 
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);

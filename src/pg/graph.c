@@ -10,6 +10,7 @@
 #include "pg/graph.h"
 
 #include "pg/json.h"
+#include "pg/source_options.h"
 
 #include "utils/fmgrprotos.h"
 
@@ -20,32 +21,7 @@ static const char *const matches[] = {"all", "any", NULL};
 static const char *const mask_types[] = {"ssn", "email", "phone", "credit_card", NULL};
 static const char *const strategies[] = {"append", NULL};
 static const char *const validations[] = {"strict", "skip", "coerce", NULL};
-static const char *const formats[] = {"auto", "csv", NULL};
-static const char *const compressions[] = {"auto", "none", "gzip", NULL};
-static const char *const encodings[] = {"UTF-8", NULL};
-static const char *const headers[] = {"auto", NULL}; /* beside true and false */
 
-const char *const graph_format_keys[] = {
-    "format", "delimiter", "quote", "escape", "header", "columns", "nullStrings", "compression", "encoding",
-    "maxFieldBytes", "maxRowBytes", NULL};
-
-static const JsonKey source_keys[] = {
-    {"resource", JSON_STRING, false, NULL},
-    {"path", JSON_STRING, false, NULL},
-    {"format", JSON_STRING, false, formats},
-    {"delimiter", JSON_STRING, false, NULL},
-    {"quote", JSON_STRING, false, NULL},
-    {"escape", JSON_STRING, false, NULL},
-    {"header", JSON_BOOL | JSON_STRING, false, headers},
-    {"columns", JSON_STRINGS, false, NULL},
-    {"nullStrings", JSON_ARRAY, false, NULL},
-    {"compression", JSON_STRING, false, compressions},
-    {"encoding", JSON_STRING, false, encodings},
-    {"maxFieldBytes", JSON_NUMBER, false, NULL},
-    {"maxRowBytes", JSON_NUMBER, false, NULL},
-    {"incremental", JSON_BOOL, false, NULL},
-    {"rowLimit", JSON_NUMBER, false, NULL},
-    {NULL, 0, false, NULL}};
 static const JsonKey filter_keys[] = {
     {"field", JSON_STRING, false, NULL},
     {"operator", JSON_STRING, false, operators},
@@ -77,7 +53,7 @@ static const JsonKey target_keys[] = {
     {NULL, 0, false, NULL}};
 
 static const struct { const char *name; NodeType type; const JsonKey *keys; } node_types[] = {
-    {"source", NODE_SOURCE, source_keys},
+    {"source", NODE_SOURCE, NULL},
     {"filter", NODE_FILTER, filter_keys},
     {"rename", NODE_RENAME, rename_keys},
     {"cast", NODE_CAST, cast_keys},
@@ -202,39 +178,12 @@ check_filter(GraphNode *node, List **findings)
     }
 }
 
-static void
-check_source(GraphNode *node, List **findings)
-{
-    static const char *const characters[] = {"delimiter", "quote", "escape"};
-    JsonbValue *nulls = json_get(node->config, "nullStrings");
-
-    if (json_get(node->config, "resource") && json_get(node->config, "path"))
-        graph_complain(findings, node->id, "wrong_value", NULL, "a source takes \"resource\" or \"path\", not both");
-    for (size_t i = 0; i < lengthof(characters); i++)
-    {
-        char *value = json_get_text(node->config, characters[i]);
-
-        if (value && strlen(value) != 1 && !(i > 0 && value[0] == '\0'))
-            graph_complain(findings, node->id, "wrong_value", NULL, "\"%s\" must be one byte%s", characters[i], i > 0 ? ", or \"\" for none" : "");
-    }
-    for (int i = 0; nulls && nulls->type == jbvBinary && i < (int) JsonContainerSize(nulls->val.binary.data); i++)
-    {
-        if (getIthJsonbValueFromContainer(nulls->val.binary.data, i)->type != jbvString)
-            graph_complain(findings, node->id, "wrong_type", NULL, "\"nullStrings\" must be an array of strings");
-    }
-    if (json_get_int(node->config, "rowLimit", 0) < 0)
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"rowLimit\" must not be negative; 0 means no limit");
-}
-
 /* What the tables can't say: keys that exclude or need one another. */
 static void
 check_node(GraphNode *node, List **findings)
 {
     switch (node->type)
     {
-        case NODE_SOURCE:
-            check_source(node, findings);
-            break;
         case NODE_FILTER:
             check_filter(node, findings);
             break;
@@ -288,7 +237,9 @@ parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
     node->config = json_get_container(item->val.binary.data, "config");
     if (node->config == NULL)
         node->config = &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
-    if (json_check(node->config, node_types[i].keys, psprintf("config of a %s node", type), complain_config, &complaint))
+    if (node->type == NODE_SOURCE)
+        source_check(node->config, SOURCE_OF_NODE, "config of a source node", complain_config, &complaint);
+    else if (json_check(node->config, node_types[i].keys, psprintf("config of a %s node", type), complain_config, &complaint))
         check_node(node, findings);
     return true;
 }

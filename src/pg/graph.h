@@ -67,7 +67,4 @@ extern void graph_complain(List **findings, const char *node_id, const char *cod
 /* True when a finding is of severity error. */
 extern bool graph_has_errors(List *findings);
 
-/* Keys that say how a source's bytes are read, passed through to the reader as they are. */
-extern const char *const graph_format_keys[];
-
 #endif

@@ -348,7 +348,7 @@ preview_rows(const PipelineSpec *spec, const Program *program, PreviewSink *sink
 
     sink->rejects = rejects_create(spec->name, program->graph, false, false);
     sink->slot = MakeSingleTupleTableSlot(stage->target_desc, &TTSOpsVirtual);
-    fetch_read(link, spec, program, true, NIL, 0);
+    fetch_read(link, spec, program, fetch_list(link, spec, program->graph), 0);
     while (sink->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
     {
         if (message.type == WIRE_SPLIT)

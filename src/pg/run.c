@@ -214,7 +214,7 @@ open_source(Run *run)
         total += ((FetchObject *) lfirst(lc))->size;
     pg_atomic_write_u64(&run->slot->bytes_total, total);
     enter_stage(run, STAGE_OPENING);
-    fetch_read(run->link, run->spec, run->program, false, files, 0);
+    fetch_read(run->link, run->spec, run->program, files, 0);
 }
 
 /* ---- loading ------------------------------------------------------------------ */

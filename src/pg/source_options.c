@@ -1,0 +1,160 @@
+/*
+ * source_options.c: the keys of a source.  See source_options.h.
+ *
+ * What the values mean is the reader's business (wire.h, src/format); here
+ * they are checked, so that a mistake is found when a pipeline is made and not
+ * when it runs at night.
+ */
+#include "postgres.h"
+
+#include "pg/source_options.h"
+
+#include "lib/stringinfo.h"
+
+static const char *const formats[] = {"auto", "csv", "tsv", NULL};
+static const char *const compressions[] = {"auto", "none", "gzip", "zstd", NULL};
+static const char *const encodings[] = {"UTF-8", "LATIN1", "WINDOWS-1252", "UTF-16", "UTF-16LE", "UTF-16BE", NULL};
+static const char *const automatic[] = {"auto", NULL}; /* beside values of another kind */
+static const char *const newlines[] = {"auto", "lf", "crlf", "cr", NULL};
+static const char *const trims[] = {"none", "unquoted", "all", NULL};
+static const char *const short_rows[] = {"reject", "pad", NULL};
+static const char *const long_rows[] = {"reject", "truncate", "truncateEmpty", NULL};
+static const char *const quote_rules[] = {"strict", "lenient", NULL};
+static const char *const error_rules[] = {"fail", "null", "skip", NULL};
+static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest_by_mtime", "oldest_by_mtime", NULL};
+
+/* What is said about how bytes are read: passed to the reader as it is. */
+#define FORMAT_KEYS \
+    {"format", JSON_STRING, false, formats}, \
+    {"delimiter", JSON_STRING, false, NULL}, \
+    {"quote", JSON_STRING, false, NULL}, \
+    {"escape", JSON_STRING, false, NULL}, \
+    {"newline", JSON_STRING, false, newlines}, \
+    {"header", JSON_BOOL | JSON_STRING, false, automatic}, \
+    {"headerLines", JSON_NUMBER, false, NULL}, \
+    {"columns", JSON_STRINGS, false, NULL}, \
+    {"skipLines", JSON_NUMBER | JSON_STRING, false, automatic}, \
+    {"footerLines", JSON_NUMBER, false, NULL}, \
+    {"comment", JSON_STRING, false, NULL}, \
+    {"nullStrings", JSON_ARRAY, false, NULL}, \
+    {"trim", JSON_STRING, false, trims}, \
+    {"shortRows", JSON_STRING, false, short_rows}, \
+    {"longRows", JSON_STRING, false, long_rows}, \
+    {"quotes", JSON_STRING, false, quote_rules}, \
+    {"decimalSeparator", JSON_STRING, false, NULL}, \
+    {"thousandsSeparator", JSON_STRING, false, NULL}, \
+    {"encoding", JSON_STRING, false, encodings}, \
+    {"compression", JSON_STRING, false, compressions}, \
+    {"maxFieldBytes", JSON_NUMBER, false, NULL}, \
+    {"maxRowBytes", JSON_NUMBER, false, NULL}
+
+static const JsonKey format_keys[] = {FORMAT_KEYS, {NULL, 0, false, NULL}};
+static const JsonKey node_keys[] = {
+    {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, FORMAT_KEYS,
+    {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
+    {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL},
+    {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
+static const JsonKey read_keys[] = {
+    FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
+    {"ordering", JSON_STRING, false, orderings}, {"rowLimit", JSON_NUMBER, false, NULL},
+    {"onError", JSON_STRING, false, error_rules}, {NULL, 0, false, NULL}};
+
+/* Options that are text of a certain length in bytes, "auto" where it says so. */
+static const struct { const char *name; int min; int max; bool automatic; const char *rule; } texts[] = {
+    {"delimiter", 1, 8, true, "one to eight bytes, or \"auto\""},
+    {"quote", 0, 1, true, "one character, \"\" for none, or \"auto\""},
+    {"escape", 0, 1, false, "one character, or \"\" for none"},
+    {"comment", 1, 15, false, "one to 15 bytes"},
+    {"decimalSeparator", 1, 1, false, "one character"},
+    {"thousandsSeparator", 0, 1, false, "one character, or \"\" for none"}};
+
+static const struct { const char *name; int64 min; int64 max; } numbers[] = {
+    {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 1 << 30},
+    {"maxRowBytes", 1, 1 << 30}, {"rowLimit", 0, PG_INT64_MAX}};
+
+static void
+check_texts(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    for (size_t i = 0; i < lengthof(texts); i++)
+    {
+        char *value = json_get_text(config, texts[i].name);
+        int length = value ? (int) strlen(value) : 0;
+
+        if (value == NULL || (texts[i].automatic && strcmp(value, "auto") == 0))
+            continue;
+        if (length < texts[i].min || length > texts[i].max || strpbrk(value, "\r\n"))
+            complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), NULL);
+    }
+}
+
+static void
+check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    for (size_t i = 0; i < lengthof(numbers); i++)
+    {
+        JsonbValue *value = json_get(config, numbers[i].name);
+        char *text;
+        int64 number;
+
+        if (value == NULL || value->type != jbvNumeric)
+            continue;
+        text = json_scalar_text(value);
+        number = json_get_int(config, numbers[i].name, 0);
+        if (strchr(text, '.') || number < numbers[i].min || number > numbers[i].max)
+            complain(arg, "wrong_value", psprintf("\"%s\" must be a whole number from " INT64_FORMAT " to " INT64_FORMAT,
+                                                  numbers[i].name, numbers[i].min, numbers[i].max), NULL);
+    }
+}
+
+/* Characters that must differ from one another. */
+static void
+check_clashes(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    char *delimiter = json_get_text(config, "delimiter"), *quote = json_get_text(config, "quote");
+    char *decimal = json_get_text(config, "decimalSeparator"), *thousands = json_get_text(config, "thousandsSeparator");
+
+    if (delimiter && quote && quote[0] && strcmp(quote, "auto") != 0 && strchr(delimiter, quote[0]))
+        complain(arg, "wrong_value", pstrdup("\"quote\" must not be part of \"delimiter\""), NULL);
+    if (thousands && thousands[0] && strcmp(thousands, decimal ? decimal : ".") == 0)
+        complain(arg, "wrong_value", pstrdup("\"thousandsSeparator\" must differ from \"decimalSeparator\""), NULL);
+}
+
+void
+source_check(JsonbContainer *config, SourceUse use, const char *what, JsonComplain complain, void *arg)
+{
+    JsonbContainer *nulls;
+
+    if (!json_check(config, use == SOURCE_OF_NODE ? node_keys : read_keys, what, complain, arg))
+        return;
+    if (json_get(config, "resource") && json_get(config, "path"))
+        complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), NULL);
+    check_texts(config, complain, arg);
+    check_numbers(config, complain, arg);
+    check_clashes(config, complain, arg);
+    nulls = json_get_container(config, "nullStrings");
+    for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
+    {
+        if (getIthJsonbValueFromContainer(nulls, i)->type != jbvString)
+            complain(arg, "wrong_type", pstrdup("\"nullStrings\" must be an array of strings"), NULL);
+    }
+}
+
+char *
+source_format(JsonbContainer *config)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfoChar(&out, '{');
+    for (const JsonKey *key = format_keys; key->name; key++)
+    {
+        JsonbValue *value = json_get(config, key->name);
+
+        if (value == NULL || value->type == jbvNull)
+            continue;
+        appendStringInfo(&out, "%s\"%s\":", out.len > 1 ? "," : "", key->name);
+        json_append_value(&out, value);
+    }
+    appendStringInfoChar(&out, '}');
+    return out.data;
+}

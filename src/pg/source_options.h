@@ -1,0 +1,26 @@
+/*
+ * source_options.h: the keys of a source: format options and the node's own.
+ *
+ * One table for the config of a source node and for the options of
+ * kaireon.read and its kin.
+ */
+#ifndef KAIREON_SOURCE_OPTIONS_H
+#define KAIREON_SOURCE_OPTIONS_H
+
+#include "postgres.h"
+
+#include "pg/json.h"
+
+typedef enum SourceUse
+{
+    SOURCE_OF_NODE,          /* a source node's config */
+    SOURCE_OF_READ           /* options of kaireon.read: no resource, no incremental, but onError */
+} SourceUse;
+
+/* Checks an object; complains about everything that is wrong.  `what` names the object in messages. */
+extern void source_check(JsonbContainer *config, SourceUse use, const char *what, JsonComplain complain, void *arg);
+
+/* The format options of a checked object as JSON for the reader's request. */
+extern char *source_format(JsonbContainer *config);
+
+#endif
