@@ -14,14 +14,21 @@
 #     kill 'KILL', $k->reader_pid($run);
 #     is($k->wait_run($run), 'failed');
 #     ok($k->same_postmaster);
+#
+# Most tests begin with make(), which gives a connector, a schema and a
+# pipeline in one call, run it with run(), and end with settled().  session()
+# is a psql that stays, to hold a lock or a transaction open.
 package Kaireon;
 
 use strict;
 use warnings;
 
+use JSON::PP;
 use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
+
+my $json = JSON::PP->new->canonical->allow_nonref;
 
 # How long poll waits for something that should happen, in seconds.
 our $TIMEOUT = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;
@@ -272,6 +279,176 @@ sub count_identity
     my ($self, $run) = @_;
     return $self->sql("SELECT rows_read = rows_loaded + rows_updated + rows_failed + rows_skipped"
         . " + rows_filtered + rows_merged FROM kaireon_internal.run WHERE run_id = '$run'");
+}
+
+# ---- pipelines
+
+# json(VALUE): as an SQL literal.
+sub json
+{
+    my ($self, $value) = @_;
+    my $text = ref $value ? $json->encode($value) : $value;
+    $text =~ s/'/''/g;
+    return "'$text'";
+}
+
+# make(NAME, fields => [..] or JSON, source => {..}, nodes => [..], target => {..},
+#      execution => {..}, database => 'postgres'): a connector "files" over the
+# files folder, schema NAME (table ds_NAME) and pipeline NAME: source, nodes,
+# target.  Without fields there is a schema NAME already, or schema => its name.
+sub make
+{
+    my ($self, $name, %o) = @_;
+    my $database = $o{database} || 'postgres';
+    my @nodes = (
+        { id => 'read', type => 'source', config => $o{source} || {} },
+        @{ $o{nodes} || [] },
+        { id => 'load', type => 'target', config => $o{target} || {} });
+    my $sql = "SELECT kaireon.create_connector('files', 'local_fs', "
+      . $self->json({ basePath => $self->{files} }) . ", if_not_exists => true);\n";
+
+    $sql .= "SELECT kaireon.create_schema('$name', " . $self->json($o{fields}) . ");\n" if $o{fields};
+    $sql .= "SELECT kaireon.create_pipeline('$name', 'files', '" . ($o{schema} || $name) . "', "
+      . $self->json(\@nodes) . ", execution_config => " . $self->json($o{execution} || {}) . ");\n";
+    $self->sql("SET client_min_messages = warning;\n$sql", $database);
+    return $name;
+}
+
+# rows(QUERY): a list of hash references, values as JSON has them.
+sub rows
+{
+    my ($self, $query, $database) = @_;
+    return @{ $json->decode($self->sql("SELECT coalesce(json_agg(q), '[]') FROM ($query) AS q", $database)) };
+}
+
+# run(NAME, DATABASE): run_pipeline; the kaireon.run row as a hash reference.
+sub run
+{
+    my ($self, $name, $database) = @_;
+    return ($self->rows("SELECT * FROM kaireon.run_pipeline('$name')", $database))[0];
+}
+
+# run_row(RUN): a run as it stands, with what the internal table has besides.
+sub run_row
+{
+    my ($self, $run, $database) = @_;
+    return ($self->rows("SELECT * FROM kaireon_internal.run WHERE run_id = '$run'", $database))[0];
+}
+
+# errors(RUN): the rows of run_errors in order.
+sub errors
+{
+    my ($self, $run) = @_;
+    return $self->rows("SELECT * FROM kaireon.run_errors WHERE run_id = '$run' ORDER BY ordinal");
+}
+
+# start(NAME): start_pipeline; the run's id.
+sub start
+{
+    my ($self, $name, $database) = @_;
+    return $self->sql("SELECT kaireon.start_pipeline('$name')", $database);
+}
+
+# gone(PID...): true once none of these processes is there (a zombie is not).
+sub gone
+{
+    my ($self, @pids) = @_;
+    return $self->poll("the end of process @pids", sub {
+        return !grep { my $line = _stat($_); $line ne '' && $line !~ /^\d+ \(.*\) Z /s } grep { $_ } @pids;
+    });
+}
+
+sub _stat
+{
+    my ($pid) = @_;
+    open my $in, '<', "/proc/$pid/stat" or return '';
+    my $line = <$in>;
+    close $in;
+    return $line // '';
+}
+
+# settled(WHAT, DATABASE): three tests: no reader is left, no run is unfinished,
+# and every run's counters add up.
+sub settled
+{
+    my ($self, $what, $database) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    Test::More::ok($self->poll('the readers to end', sub { return !$self->readers }), "$what: no reader is left");
+    Test::More::is($self->sql("SELECT count(*) FROM kaireon.runs WHERE status IN ('queued', 'running')", $database),
+        0, "$what: no run is unfinished");
+    Test::More::is($self->sql('SELECT count(*) FROM kaireon_internal.run WHERE rows_read <> rows_loaded + rows_updated'
+          . ' + rows_failed + rows_skipped + rows_filtered + rows_merged', $database),
+        0, "$what: the counters of every run add up");
+    return;
+}
+
+# ---- sessions
+
+# session(DATABASE, OPTIONS for libpq): a psql that stays open.
+sub session
+{
+    my ($self, $database, $options) = @_;
+    return Kaireon::Session->new($self->{node}->connstr($database || 'postgres') . ' ' . ($options || ''));
+}
+
+package Kaireon::Session;
+
+use IPC::Run;
+
+sub new
+{
+    my ($class, $connstr) = @_;
+    my $self = bless { in => '', out => '', err => '', marks => 0 }, $class;
+    $self->{psql} = IPC::Run::start([ 'psql', '-XAtq', '-v', 'VERBOSITY=verbose', '-d', $connstr ],
+        '<', \$self->{in}, '>', \$self->{out}, '2>', \$self->{err},
+        IPC::Run::timeout($Kaireon::TIMEOUT * 3));
+    $self->{pid} = $self->query('SELECT pg_backend_pid()');
+    return $self;
+}
+
+# pid(): of its backend.
+sub pid { return $_[0]->{pid}; }
+
+# send(SQL): without waiting for the answer; result() gets that.
+sub send
+{
+    my ($self, $sql) = @_;
+    $self->{marks}++;
+    $self->{out} = $self->{err} = '';
+    $self->{in} .= "$sql;\n\\echo mark-$self->{marks}\n\\warn mark-$self->{marks}\n";
+    $self->{psql}->pump_nb;
+    return;
+}
+
+# result(): what the statement sent last printed; err() then has its errors.
+sub result
+{
+    my ($self) = @_;
+    my $mark = "mark-$self->{marks}\n";
+    $self->{psql}->pump until $self->{out} =~ /^\Q$mark\E/m && $self->{err} =~ /^\Q$mark\E/m;
+    my $out = $self->{out};
+    $out =~ s/\Q$mark\E.*//s;
+    $self->{err} =~ s/\Q$mark\E.*//s;
+    chomp $out;
+    return $out;
+}
+
+sub err { return $_[0]->{err}; }
+
+# query(SQL): sends and waits.
+sub query
+{
+    my ($self, $sql) = @_;
+    $self->send($sql);
+    return $self->result;
+}
+
+sub close
+{
+    my ($self) = @_;
+    $self->{in} .= "\\q\n";
+    eval { $self->{psql}->finish };
+    return;
 }
 
 1;
