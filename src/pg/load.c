@@ -47,6 +47,7 @@ struct Loader
     TupleTableSlot **slots;
     int *rows;               /* which row of the batch each is */
     int64 loaded;
+    int64 suppressed;        /* rows a trigger of the table made away with */
     /* the slow way */
     Tuplestorestate *staged;
     SPIPlanPtr plan;
@@ -146,6 +147,12 @@ int64
 loader_loaded(const Loader *loader)
 {
     return loader->loaded;
+}
+
+int64
+loader_suppressed(const Loader *loader)
+{
+    return loader->suppressed;
 }
 
 void
@@ -345,6 +352,7 @@ insert_range(Loader *loader, int from, int to)
     if (result != SPI_OK_INSERT)
         elog(ERROR, "could not load: %s", SPI_result_code_string(result));
     loader->loaded += SPI_processed;
+    loader->suppressed += (to - from) - (int64) SPI_processed;
 }
 
 /* True when [from, to) went in; else *error says why, and nothing of it is left. */
@@ -353,7 +361,7 @@ try_range(Loader *loader, int from, int to, ErrorData **error)
 {
     MemoryContext volatile context = CurrentMemoryContext;
     ResourceOwner volatile owner = CurrentResourceOwner;
-    int64 loaded = loader->loaded;
+    int64 loaded = loader->loaded, suppressed = loader->suppressed;
     volatile bool good = true;
 
     BeginInternalSubTransaction(NULL);
@@ -377,7 +385,10 @@ try_range(Loader *loader, int from, int to, ErrorData **error)
     MemoryContextSwitchTo(context);
     CurrentResourceOwner = owner;
     if (!good)
+    {
         loader->loaded = loaded;
+        loader->suppressed = suppressed;
+    }
     return good;
 }
 

@@ -29,6 +29,8 @@ extern void loader_batch(Loader *loader, const Cells *cells, const char *source)
 extern void loader_flush(Loader *loader);
 /* Rows in the table so far. */
 extern int64 loader_loaded(const Loader *loader);
+/* Rows so far that a trigger of the table (one that returns null) kept out of it. */
+extern int64 loader_suppressed(const Loader *loader);
 /* True when rows go through INSERT ... SELECT. */
 extern bool loader_is_slow(const Loader *loader);
 /* Ends the load; what it opened is closed. */

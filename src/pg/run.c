@@ -294,7 +294,7 @@ static void
 show_progress(Run *run)
 {
     RunSlot *slot = run->slot;
-    int64 filtered = run->counts.filtered + (run->stage ? run->stage->filtered : 0);
+    int64 filtered = run->counts.filtered + (run->stage ? run->stage->filtered : 0) + loader_suppressed(run->loader);
 
     pg_atomic_write_u64(&slot->rows_read, run->counts.read);
     pg_atomic_write_u64(&slot->rows_loaded, loader_loaded(run->loader));
@@ -520,6 +520,7 @@ finish_load(Run *run)
     loader_finish(run->loader);
     run->counts.loaded = loader_loaded(run->loader);
     drop_stage(run);
+    run->counts.filtered += loader_suppressed(run->loader);
     run->counts.skipped = run->rejects->count;
     table_close(run->target, NoLock);
     link_close(run->link);
