@@ -8,11 +8,16 @@
 
 #include "postgres.h"
 
+#include "catalog/objectaccess.h"
+#include "catalog/pg_proc.h"
 #include "commands/explain.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
+#include "utils/acl.h"
+#include "utils/lsyscache.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -77,6 +82,21 @@ compat_check_permissions(PlannedStmt *plan)
 #else
     ExecCheckRTPerms(plan->rtable, true);
 #endif
+}
+
+/* The current user's right to call a function that is replaced by something else; raises as a call would. */
+static inline void
+compat_check_execute(Oid function)
+{
+#if PG_VERSION_NUM >= 160000
+    AclResult result = object_aclcheck(ProcedureRelationId, function, GetUserId(), ACL_EXECUTE);
+#else
+    AclResult result = pg_proc_aclcheck(function, GetUserId(), ACL_EXECUTE);
+#endif
+
+    if (result != ACLCHECK_OK)
+        aclcheck_error(result, OBJECT_FUNCTION, get_func_name(function));
+    InvokeFunctionExecuteHook(function);
 }
 
 /* Since 17 a worker may run as a role that can't log in. */

@@ -3,7 +3,8 @@
  *
  * Preloaded, it reserves shared memory and registers the launcher.  Loaded by
  * a session only (CREATE EXTENSION without preloading), functions that need
- * neither work and the others say what is missing.
+ * neither work and the others say what is missing.  Either way queries are
+ * planned with a hook that looks for kaireon.read.
  */
 #include "postgres.h"
 
@@ -13,6 +14,7 @@
 #include "pg/control.h"
 #include "pg/guc.h"
 #include "pg/launcher.h"
+#include "pg/scan.h"
 
 PG_MODULE_MAGIC;
 
@@ -22,6 +24,7 @@ void
 _PG_init(void)
 {
     guc_define();
+    scan_install_hook();
     if (!process_shared_preload_libraries_in_progress)
         return;
     control_install_hooks();

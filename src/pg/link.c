@@ -65,6 +65,10 @@ link_cleanup(void *arg)
             ;
     }
     link->pid = 0;
+    /* it holds a descriptor of its own, which nothing else closes after an error */
+    if (link->events)
+        FreeWaitEventSet(link->events);
+    link->events = NULL;
 }
 
 /* The program lies beside this library. */
@@ -145,9 +149,6 @@ void
 link_close(Link *link)
 {
     link_cleanup(link);
-    if (link->events)
-        FreeWaitEventSet(link->events);
-    link->events = NULL;
 }
 
 pid_t

@@ -1,0 +1,518 @@
+/*
+ * read.c: reading a source row by row in the calling session.  See read.h.
+ *
+ * Data flow: a batch comes from the reader, cells_load lays it out, and rows
+ * are given from it one by one.  With onError "fail" cells that are raw or bad
+ * are settled when their row is reached, so that a LIMIT stops before a later
+ * row's error.  With "null" and "skip" they are settled a batch at a time,
+ * inside an internal subtransaction, because an input function may raise
+ * anything; after an error a new subtransaction goes on behind the cell.
+ */
+#include "postgres.h"
+
+#include "pg/read.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "mb/pg_wchar.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "pg/compat.h"
+#include "pg/errors.h"
+#include "pg/json.h"
+#include "pg/source_options.h"
+
+/* Of a bad value, this much is shown. */
+#define SHOWN_BYTES 200
+
+/* ---- the source ------------------------------------------------------------ */
+
+pg_noreturn static void
+no_connector(const char *name)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {TEXTOID, REGROLEOID};
+    Datum values[] = {CStringGetTextDatum(name), ObjectIdGetDatum(scope.user)};
+    char *near = NULL;
+
+    if (catalog_execute("SELECT kaireon_internal.closest($1, ARRAY(SELECT c.name FROM kaireon_internal.connector c "
+                        "WHERE kaireon_internal.may_see_as($2, c.owner)))", 2, types, values, NULL, SPI_OK_SELECT) == 1)
+        near = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    if (near)
+        near = MemoryContextStrdup(TopTransactionContext, near);
+    catalog_end(scope);
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("connector \"%s\" does not exist", name),
+                    near ? errhint("Perhaps you meant \"%s\".", near) : errhint("See the view kaireon.connectors for those there are.")));
+    pg_unreachable();
+}
+
+static Jsonb *
+empty_object(void)
+{
+    return DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+}
+
+ReadSource *
+read_connector(const char *name)
+{
+    MemoryContext context = CurrentMemoryContext;
+    ReadSource *source = palloc0(sizeof(ReadSource));
+    CatalogScope scope;
+    Oid types[] = {TEXTOID}, owner = InvalidOid;
+    Datum values[1];
+    bool found, null;
+
+    if (name == NULL)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of the connector must not be null")));
+    values[0] = CStringGetTextDatum(name);
+    scope = catalog_begin();
+    found = catalog_execute("SELECT id, owner::pg_catalog.oid, type, config FROM kaireon_internal.connector WHERE name = $1",
+                            1, types, values, NULL, SPI_OK_SELECT) == 1;
+    if (found)
+    {
+        HeapTuple row = SPI_tuptable->vals[0];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        MemoryContext old = MemoryContextSwitchTo(context);
+
+        source->connector_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &null));
+        owner = DatumGetObjectId(SPI_getbinval(row, desc, 2, &null));
+        source->spec.connector_type = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
+        source->spec.connector_config = (Jsonb *) PG_DETOAST_DATUM_COPY(SPI_getbinval(row, desc, 4, &null));
+        MemoryContextSwitchTo(old);
+    }
+    catalog_end(scope);
+    if (!found)
+        no_connector(name);
+    if (!catalog_may_act(GetUserId(), owner))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of connector \"%s\"", name),
+                        errdetail("It belongs to role %s.", GetUserNameFromId(owner, false))));
+    source->connector = pstrdup(name);
+    return source;
+}
+
+static void
+raise_complaint(void *arg, const char *code, const char *message, const char *hint)
+{
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+}
+
+void
+read_set_options(ReadSource *source, const char *resource, Jsonb *options)
+{
+    JsonbParseState *state = NULL;
+    JsonbValue text;
+    Jsonb *config;
+    char *rule;
+
+    if (options == NULL)
+        options = empty_object();
+    if (!JB_ROOT_IS_OBJECT(options))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
+    source_check(&options->root, SOURCE_OF_READ, "options", raise_complaint, NULL);
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    text.type = jbvString;
+    text.val.string.val = "resource";
+    text.val.string.len = strlen("resource");
+    pushJsonbValue(&state, WJB_KEY, &text);
+    text.val.string.val = pstrdup(resource ? resource : "");
+    text.val.string.len = strlen(text.val.string.val);
+    pushJsonbValue(&state, WJB_VALUE, &text);
+    config = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+    config = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(options), JsonbPGetDatum(config)));
+
+    rule = json_get_text(&config->root, "onError");
+    if (rule)
+        source->on_error = strcmp(rule, "null") == 0 ? READ_NULL : strcmp(rule, "skip") == 0 ? READ_SKIP : READ_FAIL;
+    source->spec.execution_config = empty_object();
+    source->node.id = "read";
+    source->node.type = NODE_SOURCE;
+    source->node.type_name = "source";
+    source->node.label = "";
+    source->node.config = &config->root;
+    source->graph.nnodes = 1;
+    source->graph.nodes = &source->node;
+}
+
+ReadSource *
+read_source(const char *connector, const char *resource, Jsonb *options)
+{
+    ReadSource *source = read_connector(connector);
+
+    read_set_options(source, resource, options);
+    return source;
+}
+
+/* ---- a pass ------------------------------------------------------------------ */
+
+/* What compile_fields.c does for a pipeline's columns. */
+static void
+set_pattern(const ReadSource *source, SourceColumn *column)
+{
+    column->required = true;
+    column->pattern = NULL;
+    if (strcmp(column->name, "_modified_at") == 0)
+        return;
+    if (column->type == DATEOID)
+        column->pattern = json_get_text(source->node.config, "dateFormat");
+    else if (column->type == TIMESTAMPOID || column->type == TIMESTAMPTZOID)
+        column->pattern = json_get_text(source->node.config, "timestampFormat");
+}
+
+Reading *
+reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_limit)
+{
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    Reading *reading = palloc0(sizeof(Reading));
+    List *files;
+
+    reading->context = context;
+    reading->source = source;
+    reading->program.graph = &source->graph;
+    reading->program.columns = columns;
+    reading->program.ncolumns = ncolumns;
+    reading->program.validation = VALIDATION_STRICT;
+    for (int i = 0; i < ncolumns; i++)
+        set_pattern(source, &columns[i]);
+    reading->cells = cells_create(&reading->program);
+    reading->present = palloc0(sizeof(bool) * Max(ncolumns, 1));
+    reading->split_context = AllocSetContextCreate(context, "kaireon split", ALLOCSET_SMALL_SIZES);
+    reading->link = link_open();
+    files = fetch_list(reading->link, &source->spec, &source->graph);
+    fetch_read(reading->link, &source->spec, &reading->program, files, row_limit);
+    MemoryContextSwitchTo(old);
+    return reading;
+}
+
+static char *
+server_text(WireStr text)
+{
+    char *copy = pnstrdup(text.data, text.length);
+
+    if (!pg_verify_mbstr(PG_UTF8, copy, strlen(copy), true))
+        return pstrdup("(not UTF-8)");
+    return pg_any_to_server(copy, strlen(copy), PG_UTF8);
+}
+
+/* `File "a.csv", line 3, field "x": "value".`; field and value may be NULL. */
+static char *
+place_text(const Reading *reading, uint64 line, const char *field, const char *value)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    appendStringInfo(&out, "File \"%s\", line " UINT64_FORMAT, reading->split->path, line);
+    if (field)
+        appendStringInfo(&out, ", field \"%s\"", field);
+    if (value)
+    {
+        int length = strlen(value), shown = pg_mbcliplen(value, length, SHOWN_BYTES);
+
+        appendStringInfo(&out, ": \"%.*s%s\"", shown, value, shown < length ? "..." : "");
+    }
+    appendStringInfoChar(&out, '.');
+    return out.data;
+}
+
+/* ---- cells that are no values ------------------------------------------------- */
+
+/* Remembers the first thing that was left out, for the NOTICE. */
+static void
+note_problem(Reading *reading, const char *message, char *place)
+{
+    if (reading->first_problem == NULL)
+        reading->first_problem = MemoryContextStrdup(reading->context, psprintf("%s (%s)", place, message));
+}
+
+/* onError is fail: settles a row's cells, or raises the first error with its place. */
+static void
+settle_row(Reading *reading, int row)
+{
+    Cells *cells = reading->cells;
+    MemoryContext context = CurrentMemoryContext;
+    volatile int column = 0;
+
+    PG_TRY();
+    {
+        for (; column < cells->ncolumns; column++)
+        {
+            CellError error;
+
+            if (cells_is_pending(cells, row, column) && !cells_resolve(cells, row, column, 0, &error))
+                ereport(ERROR, (errcode(error.sqlstate), errmsg_internal("%s", error.message)));
+        }
+    }
+    PG_CATCH();
+    {
+        ErrorData *error;
+        char *place;
+
+        MemoryContextSwitchTo(context);
+        if (compat_error_must_pass(geterrcode()))
+            PG_RE_THROW();
+        error = CopyErrorData();
+        FlushErrorState();
+        place = place_text(reading, cells_line(cells, row), reading->program.columns[column].name,
+                           cells_raw_text(cells, row, column));
+        error->detail = error->detail ? psprintf("%s %s", place, error->detail) : place;
+        ReThrowError(error);
+    }
+    PG_END_TRY();
+}
+
+/* Where settling a batch is. */
+typedef struct CellPlace { int row; int column; } CellPlace;
+
+/* onError is null or skip: what becomes of a bad cell; moves `at` to where to go on. */
+static void
+take_bad_cell(Reading *reading, volatile CellPlace *at, const char *message)
+{
+    Cells *cells = reading->cells;
+    char *value = cells_raw_text(cells, at->row, at->column);
+
+    note_problem(reading, message,
+                 place_text(reading, cells_line(cells, at->row), reading->program.columns[at->column].name, value));
+    if (reading->source->on_error == READ_NULL)
+    {
+        cells->nulls[at->row * cells->ncolumns + at->column] = true;
+        reading->nulled++;
+        at->column++;
+        return;
+    }
+    if (reading->skipped == NULL)
+        reading->skipped = MemoryContextAllocZero(cells->context, sizeof(bool) * cells->nrows);
+    reading->skipped[at->row] = true;
+    reading->left_out++;
+    at->row++;
+    at->column = 0;
+}
+
+static void
+settle_cells(Reading *reading, volatile CellPlace *at)
+{
+    Cells *cells = reading->cells;
+
+    for (; at->row < cells->nrows; at->row++, at->column = 0)
+    {
+        if (!cells->pending[at->row])
+            continue;
+        while (at->row < cells->nrows && at->column < cells->ncolumns)
+        {
+            CellError error;
+
+            if (!cells_is_pending(cells, at->row, at->column) || cells_resolve(cells, at->row, at->column, 0, &error))
+                at->column++;
+            else
+                take_bad_cell(reading, at, error.message);
+        }
+        CHECK_FOR_INTERRUPTS();
+    }
+}
+
+/* settle_cells in a subtransaction; false: an input function raised at that place, go on behind it. */
+static bool
+guarded_cells(Reading *reading, volatile CellPlace *at)
+{
+    MemoryContext volatile context = CurrentMemoryContext;
+    ResourceOwner volatile owner = CurrentResourceOwner;
+    ErrorData *volatile error = NULL;
+
+    BeginInternalSubTransaction(NULL);
+    MemoryContextSwitchTo(reading->cells->context);
+    PG_TRY();
+    {
+        settle_cells(reading, at);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(reading->cells->context);
+        if (compat_error_must_pass(geterrcode()))
+            PG_RE_THROW();
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+    }
+    PG_END_TRY();
+    CurrentResourceOwner = owner;
+    if (error)
+    {
+        MemoryContextSwitchTo(reading->cells->context);
+        take_bad_cell(reading, at, error->message);
+    }
+    MemoryContextSwitchTo(context);
+    return error == NULL;
+}
+
+static void
+settle_batch(Reading *reading)
+{
+    volatile CellPlace at = {0, 0};
+    Cells *cells = reading->cells;
+
+    while (at.row < cells->nrows && !cells->pending[at.row])
+        at.row++;
+    if (at.row == cells->nrows)
+        return;
+    while (!guarded_cells(reading, &at))
+        ;
+}
+
+/* A row the reader could not split into fields. */
+static void
+take_reject(Reading *reading)
+{
+    const WireReject *reject = &reading->reject;
+    const char *state = reject->sqlstate;
+    char *message, *place;
+    MemoryContext old = MemoryContextSwitchTo(reading->cells->context);
+
+    message = server_text(reject->message);
+    place = place_text(reading, reject->line, NULL, server_text(reject->raw));
+    if (reading->source->on_error == READ_FAIL)
+        ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])), errmsg_internal("%s", message),
+                        errdetail_internal("%s", place)));
+    note_problem(reading, message, place);
+    MemoryContextSwitchTo(old);
+    reading->left_out++;
+    reading->rejects_left--;
+    reading->have_reject = reading->rejects_left > 0 && wire_get_reject(&reading->cells->batch.rejects, &reading->reject);
+}
+
+/* ---- batches -------------------------------------------------------------------- */
+
+static void
+take_batch(Reading *reading, const LinkMessage *message)
+{
+    if (reading->split == NULL)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a batch before its file")));
+    cells_load(reading->cells, message->body, message->length);
+    reading->loaded = true;
+    reading->next = 0;
+    reading->skipped = NULL;
+    reading->bytes = reading->bytes_before + (int64) reading->cells->batch.header->bytes_read;
+    reading->rejects_left = reading->cells->batch.header->nrejects;
+    reading->have_reject = reading->rejects_left > 0 && wire_get_reject(&reading->cells->batch.rejects, &reading->reject);
+    if (reading->source->on_error != READ_FAIL)
+        settle_batch(reading);
+}
+
+static void
+take_split(Reading *reading, const LinkMessage *message)
+{
+    MemoryContext old;
+
+    MemoryContextReset(reading->split_context);
+    old = MemoryContextSwitchTo(reading->split_context);
+    reading->split = fetch_split(message, reading->program.ncolumns, reading->present);
+    MemoryContextSwitchTo(old);
+}
+
+/* The next batch; false when the source has ended. */
+static bool
+receive_batch(Reading *reading)
+{
+    reading->loaded = false;
+    while (reading->link)
+    {
+        LinkMessage message;
+        WireReader r;
+
+        (void) link_receive(reading->link, &message, true);
+        switch (message.type)
+        {
+            case WIRE_BATCH:
+                take_batch(reading, &message);
+                return true;
+            case WIRE_SPLIT:
+                take_split(reading, &message);
+                break;
+            case WIRE_SPLIT_END:
+                r = (WireReader){message.body, message.length, 0, false};
+                (void) wire_get_u32(&r);
+                (void) wire_get_u64(&r);
+                reading->bytes = reading->bytes_before += (int64) wire_get_u64(&r);
+                break;
+            case WIRE_END:
+                reading_close(reading);
+                break;
+            default:
+                ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than rows")));
+        }
+    }
+    return false;
+}
+
+bool
+reading_next(Reading *reading)
+{
+    for (;;)
+    {
+        while (reading->loaded)
+        {
+            int row = reading->next;
+
+            if (reading->have_reject && (int) reading->reject.before_row <= row)
+            {
+                take_reject(reading);
+                continue;
+            }
+            if (row >= reading->cells->nrows)
+                break;
+            reading->next++;
+            if (reading->skipped && reading->skipped[row])
+                continue;
+            if (reading->cells->pending[row] && reading->source->on_error == READ_FAIL)
+                settle_row(reading, row);
+            reading->row = row;
+            reading->rows++;
+            return true;
+        }
+        if (!receive_batch(reading))
+            return false;
+    }
+}
+
+static int64
+peak_memory(pid_t pid)
+{
+    char path[64], line[256];
+    FILE *file;
+    long kb = 0;
+
+    snprintf(path, sizeof(path), "/proc/%d/status", (int) pid);
+    file = fopen(path, "r");
+    if (file == NULL)
+        return 0;
+    while (fgets(line, sizeof(line), file) && sscanf(line, "VmHWM: %ld", &kb) != 1)
+        ;
+    fclose(file);
+    return kb;
+}
+
+int64
+reading_peak(const Reading *reading)
+{
+    return reading->link ? peak_memory(link_pid(reading->link)) : reading->reader_kb;
+}
+
+void
+reading_close(Reading *reading)
+{
+    Link *link = reading->link;
+
+    if (link == NULL)
+        return;
+    reading->link = NULL;
+    reading->reader_kb = peak_memory(link_pid(link));
+    link_close(link);
+    if (reading->left_out == 0 && reading->nulled == 0)
+        return;
+    ereport(NOTICE, (errmsg("left out " INT64_FORMAT " rows and read " INT64_FORMAT " cells as null that could not be converted",
+                            reading->left_out, reading->nulled),
+                     errdetail("The first: %s", reading->first_problem)));
+}
