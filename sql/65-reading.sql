@@ -6,3 +6,28 @@ CREATE FUNCTION kaireon.read(connector text, resource text DEFAULT NULL, options
     LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 10000 AS 'MODULE_PATHNAME', 'kaireon_read';
 COMMENT ON FUNCTION kaireon.read(text, text, jsonb) IS
     'Rows of a source, streamed: SELECT * FROM kaireon.read(''files'', ''orders/*.csv'') AS t(id bigint, amount numeric)';
+
+CREATE FUNCTION kaireon.describe(connector text, resource text DEFAULT NULL, options jsonb DEFAULT '{}') RETURNS jsonb
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_describe';
+COMMENT ON FUNCTION kaireon.describe(text, text, jsonb) IS
+    'How a source''s first file is read: its fields, its dialect and, where that was found out, why; null without a file';
+
+CREATE FUNCTION kaireon.preview(connector text, resource text DEFAULT NULL, options jsonb DEFAULT '{}', max_rows int DEFAULT 20)
+    RETURNS SETOF jsonb LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'kaireon_preview';
+COMMENT ON FUNCTION kaireon.preview(text, text, jsonb, int) IS
+    'The first rows of a source with all fields, as text; rows that can not be read are left out unless options say onError';
+
+CREATE FUNCTION kaireon.list_objects(connector text, path text DEFAULT NULL)
+    RETURNS TABLE (path text, size bigint, modified_at timestamptz, etag text)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_list_objects';
+COMMENT ON FUNCTION kaireon.list_objects(text, text) IS 'The objects of a source: files of a folder, or what a pattern matches';
+
+CREATE FUNCTION kaireon.test_connector(name text, OUT ok boolean, OUT latency_ms float8, OUT message text, OUT details jsonb)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_test_connector';
+COMMENT ON FUNCTION kaireon.test_connector(text) IS
+    'Reaches a connector''s source and keeps the outcome in view connectors; what goes wrong is the result, not an error';
+
+CREATE FUNCTION kaireon.test_connector(type text, config jsonb, auth_method text DEFAULT NULL, auth_config jsonb DEFAULT '{}',
+                                       OUT ok boolean, OUT latency_ms float8, OUT message text, OUT details jsonb)
+    LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_test_connector_config';
+COMMENT ON FUNCTION kaireon.test_connector(text, jsonb, text, jsonb) IS 'The same for a connector that is not made yet';

@@ -170,3 +170,23 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
     object->dialect = server_copy(split.dialect);
     return object;
 }
+
+FetchObject *
+fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph)
+{
+    LinkRequest request = {.operation = "describe", .columns = "[]", .batch_rows = 1};
+    FetchObject *object = NULL;
+    LinkMessage message;
+
+    request.connector_type = spec->connector_type;
+    request.config = config_text(spec);
+    request.resource = fetch_resource(graph);
+    request.format = source_format(source_node(graph)->config);
+    link_request(link, &request);
+    while (link_receive(link, &message, true) && message.type != WIRE_END)
+    {
+        if (message.type == WIRE_SPLIT)
+            object = fetch_split(&message, 0, NULL);
+    }
+    return object;
+}

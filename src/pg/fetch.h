@@ -41,4 +41,7 @@ extern void fetch_read(Link *link, const PipelineSpec *spec, const Program *prog
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
 
+/* What the source's first object looks like (its dialect has "fields"); NULL when there is no object. */
+extern FetchObject *fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph);
+
 #endif

@@ -1,0 +1,412 @@
+/*
+ * probe.c: looking at a source: what it has, whether it can be reached.  See probe.h.
+ *
+ * Each function starts a reader, asks one thing and ends it.  A test catches
+ * what goes wrong and tells it as a result, inside an internal subtransaction,
+ * so that its outcome can be written down by the same transaction.
+ */
+#include "postgres.h"
+
+#include "pg/probe.h"
+
+#include "access/htup_details.h"
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "funcapi.h"
+#include "miscadmin.h"
+#include "portability/instr_time.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+#include "utils/timestamp.h"
+
+#include "pg/compat.h"
+#include "pg/json.h"
+
+extern PGDLLEXPORT Datum kaireon_list_objects(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_list_objects);
+extern PGDLLEXPORT Datum kaireon_test_connector(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_test_connector);
+extern PGDLLEXPORT Datum kaireon_test_connector_config(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_test_connector_config);
+extern PGDLLEXPORT Datum kaireon_describe(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_describe);
+extern PGDLLEXPORT Datum kaireon_preview(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_preview);
+
+/* ---- shared -------------------------------------------------------------------- */
+
+static char *
+text_argument(FunctionCallInfo fcinfo, int n)
+{
+    return PG_ARGISNULL(n) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(n));
+}
+
+ReadSource *
+probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error)
+{
+    ReadSource *source = read_source(text_argument(fcinfo, 0), text_argument(fcinfo, 1),
+                                     PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2));
+
+    if (json_get_text(source->node.config, "onError") == NULL)
+        source->on_error = on_error;
+    return source;
+}
+
+ProbeDescription
+probe_describe(ReadSource *source)
+{
+    ProbeDescription result = {NULL, NULL, NIL};
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon probe", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    FetchObject *object = fetch_describe(link_open(), &source->spec, &source->graph);
+
+    MemoryContextSwitchTo(old);
+    if (object)
+    {
+        result.path = pstrdup(object->path);
+        result.dialect = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(object->dialect)));
+        result.fields = json_get_texts(&result.dialect->root, "fields");
+    }
+    MemoryContextDelete(context);
+    return result;
+}
+
+Reading *
+probe_open(ReadSource *source, List *fields, int64 row_limit)
+{
+    SourceColumn *columns = palloc0(sizeof(SourceColumn) * Max(list_length(fields), 1));
+    ListCell *lc;
+
+    foreach(lc, fields)
+    {
+        SourceColumn *column = &columns[foreach_current_index(lc)];
+
+        column->name = lfirst(lc);
+        column->type = TEXTOID;
+        column->typmod = -1;
+    }
+    return reading_open(source, columns, list_length(fields), row_limit);
+}
+
+static void
+push_text(JsonbParseState **state, JsonbIteratorToken token, const char *text)
+{
+    JsonbValue value;
+
+    value.type = text ? jbvString : jbvNull;
+    if (text)
+    {
+        value.val.string.val = unconstify(char *, text);
+        value.val.string.len = strlen(text);
+    }
+    pushJsonbValue(state, token, &value);
+}
+
+/* ---- list_objects ------------------------------------------------------------------ */
+
+Datum
+kaireon_list_objects(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = read_source(text_argument(fcinfo, 0), text_argument(fcinfo, 1), NULL);
+    ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+    Link *link;
+    ListCell *lc;
+
+    InitMaterializedSRF(fcinfo, 0);
+    link = link_open();
+    foreach(lc, fetch_list(link, &source->spec, &source->graph))
+    {
+        FetchObject *object = lfirst(lc);
+        Datum values[4];
+        bool nulls[4] = {0};
+
+        values[0] = CStringGetTextDatum(object->path);
+        values[1] = Int64GetDatum(object->size);
+        values[2] = TimestampTzGetDatum(object->modified);
+        nulls[3] = object->etag[0] == '\0';
+        values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(object->etag);
+        tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+    }
+    link_close(link);
+    return (Datum) 0;
+}
+
+/* ---- test_connector ------------------------------------------------------------------ */
+
+typedef struct TestResult
+{
+    bool ok;
+    double latency_ms;
+    char *message;
+    char sqlstate[6];
+    char *detail;            /* or NULL */
+    char *hint;              /* or NULL */
+    int objects;             /* how many there are at the base */
+} TestResult;
+
+/* Cancels, exhausted memory and our own mistakes are no result of a test. */
+static bool
+must_pass(int code)
+{
+    int class = ERRCODE_TO_CATEGORY(code);
+
+    return class == ERRCODE_TO_CATEGORY(ERRCODE_OPERATOR_INTERVENTION) ||
+           class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
+           class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
+}
+
+/* What create_connector would say about a connector that is not saved yet. */
+static void
+check_unsaved(const char *type, Jsonb *config, const char *method, Jsonb *secrets)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {TEXTOID, JSONBOID, TEXTOID, JSONBOID};
+    Datum values[4] = {CStringGetTextDatum(type), JsonbPGetDatum(config), method ? CStringGetTextDatum(method) : 0,
+                       JsonbPGetDatum(secrets)};
+
+    catalog_execute("SELECT kaireon_internal.check_connector($1, $2, coalesce($3, kaireon_internal.default_auth_method($1), 'none'), $4)",
+                    4, types, values, method ? NULL : "  n ", SPI_OK_SELECT);
+    catalog_end(scope);
+}
+
+/* The round trip: a reader opens the source and lists its base. */
+static void
+try_source(ReadSource *source, TestResult *result)
+{
+    Link *link = link_open();
+
+    result->objects = list_length(fetch_list(link, &source->spec, &source->graph));
+    link_close(link);
+}
+
+/* unsaved: what check_unsaved takes, as text and jsonb; NULL for a connector that has a name. */
+typedef struct Unsaved { char *type; Jsonb *config; char *method; Jsonb *secrets; } Unsaved;
+
+static void
+guarded_test(ReadSource *source, const Unsaved *unsaved, TestResult *result)
+{
+    MemoryContext volatile outer = CurrentMemoryContext;
+    MemoryContext volatile inner = AllocSetContextCreate(CurrentMemoryContext, "kaireon test", ALLOCSET_DEFAULT_SIZES);
+    ResourceOwner volatile owner = CurrentResourceOwner;
+    instr_time started, taken;
+
+    INSTR_TIME_SET_CURRENT(started);
+    BeginInternalSubTransaction(NULL);
+    MemoryContextSwitchTo(inner);
+    PG_TRY();
+    {
+        if (unsaved)
+            check_unsaved(unsaved->type, unsaved->config, unsaved->method, unsaved->secrets);
+        read_set_options(source, NULL, NULL);
+        try_source(source, result);
+        result->ok = true;
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        ErrorData *error;
+
+        MemoryContextSwitchTo(outer);
+        if (must_pass(geterrcode()))
+            PG_RE_THROW();
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+        result->ok = false;
+        result->message = error->message;
+        result->detail = error->detail;
+        result->hint = error->hint;
+        strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(outer);
+    CurrentResourceOwner = owner;
+    INSTR_TIME_SET_CURRENT(taken);
+    INSTR_TIME_SUBTRACT(taken, started);
+    result->latency_ms = INSTR_TIME_GET_MILLISEC(taken);
+    /* ends a reader that an error left behind */
+    MemoryContextDelete(inner);
+    if (result->ok)
+        result->message = psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
+}
+
+static Jsonb *
+test_details(const TestResult *result)
+{
+    JsonbParseState *state = NULL;
+    JsonbValue number;
+
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    if (result->ok)
+    {
+        push_text(&state, WJB_KEY, "objects");
+        number.type = jbvNumeric;
+        number.val.numeric = DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(result->objects)));
+        pushJsonbValue(&state, WJB_VALUE, &number);
+    }
+    else
+    {
+        push_text(&state, WJB_KEY, "sqlstate");
+        push_text(&state, WJB_VALUE, result->sqlstate);
+        push_text(&state, WJB_KEY, "detail");
+        push_text(&state, WJB_VALUE, result->detail);
+        push_text(&state, WJB_KEY, "hint");
+        push_text(&state, WJB_VALUE, result->hint);
+    }
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
+}
+
+static Datum
+return_test(FunctionCallInfo fcinfo, const TestResult *result)
+{
+    TupleDesc desc;
+    Datum values[4];
+    bool nulls[4] = {0};
+
+    if (get_call_result_type(fcinfo, NULL, &desc) != TYPEFUNC_COMPOSITE)
+        elog(ERROR, "return type must be a row type");
+    values[0] = BoolGetDatum(result->ok);
+    values[1] = Float8GetDatum(result->latency_ms);
+    values[2] = CStringGetTextDatum(result->message);
+    values[3] = JsonbPGetDatum(test_details(result));
+    return HeapTupleGetDatum(heap_form_tuple(BlessTupleDesc(desc), values, nulls));
+}
+
+Datum
+kaireon_test_connector(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = read_connector(text_argument(fcinfo, 0));
+    TestResult result = {0};
+    CatalogScope scope;
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID};
+    Datum values[3];
+
+    guarded_test(source, NULL, &result);
+    values[0] = UUIDPGetDatum(&source->connector_id);
+    values[1] = CStringGetTextDatum(result.ok ? "connected" : "error");
+    values[2] = CStringGetTextDatum(result.message);
+    scope = catalog_begin();
+    catalog_execute("UPDATE kaireon_internal.connector SET status = $2, last_tested_at = pg_catalog.clock_timestamp(), last_error = $3 "
+                    "WHERE id = $1", 3, types, values, result.ok ? "  n" : NULL, SPI_OK_UPDATE);
+    catalog_end(scope);
+    return return_test(fcinfo, &result);
+}
+
+Datum
+kaireon_test_connector_config(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = palloc0(sizeof(ReadSource));
+    Jsonb *nothing = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
+    Unsaved unsaved = {text_argument(fcinfo, 0), PG_ARGISNULL(1) ? nothing : PG_GETARG_JSONB_P(1), text_argument(fcinfo, 2),
+                       PG_ARGISNULL(3) ? nothing : PG_GETARG_JSONB_P(3)};
+    TestResult result = {0};
+
+    if (unsaved.type == NULL)
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the connector's type must not be null")));
+    source->spec.connector_type = unsaved.type;
+    source->spec.connector_config = unsaved.config;
+    guarded_test(source, &unsaved, &result);
+    return return_test(fcinfo, &result);
+}
+
+/* ---- describe and preview ---------------------------------------------------------------- */
+
+/* Keys of the reader's dialect that describe shows beside it. */
+static const char *const beside[] = {"fields", "confidence", "reason"};
+
+Datum
+kaireon_describe(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = probe_arguments(fcinfo, READ_FAIL);
+    ProbeDescription description = probe_describe(source);
+    JsonbParseState *state = NULL;
+    Datum dialect;
+
+    if (description.path == NULL)
+        PG_RETURN_NULL();
+    dialect = JsonbPGetDatum(description.dialect);
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    push_text(&state, WJB_KEY, "path");
+    push_text(&state, WJB_VALUE, description.path);
+    for (size_t i = 0; i < lengthof(beside); i++)
+    {
+        JsonbValue *value = json_get(&description.dialect->root, beside[i]);
+
+        if (value == NULL)
+            continue;
+        push_text(&state, WJB_KEY, beside[i]);
+        pushJsonbValue(&state, WJB_VALUE, value);
+        dialect = DirectFunctionCall2(jsonb_delete, dialect, CStringGetTextDatum(beside[i]));
+    }
+    push_text(&state, WJB_KEY, "dialect");
+    {
+        JsonbValue value;
+
+        value.type = jbvBinary;
+        value.val.binary.data = &DatumGetJsonbP(dialect)->root;
+        value.val.binary.len = VARSIZE(DatumGetJsonbP(dialect)) - VARHDRSZ;
+        pushJsonbValue(&state, WJB_VALUE, &value);
+    }
+    PG_RETURN_JSONB_P(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+/* How a file is read, when that was found out and not said. */
+static void
+tell_detection(const ProbeDescription *description)
+{
+    JsonbContainer *dialect = &description->dialect->root;
+    char *confidence = json_get_text(dialect, "confidence"), *reason = json_get_text(dialect, "reason");
+
+    if (confidence && reason)
+        ereport(INFO, (errmsg("file \"%s\": %s", description->path, reason),
+                       errdetail("Confidence %s. kaireon.describe tells how it is read.", confidence)));
+}
+
+/* The current row as an object of texts. */
+static Datum
+row_object(const Reading *reading)
+{
+    const Cells *cells = reading->cells;
+    JsonbParseState *state = NULL;
+
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    for (int i = 0; i < cells->ncolumns; i++)
+    {
+        int at = reading->row * cells->ncolumns + i;
+
+        push_text(&state, WJB_KEY, reading->program.columns[i].name);
+        push_text(&state, WJB_VALUE, cells->nulls[at] ? NULL : TextDatumGetCString(cells->values[at]));
+    }
+    return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+}
+
+Datum
+kaireon_preview(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = probe_arguments(fcinfo, READ_SKIP);
+    ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
+    int64 left = PG_ARGISNULL(3) ? 20 : PG_GETARG_INT32(3);
+    ProbeDescription description;
+    Reading *reading;
+
+    if (left < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    description = probe_describe(source);
+    if (description.path == NULL)
+        return (Datum) 0;
+    tell_detection(&description);
+    reading = probe_open(source, description.fields, 0);
+    while (left-- > 0 && reading_next(reading))
+    {
+        Datum value = row_object(reading);
+        bool null = false;
+
+        tuplestore_putvalues(result->setResult, result->setDesc, &value, &null);
+        pfree(DatumGetPointer(value));
+    }
+    reading_close(reading);
+    return (Datum) 0;
+}

@@ -1,0 +1,35 @@
+/*
+ * probe.h: looking at a source: what it has, whether it can be reached.
+ *
+ * The functions list_objects, test_connector, describe and preview are in
+ * probe.c; what infer_fields shares with them is here.
+ */
+#ifndef KAIREON_PROBE_H
+#define KAIREON_PROBE_H
+
+#include "postgres.h"
+#include "fmgr.h"
+
+#include "pg/read.h"
+
+/* What a source's first file looks like; path is NULL when there is no file. */
+typedef struct ProbeDescription
+{
+    char *path;
+    Jsonb *dialect;          /* how it is read, as the reader says; NULL without a file */
+    List *fields;            /* of char *, in the file's order */
+} ProbeDescription;
+
+/* Asks a reader, which has ended when this returns.  Result in the current context; raises the reader's errors. */
+extern ProbeDescription probe_describe(ReadSource *source);
+
+/*
+ * A source from the usual first arguments of a function that is not strict:
+ * connector, resource, options.  `on_error` is for options that do not say.
+ */
+extern ReadSource *probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error);
+
+/* Opens a reading of all fields as text; the columns live in the current context. */
+extern Reading *probe_open(ReadSource *source, List *fields, int64 row_limit);
+
+#endif
