@@ -252,6 +252,16 @@ append_float8(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
 }
 
 static bool
+append_float4(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
+{
+    uint32_t row = column->filled, i;
+    double value = 0;
+
+    CONVERT_LOOP(state = convert_float4(c->s, c->n, &value);
+                 memcpy(&column->values[row], &value, sizeof(value)));
+}
+
+static bool
 append_numeric(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
 {
     uint32_t row = column->filled, i;
@@ -289,6 +299,8 @@ append_kind(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
             return append_int(column, cells, n, st);
         case COLUMN_NUMERIC:
             return append_numeric(column, cells, n, st);
+        case COLUMN_FLOAT4:
+            return append_float4(column, cells, n, st);
         case COLUMN_FLOAT8:
             return append_float8(column, cells, n, st);
         case COLUMN_DATE:

@@ -33,6 +33,8 @@ uint8_t convert_decimal_to(const char *s, size_t n, int precision, int scale, in
 
 uint8_t convert_bool(const char *s, size_t n, int64_t *value);
 uint8_t convert_float8(const char *s, size_t n, double *value);
+/* real: *value is the float, as a double; rounded once from the digits, not from a double. */
+uint8_t convert_float4(const char *s, size_t n, double *value);
 uint8_t convert_date(const char *s, size_t n, int64_t *days);
 uint8_t convert_timestamp(const char *s, size_t n, int64_t *micros);
 uint8_t convert_timestamptz(const char *s, size_t n, int64_t *micros);

@@ -625,27 +625,44 @@ float_digits(const char *p, const char *end, double *value)
     return true;
 }
 
+/*
+ * A double that was rounded once, to the float that rounding once would have
+ * given.  False when it may not: right between two floats, the digits decide.
+ * For what is 0 or from 1e-18 to 1e19.
+ */
+static inline bool
+narrow(double *value)
+{
+    uint64_t bits;
+
+    memcpy(&bits, value, 8);
+    if ((bits & 0x1fffffff) == 0x10000000)
+        return false;
+    *value = (double) (float) *value;
+    return true;
+}
+
 static uint8_t
-float_careful(const char *s, size_t n, double *value)
+float_careful(const char *s, size_t n, bool single, double *value)
 {
     const char *p = s, *end = s + n;
     char spelling[LONGEST_FLOAT + 1], *stop;
     Numeral number;
     bool zero;
-    double d;
+    double d, huge = single ? (double) HUGE_VALF : HUGE_VAL;
     uint8_t state;
 
     while (p < end && is_space(*p))
         p++;
     while (end > p && is_space(end[-1]))
         end--;
-    if (float_digits(p, end, value) || float_word(p, end, value))
+    if (float_word(p, end, value) || (float_digits(p, end, value) && (!single || narrow(value))))
         return WIRE_VALUE;
     if (!number_grammar(p, end, &zero))
     {
         state = scan_numeral(s, n, &number);
         /* a huge number before the letter is refused for its size */
-        return state == WIRE_BAD_SYNTAX && n <= 300 ? WIRE_BAD_SYNTAX : WIRE_RAW;
+        return state == WIRE_BAD_SYNTAX && n <= (single ? 30 : 300) ? WIRE_BAD_SYNTAX : WIRE_RAW;
     }
     if (end - p > LONGEST_FLOAT)
         return WIRE_RAW;
@@ -653,31 +670,42 @@ float_careful(const char *s, size_t n, double *value)
     memcpy(spelling, p, (size_t) (end - p));
     spelling[end - p] = '\0';
     errno = 0;
-    d = strtod(spelling, &stop);
+    d = single ? (double) strtof(spelling, &stop) : strtod(spelling, &stop);
     /* another locale's decimal point would stop it early */
     if (stop != spelling + (end - p))
         return WIRE_RAW;
-    if (errno == ERANGE && (d == HUGE_VAL || d == -HUGE_VAL || (d == 0 && !zero)))
+    if (errno == ERANGE && (d == huge || d == -huge || (d == 0 && !zero)))
         return WIRE_BAD_RANGE;
     *value = d;
     return WIRE_VALUE;
 }
 
-uint8_t
-convert_float8(const char *s, size_t n, double *value)
+/* Digits below 2^53 and a power of ten below 10^22 are both exact, so one division rounds once. */
+static inline bool
+float_plain(const char *s, size_t n, double *value)
 {
     bool negative = n > 0 && *s == '-';
     uint64_t u;
     unsigned scale;
     double d;
 
-    /* Digits below 2^53 and a power of ten below 10^22 are both exact, so one division rounds once. */
-    if (n - negative - 1 >= 16 || !plain_decimal(s + negative, n - negative, &u, &scale) ||
-        u > (uint64_t) 1 << 53)
-        return float_careful(s, n, value);
+    if (n - negative - 1 >= 16 || !plain_decimal(s + negative, n - negative, &u, &scale) || u > (uint64_t) 1 << 53)
+        return false;
     d = (double) u;
     if (scale > 0)
         d /= pow10_double[scale];
     *value = negative ? -d : d;
-    return WIRE_VALUE;
+    return true;
+}
+
+uint8_t
+convert_float8(const char *s, size_t n, double *value)
+{
+    return float_plain(s, n, value) ? WIRE_VALUE : float_careful(s, n, false, value);
+}
+
+uint8_t
+convert_float4(const char *s, size_t n, double *value)
+{
+    return float_plain(s, n, value) && narrow(value) ? WIRE_VALUE : float_careful(s, n, true, value);
 }

@@ -9,6 +9,9 @@
 
 #include "pg/cells.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "catalog/pg_collation.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
@@ -70,6 +73,9 @@ reader_type(Oid type, int32 typmod, uint8 *wire)
                 break;
             *wire = WIRE_DECIMAL;
             return "numeric";
+        case FLOAT4OID:
+            *wire = WIRE_FLOAT;
+            return "float4";
         case FLOAT8OID:
             *wire = WIRE_FLOAT;
             return "float8";
@@ -324,12 +330,15 @@ load_fixed(Cells *cells, int c, const WireColumnHeader *header, const uint8 *sta
             continue;
         if (unlikely(slots[row] < min || slots[row] > max))
             bad_batch("a value is out of its type's range");
-        if (type == FLOAT8OID)
+        if (type == FLOAT8OID || type == FLOAT4OID)
         {
             float8 value;
 
             memcpy(&value, &slots[row], sizeof(value));
-            cells->values[row * stride + c] = Float8GetDatum(value);
+            /* a double that is no float is refused: casting it may overflow */
+            if (type == FLOAT4OID && unlikely(fabs(value) > FLT_MAX && !isinf(value)))
+                bad_batch("a value is out of its type's range");
+            cells->values[row * stride + c] = type == FLOAT8OID ? Float8GetDatum(value) : Float4GetDatum((float4) value);
         }
         else
             cells->values[row * stride + c] = Int64GetDatum(slots[row]);

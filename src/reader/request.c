@@ -21,7 +21,7 @@
 static const struct { const char *name; ColumnKind kind; } column_types[] = {
     {"text", COLUMN_TEXT}, {"varchar", COLUMN_VARCHAR}, {"bool", COLUMN_BOOL},
     {"int2", COLUMN_INT2}, {"int4", COLUMN_INT4}, {"int8", COLUMN_INT8},
-    {"numeric", COLUMN_NUMERIC}, {"float8", COLUMN_FLOAT8}, {"date", COLUMN_DATE},
+    {"numeric", COLUMN_NUMERIC}, {"float4", COLUMN_FLOAT4}, {"float8", COLUMN_FLOAT8}, {"date", COLUMN_DATE},
     {"timestamp", COLUMN_TIMESTAMP}, {"timestamptz", COLUMN_TIMESTAMPTZ}, {"raw", COLUMN_RAW},
 };
 

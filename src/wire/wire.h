@@ -153,7 +153,7 @@ bool wire_get_failure(WireReader *r, WireFailure *out);
  *   WIRE_BOOL         0 or 1
  *   WIRE_INT          int64
  *   WIRE_DECIMAL      int64 unscaled; its scale (digits after the point, 0..18) in scales[row]
- *   WIRE_FLOAT        the bits of a double
+ *   WIRE_FLOAT        the bits of a double; of a float4 column, one that is a float
  *   WIRE_DATE         int64 days since 2000-01-01
  *   WIRE_TIMESTAMP    int64 microseconds since 2000-01-01 00:00 (no zone)
  *   WIRE_TIMESTAMPTZ  int64 microseconds since 2000-01-01 00:00 UTC
@@ -301,7 +301,7 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *     "maxFieldBytes": n, "maxRowBytes": n },
  *   "columns": [                      in batch order; the same "name" may come several times
  *     {"name": "balance",             the source's field (a CSV header), or _source, _line, _offset, _modified_at
- *      "type": "numeric",             text, varchar, bool, int2, int4, int8, numeric, float8,
+ *      "type": "numeric",             text, varchar, bool, int2, int4, int8, numeric, float4, float8,
  *                                     date, timestamp, timestamptz, or raw (WIRE_TEXT, every cell RAW)
  *      "length": 255,                 varchar: characters
  *      "precision": 12, "scale": 2,   numeric: absent when unconstrained

@@ -6,7 +6,7 @@
  * canonical text, chosen so that equal text means equal Datum:
  *   int2 int4 int8, numeric, numeric(p,s)  as PostgreSQL prints them
  *   bool                 true or false
- *   float8, date, timestamp, timestamptz   the bytes of the binary format, hex
+ *   float4, float8, date, timestamp, timestamptz   the bytes of the binary format, hex
  *   varchar(n)           the text kept, hex
  *   utf8                 state VALUE or BAD_ENCODING, no value
  * Each field is converted from a block of exactly its size, so that a build
@@ -33,7 +33,7 @@ print_decimal(int64_t unscaled, int scale, char *out, size_t size)
     uint64_t u = unscaled < 0 ? 0 - (uint64_t) unscaled : (uint64_t) unscaled;
     int n;
 
-    snprintf(digits, sizeof(digits), "%0*" PRIu64, scale + 1, u);
+    snprintf(digits, sizeof(digits), "%0*" PRIu64, (scale & 31) + 1, u);
     n = (int) strlen(digits);
     snprintf(out, size, "%s%.*s%s%s", unscaled < 0 ? "-" : "", n - scale, digits,
              scale > 0 ? "." : "", digits + n - scale);
@@ -105,6 +105,17 @@ field_text(const char *type, const char *s, size_t n, char *out, size_t size)
         state = convert_float8(s, n, &d);
         memcpy(&bits, &d, 8);
         snprintf(out, size, "%016" PRIx64, bits);
+        return state;
+    }
+    if (strcmp(type, "float4") == 0)
+    {
+        float f;
+        uint32_t single;
+
+        state = convert_float4(s, n, &d);
+        f = (float) d;
+        memcpy(&single, &f, 4);
+        snprintf(out, size, "%08" PRIx32, single);
         return state;
     }
     if (strcmp(type, "date") == 0)

@@ -146,6 +146,18 @@ sub any_decimal
     return $s . spaces();
 }
 
+# Halves between two floats, and decimals right beside them: 24 bits and one more.
+sub halfway
+{
+    my $odd = 2 * (2**23 + int(rand(2**23))) + 1;
+    my $shift = int(rand(12));
+    return pick('', '-') . sprintf('%.*f', $shift + pick(0, 0, 1, 4), $odd / 2**$shift) . pick('', '', digits(int(rand(4))));
+}
+
+sub plain_float4 { return rand() < 0.5 ? plain_decimal(10, 12) : rand() < 0.5 ? halfway() : (rand() - 0.5) * 10**int(rand(40) - 20); }
+
+sub any_float4 { return rand() < 0.7 ? any_decimal() : digits(1) . '.' . digits(1 + int(rand(17))) . 'e' . pick('', '-') . (30 + int(rand(18))); }
+
 sub plain_date
 {
     return sprintf('%04d-%02d-%02d', pick(1 + int(rand(9999)), 1900 + int(rand(200))), 1 + int(rand(12)), 1 + int(rand(28)));
@@ -229,6 +241,12 @@ my @number_edges = ('5.', '.5', '+1', '-.5', '-0', '-0.00', '00.50', '0', '000',
     '1.7976931348623159e308', '9007199254740993', '9007199254740992.5', '0.30000000000000004', '1d5', '1f', '0x1p3',
     '123456789012345678', '1234567890123456789', '.123456789012345678', '.1234567890123456789', '9.223372036854775807',
     '9.223372036854775808', '-9.223372036854775808');
+# Around the largest, the smallest, and places where rounding to a double first would go wrong.
+my @float4 = ('3.4028234e38', '3.4028235e38', '3.4028236e38', '340282346638528859811704183484516925440', '3.40282357e38', '1e38', '1e39',
+    '1.17549435e-38', '1.4e-45', '7e-46', '8e-46', '1e-46', '16777216', '16777217', '16777219', '16777217.0000000001', '16777216.9999999999',
+    '33554433', '33554435', '33554434.00000000001', '0.1', '0.500000029802322387695312', '0.500000029802322387695313', '1.00000005960464477539',
+    '1.00000005960464477540', '1.000000059604644775390625', '1.0000000596046447754', '9007199254740993', '8589973504.5', '8589973504',
+    '8589973505', '0.000000000000000001', '123456789.123456', '9' x 39 . 'x', '9' x 30 . 'x', '0.' . '0' x 40 . '1x', '1e39x');
 my @time_edges = ('', 'epoch', 'infinity', '-infinity', 'today', 'now', 'abc', '2024-02-29', '2023-02-29', '1900-02-29', '2000-02-29',
     '0001-01-01', '0000-01-01', '9999-12-31', '10000-01-01', '2024-01-31 24:00:00', '2024-01-31 23:59:60', '2024-06-30 23:59:59.999999',
     '2024-01-31 23:59:59.9999999', '20240131', '20240230', '00010101', '2024/01/31', '2024/01/31 10:00', '2024/01/31T10:00:00',
@@ -272,6 +290,7 @@ my %kinds = (
         mistakes => ['', ' ', 'maybe', 'null', '2', '-1', 'n/a', 'X', 'truefalse', 'o', 'yess', '10', "\xc3\xa9"] },
     float8 => { plain => sub { rand() < 0.7 ? plain_decimal(10, 16) : (rand() - 0.5) * 10**int(rand(40) - 20) }, any => \&any_decimal,
         edges => \@number_edges, mistakes => [ mistakes_for(0) ] },
+    float4 => { plain => \&plain_float4, any => \&any_float4, edges => [ @float4, @number_edges ], mistakes => [ mistakes_for(0) ] },
     date => { plain => sub { rand() < 0.9 ? plain_date() : plain_date() =~ s/-//gr }, any => \&any_timestamp, edges => \@time_edges },
     timestamp => { plain => \&plain_timestamp, any => \&any_timestamp, edges => \@time_edges },
     timestamptz => { plain => \&plain_timestamp, any => \&any_timestamp, edges => \@time_edges },
@@ -319,6 +338,7 @@ BEGIN
         WHEN 'numeric' THEN numeric_in(textout(s), 0, coalesce((args[1] << 16 | args[2]) + 4, -1))::text
         WHEN 'bool' THEN boolin(textout(s))::text
         WHEN 'float8' THEN encode(float8send(float8in(textout(s))), 'hex')
+        WHEN 'float4' THEN encode(float4send(float4in(textout(s))), 'hex')
         WHEN 'date' THEN encode(date_send(date_in(textout(s))), 'hex')
         WHEN 'timestamp' THEN encode(timestamp_send(timestamp_in(textout(s), 0, -1)), 'hex')
         WHEN 'timestamptz' THEN encode(timestamptz_send(timestamptz_in(textout(s), 0, -1)), 'hex')
