@@ -158,3 +158,18 @@ control_take(SlotState state)
     }
     return NULL;
 }
+
+void
+control_forget(Oid database)
+{
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+
+        if (slot->state == SLOT_FREE || slot->database != database || slot->worker_pid != 0)
+            continue;
+        slot->state = slot->waits && !slot->abandoned ? SLOT_ENDED : SLOT_FREE;
+        if (slot->state == SLOT_ENDED && slot->waiter)
+            SetLatch(slot->waiter);
+    }
+}

@@ -92,5 +92,11 @@ pg_noreturn extern void control_too_many(void);
 extern RunSlot *control_find(const pg_uuid_t *run_id);
 /* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */
 extern RunSlot *control_take(SlotState state);
+/*
+ * The database, or the extension in it, has gone: its runs give up their slots,
+ * but for those whose worker is still there.  The caller holds the lock
+ * exclusively.
+ */
+extern void control_forget(Oid database);
 
 #endif

@@ -151,6 +151,7 @@ tend_supervisors(void)
             {
                 LWLockAcquire(control->lock, LW_EXCLUSIVE);
                 slot->database = InvalidOid;
+                control_forget(database);
                 LWLockRelease(control->lock);
                 continue;
             }

@@ -501,6 +501,38 @@ retire(void)
     return go;
 }
 
+/*
+ * Ends this process when there is no extension in the database, or not any
+ * more.  From here on a wake means that there is something new to look at.
+ */
+static void
+check_installed(void)
+{
+    for (;;)
+    {
+        bool installed, gone;
+
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
+        self->wanted = false;
+        LWLockRelease(control->lock);
+        begin();
+        installed = catalog_installed();
+        commit();
+        if (installed)
+            return;
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
+        gone = !self->wanted;    /* else the extension may be there by now */
+        if (gone)
+        {
+            self->database = InvalidOid;
+            control_forget(MyDatabaseId);
+        }
+        LWLockRelease(control->lock);
+        if (gone)
+            proc_exit(0);
+    }
+}
+
 static void
 supervise(MemoryContext context)
 {
@@ -512,9 +544,7 @@ supervise(MemoryContext context)
 
         MemoryContextReset(context);
         MemoryContextSwitchTo(context);
-        LWLockAcquire(control->lock, LW_EXCLUSIVE);
-        self->wanted = false;
-        LWLockRelease(control->lock);
+        check_installed();
         take_requests();
         drop_cancelled();
         reap_workers();
@@ -546,8 +576,6 @@ supervise(MemoryContext context)
 void
 kaireon_supervisor_main(Datum arg)
 {
-    bool installed;
-
     self = &control->databases[DatumGetInt32(arg)];
     pqsignal(SIGTERM, die);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
@@ -558,17 +586,7 @@ kaireon_supervisor_main(Datum arg)
     LWLockRelease(control->lock);
     before_shmem_exit(leave, (Datum) 0);
     BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid, 0);
-    begin();
-    installed = catalog_installed();
-    commit();
-    if (!installed)
-    {
-        LWLockAcquire(control->lock, LW_EXCLUSIVE);
-        self->database = InvalidOid;
-        self->wanted = false;
-        LWLockRelease(control->lock);
-        proc_exit(0);
-    }
+    check_installed();
     recover();
     supervise(AllocSetContextCreate(TopMemoryContext, "kaireon supervisor", ALLOCSET_DEFAULT_SIZES));
     proc_exit(0);
