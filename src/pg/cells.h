@@ -24,6 +24,8 @@ typedef struct CellColumn
     uint8 wire;              /* WireColumnType the reader must send */
     bool always_raw;         /* the reader has no converter for the type, or must not use it */
     Datum pattern;           /* text for to_date or to_timestamp; 0: the input function reads it */
+    bool by_value;
+    int16 length;            /* pg_type.typlen */
     FmgrInfo input;
     Oid ioparam;
 } CellColumn;
@@ -35,6 +37,7 @@ typedef struct Cells
     uint8 *expected;         /* wire type of each column, for wire_batch_open */
     bool coerce;
     MemoryContext context;   /* of one batch; reset by cells_load */
+    MemoryContext scratch;   /* of one call of an input function */
     WireBatch batch;
     int nrows;
     Datum *values;           /* [row * ncolumns + column] */
