@@ -19,6 +19,7 @@
 #include "miscadmin.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/formatting.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
@@ -147,10 +148,15 @@ kaireon_as_role(PG_FUNCTION_ARGS)
     MemoryContext context = CurrentMemoryContext;
     char *volatile value = NULL;
     Oid user;
-    int sec_context;
+    int sec_context, level;
 
+    /*
+     * The role's own code may run in there (defaults, row policies): whatever
+     * it SETs must be gone before statements of the extension's owner go on.
+     */
+    level = NewGUCNestLevel();
     GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE);
+    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     PG_TRY();
     {
         int code;
@@ -173,6 +179,7 @@ kaireon_as_role(PG_FUNCTION_ARGS)
         SetUserIdAndSecContext(user, sec_context);
     }
     PG_END_TRY();
+    AtEOXact_GUC(false, level);
 
     if (value == NULL)
         PG_RETURN_NULL();

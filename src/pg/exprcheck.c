@@ -9,6 +9,7 @@
 #include "pg/exprcheck.h"
 
 #include "access/htup_details.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
@@ -213,11 +214,53 @@ exprcheck_query(Query *query, const char *sql)
         check_walker(query->jointree->quals, &context);
 }
 
+/*
+ * A name the parser will look up must mean something of pg_catalog: parse
+ * analysis itself runs code, the input functions of types that literals have,
+ * and with them the constraints of domains inside.
+ */
+static void
+check_schema(List *name, const char *what)
+{
+    if (list_length(name) == 1 || (list_length(name) == 2 && strcmp(strVal(linitial(name)), "pg_catalog") == 0))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, NameListToString(name)),
+                    errhint("Only what is built into PostgreSQL is.")));
+}
+
+static void
+check_type_name(const TypeName *type)
+{
+    const char *name;
+
+    if (type->names == NIL)
+        return;
+    check_schema(type->names, "type");
+    name = strVal(llast(type->names));
+    if (type->pct_type || type->setof ||
+        !SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(name), ObjectIdGetDatum(PG_CATALOG_NAMESPACE)))
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                        errmsg("type \"%s\" is not allowed in a pipeline's expression", name),
+                        errhint("Only types that are built into PostgreSQL are.")));
+}
+
+/* What is refused before parse analysis; gathers the columns meanwhile. */
 static bool
 collect_columns(Node *node, List **names)
 {
     if (node == NULL)
         return false;
+    if (IsA(node, SubLink))
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a sub-select is not allowed in a pipeline's expression")));
+    if (IsA(node, TypeName))
+        check_type_name((TypeName *) node);
+    if (IsA(node, TypeCast))
+        check_type_name(((TypeCast *) node)->typeName);
+    if (IsA(node, FuncCall))
+        check_schema(((FuncCall *) node)->funcname, "function");
+    if (IsA(node, A_Expr))
+        check_schema(((A_Expr *) node)->name, "operator");
     if (IsA(node, ColumnRef))
     {
         ColumnRef *ref = (ColumnRef *) node;

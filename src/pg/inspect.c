@@ -17,6 +17,7 @@
 #include "portability/instr_time.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -103,14 +104,34 @@ check_target_schema(const Graph *graph, const pg_uuid_t *schema_id, List **findi
     catalog_end(scope);
 }
 
+/*
+ * Compiling lets PostgreSQL parse and plan what somebody wrote, which can run
+ * code (types of literals, constants): so it happens with the rights of the
+ * pipeline's owner, whoever looks, and nothing it could SET stays.
+ */
+static Program *
+compile_as(Oid role, Graph *graph, const PipelineSpec *spec, List **findings)
+{
+    Program *program;
+    Oid user;
+    int sec_context, level = NewGUCNestLevel();
+
+    GetUserIdAndSecContext(&user, &sec_context);
+    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    program = compile_program(graph, spec->relid, spec->fields, spec->nfields,
+                              spec->error_skip ? VALIDATION_SKIP : VALIDATION_STRICT, NULL, findings);
+    SetUserIdAndSecContext(user, sec_context);
+    AtEOXact_GUC(false, level);
+    return program;
+}
+
+/* What is wrong with a pipeline of that owner. */
 static List *
-find_problems(const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
+find_problems(Oid owner, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
 {
     List *findings = NIL;
     Graph *graph;
-    Oid relid = InvalidOid;
-    TargetField *fields = NULL;
-    int nfields = 0;
+    PipelineSpec spec = {0};
     char *handling;
 
     check_execution(config, &findings);
@@ -118,7 +139,7 @@ find_problems(const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *con
     if (graph == NULL)
         return findings;
     check_target_schema(graph, schema_id, &findings);
-    if (!catalog_load_fields(schema_id, &relid, &fields, &nfields, &findings))
+    if (!catalog_load_fields(schema_id, &spec.relid, &spec.fields, &spec.nfields, &findings))
     {
         graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");
         return findings;
@@ -126,8 +147,8 @@ find_problems(const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *con
     if (graph_has_errors(findings))
         return findings;
     handling = json_get_text(&config->root, "errorHandling");
-    (void) compile_program(graph, relid, fields, nfields, handling && strcmp(handling, "skip") == 0 ? VALIDATION_SKIP : VALIDATION_STRICT,
-                           NULL, &findings);
+    spec.error_skip = handling && strcmp(handling, "skip") == 0;
+    (void) compile_as(owner, graph, &spec, &findings);
     return findings;
 }
 
@@ -164,12 +185,12 @@ return_findings(FunctionCallInfo fcinfo, List *findings, bool with_hint)
 Datum
 kaireon_check_pipeline(PG_FUNCTION_ARGS)
 {
-    return_findings(fcinfo, find_problems(PG_GETARG_UUID_P(2), PG_GETARG_JSONB_P(3), PG_GETARG_JSONB_P(4), PG_GETARG_JSONB_P(5)), true);
+    return_findings(fcinfo, find_problems(PG_GETARG_OID(0), PG_GETARG_UUID_P(2), PG_GETARG_JSONB_P(3), PG_GETARG_JSONB_P(4), PG_GETARG_JSONB_P(5)), true);
     return (Datum) 0;
 }
 
-/* The pipeline of a name that the caller may look at: its owner, an operator or a viewer. */
-static void
+/* The pipeline of a name that the caller may look at (its owner or an operator); gives its owner. */
+static Oid
 find_visible(const char *name, pg_uuid_t *id)
 {
     Oid owner;
@@ -180,6 +201,7 @@ find_visible(const char *name, pg_uuid_t *id)
     if (!catalog_may_act(GetUserId(), owner) && !catalog_is_operator(GetUserId()))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
                         errhint("Its owner and members of kaireon_operator may look at it.")));
+    return owner;
 }
 
 Datum
@@ -192,9 +214,10 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     CatalogScope scope;
     Jsonb *documents[3];
     pg_uuid_t schema_id;
+    Oid owner;
     bool null;
 
-    find_visible(text_to_cstring(PG_GETARG_TEXT_PP(0)), &id);
+    owner = find_visible(text_to_cstring(PG_GETARG_TEXT_PP(0)), &id);
     values[0] = UUIDPGetDatum(&id);
     scope = catalog_begin();
     catalog_execute("SELECT v.nodes, v.edges, v.execution_config, p.schema_id FROM kaireon_internal.pipeline p "
@@ -209,7 +232,7 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     }
     schema_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
     catalog_end(scope);
-    return_findings(fcinfo, find_problems(&schema_id, documents[0], documents[1], documents[2]), false);
+    return_findings(fcinfo, find_problems(owner, &schema_id, documents[0], documents[1], documents[2]), false);
     return (Datum) 0;
 }
 
@@ -221,15 +244,14 @@ load_compiled(const char *name, Graph **graph, Program **program)
     PipelineSpec *spec;
     List *findings = NIL;
 
-    find_visible(name, &id);
+    (void) find_visible(name, &id);
     spec = catalog_load_pipeline(&id, 0);
     if (spec == NULL)
         catalog_no_pipeline(name);
     *graph = graph_parse(spec->nodes, spec->edges, &findings);
     if (*graph == NULL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message)));
-    *program = compile_program(*graph, spec->relid, spec->fields, spec->nfields, spec->error_skip ? VALIDATION_SKIP : VALIDATION_STRICT,
-                               NULL, NULL);
+    *program = compile_as(spec->owner, *graph, spec, NULL);
     return spec;
 }
 
@@ -538,7 +560,7 @@ kaireon_pipeline_diagram(PG_FUNCTION_ARGS)
     Graph *graph;
     List *findings = NIL;
 
-    find_visible(name, &id);
+    (void) find_visible(name, &id);
     spec = catalog_load_pipeline(&id, 0);
     if (spec == NULL)
         catalog_no_pipeline(name);
