@@ -31,3 +31,16 @@ CREATE FUNCTION kaireon.test_connector(type text, config jsonb, auth_method text
                                        OUT ok boolean, OUT latency_ms float8, OUT message text, OUT details jsonb)
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_test_connector_config';
 COMMENT ON FUNCTION kaireon.test_connector(text, jsonb, text, jsonb) IS 'The same for a connector that is not made yet';
+
+CREATE FUNCTION kaireon.infer_fields(connector text, resource text DEFAULT NULL, options jsonb DEFAULT '{}', sample_rows int DEFAULT 1000)
+    RETURNS jsonb LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_infer_fields';
+COMMENT ON FUNCTION kaireon.infer_fields(text, text, jsonb, int) IS
+    'Fields for create_schema, with types that hold every value of the first rows; displayName is the name in the source where it differs';
+
+CREATE FUNCTION kaireon.field_mapping(fields jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE(jsonb_object_agg(f ->> 'displayName', f ->> 'name'), '{}')
+      FROM jsonb_array_elements(fields) AS f WHERE f ->> 'displayName' <> f ->> 'name'
+$$;
+COMMENT ON FUNCTION kaireon.field_mapping(jsonb) IS
+    'A target node''s fieldMapping for fields that infer_fields had to give another name';

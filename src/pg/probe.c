@@ -54,6 +54,33 @@ probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error)
     return source;
 }
 
+List *
+probe_readable(List *fields)
+{
+    List *readable = NIL;
+    ListCell *a, *b;
+
+    foreach(a, fields)
+    {
+        int same = 0, before = 0;
+
+        foreach(b, fields)
+        {
+            bool equal = strcmp(lfirst(a), lfirst(b)) == 0;
+
+            same += equal;
+            before += equal && foreach_current_index(b) < foreach_current_index(a);
+        }
+        if (same == 1 && ((char *) lfirst(a))[0] != '\0')
+            readable = lappend(readable, lfirst(a));
+        else if (before == 0)
+            ereport(NOTICE, (same == 1 ? errmsg("left out a field without a name")
+                                       : errmsg("left out field \"%s\", which the source has %d times", (char *) lfirst(a), same),
+                             errhint("Give the fields names of your own with \"columns\" in options.")));
+    }
+    return readable;
+}
+
 ProbeDescription
 probe_describe(ReadSource *source)
 {
@@ -398,7 +425,7 @@ kaireon_preview(PG_FUNCTION_ARGS)
     if (description.path == NULL)
         return (Datum) 0;
     tell_detection(&description);
-    reading = probe_open(source, description.fields, 0);
+    reading = probe_open(source, probe_readable(description.fields), 0);
     while (left-- > 0 && reading_next(reading))
     {
         Datum value = row_object(reading);

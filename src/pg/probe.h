@@ -29,6 +29,9 @@ extern ProbeDescription probe_describe(ReadSource *source);
  */
 extern ReadSource *probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error);
 
+/* The fields that can be asked for: those that have a name of their own; a NOTICE for each name that is left out. */
+extern List *probe_readable(List *fields);
+
 /* Opens a reading of all fields as text; the columns live in the current context. */
 extern Reading *probe_open(ReadSource *source, List *fields, int64 row_limit);
 

@@ -1,0 +1,68 @@
+/*
+ * infer.h: which type a column of texts has.
+ *
+ * A Guess is fed a column's values one by one and then says which field type
+ * holds all of them.  It promises that each value it has seen loads into that
+ * field, so it is careful: what is ambiguous is text.  The choices, in order:
+ *
+ *   no values                          text
+ *   8-4-4-4-12 hex digits              uuid
+ *   true, false, yes, no, 0, 1         boolean; with digits alone only if both occur,
+ *                                      else integer (a column of ones says nothing)
+ *   digits, perhaps with a minus       integer, or bigint, or numeric, by value
+ *   leading zeros or a plus sign       text: codes and telephone numbers lose by conversion
+ *   decimals                           numeric; scale the largest seen, at least 2,
+ *                                      precision with room for four more whole digits;
+ *                                      with exponents: numeric without bounds
+ *   YYYY-MM-DD, real days only         date
+ *   the same with a time or zone       timestamptz; dates in between are fine
+ *   JSON objects and arrays            json
+ *   null-like words (N/A, null, -)     text, and a notice which nullStrings would help
+ *   numbers with a decimal comma       text, and a notice which decimalSeparator would help
+ *   up to 255 characters               varchar, twice the longest, of 16, 32, 64, 128 or 255
+ *   else                               text
+ */
+#ifndef KAIREON_INFER_H
+#define KAIREON_INFER_H
+
+#include "postgres.h"
+
+/* How numbers and times are written; from a source's options. */
+typedef struct GuessRules
+{
+    char decimal;            /* '.' by default */
+    char thousands;          /* 0: none */
+    bool own_dates;          /* dateFormat is given: ISO dates would be misread */
+    bool own_times;          /* the same of timestampFormat */
+} GuessRules;
+
+typedef struct Guess
+{
+    const GuessRules *rules;
+    int64 values;            /* that are not null */
+    bool uuid, boolean, integer, number, date, time, json; /* all values so far could be */
+    bool zero, one, word;    /* seen among booleans */
+    bool exponent, comma;    /* seen among numbers; comma: with the separators changed */
+    bool foreign_number;     /* all could be numbers with a decimal comma */
+    int whole, scale;        /* most digits before and after the point */
+    bool beyond_int4, beyond_int8;
+    int characters;          /* of the longest value */
+    int64 null_like;         /* values that look like a null */
+    char *null_word;         /* the first of them */
+} Guess;
+
+typedef struct GuessType
+{
+    const char *name;        /* a field type */
+    int length, precision, scale; /* 0, 0, 0: none; scale counts only with precision */
+} GuessType;
+
+extern void guess_begin(Guess *guess, const GuessRules *rules);
+
+/* Takes one value that is not null, in the server's encoding.  May allocate in the current context. */
+extern void guess_add(Guess *guess, const char *value);
+
+/* The type of all values so far; as if the null-like ones were null when `without_nulls`. */
+extern GuessType guess_type(const Guess *guess, bool without_nulls);
+
+#endif

@@ -1,0 +1,292 @@
+/*
+ * infer_fields.c: kaireon.infer_fields: a fields array from a sample of a source.
+ *
+ * Reads the sample with all fields as text, feeds a Guess (infer.h) a column,
+ * and names the fields so that create_schema takes the array unchanged: safe
+ * names, no two alike, none that collides with a column every table has.  The
+ * name in the source is kept as displayName where it differs, which is what
+ * kaireon.field_mapping makes a target's fieldMapping of.
+ */
+#include "postgres.h"
+
+#include "fmgr.h"
+#include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "pg/infer.h"
+#include "pg/json.h"
+#include "pg/probe.h"
+
+extern PGDLLEXPORT Datum kaireon_infer_fields(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_infer_fields);
+
+#define NAME_MAX_BYTES 63
+
+typedef struct InferredField
+{
+    char *source;            /* its name there */
+    char name[NAME_MAX_BYTES + 1];
+    Guess guess;
+    char **keys;             /* of the field named id: its values, to see whether they are unique */
+    int nkeys, keys_size;
+    bool is_key;
+} InferredField;
+
+/* ---- names -------------------------------------------------------------------- */
+
+/* As kaireon_internal.safe_name, cut to fit; "" when no letter or digit is left. */
+static void
+safe_name(const char *name, char *out)
+{
+    int length = 0, end = strlen(name);
+    bool visible = false;
+
+    while (*name == ' ')
+        name++, end--;
+    while (end > 0 && name[end - 1] == ' ')
+        end--;
+    for (const char *s = name; s < name + end && length < NAME_MAX_BYTES; s += pg_mblen(s))
+    {
+        char c = pg_mblen(s) == 1 ? *s : '_';
+
+        if (c >= 'A' && c <= 'Z')
+            c += 'a' - 'A';
+        if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')))
+            c = '_';
+        else
+            visible = true;
+        out[length++] = c;
+    }
+    out[visible ? length : 0] = '\0';
+}
+
+static bool
+is_taken(const InferredField *fields, int count, const char *name)
+{
+    for (int i = 0; i < count; i++)
+    {
+        if (strcmp(fields[i].name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* Names a table has anyway; "id" only when it is no key of ours. */
+static bool
+is_reserved(const char *name, bool is_key)
+{
+    static const char *const names[] = {"created_at", "updated_at", "tableoid", "cmax", "xmax", "cmin", "xmin", "ctid"};
+
+    for (size_t i = 0; i < lengthof(names); i++)
+    {
+        if (strcmp(name, names[i]) == 0)
+            return true;
+    }
+    return strcmp(name, "id") == 0 && !is_key;
+}
+
+/* The field's name, unlike those before it. */
+static void
+name_field(InferredField *fields, int i)
+{
+    InferredField *field = &fields[i];
+    char base[NAME_MAX_BYTES + 1];
+
+    safe_name(field->source, base);
+    if (base[0] == '\0')
+        snprintf(base, sizeof(base), "column_%d", i + 1);
+    if (is_reserved(base, field->is_key))
+    {
+        char renamed[NAME_MAX_BYTES + 8];
+
+        snprintf(renamed, sizeof(renamed), "source_%s", base);
+        strlcpy(base, renamed, sizeof(base));
+    }
+    strlcpy(field->name, base, sizeof(field->name));
+    for (int n = 2; is_taken(fields, i, field->name); n++)
+    {
+        char suffix[16];
+
+        snprintf(suffix, sizeof(suffix), "_%d", n);
+        snprintf(field->name, sizeof(field->name), "%.*s%s", (int) (NAME_MAX_BYTES - strlen(suffix)), base, suffix);
+    }
+}
+
+/* ---- the sample ------------------------------------------------------------------ */
+
+static void
+keep_key(InferredField *field, const char *value)
+{
+    if (field->nkeys == field->keys_size)
+    {
+        field->keys_size = Max(64, field->keys_size * 2);
+        field->keys = field->keys ? repalloc(field->keys, sizeof(char *) * field->keys_size)
+                                  : palloc(sizeof(char *) * field->keys_size);
+    }
+    field->keys[field->nkeys++] = pstrdup(value);
+}
+
+static int
+compare_keys(const void *a, const void *b)
+{
+    return strcmp(*(char *const *) a, *(char *const *) b);
+}
+
+/* Can the field named id be the key: never null, never twice? */
+static void
+settle_key(InferredField *field, int64 rows)
+{
+    if (!field->is_key)
+        return;
+    field->is_key = rows > 0 && field->nkeys == rows;
+    if (field->is_key)
+        qsort(field->keys, field->nkeys, sizeof(char *), compare_keys);
+    for (int i = 1; field->is_key && i < field->nkeys; i++)
+        field->is_key = strcmp(field->keys[i - 1], field->keys[i]) != 0;
+}
+
+static void
+take_row(const Reading *reading, InferredField *fields)
+{
+    const Cells *cells = reading->cells;
+    Datum *values = &cells->values[reading->row * cells->ncolumns];
+    bool *nulls = &cells->nulls[reading->row * cells->ncolumns];
+
+    for (int i = 0; i < cells->ncolumns; i++)
+    {
+        char *value;
+
+        if (nulls[i])
+            continue;
+        value = TextDatumGetCString(values[i]);
+        guess_add(&fields[i].guess, value);
+        if (fields[i].is_key)
+            keep_key(&fields[i], value);
+        pfree(value);
+    }
+}
+
+static void
+set_rules(ReadSource *source, GuessRules *rules)
+{
+    char *decimal = json_get_text(source->node.config, "decimalSeparator");
+    char *thousands = json_get_text(source->node.config, "thousandsSeparator");
+
+    rules->decimal = decimal ? decimal[0] : '.';
+    rules->thousands = thousands ? thousands[0] : 0;
+    rules->own_dates = json_get_text(source->node.config, "dateFormat") != NULL;
+    rules->own_times = json_get_text(source->node.config, "timestampFormat") != NULL;
+}
+
+/* ---- the answer -------------------------------------------------------------------- */
+
+static char *
+type_text(const GuessType *type)
+{
+    if (type->length > 0)
+        return psprintf("%s(%d)", type->name, type->length);
+    if (type->precision > 0)
+        return psprintf("%s(%d,%d)", type->name, type->precision, type->scale);
+    return pstrdup(type->name);
+}
+
+/* What options would make a better type of the field. */
+static void
+advise(const InferredField *field)
+{
+    const Guess *guess = &field->guess;
+    GuessType now = guess_type(guess, false), then = guess_type(guess, true);
+
+    if (guess->null_like > 0 && guess->null_like < guess->values && strcmp(now.name, then.name) != 0)
+        ereport(NOTICE, (errmsg("field \"%s\" is %s because of \"%s\" in " INT64_FORMAT " of " INT64_FORMAT " values", field->source,
+                                type_text(&now), guess->null_word, guess->null_like, guess->values),
+                         errhint("With this word in \"nullStrings\" it would be %s.", type_text(&then))));
+    else if (!guess->number && guess->foreign_number && guess->comma && guess->null_like == 0)
+        ereport(NOTICE, (errmsg("field \"%s\" is %s because of its decimal commas", field->source, type_text(&now)),
+                         errhint("With \"decimalSeparator\": \",\" and \"thousandsSeparator\": \".\" it would be a number.")));
+}
+
+static void
+append_field(StringInfo out, const InferredField *field)
+{
+    GuessType type = guess_type(&field->guess, false);
+
+    appendStringInfoString(out, out->len > 1 ? ",{\"name\":" : "{\"name\":");
+    json_append_string(out, field->name);
+    appendStringInfo(out, ",\"dataType\":\"%s\"", type.name);
+    if (type.length > 0)
+        appendStringInfo(out, ",\"length\":%d", type.length);
+    if (type.precision > 0)
+        appendStringInfo(out, ",\"precision\":%d,\"scale\":%d", type.precision, type.scale);
+    if (field->is_key)
+        appendStringInfoString(out, ",\"isPrimaryKey\":true");
+    if (strcmp(field->name, field->source) != 0)
+    {
+        appendStringInfoString(out, ",\"displayName\":");
+        json_append_string(out, field->source);
+    }
+    appendStringInfoChar(out, '}');
+}
+
+static InferredField *
+begin_fields(List *names, const GuessRules *rules)
+{
+    InferredField *fields = palloc0(sizeof(InferredField) * list_length(names));
+    bool have_id = false;
+    ListCell *lc;
+
+    foreach(lc, names)
+    {
+        InferredField *field = &fields[foreach_current_index(lc)];
+
+        field->source = lfirst(lc);
+        guess_begin(&field->guess, rules);
+        safe_name(field->source, field->name);
+        field->is_key = !have_id && strcmp(field->name, "id") == 0;
+        have_id |= field->is_key;
+    }
+    return fields;
+}
+
+Datum
+kaireon_infer_fields(PG_FUNCTION_ARGS)
+{
+    ReadSource *source = probe_arguments(fcinfo, READ_SKIP);
+    int64 sample = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
+    ProbeDescription description;
+    InferredField *fields;
+    GuessRules rules;
+    Reading *reading;
+    StringInfoData out;
+    int count;
+
+    if (sample < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_rows must be at least 1")));
+    description = probe_describe(source);
+    description.fields = probe_readable(description.fields);
+    count = list_length(description.fields);
+    if (count == 0)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
+                        description.path ? errmsg("file \"%s\" has no fields", description.path) : errmsg("the source has no file"),
+                        errhint("Fields are inferred from a file's header and rows; kaireon.list_objects shows which files there are.")));
+    set_rules(source, &rules);
+    fields = begin_fields(description.fields, &rules);
+    reading = probe_open(source, description.fields, sample);
+    while (reading_next(reading))
+        take_row(reading, fields);
+    reading_close(reading);
+    initStringInfo(&out);
+    appendStringInfoChar(&out, '[');
+    for (int i = 0; i < count; i++)
+        settle_key(&fields[i], reading->rows);
+    for (int i = 0; i < count; i++)
+    {
+        name_field(fields, i);
+        advise(&fields[i]);
+        append_field(&out, &fields[i]);
+    }
+    appendStringInfoChar(&out, ']');
+    PG_RETURN_DATUM(DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)));
+}
