@@ -136,7 +136,8 @@ plan_read(PlannerInfo *root, RelOptInfo *rel, CustomPath *path, List *tlist, Lis
     Bitmapset *used = NULL;
     bool whole_row = false;
 
-    note_columns((Node *) tlist, rel->relid, &used, &whole_row);
+    /* not tlist: the planner may give none and put a projection in its place afterwards */
+    note_columns((Node *) rel->reltarget->exprs, rel->relid, &used, &whole_row);
     note_columns((Node *) quals, rel->relid, &used, &whole_row);
     for (int i = 0; i < list_length(function->funccolnames); i++)
     {

@@ -55,7 +55,7 @@ like(error_of("SELECT kaireon.read('files', 'a.csv')"), qr/0A000.*HINT.*SELECT \
 like(error_of("SELECT * FROM ROWS FROM ($a AS (id int)) WITH ORDINALITY"), qr/0A000/, 'with ordinality');
 like(error_of("SELECT * FROM $a AS t(id int, nmae text)"), qr/42703: source has no field "nmae".*id, name, amount, day, doc/s,
     'an unknown name lists the fields');
-like(error_of("SELECT * FROM kaireon.read('filse', 'a.csv') AS t(id int)"), qr/42704.*Perhaps you meant "files"/s, 'unknown connector');
+like(error_of("SELECT * FROM kaireon.read('filez', 'a.csv') AS t(id int)"), qr/42704.*Perhaps you meant "files"/s, 'unknown connector');
 like(error_of("SELECT * FROM kaireon.read(NULL, 'a.csv') AS t(id int)"), qr/22004/, 'no connector');
 like(error_of("SELECT * FROM kaireon.read('files', 'a.csv', '{\"delimitr\": \";\"}') AS t(id int)"),
     qr/22023: unknown key "delimitr".*delimiter/s, 'unknown option');
@@ -128,9 +128,9 @@ for my $i (1 .. 3)
 }
 is(scalar(Kaireon::children($session->pid)), 0, 'no reader is left');
 $session->query("CREATE FUNCTION pg_temp.tries(n int) RETURNS int LANGUAGE plpgsql AS \$\$ DECLARE failed int := 0; BEGIN FOR i IN 1 .. n LOOP BEGIN "
-      . "PERFORM count(*) FROM " . $bad->('fail') . " AS t(id int, amount numeric); EXCEPTION WHEN invalid_text_representation THEN failed := failed + 1; "
+      . "PERFORM count(amount) FROM " . $bad->('fail') . " AS t(id int, amount numeric); EXCEPTION WHEN invalid_text_representation THEN failed := failed + 1; "
       . "END; END LOOP; RETURN failed; END \$\$");
-is($session->query('SELECT pg_temp.tries(3)'), 3, 'errors that are caught');
+is($session->query('SELECT pg_temp.tries(3)') . $session->err, 3, 'errors that are caught');
 my $fds = sub { my @all = glob '/proc/' . $session->pid . '/fd/*'; return scalar(@all); };
 my $before = $fds->();
 is($session->query('SELECT pg_temp.tries(50)'), 50, 'many of them');
@@ -165,11 +165,11 @@ is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'fields'"), '["id", "na
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'dialect' ->> 'delimiter'"), ',', 'describe: dialect');
 is($k->sql("SELECT kaireon.describe('files', 'none*') IS NULL"), 't', 'describe: nothing there');
 is($k->sql("SELECT path, size FROM kaireon.list_objects('files', 'a*')"), 'a.csv|' . -s "$files/a.csv", 'list_objects: a pattern');
-is($k->sql("SELECT count(*) FROM kaireon.list_objects('files') WHERE modified_at > now() - interval '1 hour'"), 5, 'list_objects: the base');
+is($k->sql("SELECT count(*) FROM kaireon.list_objects('files') WHERE modified_at > now() - interval '1 hour'"), 4, 'list_objects: the base');
 like(error_of("SELECT * FROM kaireon.list_objects('files', 'missing.csv')"), qr/58P01/, 'list_objects: a name that is not there');
 
 is($k->sql("SELECT ok, latency_ms > 0, message, details FROM kaireon.test_connector('files')"),
-    't|t|connected; 5 objects at the base|{"objects": 5}', 'test_connector: fine');
+    't|t|connected; 4 objects at the base|{"objects": 4}', 'test_connector: fine');
 is($k->sql("SELECT status, last_tested_at IS NOT NULL, last_error IS NULL FROM kaireon.connectors WHERE name = 'files'"), 'connected|t|t',
     'test_connector: kept');
 $k->sql("SELECT kaireon.create_connector('gone', 'local_fs', " . $k->json({ basePath => "$files/gone" }) . ')');
