@@ -1,24 +1,35 @@
 /*
  * csv.h: CSV as RFC 4180 has it, with the options of the request.
  *
- * csv_options.c reads the options, csv_scan.c finds separators, csv_rows.c
- * moves the window over the input and judges rows, csv.c cuts fields out and
- * feeds the batch builder.
+ * csv_options.c reads the options, csv_open.c looks at the object's beginning
+ * (dialect, skipped lines), csv_scan*.c find separators, csv_rows.c moves the
+ * window over the input and judges rows, csv_header.c names the fields,
+ * csv_cells.c cuts fields out, csv_numbers.c respells numbers, csv.c feeds the
+ * batch builder.
  *
- * Rules beyond RFC 4180:
- *   - lines end with LF or CR LF; a CR before the LF that ends a row is no data
+ * Rules beyond RFC 4180 (defaults; the options change them):
+ *   - lines end with LF or CR LF; a CR before the LF that ends a row is no data;
+ *     a CR ends lines when the first CSV_SAMPLE bytes have a CR and no LF
  *   - a byte order mark is skipped; empty lines are skipped (and counted)
+ *   - lines are counted as an editor does: every LF (or CR where that ends
+ *     lines), also in quotes, comments, skipped and header lines
  *   - a row with another number of fields than the header is a reject (22P04)
  *   - a quote in an unquoted field, or text behind a closing quote, is a
  *     reject (22P04); the offending field ends at the next delimiter or line
  *     end, fields behind it are read as usual, so quotes there still keep line
  *     ends; the next row begins where that reading ends the row
- *   - quotes not closed at the end of the object are a reject (22P04) that
- *     begins at the row's first line
+ *   - quotes not closed at the end of the object are one reject (22P04), also
+ *     when lenient, that begins at the row's first line and names the line the
+ *     quotes were opened on; what they hold is not read again
  *   - a field or row longer than its limit, or a row of more than
  *     CSV_MAX_FIELDS fields, is a reject (54000) whose raw text ends where the
  *     limit was passed; it is skipped to its end without being kept
- *   - fields equal to one of nullStrings are null unless they were quoted
+ *   - fields equal to one of nullStrings (after trimming) are null unless they
+ *     were quoted; an extra field counts as empty without text, quoted or not
+ *   - a field without a name in the header is columnN; the second field of a
+ *     name is name_2 (or the next number that no other field has)
+ *   - footerLines are lines as an editor shows them, whatever quotes they are
+ *     in; they never reach the scanner, and neither do skipLines
  */
 #ifndef KAIREON_CSV_H
 #define KAIREON_CSV_H
@@ -33,17 +44,32 @@
 
 #define CSV_MAX_FIELDS 16384
 #define CSV_CHUNK (256U << 10)
+/* What is looked at to find out the dialect: bytes behind the byte order mark. */
+#define CSV_SAMPLE (256U << 10)
 /* Rows that are cut and converted together: their cells stay in the nearest cache. */
 #define CSV_SEGMENT 512
 
 typedef enum CsvHeader { CSV_HEADER_AUTO, CSV_HEADER_YES, CSV_HEADER_NO } CsvHeader;
 
+typedef enum CsvTrim { CSV_TRIM_NONE, CSV_TRIM_UNQUOTED, CSV_TRIM_ALL } CsvTrim;
+typedef enum CsvLongRows { CSV_LONG_REJECT, CSV_LONG_TRUNCATE, CSV_LONG_TRUNCATE_EMPTY } CsvLongRows;
+
+#define CSV_SEPARATOR_BYTES 4
+
 typedef struct CsvOptions
 {
-    uint8_t delimiter;
-    uint8_t quote;          /* 0: none */
-    uint8_t escape;
+    CsvScanDialect dialect;
+    bool find_delimiter, find_quote, find_skip; /* "auto": by csv_detect */
+    bool escape_given;
     CsvHeader header;
+    uint32_t header_lines;  /* from 1 */
+    uint32_t skip_lines, footer_lines;
+    CsvTrim trim;
+    bool pad;               /* shortRows */
+    CsvLongRows long_rows;
+    char decimal;           /* decimalSeparator */
+    char thousands[CSV_SEPARATOR_BYTES + 1];    /* thousandsSeparator; "" for none */
+    bool respell;           /* numbers are written another way than the server's */
     const char **columns;   /* borrowed strings; NULL: from the header */
     size_t ncolumns;
     const char **nulls;
@@ -55,6 +81,8 @@ typedef struct CsvOptions
 
 /* As Format.options_parse and options_free. */
 bool csv_options_parse(const json_t *json, void **options, Status *st);
+/* The same for TSV: the delimiter is a tab by default. */
+bool tsv_options_parse(const json_t *json, void **options, Status *st);
 void csv_options_free(void *options);
 
 /* ---- rows (csv_rows.c) -------------------------------------------------- */
@@ -88,11 +116,16 @@ typedef struct CsvProblem
 
 struct Csv
 {
-    const CsvOptions *options;
+    const CsvOptions *options;  /* &own */
+    CsvOptions own;         /* as given, with what was found out for this object */
+    bool detected;
+    double confidence;      /* of what was detected */
+    char reason[512];
     ByteSource source;
     CsvScan scan;
     Buf window;
     uint32_t scanned;       /* window bytes the scanner has seen */
+    uint32_t tail;          /* bytes of the delimiter before its last one */
     uint64_t base;          /* offset in the object of the window's first byte */
     bool eof;
     bool discarding;        /* the row at the window's start is too long: skip to its end */
@@ -102,32 +135,66 @@ struct Csv
     size_t next_inner, next_bad;
     uint64_t line;          /* of the next row */
     size_t expected;        /* fields a row must have; 0: not known yet */
+    bool ragged;            /* a row of another length was FINE since this was cleared */
     CsvProblem problem;
 
     const char **names;     /* of the fields */
     size_t nnames;
-    char *names_text;       /* memory of names from a header */
+    Buf names_text;         /* memory of names from a header */
     bool has_header;        /* a header line was read */
     Buf scratch;            /* unquoted text of one column of a segment */
     CsvRow *rows;           /* CSV_SEGMENT */
     Cell *cells;            /* CSV_SEGMENT */
+    Cell *respelled;        /* CSV_SEGMENT; csv_numbers.c */
+    Buf digits;             /* text of respelled cells */
 };
 
-/* Window, scanner and counters for a new object; reads nothing. */
-STATUS_CHECK bool csv_rows_init(Csv *csv, const CsvOptions *options, ByteSource source, Status *st);
+/* Window and counters for a new object; reads nothing. */
+void csv_rows_init(Csv *csv, const CsvOptions *options, ByteSource source);
 void csv_rows_free(Csv *csv);
 
+/* Reads up to `most` more bytes into the window; sets eof.  Fails as the source does, or with 53200. */
+STATUS_CHECK bool csv_rows_read(Csv *csv, size_t most, Status *st);
+
+/* Lets the scanner see what was read, but for the footer.  csv->own must have the dialect. */
+STATUS_CHECK bool csv_rows_scan(Csv *csv, Status *st);
+
+/* The byte that is counted as a line's end. */
+static inline char
+csv_line_byte(const Csv *csv)
+{
+    return csv->own.dialect.newline == CSV_NEWLINE_CR ? '\r' : '\n';
+}
+
 /*
- * Takes the next row.  Empty lines are passed over.  After FINE or REJECT the
+ * Takes the next row.  Empty lines and comments are passed over.  After FINE or REJECT the
  * row's bytes stay in the window until csv_rows_fill.
  */
 CsvRowKind csv_rows_next(Csv *csv, CsvRow *row);
 
-/* Reads and scans more input; forgets the rows taken.  Fails as the source does, or with 53200. */
+/* Reads and scans more input; forgets the rows taken.  Fails as csv_rows_read does. */
 STATUS_CHECK bool csv_rows_fill(Csv *csv, Status *st);
 
+/* ---- the beginning (csv_open.c) ----------------------------------------- */
+
 /*
- * Field `field` of a FINE row: its bytes without quotes, still with doubled
+ * Reads the object's beginning, finds out what of the dialect is open, skips
+ * the lines to be skipped and starts the scanner.  Fails as csv_rows_read does.
+ */
+STATUS_CHECK bool csv_open_begin(Csv *csv, Status *st);
+
+/* ---- names (csv_header.c) ------------------------------------------------ */
+
+/*
+ * Sets names, nnames and expected, from the header or `columns`; the next row
+ * is then the first of data.  Fails with what is wrong with the header.
+ */
+STATUS_CHECK bool csv_header_read(Csv *csv, Status *st);
+
+/* ---- fields (csv_cells.c) ------------------------------------------------ */
+
+/*
+ * Field `field` (below row->nfields) of a row: its bytes without quotes, still with doubled
  * quotes or escapes inside when *escaped.  *quoted: it stood in quotes.
  */
 static inline Cell
@@ -135,10 +202,11 @@ csv_field(const Csv *csv, const CsvRow *row, uint32_t field, bool *quoted)
 {
     const uint32_t *seps = csv->scan.seps + row->first + field;
     uint32_t start = seps[0] + 1;
-    uint32_t end = field + 1 == row->nfields ? row->end : seps[1];
+    uint32_t end = field + 1 == row->nfields ? row->end : seps[1] - csv->tail;
     Cell cell = {(const char *) csv->window.data + start, end - start};
 
-    *quoted = cell.n >= 2 && csv->options->quote != 0 && (uint8_t) cell.s[0] == csv->options->quote;
+    *quoted = cell.n >= 2 && csv->options->dialect.quote != 0 &&
+        (uint8_t) cell.s[0] == csv->options->dialect.quote;
     if (*quoted)
     {
         cell.s++;
@@ -152,5 +220,32 @@ csv_field(const Csv *csv, const CsvRow *row, uint32_t field, bool *quoted)
  * out has room for cell.n bytes.  Returns the bytes written.
  */
 size_t csv_unescape(const CsvOptions *options, Cell cell, char *out);
+
+/* The cell without the spaces and tabs around it. */
+Cell csv_trim(Cell cell);
+
+/* Cuts one field out of the first n of csv->rows into csv->cells.  scratch has room for all their bytes. */
+void csv_cut_field(Csv *csv, uint32_t n, uint32_t field);
+
+/* Bytes of a pseudo-column's text for one row. */
+#define CSV_PSEUDO_MAX 24
+
+/*
+ * The cells of a pseudo-column (FIELD_SOURCE...): its text, which then goes
+ * through the column's converter.  scratch has room for n * CSV_PSEUDO_MAX
+ * bytes, 64 more and the path.
+ */
+void csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which);
+
+/* ---- numbers (csv_numbers.c) --------------------------------------------- */
+
+/*
+ * batch_cells for a number column whose source writes numbers with other
+ * separators: csv->cells are respelled for the converter.  A cell that uses
+ * separators in another way is BAD_SYNTAX, also under `coerce`: the server
+ * would read another number.  BAD cells keep their text as read.
+ */
+STATUS_CHECK bool csv_number_cells(Csv *csv, BatchBuilder *builder, uint32_t column, uint32_t n,
+                                   bool clean, Status *st);
 
 #endif

@@ -4,7 +4,8 @@
  * The window holds the rows that are not taken yet, whole ones first and then
  * the beginning of one.  csv_rows_fill throws the taken rows away, reads a
  * chunk behind the rest and lets the scanner find separators in it; so a row
- * is never scanned twice and the window grows only for a row longer than it.
+ * is never scanned twice (of the footer only what surely lies before it is
+ * scanned) and the window grows only for a row longer than it.
  * csv_rows_next walks over the row ends the scanner found.
  *
  * A row that passes a limit is rejected as soon as the limit is passed, with
@@ -13,6 +14,7 @@
  * first is a matter of byte positions alone, so it makes no difference whether
  * the row's end was in the window already.
  */
+#define _GNU_SOURCE     /* memrchr */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -20,17 +22,18 @@
 
 #include "format/csv.h"
 
-bool
-csv_rows_init(Csv *csv, const CsvOptions *options, ByteSource source, Status *st)
+void
+csv_rows_init(Csv *csv, const CsvOptions *options, ByteSource source)
 {
     memset(csv, 0, sizeof(*csv));
-    csv->options = options;
+    csv->own = *options;
+    csv->options = &csv->own;
     csv->source = source;
     csv->line = 1;
-    csv_scan_init(&csv->scan, options->delimiter, options->quote, options->escape, options->path);
     buf_init(&csv->window, (size_t) options->max_row + 4 * CSV_CHUNK);
     buf_init(&csv->scratch, (size_t) options->max_row + (16U << 20));
-    return csv_scan_reserve(&csv->scan, 0, st);
+    buf_init(&csv->digits, 2 * ((size_t) options->max_row + (16U << 20)));
+    buf_init(&csv->names_text, (size_t) options->max_row + (16U << 20));
 }
 
 void
@@ -39,6 +42,8 @@ csv_rows_free(Csv *csv)
     csv_scan_free(&csv->scan);
     buf_free(&csv->window);
     buf_free(&csv->scratch);
+    buf_free(&csv->digits);
+    buf_free(&csv->names_text);
 }
 
 /* ---- reading ----------------------------------------------------------- */
@@ -65,28 +70,13 @@ forget_taken(Csv *csv)
         csv->line += csv->scan.ninner;
         csv->scan.ninner = csv->scan.nbad = 0;
         csv->scan.nseps = 1;
+        csv->scan.mid_row = true;
         csv->scan.dirty_from = csv->scan.dirty_to = 0;
         start = csv->scanned;
     }
     buf_drop_front(&csv->window, start);
     csv->scanned -= start;
     csv->base += start;
-}
-
-/* Skips the byte order mark; false while too few bytes are there to tell. */
-static bool
-skip_mark(Csv *csv)
-{
-    if (csv->base > 0 || csv->scanned > 0)
-        return true;
-    if (csv->window.used < 3 && !csv->eof)
-        return false;
-    if (csv->window.used >= 3 && memcmp(csv->window.data, "\xEF\xBB\xBF", 3) == 0)
-    {
-        buf_drop_front(&csv->window, 3);
-        csv->base = 3;
-    }
-    return true;
 }
 
 /* The last row has no line end: it gets one behind the last byte, unless quotes are open. */
@@ -104,29 +94,68 @@ close_last_row(Csv *csv)
 }
 
 bool
-csv_rows_fill(Csv *csv, Status *st)
+csv_rows_read(Csv *csv, size_t most, Status *st)
 {
     size_t got;
 
-    forget_taken(csv);
-    do
+    if (!buf_reserve(&csv->window, most, st) ||
+        !byte_source_read(csv->source, csv->window.data + csv->window.used, most, &got, st))
     {
-        if (!buf_reserve(&csv->window, CSV_CHUNK, st) ||
-            !byte_source_read(csv->source, csv->window.data + csv->window.used, CSV_CHUNK, &got, st))
-        {
-            if (st->line == 0)
-                st->line = csv->line;
-            return false;
-        }
-        csv->window.used += got;
-        csv->eof = got == 0;
-    } while (!skip_mark(csv));
-    if (!csv_scan_reserve(&csv->scan, csv->window.used - csv->scanned, st))
+        if (st->line == 0)
+            st->line = csv->line;
         return false;
-    csv->scanned = csv_scan(&csv->scan, csv->window.data, csv->scanned, (uint32_t) csv->window.used, csv->eof);
+    }
+    csv->window.used += got;
+    csv->eof = got == 0;
+    return true;
+}
+
+/*
+ * Where the last footerLines lines begin, if nothing followed: what lies before
+ * is no footer, whatever follows.  Not before `scanned`.
+ */
+static uint32_t
+footer_start(const Csv *csv)
+{
+    const uint8_t *data = csv->window.data, *found;
+    size_t from = csv->scanned, end = csv->window.used;
+    uint32_t left = csv->options->footer_lines;
+    char line_end = csv_line_byte(csv);
+
+    if (end > from && data[end - 1] == (uint8_t) line_end)
+        end--;
+    for (; left > 0; left--)
+    {
+        found = memrchr(data + from, line_end, end - from);
+        if (found == NULL)
+            return (uint32_t) from;
+        end = (size_t) (found - data);
+    }
+    return (uint32_t) end + 1;
+}
+
+bool
+csv_rows_scan(Csv *csv, Status *st)
+{
+    uint32_t end = (uint32_t) csv->window.used;
+
+    if (csv->options->footer_lines > 0)
+        end = footer_start(csv);
+    if (csv->eof)
+        csv->window.used = end;
+    if (!csv_scan_reserve(&csv->scan, end - csv->scanned, st))
+        return false;
+    csv->scanned = csv_scan(&csv->scan, csv->window.data, csv->scanned, end, csv->eof);
     if (csv->eof)
         close_last_row(csv);
     return true;
+}
+
+bool
+csv_rows_fill(Csv *csv, Status *st)
+{
+    forget_taken(csv);
+    return csv_rows_read(csv, CSV_CHUNK, st) && csv_rows_scan(csv, st);
 }
 
 /* ---- judging ----------------------------------------------------------- */
@@ -231,10 +260,50 @@ judge_rest(Csv *csv, CsvRow *row)
     return problem(csv, row, STATUS_BAD_FORMAT, (uint32_t) csv->window.used);
 }
 
+/* The scanner found no quotes in it for the same reason. */
+static bool
+is_comment(const Csv *csv, const CsvRow *row)
+{
+    const CsvScanDialect *d = &csv->options->dialect;
+
+    return row->end - row->start >= d->comment_length &&
+        memcmp(csv->window.data + row->start, d->comment, d->comment_length) == 0;
+}
+
+/* shortRows or longRows take a row of another length. */
+static bool
+length_allowed(Csv *csv, const CsvRow *row)
+{
+    const CsvOptions *o = csv->options;
+    uint32_t field;
+    bool quoted;
+
+    if (row->nfields < csv->expected)
+    {
+        csv->ragged |= o->pad;
+        return o->pad;
+    }
+    if (o->long_rows == CSV_LONG_REJECT)
+        return false;
+    for (field = (uint32_t) csv->expected; o->long_rows == CSV_LONG_TRUNCATE_EMPTY && field < row->nfields; field++)
+    {
+        Cell cell = csv_field(csv, row, field, &quoted);
+
+        if (o->trim == CSV_TRIM_ALL || (o->trim == CSV_TRIM_UNQUOTED && !quoted))
+            cell = csv_trim(cell);
+        if (cell.n > 0)
+            return false;
+    }
+    csv->ragged = true;
+    return true;
+}
+
 CsvRowKind
 csv_rows_next(Csv *csv, CsvRow *row)
 {
     CsvScan *scan = &csv->scan;
+    const CsvScanDialect *d = &csv->options->dialect;
+    bool strip_cr = d->newline == CSV_NEWLINE_AUTO || d->newline == CSV_NEWLINE_CRLF;
     uint32_t limit = csv->options->max_field < csv->options->max_row ? csv->options->max_field
         : csv->options->max_row;
 
@@ -257,16 +326,20 @@ csv_rows_next(Csv *csv, CsvRow *row)
             csv->discarding = false;
             continue;
         }
-        row->end = end > row->start && csv->window.data[end - 1] == '\r' ? end - 1 : end;
+        row->end = end;
+        if (strip_cr && end > row->start && csv->window.data[end - 1] == '\r')
+            row->end--;
         if (row->end == row->start)
             continue;
         /* With the CR: the limits must not depend on whether the LF was seen yet. */
         if ((end - row->start > limit || row->nfields > CSV_MAX_FIELDS) &&
             passes_limit(csv, row, last - 1, end))
             return CSV_ROW_REJECT;
+        if (d->comment_length > 0 && is_comment(csv, row))
+            continue;
         if (bad != NULL)
             return bad_quoting(csv, row, bad);
-        if (row->nfields != csv->expected && csv->expected != 0)
+        if (row->nfields != csv->expected && csv->expected != 0 && !length_allowed(csv, row))
         {
             snprintf(csv->problem.message, sizeof(csv->problem.message),
                      "row has %" PRIu32 " field%s, expected %zu", row->nfields,
@@ -276,20 +349,4 @@ csv_rows_next(Csv *csv, CsvRow *row)
         return CSV_ROW_FINE;
     }
     return judge_rest(csv, row);
-}
-
-size_t
-csv_unescape(const CsvOptions *options, Cell cell, char *out)
-{
-    char quote = (char) options->quote, escape = (char) options->escape;
-    size_t i, n = 0;
-
-    for (i = 0; i < cell.n; i++)
-    {
-        /* An escape counts only before a quote or an escape. */
-        if (cell.s[i] == escape && i + 1 < cell.n && (cell.s[i + 1] == quote || cell.s[i + 1] == escape))
-            i++;
-        out[n++] = cell.s[i];
-    }
-    return n;
 }

@@ -1,5 +1,5 @@
 /*
- * csv_scan.c: see csv_scan.h.
+ * csv_scan.c: the plain scanner, and what is the same for both; see csv_scan.h.
  *
  * A block of 64 bytes becomes three masks (delimiters, quotes, line ends), one
  * bit a byte.  The running parity of the quote mask says which bytes lie
@@ -18,13 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#if defined(__x86_64__)
-#define CSV_HAVE_AVX2 1
-#include <immintrin.h>
-#endif
-
-#define BLOCK 64
-#define ALWAYS_INLINE static inline __attribute__((always_inline))
+#include "format/csv_scan_step.h"
 
 typedef struct Masks
 {
@@ -32,144 +26,17 @@ typedef struct Masks
     bool dirty;     /* some byte is zero or not ASCII */
 } Masks;
 
-/* ---- the state machine ------------------------------------------------- */
-
-static inline void
-emit(CsvScan *scan, uint32_t at, bool row_end)
-{
-    scan->seps[scan->nseps++] = at;
-    scan->state = CSV_FIELD_START;
-    if (row_end)
-    {
-        scan->rows[scan->nrows++] = (uint32_t) scan->nseps - 1;
-        scan->row_bad = false;
-    }
-}
-
-static inline void
-offend(CsvScan *scan, uint32_t at, CsvOffence kind)
-{
-    scan->state = CSV_UNQUOTED;
-    if (scan->row_bad)
-        return;
-    scan->row_bad = true;
-    scan->bad[scan->nbad].row = (uint32_t) scan->nrows;
-    scan->bad[scan->nbad].at = at;
-    scan->bad[scan->nbad].kind = (uint8_t) kind;
-    scan->nbad++;
-}
-
-static inline void
-inside_quotes(CsvScan *scan, uint8_t c, uint32_t at)
-{
-    if (c == '\n')
-        scan->inner[scan->ninner++] = at;
-    if (scan->state == CSV_ESCAPED && (c == scan->quote || c == scan->escape))
-        scan->state = CSV_QUOTED;
-    else if (c == scan->quote)
-        scan->state = CSV_AFTER_QUOTE;
-    else if (c == scan->escape)
-        scan->state = CSV_ESCAPED;
-    else
-        scan->state = CSV_QUOTED;
-}
-
-/* The rules, byte by byte. */
 static void
 csv_scan_bytes(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
 {
-    bool quoting = scan->quote != 0;
-
-    for (; at < end; at++)
-    {
-        uint8_t c = data[at];
-
-        if (scan->state == CSV_QUOTED || scan->state == CSV_ESCAPED)
-            inside_quotes(scan, c, at);
-        else if (c == scan->delimiter && scan->state != CSV_AFTER_QUOTE_CR)
-            emit(scan, at, false);
-        else if (c == '\n')
-            emit(scan, at, true);
-        else if (scan->state == CSV_FIELD_START)
-            scan->state = quoting && c == scan->quote ? CSV_QUOTED : CSV_UNQUOTED;
-        else if (scan->state == CSV_UNQUOTED)
-        {
-            if (quoting && c == scan->quote)
-                offend(scan, at, CSV_STRAY_QUOTE);
-        }
-        else if (scan->state == CSV_AFTER_QUOTE && c == scan->quote && scan->escape == scan->quote)
-            scan->state = CSV_QUOTED;
-        else if (scan->state == CSV_AFTER_QUOTE && c == '\r')
-            scan->state = CSV_AFTER_QUOTE_CR;
-        else
-        {
-            offend(scan, at, CSV_TEXT_AFTER_QUOTE);
-            /* The delimiter behind a stray CR still ends the field. */
-            if (c == scan->delimiter)
-                emit(scan, at, false);
-        }
-    }
-}
-
-static bool
-any_dirty(const uint8_t *data, uint32_t n)
-{
-    uint32_t i;
-
-    for (i = 0; i < n; i++)
-        if (data[i] == 0 || data[i] >= 0x80)
-            return true;
-    return false;
-}
-
-static inline void
-mark_dirty(CsvScan *scan, uint32_t from, uint32_t to)
-{
-    if (scan->dirty_to == 0)
-        scan->dirty_from = from;
-    scan->dirty_to = to;
-}
-
-/* ---- masks ------------------------------------------------------------- */
-
-/* Bit i of the result: byte i of the word is zero. */
-ALWAYS_INLINE uint64_t
-zero_bytes(uint64_t word)
-{
-    const uint64_t low7 = UINT64_C(0x7f7f7f7f7f7f7f7f);
-    uint64_t high = ~(((word & low7) + low7) | word | low7);
-
-    return ((high >> 7) * UINT64_C(0x0102040810204080)) >> 56;
-}
-
-ALWAYS_INLINE uint64_t
-load_word(const uint8_t *p)
-{
-    uint64_t word;
-
-    memcpy(&word, p, 8);
-#if __BYTE_ORDER__ == __ORDER_BIG_ENDIAN__
-    word = __builtin_bswap64(word);
-#endif
-    return word;
-}
-
-ALWAYS_INLINE uint64_t
-equal_bytes_portable(const uint8_t *p, uint8_t c)
-{
-    uint64_t pattern = c * UINT64_C(0x0101010101010101), mask = 0;
-    int i;
-
-    for (i = 0; i < 8; i++)
-        mask |= zero_bytes(load_word(p + 8 * i) ^ pattern) << (8 * i);
-    return mask;
+    csv_step_bytes(scan, data, at, end, end, false);
 }
 
 ALWAYS_INLINE Masks
 masks_portable(const CsvScan *scan, const uint8_t *p)
 {
-    uint64_t delimiters = scan->delimiter * UINT64_C(0x0101010101010101);
-    uint64_t quotes = scan->quote * UINT64_C(0x0101010101010101);
+    uint64_t delimiters = scan->dialect.delimiter[0] * UINT64_C(0x0101010101010101);
+    uint64_t quotes = scan->dialect.quote * UINT64_C(0x0101010101010101);
     uint64_t newlines = '\n' * UINT64_C(0x0101010101010101);
     uint64_t high = 0, zeros = 0;
     Masks m = {0, 0, 0, false};
@@ -185,39 +52,14 @@ masks_portable(const CsvScan *scan, const uint8_t *p)
         high |= word;
         zeros |= zero_bytes(word);
     }
-    if (scan->quote == 0)
+    if (scan->dialect.quote == 0)
         m.quote = 0;
     m.dirty = (high & UINT64_C(0x8080808080808080)) != 0 || zeros != 0;
     return m;
 }
 
-/* Bit i of the result: the parity of bits 0..i. */
-ALWAYS_INLINE uint64_t
-parity_portable(uint64_t x)
-{
-    x ^= x << 1;
-    x ^= x << 2;
-    x ^= x << 4;
-    x ^= x << 8;
-    x ^= x << 16;
-    x ^= x << 32;
-    return x;
-}
-
 #ifdef CSV_HAVE_AVX2
-#define TARGET_AVX2 __attribute__((target("avx2,bmi,popcnt,pclmul")))
-
-static inline TARGET_AVX2 __attribute__((always_inline)) uint64_t
-equal_bytes_avx2(__m256i low, __m256i high, uint8_t c)
-{
-    __m256i pattern = _mm256_set1_epi8((char) c);
-    uint32_t a = (uint32_t) _mm256_movemask_epi8(_mm256_cmpeq_epi8(low, pattern));
-    uint32_t b = (uint32_t) _mm256_movemask_epi8(_mm256_cmpeq_epi8(high, pattern));
-
-    return a | (uint64_t) b << 32;
-}
-
-static inline TARGET_AVX2 __attribute__((always_inline)) Masks
+AVX2_INLINE Masks
 masks_avx2(const CsvScan *scan, const uint8_t *p)
 {
     __m256i low = _mm256_loadu_si256((const __m256i *) p);
@@ -227,20 +69,13 @@ masks_avx2(const CsvScan *scan, const uint8_t *p)
                                      _mm256_cmpgt_epi8(high, _mm256_setzero_si256()));
     Masks m;
 
-    m.delimiter = equal_bytes_avx2(low, high, scan->delimiter);
+    m.delimiter = equal_bytes_avx2(low, high, scan->dialect.delimiter[0]);
     m.newline = equal_bytes_avx2(low, high, '\n');
-    m.quote = scan->quote == 0 ? 0 : equal_bytes_avx2(low, high, scan->quote);
+    m.quote = scan->dialect.quote == 0 ? 0 : equal_bytes_avx2(low, high, scan->dialect.quote);
     m.dirty = _mm256_movemask_epi8(clean) != -1;
     return m;
 }
 
-static inline TARGET_AVX2 __attribute__((always_inline)) uint64_t
-parity_avx2(uint64_t x)
-{
-    __m128i product = _mm_clmulepi64_si128(_mm_set_epi64x(0, (long long) x), _mm_set1_epi8(-1), 0);
-
-    return (uint64_t) _mm_cvtsi128_si64(product);
-}
 #endif
 
 /* ---- one block --------------------------------------------------------- */
@@ -256,27 +91,6 @@ only_crlf(const uint8_t *p, uint64_t suspects, uint64_t newline)
 
     /* The last bit: whether a LF follows is in the next block. */
     return (suspects & ~(cr & (newline >> 1))) == 0;
-}
-
-/* Writes the positions of a mask's bits; up to 8 behind the last are overwritten (there is room). */
-ALWAYS_INLINE void
-write_positions(CsvScan *scan, uint32_t at, uint64_t mask)
-{
-    uint32_t *out = scan->seps + scan->nseps;
-    int count = __builtin_popcountll(mask), i;
-
-    for (i = 0; i < 8; i++)
-    {
-        /* Without bits left the value is not used; the test-free form is faster. */
-        out[i] = at + (uint32_t) __builtin_ctzll(mask | UINT64_C(1) << 63);
-        mask &= mask - 1;
-    }
-    for (; i < count; i++)
-    {
-        out[i] = at + (uint32_t) __builtin_ctzll(mask);
-        mask &= mask - 1;
-    }
-    scan->nseps += (size_t) count;
 }
 
 /*
@@ -358,6 +172,17 @@ blocks_avx2(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
 
 /* ---- the outside ------------------------------------------------------- */
 
+static bool
+any_dirty(const uint8_t *data, uint32_t n)
+{
+    uint32_t i;
+
+    for (i = 0; i < n; i++)
+        if (data[i] == 0 || data[i] >= 0x80)
+            return true;
+    return false;
+}
+
 bool
 csv_scan_has_avx2(void)
 {
@@ -371,22 +196,25 @@ csv_scan_has_avx2(void)
 }
 
 void
-csv_scan_init(CsvScan *scan, uint8_t delimiter, uint8_t quote, uint8_t escape, CsvScanPath path)
+csv_scan_init(CsvScan *scan, const CsvScanDialect *dialect, CsvScanPath path)
 {
+    bool avx2 = path != CSV_SCAN_PORTABLE && csv_scan_has_avx2();
+
     memset(scan, 0, sizeof(*scan));
-    scan->delimiter = delimiter;
-    scan->quote = quote;
-    scan->escape = quote == 0 ? 0 : escape;
+    scan->dialect = *dialect;
+    if (dialect->quote == 0)
+        scan->dialect.escape = 0;
     scan->state = CSV_FIELD_START;
-    if (scan->escape != quote)
-        scan->blocks = NULL;
+    scan->general = dialect->delimiter_length > 1 || scan->dialect.escape != dialect->quote ||
+        dialect->newline != CSV_NEWLINE_AUTO || dialect->comment_length > 0;
+    if (scan->general)
+        scan->blocks = avx2 ? csv_blocks_general_avx2 : csv_blocks_general_portable;
 #ifdef CSV_HAVE_AVX2
-    else if (path != CSV_SCAN_PORTABLE && csv_scan_has_avx2())
+    else if (avx2)
         scan->blocks = blocks_avx2;
 #endif
     else
         scan->blocks = blocks_portable;
-    (void) path;
 }
 
 void
@@ -433,21 +261,19 @@ csv_scan_reserve(CsvScan *scan, size_t n, Status *st)
 uint32_t
 csv_scan(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end, bool last)
 {
-    uint32_t whole = at + (end - at) / BLOCK * BLOCK;
+    /* Blocks are looked at beyond their end; only real bytes may decide. */
+    uint32_t ahead = scan->general ? CSV_LOOKAHEAD : 0;
+    uint32_t whole = end - at < ahead ? at : at + (end - at - ahead) / BLOCK * BLOCK;
 
-    if (scan->blocks != NULL)
-        scan->blocks(scan, data, at, whole);
-    else if (whole > at)
-    {
-        if (any_dirty(data + at, whole - at))
-            mark_dirty(scan, at, whole);
-        csv_scan_bytes(scan, data, at, whole);
-    }
+    scan->blocks(scan, data, at, whole);
     if (!last || whole == end)
         return whole;
     if (any_dirty(data + whole, end - whole))
         mark_dirty(scan, whole, end);
-    csv_scan_bytes(scan, data, whole, end);
+    if (scan->general)
+        csv_scan_bytes_general(scan, data, whole, end, end);
+    else
+        csv_scan_bytes(scan, data, whole, end);
     return end;
 }
 

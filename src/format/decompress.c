@@ -11,10 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <zlib.h>
+#include <zstd.h>
+#include <zstd_errors.h>
 
 #define INPUT_SIZE 65536
 /* A stage reads gzip members or plain bytes; 15 bits is the largest window, +16 asks for gzip. */
 #define GZIP_WINDOW (15 + 16)
+/* The largest window a zstd frame may ask for: 128 MB, below the reader's usual memory limit. */
+#define ZSTD_WINDOW_LOG 27
 
 struct Decompress
 {
@@ -27,6 +31,7 @@ struct Decompress
     uint64_t plain;         /* bytes given out */
     bool zlib_open, in_member, finished;
     z_stream zlib;
+    ZSTD_DCtx *zstd;
 };
 
 static bool
@@ -179,14 +184,119 @@ read_plain(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
     return true;
 }
 
-/* Reads until the first two bytes are there, then names the codec. */
+/* ---- zstd ---------------------------------------------------------------- */
+
+static bool
+zstd_fail(Decompress *d, const char *what, Status *st)
+{
+    status_fail(st, STATUS_BAD_FORMAT, "zstd data %s", what);
+    st->offset = d->plain;
+    return status_detail(st, "At byte %" PRIu64 " of the compressed object, after %" PRIu64 " bytes of content.",
+                         decompress_stored(d), d->plain);
+}
+
+/* What the library says, in our words. */
+static bool
+zstd_error(Decompress *d, size_t result, bool at_frame, Status *st)
+{
+    switch (ZSTD_getErrorCode(result))
+    {
+        case ZSTD_error_memory_allocation:
+            return status_out_of_memory(st, 0);
+        case ZSTD_error_frameParameter_windowTooLarge:
+            zstd_fail(d, "needs more memory than is allowed", st);
+            memcpy(st->sqlstate, STATUS_LIMIT, sizeof(st->sqlstate));
+            return status_hint(st, "Compress it with a window of at most %d MB (no --long above %d).",
+                               1 << (ZSTD_WINDOW_LOG - 20), ZSTD_WINDOW_LOG);
+        case ZSTD_error_dictionary_wrong:
+            return zstd_fail(d, "needs a dictionary", st);
+        case ZSTD_error_prefix_unknown:
+            if (at_frame)
+                return zstd_fail(d, d->plain > 0 || d->stored_read > d->end ? "is followed by something else"
+                                 : "is missing", st);
+            break;
+        default:
+            break;
+    }
+    zstd_fail(d, "is corrupt", st);
+    return status_hint(st, "The decompressor says: %s.", ZSTD_getErrorName(result));
+}
+
+/* Frames one behind the other; the library passes over those that are to be skipped. */
+static bool
+read_zstd(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Decompress *d = context;
+
+    *got = 0;
+    while (*got == 0 && !d->finished)
+    {
+        ZSTD_outBuffer to = {out, size, 0};
+        ZSTD_inBuffer from;
+        bool at_frame = !d->in_member;
+        size_t result, before;
+
+        if (d->at == d->end && !fill(d, st))
+            return false;
+        if (d->at == d->end && at_frame)
+        {
+            d->finished = true;
+            break;
+        }
+        from = (ZSTD_inBuffer) {d->input + d->at, d->end - d->at, 0};
+        before = d->at;
+        result = ZSTD_decompressStream(d->zstd, &to, &from);
+        d->at += from.pos;
+        d->plain += to.pos;
+        *got = to.pos;
+        if (ZSTD_isError(result))
+            return zstd_error(d, result, at_frame, st);
+        d->in_member = result != 0;
+        if (d->in_member && *got == 0 && d->at == before && d->stored_end)
+            return zstd_fail(d, "ends early", st);
+    }
+    return true;
+}
+
+static bool
+open_zstd(Decompress *d, Status *st)
+{
+    d->zstd = ZSTD_createDCtx();
+    if (d->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
+        return status_out_of_memory(st, 0);
+    return true;
+}
+
+static bool
+open_gzip(Decompress *d, Status *st)
+{
+    if (inflateInit2(&d->zlib, GZIP_WINDOW) != Z_OK)
+        return status_out_of_memory(st, 0);
+    d->zlib_open = true;
+    return true;
+}
+
+/* ---- the outside ----------------------------------------------------------- */
+
+/* A zstd frame, or one to be skipped. */
+static bool
+zstd_magic(const uint8_t *in)
+{
+    return (in[0] == 0x28 && in[1] == 0xb5 && in[2] == 0x2f && in[3] == 0xfd) ||
+        ((in[0] & 0xf0) == 0x50 && in[1] == 0x2a && in[2] == 0x4d && in[3] == 0x18);
+}
+
+/* Reads until the magic bytes are there, then names the codec. */
 static bool
 detect(Decompress *d, Status *st)
 {
-    while (d->end < 2 && !d->stored_end)
+    while (d->end < 4 && !d->stored_end)
         if (!fill(d, st))
             return false;
-    d->kind = d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b ? COMPRESSION_GZIP : COMPRESSION_NONE;
+    if (d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b)
+        d->kind = COMPRESSION_GZIP;
+    else
+        d->kind = d->end >= 4 && zstd_magic(d->input) ? COMPRESSION_ZSTD : COMPRESSION_NONE;
     return true;
 }
 
@@ -199,7 +309,7 @@ decompress_open(Decompress **out, Compression compression, ByteSource stored, St
         return status_out_of_memory(st, sizeof(*d));
     d->stored = stored;
     d->kind = compression;
-    d->input = malloc(INPUT_SIZE);
+    d->input = calloc(1, INPUT_SIZE);
     if (d->input == NULL)
     {
         decompress_close(d);
@@ -210,14 +320,10 @@ decompress_open(Decompress **out, Compression compression, ByteSource stored, St
         decompress_close(d);
         return false;
     }
-    if (d->kind == COMPRESSION_GZIP)
+    if ((d->kind == COMPRESSION_GZIP && !open_gzip(d, st)) || (d->kind == COMPRESSION_ZSTD && !open_zstd(d, st)))
     {
-        if (inflateInit2(&d->zlib, GZIP_WINDOW) != Z_OK)
-        {
-            decompress_close(d);
-            return status_out_of_memory(st, 0);
-        }
-        d->zlib_open = true;
+        decompress_close(d);
+        return false;
     }
     *out = d;
     return true;
@@ -230,6 +336,7 @@ decompress_close(Decompress *d)
         return;
     if (d->zlib_open)
         inflateEnd(&d->zlib);
+    ZSTD_freeDCtx(d->zstd);
     free(d->input);
     free(d);
 }
@@ -237,7 +344,8 @@ decompress_close(Decompress *d)
 ByteSource
 decompress_source(Decompress *d)
 {
-    return (ByteSource) {d->kind == COMPRESSION_GZIP ? read_gzip : read_plain, d};
+    return (ByteSource) {d->kind == COMPRESSION_GZIP ? read_gzip
+                         : d->kind == COMPRESSION_ZSTD ? read_zstd : read_plain, d};
 }
 
 Compression
@@ -252,8 +360,24 @@ decompress_stored(const Decompress *d)
     return d->stored_read - (d->end - d->at);
 }
 
+static const char *const names[] = {"auto", "none", "gzip", "zstd"};
+
 const char *
 compression_name(Compression compression)
 {
-    return compression == COMPRESSION_GZIP ? "gzip" : compression == COMPRESSION_NONE ? "none" : "auto";
+    return names[compression];
+}
+
+bool
+compression_find(const char *name, Compression *out)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        if (strcmp(names[i], name) == 0)
+        {
+            *out = (Compression) i;
+            return true;
+        }
+    return false;
 }

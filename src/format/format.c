@@ -4,8 +4,16 @@
 #include "format/format.h"
 
 #include <string.h>
+#include <strings.h>
 
-static const Format *const formats[] = {&format_csv};
+static const Format *const formats[] = {&format_csv, &format_tsv};
+
+/* Endings of names; a name with another one is CSV. */
+static const struct { const char *ending, *format; } endings[] = {
+    {".csv", "csv"}, {".txt", "csv"}, {".tsv", "tsv"}, {".tab", "tsv"},
+};
+
+static const char *const packed[] = {".gz", ".gzip", ".zst", ".zstd"};
 
 const Format *
 format_find(const char *name)
@@ -21,5 +29,30 @@ format_find(const char *name)
 const char *
 format_names(void)
 {
+    return "csv, tsv, auto";
+}
+
+static bool
+ends_with(const char *s, size_t n, const char *ending)
+{
+    size_t length = strlen(ending);
+
+    return n >= length && strncasecmp(s + n - length, ending, length) == 0;
+}
+
+const char *
+format_by_path(const char *path)
+{
+    size_t n = strlen(path), i;
+
+    for (i = 0; i < sizeof(packed) / sizeof(packed[0]); i++)
+        if (ends_with(path, n, packed[i]))
+        {
+            n -= strlen(packed[i]);
+            break;
+        }
+    for (i = 0; i < sizeof(endings) / sizeof(endings[0]); i++)
+        if (ends_with(path, n, endings[i].ending))
+            return endings[i].format;
     return "csv";
 }

@@ -35,8 +35,8 @@ typedef struct Format
     const char *name;
 
     /*
-     * Reads the request's "format" object (the keys "format" and "compression"
-     * are the session's and already known to be fine).  *options is given to
+     * Reads the request's "format" object (the keys "format", "compression" and
+     * "encoding" are the session's and already known to be fine).  *options is given to
      * open and to be freed by options_free; it borrows strings from `json`.
      */
     bool (*options_parse)(const json_t *json, void **options, Status *st);
@@ -52,7 +52,10 @@ typedef struct Format
     /* The fields' names in order, valid as long as the state. */
     void (*fields)(const void *state, const char *const **names, size_t *n);
 
-    /* Adds how the split is read to a JSON object. */
+    /*
+     * Adds how the split is read to a JSON object, with "fields" (names in order)
+     * and, when something was found out, "confidence" and "reason".
+     */
     bool (*describe)(const void *state, json_t *dialect);
 
     /*
@@ -70,6 +73,12 @@ const Format *format_find(const char *name);
 /* The names of all formats, "csv, ...", for hints. */
 const char *format_names(void);
 
-extern const Format format_csv;
+/*
+ * The name of the format of an object of this name: by its ending, before that
+ * of a compression (.gz, .zst), in any case; "csv" for one that is not known.
+ */
+const char *format_by_path(const char *path);
+
+extern const Format format_csv, format_tsv;
 
 #endif

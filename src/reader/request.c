@@ -92,7 +92,7 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
     if (columns == NULL)
     {
         request->all_columns = true;
-        return debug || request->list ||
+        return debug || request->list || request->describe ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
     if (n > WIRE_MAX_COLUMNS)
@@ -193,37 +193,64 @@ parse_roots(Request *request, const json_t *roots, const json_t *forbidden, bool
     return true;
 }
 
+/* The text of a format option that is the session's; NULL when it is absent. */
+static bool
+format_text(const json_t *json, const char *key, const char **out, Status *st)
+{
+    const json_t *value = json_object_get(json, key);
+
+    *out = NULL;
+    if (value != NULL && !json_is_string(value))
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"%s\" of format must be a string, not %s", key,
+                           json_kind_name(value));
+    if (value != NULL)
+        *out = json_string_value(value);
+    return true;
+}
+
+static bool
+bad_format_value(const char *key, const char *value, const char *valid, Status *st)
+{
+    status_fail(st, STATUS_INVALID_VALUE, "invalid value \"%s\" for format option \"%s\"", value, key);
+    return status_hint(st, "Valid: %s.", valid);
+}
+
+/* The byte stages in front of the format. */
+static bool
+parse_stages(Request *request, const json_t *json, Status *st)
+{
+    const char *compression, *encoding;
+
+    if (!format_text(json, "compression", &compression, st) || !format_text(json, "encoding", &encoding, st))
+        return false;
+    if (compression != NULL && !compression_find(compression, &request->compression))
+        return bad_format_value("compression", compression, "auto, none, gzip, zstd", st);
+    if (encoding != NULL && !encoding_find(encoding, &request->encoding))
+        return bad_format_value("encoding", encoding, encoding_names(), st);
+    return true;
+}
+
 static bool
 parse_format(Request *request, json_t *json, Status *st)
 {
-    static const char *const names[] = {"auto", "none", "gzip"};
-    const json_t *name = json_object_get(json, "format"), *compression = json_object_get(json, "compression");
+    const char *name;
     json_t *empty = NULL;
-    size_t i = 0;
     bool fine;
 
-    if (name != NULL && !json_is_string(name))
-        return status_fail(st, STATUS_INVALID_VALUE, "key \"format\" of format must be a string, not %s",
-                           json_kind_name(name));
-    request->format = format_find(name == NULL ? "csv" : json_string_value(name));
+    if (!format_text(json, "format", &name, st) || !parse_stages(request, json, st))
+        return false;
+    request->by_name = name == NULL || strcmp(name, "auto") == 0;
+    request->format = request->by_name ? &format_csv : format_find(name);
     if (request->format == NULL)
     {
-        status_fail(st, STATUS_INVALID_VALUE, "unknown format \"%s\"", json_string_value(name));
+        status_fail(st, STATUS_INVALID_VALUE, "unknown format \"%s\"", name);
         return status_hint(st, "Known formats: %s.", format_names());
     }
-    if (json_is_string(compression))
-        while (i < COUNT(names) && strcmp(names[i], json_string_value(compression)) != 0)
-            i++;
-    if (i == COUNT(names))
-    {
-        status_fail(st, STATUS_INVALID_VALUE, "invalid value \"%s\" for format option \"compression\"",
-                    json_string_value(compression));
-        return status_hint(st, "Valid: auto, none, gzip.");
-    }
-    request->compression = (Compression) i;
     if (json == NULL && (json = empty = json_object()) == NULL)
         return status_out_of_memory(st, 0);
-    fine = request->format->options_parse(json, &request->options, st);
+    /* By name each file may be either; the options mean the same but for their defaults. */
+    fine = request->format->options_parse(json, &request->options, st) &&
+        (!request->by_name || format_tsv.options_parse(json, &request->tsv_options, st));
     json_decref(empty);
     return fine;
 }
@@ -254,12 +281,13 @@ parse_root(Request *request, bool debug, Status *st)
 
     if (!json_fields_read(request->root, "request", fields, COUNT(fields), st))
         return false;
-    if (strcmp(operation, "read") != 0 && strcmp(operation, "list") != 0)
+    request->list = strcmp(operation, "list") == 0;
+    request->describe = strcmp(operation, "describe") == 0;
+    if (!request->list && !request->describe && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list.");
+        return status_hint(st, "Known operations: read, list, describe.");
     }
-    request->list = strcmp(operation, "list") == 0;
     request->batch_rows = (uint32_t) batch_rows;
     request->batch_bytes = (size_t) batch_bytes;
     request->row_limit = (uint64_t) row_limit;
@@ -297,6 +325,7 @@ request_free(Request *request)
 {
     if (request->format != NULL)
         request->format->options_free(request->options);
+    format_tsv.options_free(request->tsv_options);
     free(request->columns);
     free(request->files);
     free(request->roots);

@@ -11,6 +11,7 @@
 
 #include "format/batch_builder.h"
 #include "format/decompress.h"
+#include "format/encoding.h"
 #include "format/format.h"
 #include "reader/driver.h"
 
@@ -26,7 +27,8 @@ typedef struct RequestFile
 typedef struct Request
 {
     json_t *root;           /* owns every string below */
-    bool list;              /* operation "list", else "read" */
+    bool list;              /* operation "list" */
+    bool describe;          /* operation "describe"; else "read" */
     const Driver *driver;
     DriverConfig config;
     const char **roots, **forbidden;    /* the arrays of `config` */
@@ -34,12 +36,15 @@ typedef struct Request
     const char *resource;   /* NULL: none given */
     RequestFile *files;     /* NULL: what `resource` lists */
     size_t nfiles;
-    const Format *format;
+    const Format *format;   /* by_name: of files that are not TSV */
     void *options;
+    bool by_name;           /* each file's name decides */
+    void *tsv_options;      /* by_name: format_tsv's */
     Compression compression;
+    Encoding encoding;
     ColumnSpec *columns;
     uint32_t ncolumns;
-    bool all_columns;       /* debug mode: no columns given, take the source's */
+    bool all_columns;       /* debug mode and describe: no columns given, take the source's */
     uint32_t batch_rows;
     size_t batch_bytes;
     uint64_t row_limit;     /* 0: none */

@@ -2,7 +2,7 @@
  * session.c: see session.h.
  *
  * A read goes over its files one after another: open the object, put the
- * decompression over it and the format over that, find out which field goes
+ * decompression over it, the encoding over that and the format on top, find out which field goes
  * into which column, then batch after batch.  The batch builder lives as long
  * as the request, so its memory is used for all files.
  */
@@ -34,6 +34,9 @@ typedef struct Split
     void *object;
     DriverInfo info;
     Decompress *plain;
+    EncodingStage *text;
+    const Format *format;
+    const void *options;
     void *state;            /* the format's */
     const char *const *names;
     size_t nnames;
@@ -81,7 +84,7 @@ missing_field(const Split *split, const char *name, Status *st)
 }
 
 static bool
-map_column(const Split *split, const ColumnSpec *column, int *field, Status *st)
+map_column(const Split *split, const ColumnSpec *column, bool required, int *field, Status *st)
 {
     size_t i;
 
@@ -90,7 +93,7 @@ map_column(const Split *split, const ColumnSpec *column, int *field, Status *st)
         if (strcmp(split->names[i], column->name) == 0)
             *field = (int) i;
     /* An object without any byte has no fields and no rows: nothing is missing. */
-    if (*field == FIELD_ABSENT && column->required && split->nnames > 0)
+    if (*field == FIELD_ABSENT && required && column->required && split->nnames > 0)
         return missing_field(split, column->name, st);
     for (; *field >= 0 && i < split->nnames; i++)
         if (strcmp(split->names[i], column->name) == 0)
@@ -120,10 +123,10 @@ map_columns(Session *s, Split *split, Status *st)
     const Request *request = s->request;
     uint32_t i;
 
-    request->format->fields(split->state, &split->names, &split->nnames);
+    split->format->fields(split->state, &split->names, &split->nnames);
     split->columns = request->columns;
     split->ncolumns = request->ncolumns;
-    if (request->all_columns && !take_all_columns(split, st))
+    if (request->all_columns && !request->describe && !take_all_columns(split, st))
         return false;
     split->map = calloc(split->ncolumns + 1, sizeof(*split->map));
     split->present = calloc(split->ncolumns + 1, 1);
@@ -133,10 +136,12 @@ map_columns(Session *s, Split *split, Status *st)
     {
         if (request->all_columns)
             split->map[i] = (int) i;
-        else if (!map_column(split, &split->columns[i], &split->map[i], st))
+        else if (!map_column(split, &split->columns[i], !request->describe, &split->map[i], st))
             return false;
         split->present[i] = split->map[i] != FIELD_ABSENT;
     }
+    if (request->describe)
+        return true;
     if (request->all_columns && s->builder_open)
     {
         batch_free(&s->builder);
@@ -155,7 +160,8 @@ static void
 split_close(Session *s, Split *split)
 {
     if (split->state != NULL)
-        s->request->format->close(split->state);
+        split->format->close(split->state);
+    encoding_close(split->text);
     decompress_close(split->plain);
     s->request->driver->object_close(split->object);
     free(split->own_columns);
@@ -175,6 +181,18 @@ as_listed(const RequestFile *file, const DriverInfo *info, Status *st)
     return status_detail(st, "It still has %" PRIu64 " bytes, but was written since.", info->size);
 }
 
+static void
+choose_format(const Request *request, Split *split)
+{
+    split->format = request->format;
+    split->options = request->options;
+    if (request->by_name && format_find(format_by_path(split->path)) == &format_tsv)
+    {
+        split->format = &format_tsv;
+        split->options = request->tsv_options;
+    }
+}
+
 static bool
 split_open(Session *s, Split *split, const RequestFile *file, Status *st)
 {
@@ -184,9 +202,11 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
     if (!driver->object_open(s->driver, file->path, &split->object, &split->info, st) ||
         !as_listed(file, &split->info, st))
         return false;
+    choose_format(request, split);
     return decompress_open(&split->plain, request->compression,
                            (ByteSource) {driver->object_read, split->object}, st) &&
-        request->format->open(request->options, decompress_source(split->plain), &split->state, st) &&
+        encoding_open(&split->text, request->encoding, decompress_source(split->plain), st) &&
+        split->format->open(split->options, encoding_source(split->text), &split->state, st) &&
         map_columns(s, split, st);
 }
 
@@ -197,10 +217,16 @@ describe(Session *s, Split *split, Status *st)
     Compression kind = decompress_kind(split->plain);
 
     if (dialect != NULL &&
-        json_object_set_new(dialect, "format", json_string(s->request->format->name)) == 0 &&
+        json_object_set_new(dialect, "format", json_string(split->format->name)) == 0 &&
         json_object_set_new(dialect, "compression", json_string(compression_name(kind))) == 0 &&
-        s->request->format->describe(split->state, dialect))
+        json_object_set_new(dialect, "encoding", json_string(encoding_name(encoding_kind(split->text)))) == 0 &&
+        split->format->describe(split->state, dialect))
+    {
+        /* A run's record is how the file was read, not what was in it. */
+        if (!s->request->describe)
+            json_object_del(dialect, "fields");
         split->dialect = json_dumps(dialect, JSON_COMPACT);
+    }
     json_decref(dialect);
     return split->dialect != NULL || status_out_of_memory(st, 0);
 }
@@ -260,7 +286,7 @@ read_rows(Session *s, Split *split, Status *st)
     {
         uint64_t limit = request->row_limit == 0 ? UINT64_MAX : request->row_limit - s->rows;
 
-        if (!request->format->next(split->state, &where, &s->builder, split->map, limit, &end, st))
+        if (!split->format->next(split->state, &where, &s->builder, split->map, limit, &end, st))
         {
             /* What was read before the error is not lost: a worker that commits by batch may keep it. */
             Status ignored;
@@ -279,8 +305,10 @@ read_file(Session *s, const RequestFile *file, Status *st)
     Split split = {.path = file->path};
     bool fine;
 
-    fine = split_open(s, &split, file, st) && announce(s, &split, st) && read_rows(s, &split, st) &&
-        s->sink->split_end(s->sink->context, s->split, split.rows, decompress_stored(split.plain), st);
+    fine = split_open(s, &split, file, st) && announce(s, &split, st);
+    if (fine && !s->request->describe)
+        fine = read_rows(s, &split, st) &&
+            s->sink->split_end(s->sink->context, s->split, split.rows, decompress_stored(split.plain), st);
     if (s->builder_open)
         batch_reset(&s->builder);
     split_close(s, &split);
@@ -351,6 +379,8 @@ run(Session *s, Status *st)
             break;
         if (!read_file(s, &files[i], st))
             return false;
+        if (request->describe)
+            break;
     }
     return true;
 }

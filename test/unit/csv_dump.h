@@ -18,6 +18,7 @@
 
 #include "core/buf.h"
 #include "format/csv.h"
+#include "format/encoding.h"
 
 /* Memory that comes in a first piece of `first` bytes and then pieces of `step`. */
 typedef struct Pieces
@@ -213,6 +214,9 @@ csv_dump(const char *data, size_t n, const DumpHow *how)
 {
     Pieces pieces = {data, n, 0, how->first ? how->first : n, how->step ? how->step : n + 1};
     json_t *json = json_loads(how->options ? how->options : "{}", 0, NULL);
+    const char *encoding = json_string_value(json_object_get(json, "encoding"));
+    Encoding kind = ENCODING_UTF8;
+    EncodingStage *stage = NULL;
     void *options = NULL, *state = NULL;
     Buf out;
     Status st;
@@ -226,11 +230,15 @@ csv_dump(const char *data, size_t n, const DumpHow *how)
     else
     {
         ((CsvOptions *) options)->path = how->path;
-        if (!format_csv.open(options, (ByteSource) {pieces_read, &pieces}, &state, &st))
+        status_clear(&st);
+        if ((encoding != NULL && !encoding_find(encoding, &kind)) ||
+            !encoding_open(&stage, kind, (ByteSource) {pieces_read, &pieces}, &st) ||
+            !format_csv.open(options, encoding_source(stage), &state, &st))
             say(&out, "ERROR %s %s\n", st.sqlstate, st.message);
         else
             dump_rows(&out, state, how);
         format_csv.close(state);
+        encoding_close(stage);
     }
     format_csv.options_free(options);
     json_decref(json);

@@ -1,0 +1,317 @@
+/*
+ * csv_header.c: the names of a CSV's fields.
+ *
+ * They come from the header (one row or several, joined by a space), from the
+ * option `columns`, or are numbers.  Names from a header are completed: one
+ * that is empty becomes columnN, and one that stood before gets a number, so
+ * that every field can be asked for.  csv_rows.c gives the rows; what is left
+ * of the object afterwards are data.
+ */
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/convert.h"
+#include "format/csv.h"
+
+/* Bytes of "column" and a number. */
+#define NUMBERED_MAX 40
+
+/* Where csv_rows_next stands, to take a row back. */
+typedef struct Place { size_t row, inner, bad; uint64_t line; } Place;
+
+static bool
+first_row(Csv *csv, CsvRow *row, bool *found, Place *before, Status *st)
+{
+    CsvRowKind kind;
+
+    for (;;)
+    {
+        *before = (Place) {csv->next_row, csv->next_inner, csv->next_bad, csv->line};
+        kind = csv_rows_next(csv, row);
+        if (kind != CSV_ROW_NONE)
+            break;
+        if (!csv_rows_fill(csv, st))
+            return false;
+    }
+    *found = kind == CSV_ROW_FINE;
+    if (kind != CSV_ROW_REJECT)
+        return true;
+    status_fail(st, csv->problem.sqlstate, "header can't be read: %s", csv->problem.message);
+    st->line = csv->problem.line;
+    st->offset = csv->problem.offset;
+    return false;
+}
+
+/* Makes csv->names point at the n names that lie in names_text, one behind the other. */
+static bool
+point_at_names(Csv *csv, size_t n, Status *st)
+{
+    const char *at = (const char *) csv->names_text.data;
+    size_t i;
+
+    free(csv->names);
+    csv->names = calloc(n + 1, sizeof(*csv->names));
+    if (csv->names == NULL)
+        return status_out_of_memory(st, n * sizeof(*csv->names));
+    for (i = 0; i < n; i++, at += strlen(at) + 1)
+        csv->names[i] = at;
+    csv->nnames = n;
+    return true;
+}
+
+/* ---- from header rows ---------------------------------------------------- */
+
+/* The name in one field of a header row, in csv->scratch. */
+static bool
+header_cell(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
+{
+    const CsvOptions *o = csv->options;
+    bool quoted;
+
+    *cell = csv_field(csv, row, field, &quoted);
+    if (!convert_utf8_valid(cell->s, cell->n))
+    {
+        status_fail(st, STATUS_BAD_ENCODING, "name of field %" PRIu32 " in the header is not valid UTF-8", field + 1);
+        st->line = row->line;
+        st->offset = csv->base + row->start;
+        return false;
+    }
+    csv->scratch.used = 0;
+    if (!buf_reserve(&csv->scratch, cell->n, st))
+        return false;
+    if (quoted)
+    {
+        cell->n = csv_unescape(o, *cell, (char *) csv->scratch.data);
+        cell->s = (const char *) csv->scratch.data;
+    }
+    if (o->header_lines > 1 || o->trim == CSV_TRIM_ALL || (o->trim == CSV_TRIM_UNQUOTED && !quoted))
+        *cell = csv_trim(*cell);
+    return true;
+}
+
+/* Joins a header row to the names of the rows before it. */
+static bool
+add_header_row(Csv *csv, const CsvRow *row, Status *st)
+{
+    size_t n = row->nfields > csv->nnames ? row->nfields : csv->nnames, i;
+    Buf joined;
+    bool fine = true;
+
+    buf_init(&joined, csv->names_text.max);
+    for (i = 0; fine && i < n; i++)
+    {
+        const char *before = i < csv->nnames ? csv->names[i] : "";
+        Cell cell = {"", 0};
+
+        fine = (i >= row->nfields || header_cell(csv, row, (uint32_t) i, &cell, st)) &&
+            buf_append(&joined, before, strlen(before), st) &&
+            (before[0] == '\0' || cell.n == 0 || buf_append(&joined, " ", 1, st)) &&
+            buf_append(&joined, cell.s, cell.n, st) && buf_append(&joined, "", 1, st);
+    }
+    if (!fine)
+    {
+        buf_free(&joined);
+        return false;
+    }
+    buf_free(&csv->names_text);
+    csv->names_text = joined;
+    return point_at_names(csv, n, st);
+}
+
+/* ---- completing ---------------------------------------------------------- */
+
+static int
+by_name(const void *a, const void *b)
+{
+    const char *const *x = *(const char *const *const *) a, *const *y = *(const char *const *const *) b;
+    int order = strcmp(*x, *y);
+
+    /* Equal names in the order of their fields. */
+    return order != 0 ? order : x < y ? -1 : x > y;
+}
+
+/* occurrence[i]: how many fields before i have its name. */
+static bool
+count_occurrences(const Csv *csv, uint32_t *occurrence, bool *any, Status *st)
+{
+    const char *const **order = malloc((csv->nnames + 1) * sizeof(*order));
+    size_t i;
+
+    if (order == NULL)
+        return status_out_of_memory(st, csv->nnames * sizeof(*order));
+    for (i = 0; i < csv->nnames; i++)
+        order[i] = &csv->names[i];
+    qsort(order, csv->nnames, sizeof(*order), by_name);
+    *any = false;
+    for (i = 1; i < csv->nnames; i++)
+        if (strcmp(*order[i], *order[i - 1]) == 0)
+        {
+            occurrence[order[i] - csv->names] = occurrence[order[i - 1] - csv->names] + 1;
+            *any = true;
+        }
+    free(order);
+    return true;
+}
+
+static bool
+taken(const Csv *csv, const char *name, const Buf *done)
+{
+    const char *at = (const char *) done->data, *end = at + done->used;
+    size_t i;
+
+    for (i = 0; i < csv->nnames; i++)
+        if (strcmp(csv->names[i], name) == 0)
+            return true;
+    for (; at < end; at += strlen(at) + 1)
+        if (strcmp(at, name) == 0)
+            return true;
+    return false;
+}
+
+/* Appends name_2 (name_3...), the first that no field has. */
+static bool
+append_numbered(const Csv *csv, const char *name, uint32_t number, Buf *out, Status *st)
+{
+    size_t n = strlen(name), size = n + NUMBERED_MAX;
+    char *text = malloc(size);
+    bool fine;
+
+    if (text == NULL)
+        return status_out_of_memory(st, size);
+    do
+        snprintf(text, size, "%s_%" PRIu32, name, number++);
+    while (taken(csv, text, out));
+    fine = buf_append(out, text, strlen(text) + 1, st);
+    free(text);
+    return fine;
+}
+
+/* Names for the fields without one. */
+static bool
+fill_empty(Csv *csv, Status *st)
+{
+    Buf named;
+    char text[NUMBERED_MAX];
+    size_t i;
+    bool fine = true;
+
+    buf_init(&named, csv->names_text.max);
+    for (i = 0; fine && i < csv->nnames; i++)
+    {
+        const char *name = csv->names[i];
+
+        if (name[0] == '\0')
+        {
+            snprintf(text, sizeof(text), "column%zu", i + 1);
+            name = text;
+        }
+        fine = buf_append(&named, name, strlen(name) + 1, st);
+    }
+    buf_free(&csv->names_text);
+    csv->names_text = named;
+    return fine && point_at_names(csv, csv->nnames, st);
+}
+
+static bool
+make_unique(Csv *csv, Status *st)
+{
+    uint32_t *occurrence = calloc(csv->nnames + 1, sizeof(*occurrence));
+    bool any = false, fine;
+    size_t i;
+    Buf unique;
+
+    if (occurrence == NULL)
+        return status_out_of_memory(st, csv->nnames * sizeof(*occurrence));
+    buf_init(&unique, csv->names_text.max);
+    fine = count_occurrences(csv, occurrence, &any, st);
+    for (i = 0; fine && any && i < csv->nnames; i++)
+    {
+        const char *name = csv->names[i];
+
+        if (occurrence[i] > 0)
+            fine = append_numbered(csv, name, occurrence[i] + 1, &unique, st);
+        else
+            fine = buf_append(&unique, name, strlen(name) + 1, st);
+    }
+    free(occurrence);
+    if (!fine || !any)
+    {
+        buf_free(&unique);
+        return fine;
+    }
+    buf_free(&csv->names_text);
+    csv->names_text = unique;
+    return point_at_names(csv, csv->nnames, st);
+}
+
+/* ---- all of it ----------------------------------------------------------- */
+
+/* Reads the header's rows; `keep` says whether their names count. */
+static bool
+read_header(Csv *csv, bool keep, Status *st)
+{
+    uint32_t line;
+    bool found = true, some = false;
+    CsvRow row;
+    Place before;
+
+    for (line = 0; found && line < csv->options->header_lines; line++)
+    {
+        if (!first_row(csv, &row, &found, &before, st) || (found && keep && !add_header_row(csv, &row, st)))
+            return false;
+        some |= found;
+    }
+    return !keep || !some || (fill_empty(csv, st) && make_unique(csv, st));
+}
+
+/* Neither a header nor `columns`: the fields are column1, column2, ... */
+static bool
+names_by_number(Csv *csv, Status *st)
+{
+    bool found;
+    CsvRow row;
+    Place before;
+    uint32_t i;
+    char text[NUMBERED_MAX];
+
+    if (!first_row(csv, &row, &found, &before, st))
+        return false;
+    if (!found)
+        return true;
+    for (i = 0; i < row.nfields; i++)
+    {
+        snprintf(text, sizeof(text), "column%" PRIu32, i + 1);
+        if (!buf_append(&csv->names_text, text, strlen(text) + 1, st))
+            return false;
+    }
+    csv->next_row = before.row;
+    csv->next_inner = before.inner;
+    csv->next_bad = before.bad;
+    csv->line = before.line;
+    return point_at_names(csv, row.nfields, st);
+}
+
+bool
+csv_header_read(Csv *csv, Status *st)
+{
+    const CsvOptions *o = csv->options;
+    bool listed = o->columns != NULL;
+
+    csv->has_header = o->header == CSV_HEADER_YES || (o->header == CSV_HEADER_AUTO && !listed);
+    if (csv->has_header)
+    {
+        if (!read_header(csv, !listed, st))
+            return false;
+    }
+    else if (!listed && !names_by_number(csv, st))
+        return false;
+    if (listed)
+    {
+        csv->names = o->columns;
+        csv->nnames = o->ncolumns;
+    }
+    csv->expected = csv->nnames;
+    return true;
+}

@@ -1,0 +1,213 @@
+/*
+ * csv_open.c: the beginning of a CSV object.
+ *
+ * Reads up to CSV_SAMPLE bytes into the window, no more than is needed, and
+ * finds out from them what the options leave open: line ends, and through
+ * csv_detect delimiter, quote, header and lines before the header.  The sample
+ * stays in the window and is then scanned like everything else, so nothing is
+ * read twice.  What is found depends on the bytes alone, not on the pieces they
+ * came in.
+ *
+ * csv_detect wants valid UTF-8 with LF: where the sample is something else, it
+ * gets a copy in which bad bytes are question marks and CR is LF.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "format/convert.h"
+#include "format/csv.h"
+#include "format/csv_detect.h"
+
+/* Header detection is what `columns` and a given header make needless. */
+static CsvDetectAsk
+questions(const CsvOptions *o)
+{
+    return (CsvDetectAsk) {
+        .delimiter = o->find_delimiter,
+        .quote = o->find_quote,
+        .header = o->header == CSV_HEADER_AUTO && o->columns == NULL,
+        .skip_lines = o->find_skip,
+    };
+}
+
+static bool
+skip_mark(Csv *csv, Status *st)
+{
+    while (csv->window.used < 3 && !csv->eof)
+        if (!csv_rows_read(csv, CSV_SAMPLE - csv->window.used, st))
+            return false;
+    if (csv->window.used >= 3 && memcmp(csv->window.data, "\xEF\xBB\xBF", 3) == 0)
+    {
+        buf_drop_front(&csv->window, 3);
+        csv->base = 3;
+    }
+    return true;
+}
+
+/* Reads until the sample is whole; without `whole` only until a LF is in it. */
+static bool
+read_sample(Csv *csv, bool whole, Status *st)
+{
+    size_t seen = 0;
+
+    while (csv->window.used < CSV_SAMPLE && !csv->eof)
+    {
+        if (!whole && memchr(csv->window.data + seen, '\n', csv->window.used - seen) != NULL)
+            return true;
+        seen = csv->window.used;
+        if (!csv_rows_read(csv, CSV_SAMPLE - csv->window.used, st))
+            return false;
+    }
+    return true;
+}
+
+/* LF, unless there is none and a CR. */
+static void
+find_newline(Csv *csv)
+{
+    const uint8_t *data = csv->window.data;
+    size_t n = csv->window.used;
+
+    /* The LF of the last CR may be the next byte. */
+    if (n > 0 && !csv->eof && data[n - 1] == '\r')
+        n--;
+    if (n > 0 && memchr(data, '\n', n) == NULL && memchr(data, '\r', n) != NULL)
+        csv->own.dialect.newline = CSV_NEWLINE_CR;
+}
+
+/* Makes a copy of the sample that csv_detect can take. */
+static void
+clean_sample(char *s, size_t n, bool valid, char line_end)
+{
+    size_t i;
+
+    for (i = 0; i < n; i++)
+    {
+        if (line_end == '\r' && s[i] == '\r')
+            s[i] = '\n';
+        else if (!valid && (s[i] == '\0' || (unsigned char) s[i] >= 0x80))
+            s[i] = '?';
+    }
+}
+
+/* The sample's length without a character that its end cuts. */
+static size_t
+whole_characters(const char *s, size_t n)
+{
+    size_t cut = 0;
+
+    while (cut < 3 && cut < n && ((unsigned char) s[n - 1 - cut] & 0xC0) == 0x80)
+        cut++;
+    if (cut < n && (unsigned char) s[n - 1 - cut] >= 0xC0 && !convert_utf8_valid(s + n - 1 - cut, cut + 1))
+        return n - 1 - cut;
+    return n;
+}
+
+static void
+take_answer(Csv *csv, const CsvDetectAsk *ask, const CsvDialect *found)
+{
+    CsvOptions *o = &csv->own;
+
+    if (ask->delimiter)
+    {
+        memcpy(o->dialect.delimiter, found->delimiter, found->delimiter_length);
+        o->dialect.delimiter_length = found->delimiter_length;
+    }
+    if (ask->quote)
+    {
+        o->dialect.quote = (uint8_t) found->quote;
+        if (!o->escape_given || found->quote == 0)
+            o->dialect.escape = o->dialect.quote;
+    }
+    if (ask->header)
+        o->header = found->header ? CSV_HEADER_YES : CSV_HEADER_NO;
+    if (ask->skip_lines)
+        o->skip_lines = found->skip_lines;
+    csv->detected = true;
+    csv->confidence = found->confidence;
+    memcpy(csv->reason, found->reason, sizeof(csv->reason));
+}
+
+static bool
+detect(Csv *csv, const CsvDetectAsk *ask, Status *st)
+{
+    const CsvOptions *o = &csv->own;
+    const char *sample = (const char *) csv->window.data;
+    size_t n = csv->eof ? csv->window.used : whole_characters(sample, csv->window.used);
+    bool valid = convert_utf8_valid(sample, n);
+    char *copy = NULL;
+    CsvDialect dialect = {
+        .delimiter_length = o->dialect.delimiter_length, .quote = (char) o->dialect.quote,
+        .escape = (char) o->dialect.escape, .header = true, .skip_lines = o->skip_lines,
+    };
+
+    memcpy(dialect.delimiter, o->dialect.delimiter, o->dialect.delimiter_length);
+    memcpy(dialect.comment, o->dialect.comment, o->dialect.comment_length);
+    if (!valid || csv_line_byte(csv) == '\r')
+    {
+        copy = malloc(n + 1);
+        if (copy == NULL)
+            return status_out_of_memory(st, n + 1);
+        memcpy(copy, sample, n);
+        clean_sample(copy, n, valid, csv_line_byte(csv));
+        sample = copy;
+    }
+    csv_detect(sample, n, csv->eof, ask, &dialect);
+    take_answer(csv, ask, &dialect);
+    free(copy);
+    return true;
+}
+
+/* Drops the lines before the header. */
+static bool
+skip_lines(Csv *csv, Status *st)
+{
+    uint32_t left = csv->own.skip_lines;
+    size_t at = 0;
+
+    while (left > 0)
+    {
+        const uint8_t *data = csv->window.data + at, *found = NULL;
+
+        if (csv->window.used > at)
+            found = memchr(data, csv_line_byte(csv), csv->window.used - at);
+        if (found != NULL)
+        {
+            at = (size_t) (found + 1 - csv->window.data);
+            csv->line++;
+            left--;
+            continue;
+        }
+        csv->base += csv->window.used;
+        csv->window.used = at = 0;
+        if (csv->eof)
+            return true;
+        if (!csv_rows_read(csv, CSV_CHUNK, st))
+            return false;
+    }
+    if (at > 0)
+        buf_drop_front(&csv->window, at);
+    csv->base += at;
+    return true;
+}
+
+bool
+csv_open_begin(Csv *csv, Status *st)
+{
+    CsvDetectAsk ask = questions(&csv->own);
+    bool asked = ask.delimiter || ask.quote || ask.header || ask.skip_lines;
+
+    if (!skip_mark(csv, st))
+        return false;
+    if ((asked || csv->own.dialect.newline == CSV_NEWLINE_AUTO) && !read_sample(csv, asked, st))
+        return false;
+    if (csv->own.dialect.newline == CSV_NEWLINE_AUTO)
+        find_newline(csv);
+    if (asked && !detect(csv, &ask, st))
+        return false;
+    if (!skip_lines(csv, st))
+        return false;
+    csv->tail = csv->own.dialect.delimiter_length - 1U;
+    csv_scan_init(&csv->scan, &csv->own.dialect, csv->own.path);
+    return csv_scan_reserve(&csv->scan, 0, st) && csv_rows_scan(csv, st);
+}
