@@ -256,6 +256,7 @@ add_moment(Guess *guess, const char *value)
     else if (*s != '\0')
     {
         guess->date = false;
+        guess->clock = true;
         if ((*s != ' ' && *s != 'T') || !is_time(s + 1))
             guess->time = false;
     }
@@ -367,7 +368,7 @@ guess_type(const Guess *guess, bool without_nulls)
         return number_type(guess);
     if (guess->date)
         return (GuessType){"date", 0, 0, 0};
-    if (guess->time)
+    if (guess->time && guess->clock)
         return (GuessType){"timestamptz", 0, 0, 0};
     if (guess->json)
         return (GuessType){"json", 0, 0, 0};

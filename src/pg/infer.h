@@ -42,6 +42,7 @@ typedef struct Guess
     int64 values;            /* that are not null */
     bool uuid, boolean, integer, number, date, time, json; /* all values so far could be */
     bool zero, one, word;    /* seen among booleans */
+    bool clock;              /* a time of day was seen */
     bool exponent, comma;    /* seen among numbers; comma: with the separators changed */
     bool foreign_number;     /* all could be numbers with a decimal comma */
     int whole, scale;        /* most digits before and after the point */

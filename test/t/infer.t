@@ -1,0 +1,160 @@
+# infer_fields: the type of each kind of column, the names of fields, and that
+# what it answers goes into create_schema unchanged and loads every row: infer,
+# create_schema, create_pipeline with field_mapping, run, no reject.
+use strict;
+use warnings;
+use JSON::PP;
+use Kaireon;
+use Test::More;
+
+my $k = Kaireon->new('infer');
+my $files = $k->files;
+my $json = JSON::PP->new->canonical;
+my $notice = '';
+
+$k->sql("SELECT kaireon.create_connector('files', 'local_fs', " . $k->json({ basePath => $files }) . ')');
+
+# infer(FILE, OPTIONS, ROWS): the fields; what was noticed is in $notice.
+sub infer
+{
+    my ($file, $options, $sample) = @_;
+    my ($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.infer_fields('files', '$file', "
+          . $k->json($options || {}) . ', ' . ($sample || 1000) . ')');
+    $notice = $err;
+    return $code ? [] : $json->decode($out);
+}
+
+# type(FIELD): as text.
+sub type
+{
+    my ($f) = @_;
+    return 'none' unless $f;
+    return "$f->{dataType}($f->{length})" if $f->{length};
+    return "$f->{dataType}($f->{precision},$f->{scale})" if $f->{precision};
+    return $f->{dataType};
+}
+
+# column(VALUE...): the type of a column of these values; undef is null.
+sub column
+{
+    my @values = @_;
+    my $options = ref $values[0] ? shift @values : {};
+    $k->write_csv('column.csv', [ 'k', 'v' ], map { [ 'x', $_ ] } @values);
+    my $fields = infer('column.csv', $options);
+    return type($fields->[1]);
+}
+
+# ---- types
+
+my $uuid = '6ba7b810-9dad-11d1-80b4-00c04fd430c8';
+is(column($uuid, uc $uuid), 'uuid', 'uuid');
+is(column($uuid, '6ba7b810'), 'varchar(128)', 'one that is none');
+is(column('true', 'FALSE', undef), 'boolean', 'true, false');
+is(column('yes', 'No'), 'boolean', 'yes, no');
+is(column('yes', '0', '1'), 'boolean', 'words and digits');
+is(column('0', '1', '1'), 'boolean', '0 and 1, both');
+is(column('1', '1'), 'integer', 'only ones');
+is(column('0', '0'), 'integer', 'only zeros');
+is(column('0', '1', '2'), 'integer', '0, 1 and more');
+is(column('-7', '2147483647', '-2147483648'), 'integer', 'integer');
+is(column('2147483648'), 'bigint', 'bigint');
+is(column('-2147483649'), 'bigint', 'bigint, negative');
+is(column('9223372036854775807'), 'bigint', 'the largest');
+is(column('9223372036854775808'), 'numeric(23,0)', 'beyond bigint');
+is(column('007', '012'), 'varchar(16)', 'leading zeros');
+is(column('0', '10'), 'integer', 'a zero alone is no leading zero');
+is(column('+4712345678'), 'varchar(32)', 'a plus sign');
+is(column('1.5', '22.375'), 'numeric(9,3)', 'decimals: the largest scale, room in front');
+is(column('1.5', '2'), 'numeric(7,2)', 'decimals: a scale of at least 2');
+is(column('1.5e10', '2'), 'numeric', 'exponents: no bounds');
+is(column('2024-01-31', '2024-02-29'), 'date', 'dates');
+is(column('2024-01-31', '2023-02-29'), 'varchar(32)', 'a day that does not exist');
+is(column('31.01.2024'), 'varchar(32)', 'a regional date');
+is(column('2024-01-31 10:20', '2024-01-31T10:20:30.5Z', '2024-01-31 10:20:30+02:00'), 'timestamptz', 'times');
+is(column('2024-01-31', '2024-01-31 10:20'), 'timestamptz', 'dates and times');
+is(column('2024-01-31 25:00'), 'varchar(32)', 'no time');
+is(column('10:20'), 'varchar(16)', 'a time without a date');
+is(column('{"a": [1]}', '[]'), 'json', 'json');
+is(column('{"a": 1}', '{oops'), 'varchar(16)', 'no json');
+is(column('a' x 8), 'varchar(16)', 'short text');
+is(column('a' x 100), 'varchar(255)', 'longer text');
+is(column("\x{c3}\x{a9}" x 128), 'varchar(255)', 'characters, not bytes');
+is(column('a' x 255), 'varchar(255)', '255 characters');
+is(column('a' x 256), 'text', 'long text');
+is(column(undef, undef), 'text', 'nothing but nulls');
+is(column('1', 'two'), 'varchar(16)', 'mixed');
+is(column('1', ''), 'varchar(16)', 'an empty string is none of the others');
+is(column('1', '2', 'N/A'), 'varchar(16)', 'a null-like word');
+like($notice, qr/field "v" is varchar\(16\) because of "N\/A" in 1 of 3 values.*nullStrings.*integer/s, 'a null-like word is told');
+is(column({ nullStrings => [ '', 'N/A' ] }, '1', '2', 'N/A'), 'integer', 'a word of nullStrings');
+is(column('N/A', '-'), 'varchar(16)', 'only null-like words');
+is($notice, '', 'are nothing to tell');
+is(column('1,5', '1.234,50'), 'varchar(16)', 'decimal commas');
+like($notice, qr/field "v" is varchar\(16\) because of its decimal commas.*decimalSeparator/s, 'decimal commas are told');
+is(column({ decimalSeparator => ',', thousandsSeparator => '.' }, '1,5', '1.234,50'), 'numeric(10,2)', 'with decimalSeparator');
+is(column({ thousandsSeparator => ',' }, '1,234', '12'), 'integer', 'with thousandsSeparator');
+is(column({ dateFormat => 'DD.MM.YYYY' }, '2024-01-31'), 'varchar(32)', 'with a dateFormat an ISO date would be misread');
+
+# ---- the sample
+
+$k->write_csv('late.csv', ['v'], (map { [$_] } 1 .. 20), ['late']);
+is(type(infer('late.csv', {}, 20)->[0]), 'integer', 'sample_rows rows are looked at');
+is(type(infer('late.csv', {}, 21)->[0]), 'varchar(16)', 'and all of them');
+like($k->sql_error("SELECT kaireon.infer_fields('files', 'none*')"), qr/the source has no file/, 'nothing there');
+like($k->sql_error("SELECT kaireon.infer_fields('files', 'late.csv', sample_rows => 0)"), qr/sample_rows/, 'no rows wanted');
+
+# ---- names
+
+$k->write_csv('names.csv', [ 'id', 'Full Name', 'full_name', 'created_at', '!!', '2nd', 'xmin' ],
+    [ 1, 'a', 'b', 'c', 'd', 'e', 'f' ], [ 2, 'a', 'b', 'c', 'd', 'e', 'f' ]);
+my $names = infer('names.csv');
+is(join('|', map { $_->{name} } @$names), 'id|full_name|full_name_2|source_created_at|column_5|2nd|source_xmin', 'names');
+is(join('|', map { $_->{displayName} // '-' } @$names), '-|Full Name|full_name|created_at|!!|-|xmin', 'their names in the source');
+ok($names->[0]{isPrimaryKey}, 'a field id that has each value once is the key');
+is($json->encode($json->decode($k->sql("SELECT kaireon.field_mapping(" . $k->json($json->encode($names)) . ')'))),
+    '{"!!":"column_5","Full Name":"full_name","created_at":"source_created_at","full_name":"full_name_2","xmin":"source_xmin"}', 'field_mapping');
+$k->write_csv('twice.csv', [qw(id n)], [ 1, 1 ], [ 1, 2 ]);
+is(infer('twice.csv')->[0]{name}, 'source_id', 'one that has a value twice is not');
+
+# ---- infer, create, load
+
+# loads(NAME, FILE, OPTIONS): a schema and a pipeline of what was inferred load every row.
+sub loads
+{
+    my ($name, $file, $options) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    my $fields = infer($file, $options);
+    my $mapping = $json->decode($k->sql('SELECT kaireon.field_mapping(' . $k->json($json->encode($fields)) . ')'));
+    my $rows = $k->sql("SELECT count(*) FROM kaireon.read('files', '$file', " . $k->json($options || {}) . ') AS t(_line bigint)');
+    my $run = eval {
+        $k->make($name, fields => $fields, source => { resource => $file, %{ $options || {} } },
+            target => { validation => 'strict', fieldMapping => $mapping });
+        $k->run($name);
+    };
+    is($@, '', "$name: made") or return;
+    is(join('|', $run->{status}, $run->{rows_loaded}, $run->{rows_failed}), "success|$rows|0", "$name: all $rows rows loaded")
+      or diag($run->{error_message});
+    return;
+}
+
+loads('names', 'names.csv');
+loads('twice', 'twice.csv');
+loads('late', 'late.csv');
+$k->write_csv('kinds.csv', [qw(u b i big huge n e d ts ts2 j code empty word eu text)],
+    map { [ $uuid, ($_ % 2 ? 'yes' : 'no'), $_ - 50, $_ * 100_000_000, '1234567890123456789012', $_ / 8, "${_}e2", '2024-02-' . sprintf('%02d', 1 + $_ % 28),
+        '2024-01-31T10:20:30Z', ($_ % 2 ? '2024-01-31' : '2024-01-31 10:20:30.25+02'), qq({"n": $_}), sprintf('%04d', $_), undef,
+        ($_ % 9 ? $_ : 'N/A'), "$_,5", 'words ' x ($_ % 60) ] } 1 .. 500);
+loads('kinds', 'kinds.csv');
+is(join(' ', map { type($_) } @{ infer('kinds.csv') }),
+    'uuid boolean integer bigint numeric(26,0) numeric(9,3) numeric date timestamptz timestamptz json varchar(16) text varchar(16) varchar(16) text',
+    'kinds: their types');
+for my $path (glob "$ENV{KAIREON_DATA}/infer/*.csv")
+{
+    my ($name) = $path =~ m{([^/]+)\.csv$};
+    $k->write_file("$name.csv", PostgreSQL::Test::Utils::slurp_file($path));
+    loads($name, "$name.csv", { delimiter => 'auto' });
+}
+
+$k->settled('all');
+ok($k->same_postmaster, 'the server lived through');
+done_testing();
