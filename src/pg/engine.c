@@ -124,11 +124,15 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
         wanted->version = running_version(&wanted->id);
 }
 
-/* A lock of this transaction that the run would wait for, while this waits for the run. */
+/*
+ * A lock of this transaction that the run would wait for, while this waits for
+ * the run: nobody would find that deadlock.  RowExclusiveLock does not conflict
+ * itself, but rows this transaction has written may have the run's keys.
+ */
 static void
 check_own_locks(const Wanted *wanted)
 {
-    static const LOCKMODE conflicting[] = {ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
+    static const LOCKMODE conflicting[] = {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
     PipelineSpec *spec = catalog_load_pipeline(&wanted->id, wanted->version);
     LOCKTAG tag;
 
@@ -137,7 +141,8 @@ check_own_locks(const Wanted *wanted)
     {
         if (compat_lock_held(&tag, conflicting[i]))
             ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                            errmsg("this transaction holds a lock on the table that pipeline \"%s\" loads", wanted->name),
+                            errmsg("this transaction has changed or locked the table that pipeline \"%s\" loads", wanted->name),
+                            errdetail("The run would wait for this transaction, and this transaction for the run."),
                             errhint("Commit first, or use kaireon.start_pipeline.")));
     }
 }

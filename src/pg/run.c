@@ -272,6 +272,8 @@ begin_load(Run *run)
     PipelineSpec *spec;
     Program *program;
 
+    enter_stage(run, STAGE_LOADING); /* from here on it waits for the table, not for the source */
+    report("loading");
     begin();
     MemoryContextSwitchTo(run->context);
     run->target = table_open(run->spec->relid, RowExclusiveLock);
@@ -286,8 +288,6 @@ begin_load(Run *run)
     run->spec->fields = spec->fields;
     run->spec->nfields = spec->nfields;
     run->loader = loader_create(run->target, &run->graph->nodes[run->graph->nnodes - 1], run->rejects);
-    enter_stage(run, STAGE_LOADING);
-    report("loading");
 }
 
 static void
@@ -608,7 +608,7 @@ perform(Run *run)
         EmitErrorReport();
         FlushErrorState();
         HOLD_INTERRUPTS();       /* a second cancel must not keep the end from being written */
-        AbortCurrentTransaction();
+        AbortOutOfAnyTransaction(); /* also out of the stage's or the loader's subtransaction */
         if (run->link)
             link_close(run->link);
         MemoryContextSwitchTo(run->context);
