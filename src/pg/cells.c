@@ -188,6 +188,13 @@ text_datum(uint8 *arena, uint64 slot)
     return PointerGetDatum(at);
 }
 
+/* A byte inside a UTF-8 character. */
+static inline bool
+is_continuation(uint8 byte)
+{
+    return (byte & 0xC0) == 0x80;
+}
+
 /* Characters of verified UTF-8. */
 static uint32
 utf8_length(const char *s, uint32 length)
@@ -217,14 +224,12 @@ numeric_datum(uint8 *at, int64 unscaled, int scale)
     uint64 magnitude = negative ? -(uint64) unscaled : (uint64) unscaled;
     int fraction_groups = (scale + 3) / 4;
     uint64 whole = magnitude / powers[scale];
-    uint64 fraction = magnitude % powers[scale] ;
+    uint64 fraction = magnitude % powers[scale];
     int16 digits[10];
     int count = 0, weight = -1, first = 0;
     uint16 header;
     int16 *out = (int16 *) (at + VARHDRSZ + sizeof(uint16));
 
-    if (scale % 4 != 0)
-        fraction *= powers[4 - scale % 4];
     if (whole != 0)
     {
         int16 reversed[5];
@@ -238,7 +243,15 @@ numeric_datum(uint8 *at, int64 unscaled, int scale)
     }
     if (fraction != 0)
     {
-        for (int i = fraction_groups - 1; i >= 0; i--, fraction /= 10000)
+        int last = fraction_groups - 1;
+
+        /* the last group may be short; filling it up first would pass 64 bits from scale 17 on */
+        if (scale % 4 != 0)
+        {
+            digits[count + last--] = fraction % powers[scale % 4] * powers[4 - scale % 4];
+            fraction /= powers[scale % 4];
+        }
+        for (int i = last; i >= 0; i--, fraction /= 10000)
             digits[count + i] = fraction % 10000;
         count += fraction_groups;
     }
@@ -284,6 +297,10 @@ load_text(Cells *cells, int c, const WireColumnHeader *header, const uint8 *stat
         if (unlikely(!wire_text_slot_ok(slots[row], header->arena_length) || (uint32) slots[row] < next))
             bad_batch("a text cell lies outside its arena");
         next = (uint64) (uint32) slots[row] + wire_text_room(slots[row] >> 32) + (slots[row] >> 32);
+        /* the arena is valid as a whole: so is a cell that begins and ends between characters */
+        if (unlikely((next < header->arena_length && is_continuation(arena[next])) ||
+                     ((slots[row] >> 32) > 0 && is_continuation(arena[(uint32) slots[row] + wire_text_room(slots[row] >> 32)]))))
+            bad_batch("a text cell cuts a character");
         if (states && states[row] != WIRE_VALUE)
             continue;
         if (unlikely((uint32) (slots[row] >> 32) > limit) &&
