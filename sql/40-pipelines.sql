@@ -87,17 +87,20 @@ DECLARE
     n bigint;
     single text;
     details text;
+    place text;
     first_hint text;
 BEGIN
-    SELECT count(*), min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message, E'\n' ORDER BY f.i),
+    SELECT count(*), min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message || COALESCE(' (' || f.hint || ')', ''), E'\n' ORDER BY f.i),
+           format('Found in node "%s".', min(f.node_id)),
            (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
-      INTO n, single, details, first_hint
+      INTO n, single, details, place, first_hint
       FROM kaireon_internal.check_pipeline(caller, connector, schema, nodes, edges, execution_config)
            WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)
      WHERE f.severity = 'error';
-    IF n > 0 THEN
-        PERFORM kaireon_internal.fail('22023', CASE WHEN n = 1 THEN single ELSE format('pipeline "%s" has %s errors', name, n) END,
-            details, first_hint);
+    IF n = 1 THEN
+        PERFORM kaireon_internal.fail('22023', single, place, first_hint);
+    ELSIF n > 1 THEN
+        PERFORM kaireon_internal.fail('22023', format('pipeline "%s" has %s errors', name, n), details, NULL);
     END IF;
 END
 $$;

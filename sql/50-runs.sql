@@ -5,7 +5,7 @@ CREATE TYPE kaireon.run AS (
     run_id uuid, pipeline text, version int, status text, trigger text, loading_strategy text,
     started_at timestamptz, finished_at timestamptz, duration interval,
     rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
-    rows_filtered bigint, bytes_read bigint, error_code text, error_message text
+    rows_filtered bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
@@ -13,14 +13,16 @@ CREATE VIEW kaireon.runs WITH (security_barrier) AS
 SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy, r.started_at, r.finished_at,
        COALESCE(r.finished_at, clock_timestamp()) - r.started_at AS duration,
        r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.bytes_read,
-       r.error_code, r.error_message
+       r.error_code, r.error_message,
+       CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint
   FROM kaireon_internal.run r
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
 COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, failed or cancelled';
-COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows that could not be loaded; run_errors says why';
-COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'rows left out on purpose, as upsert does with what has not changed';
+COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed: none of them was loaded';
+COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'bad rows that were left out; run_errors says why';
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
+COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
 SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms
@@ -49,7 +51,7 @@ COMMENT ON VIEW kaireon.dead_letters IS 'bad rows kept whole, so that they can b
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
-       f.rows_read, f.run_id, f.loaded_at
+       f.head_hash, f.rows_read, f.run_id, f.loaded_at
   FROM kaireon_internal.source_file f
   JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
  WHERE kaireon_internal.may_see(p.owner);

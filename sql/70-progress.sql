@@ -19,7 +19,8 @@ SELECT s.run_id, s.pipeline, s.stage, s.percent, kaireon.progress_bar(s.percent)
        CASE WHEN s.bytes_read > 0 AND s.bytes_total > 0
             THEN make_interval(secs => round(s.seconds * greatest(s.bytes_total - s.bytes_read, 0) / s.bytes_read)::float8) END AS eta,
        s.started_at
-  FROM (SELECT p.*, round(least(100.0 * p.bytes_read / nullif(p.bytes_total, 0), 100), 1) AS percent,
+  FROM (SELECT p.*, CASE WHEN p.bytes_total > 0 THEN round(least(100.0 * p.bytes_read / p.bytes_total, 100), 1)
+                         WHEN p.stage IN ('queued', 'starting', 'listing', 'opening') THEN 0.0 END AS percent,
                extract(epoch FROM clock_timestamp() - p.started_at) AS seconds
           FROM kaireon_internal.progress_slots() AS p
          WHERE kaireon_internal.may_see(p.owner)) AS s;

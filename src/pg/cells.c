@@ -568,7 +568,7 @@ bad_cell(const CellColumn *column, uint8 state, const char *text, CellError *err
             break;
         case WIRE_BAD_PRECISION:
             error->sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
-            error->message = psprintf("value \"%s\" does not fit type %s", text, format_type_with_typemod(column->type, column->typmod));
+            error->message = pstrdup("numeric field overflow");
             break;
         case WIRE_BAD_ENCODING:
             error->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;

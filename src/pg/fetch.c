@@ -5,6 +5,7 @@
 
 #include "pg/fetch.h"
 
+#include "common/int.h"
 #include "mb/pg_wchar.h"
 
 #include "pg/cells.h"
@@ -14,6 +15,8 @@
 
 /* Rows in a message: small enough that the reader fills one while another is loaded. */
 #define BATCH_ROWS 1000
+/* A listing is kept in memory. */
+#define MAX_OBJECTS 2000000
 #define UNIX_TO_POSTGRES_US (INT64CONST(946684800) * USECS_PER_SEC)
 
 static const GraphNode *
@@ -42,6 +45,25 @@ static char *
 config_text(const PipelineSpec *spec)
 {
     return JsonbToCString(NULL, &spec->connector_config->root, VARSIZE(spec->connector_config));
+}
+
+/* A reader's time as ours; it may send anything. */
+static TimestampTz
+server_time(int64 unix_us)
+{
+    TimestampTz time;
+
+    if (pg_sub_s64_overflow(unix_us, UNIX_TO_POSTGRES_US, &time) || !IS_VALID_TIMESTAMP(time))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a file time out of range")));
+    return time;
+}
+
+static int64
+server_size(uint64 size)
+{
+    if (size > PG_INT64_MAX)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a file size out of range")));
+    return (int64) size;
 }
 
 static char *
@@ -107,10 +129,13 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
             ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a listing")));
         copy = palloc0(sizeof(FetchObject));
         copy->path = server_copy(object.path);
-        copy->size = (int64) object.size;
-        copy->modified = object.mtime - UNIX_TO_POSTGRES_US;
+        copy->size = server_size(object.size);
+        copy->modified = server_time(object.mtime);
         copy->etag = server_copy(object.etag);
         objects = lappend(objects, copy);
+        if (list_length(objects) > MAX_OBJECTS)
+            ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the source has more than %d objects", MAX_OBJECTS),
+                            errhint("Name a folder or a pattern that holds fewer.")));
     }
     order_objects(objects, graph);
     return objects;
@@ -163,8 +188,8 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
     for (int i = 0; i < ncolumns; i++)
         present[i] = split.present[i] != 0;
     object->path = server_copy(split.path);
-    object->size = (int64) split.size;
-    object->modified = split.mtime - UNIX_TO_POSTGRES_US;
+    object->size = server_size(split.size);
+    object->modified = server_time(split.mtime);
     object->etag = server_copy(split.etag);
     object->head_hash = server_copy(split.head_hash);
     object->dialect = server_copy(split.dialect);

@@ -103,6 +103,10 @@ check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplai
     if (key->values == NULL || value->type != jbvString)
         return true;
     initStringInfo(&valid);
+    if (key->kinds & JSON_BOOL)
+        appendStringInfoString(&valid, "true, false");
+    if (key->kinds & JSON_NUMBER)
+        appendStringInfo(&valid, "%sa number", valid.len ? ", " : "");
     for (const char *const *v = key->values; *v; v++)
     {
         if (strlen(*v) == (size_t) value->val.string.len &&

@@ -32,6 +32,9 @@
 #define READER_PROGRAM "kaireon-reader"
 /* Messages a reader may have under way; the socket's buffer holds about as much. */
 #define FIRST_CREDIT 32
+/* What a reader may write to the server's log. */
+#define MAX_LOGGED 100
+#define MAX_LOG_BYTES 1000
 /* How long a reader that closed its socket is given to be gone. */
 #define END_WAIT_MS 2000
 
@@ -47,6 +50,7 @@ struct Link
     uint8 *body;
     size_t body_size;
     uint32 used_credit;
+    int logged;
 };
 
 static void
@@ -60,6 +64,7 @@ link_cleanup(void *arg)
     if (link->pid > 0)
     {
         /* nothing it could still do is wanted */
+        kill(-link->pid, SIGKILL); /* its process group: children it should not have */
         kill(link->pid, SIGKILL);
         while (waitpid(link->pid, NULL, 0) < 0 && errno == EINTR)
             ;
@@ -289,15 +294,16 @@ received_text(WireStr text)
     return pg_any_to_server(copy, strlen(copy), PG_UTF8);
 }
 
-static int
-received_sqlstate(const char *state)
+int
+link_sqlstate(const char *state)
 {
     for (int i = 0; i < 5; i++)
     {
         if (!((state[i] >= '0' && state[i] <= '9') || (state[i] >= 'A' && state[i] <= 'Z')))
             return ERRCODE_KAIREON_PROTOCOL;
     }
-    if (state[0] == '0' && state[1] <= '2')
+    /* success and warnings are no errors; cancels and shutdowns are the server's own */
+    if ((state[0] == '0' && state[1] <= '2') || (state[0] == '5' && state[1] == '7'))
         return ERRCODE_KAIREON_PROTOCOL;
     return MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4]);
 }
@@ -317,20 +323,25 @@ raise_failure(const WireFailure *failure)
     }
     if (failure->detail.length > 0)
         appendStringInfo(&where, "%s%s", where.len ? " " : "", received_text(failure->detail));
-    ereport(ERROR, (errcode(received_sqlstate(failure->sqlstate)), errmsg("%s", received_text(failure->message)),
+    ereport(ERROR, (errcode(link_sqlstate(failure->sqlstate)), errmsg("%s", received_text(failure->message)),
                     where.len ? errdetail("%s", where.data) : 0,
                     failure->hint.length ? errhint("%s", received_text(failure->hint)) : 0));
     pg_unreachable();
 }
 
 static void
-log_message(WireReader *r)
+log_message(Link *link, WireReader *r)
 {
     uint8 level = wire_get_u8(r);
     WireStr text = wire_get_str(r);
+    char *copy;
 
-    if (!r->bad)
-        elog(level >= WIRE_LOG_WARNING ? LOG : DEBUG1, "kaireon-reader: %s", received_text(text));
+    if (r->bad || ++link->logged > MAX_LOGGED)
+        return;
+    text.length = Min(text.length, MAX_LOG_BYTES);
+    copy = received_text(text);
+    elog(level >= WIRE_LOG_WARNING ? LOG : DEBUG1, "kaireon-reader: %s", copy);
+    pfree(copy);
 }
 
 bool
@@ -352,7 +363,7 @@ link_receive(Link *link, LinkMessage *message, bool wait)
         switch (link->header.type)
         {
             case WIRE_LOG:
-                log_message(&r);
+                log_message(link, &r);
                 continue;
             case WIRE_ERROR:
                 if (!wire_get_failure(&r, &failure))

@@ -38,6 +38,9 @@ extern void link_credit(Link *link, uint32 messages);
  */
 extern bool link_receive(Link *link, LinkMessage *message, bool wait);
 
+/* A SQLSTATE the reader sent; KA002 for one it has no business to send. */
+extern int link_sqlstate(const char *state);
+
 /* What is asked of a reader; see wire.h.  JSON texts are put in as they are. */
 typedef struct LinkRequest
 {

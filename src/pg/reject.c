@@ -20,8 +20,9 @@
 #include "pg/compat.h"
 #include "pg/guc.h"
 
-/* A value is kept for a person to look at: this much of it. */
-#define VALUE_BYTES 65536
+/* A value and a reason are kept for a person to look at: this much of each, and of all. */
+#define TEXT_BYTES 8192
+#define KEPT_BYTES (32 * 1024 * 1024)
 
 Rejects *
 rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, bool other_fails)
@@ -38,6 +39,12 @@ rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, 
     return rejects;
 }
 
+static char *
+clipped(const char *text)
+{
+    return pnstrdup(text, pg_mbcliplen(text, strlen(text), TEXT_BYTES));
+}
+
 static Reject *
 keep(Rejects *rejects, const Reject *reject)
 {
@@ -47,9 +54,9 @@ keep(Rejects *rejects, const Reject *reject)
     *copy = *reject;
     copy->source = reject->source ? pstrdup(reject->source) : NULL;
     copy->field = reject->field ? pstrdup(reject->field) : NULL;
-    copy->reason = pstrdup(reject->reason);
-    if (reject->value)
-        copy->value = pnstrdup(reject->value, pg_mbcliplen(reject->value, strlen(reject->value), VALUE_BYTES));
+    copy->reason = clipped(reject->reason);
+    copy->value = reject->value ? clipped(reject->value) : NULL;
+    rejects->kept_bytes += sizeof(Reject) + strlen(copy->reason) + (copy->value ? strlen(copy->value) : 0);
     MemoryContextSwitchTo(old);
     return copy;
 }
@@ -86,7 +93,7 @@ rejects_add(Rejects *rejects, const Reject *reject)
         rejects->failure = keep(rejects, reject);
         stop(rejects, reject);
     }
-    if (list_length(rejects->kept) < rejects->limit)
+    if (list_length(rejects->kept) < rejects->limit && rejects->kept_bytes < KEPT_BYTES)
     {
         MemoryContext old = MemoryContextSwitchTo(rejects->context);
 

@@ -40,7 +40,8 @@ typedef struct Rejects
     bool other_fails;
     int64 count;             /* rows rejected so far */
     int64 *per_node;         /* by GraphNode.ordinal */
-    List *kept;              /* Reject *, at most `limit` */
+    List *kept;              /* Reject *, at most `limit`, and of bounded size */
+    int64 kept_bytes;
     int limit;
     Reject *failure;         /* the row that stopped the run, if one did */
 } Rejects;

@@ -28,6 +28,7 @@
 #include "utils/resowner.h"
 
 #include "pg/compat.h"
+#include "pg/link.h"
 
 /* ROW_AGAIN: coerce wants a second try of the row. */
 typedef enum Verdict { ROW_DONE, ROW_FILTERED, ROW_BAD, ROW_AGAIN } Verdict;
@@ -118,6 +119,23 @@ plan_program(Stage *stage)
     add_clauses(stage, plan->qual);
 }
 
+/* A preview's rows are the SELECT's: the schema's required fields among its columns. */
+static void
+read_preview_nulls(Stage *stage)
+{
+    for (int i = 0; i < stage->target_desc->natts; i++)
+    {
+        for (int f = 0; f < stage->program->nfields; f++)
+        {
+            const TargetField *field = &stage->program->fields[f];
+
+            if (field->not_null && !(field->has_default && stage->program->validation == VALIDATION_COERCE) &&
+                strcmp(field->name, NameStr(TupleDescAttr(stage->target_desc, i)->attname)) == 0)
+                stage->not_null[stage->nnot_null++] = i + 1;
+        }
+    }
+}
+
 /* Not-null columns, their defaults for coerce, and check constraints of the target. */
 static void
 read_constraints(Stage *stage)
@@ -128,7 +146,10 @@ read_constraints(Stage *stage)
     stage->not_null = palloc(sizeof(AttrNumber) * desc->natts);
     stage->defaults = palloc0(sizeof(ExprState *) * desc->natts);
     if (stage->target == NULL)
+    {
+        read_preview_nulls(stage);
         return;
+    }
     for (int i = 0; i < desc->natts; i++)
     {
         Form_pg_attribute att = TupleDescAttr(desc, i);
@@ -265,7 +286,7 @@ mend_null(Stage *stage, TupleTableSlot *slot, int i, RowState *at)
         return true;
     bad_row(at, REJECT_VALIDATION, target_node(stage), ERRCODE_NOT_NULL_VIOLATION,
             psprintf("null value in column \"%s\" of relation \"%s\" violates not-null constraint",
-                     NameStr(TupleDescAttr(stage->target_desc, attnum - 1)->attname), RelationGetRelationName(stage->target)));
+                     NameStr(TupleDescAttr(stage->target_desc, attnum - 1)->attname), get_rel_name(stage->program->relid)));
     at->reject.field = NameStr(TupleDescAttr(stage->target_desc, attnum - 1)->attname);
     return false;
 }
@@ -540,7 +561,7 @@ add_wire_reject(const WireReject *wire, const Stage *stage, Rejects *rejects, co
     reject.source = source;
     reject.line = wire->line;
     reject.offset = wire->offset;
-    reject.sqlstate = MAKE_SQLSTATE(wire->sqlstate[0], wire->sqlstate[1], wire->sqlstate[2], wire->sqlstate[3], wire->sqlstate[4]);
+    reject.sqlstate = link_sqlstate(wire->sqlstate);
     reject.reason = server_text(wire->message);
     reject.value = server_text(wire->raw);
     rejects_add(rejects, &reject);
@@ -563,8 +584,11 @@ stage_run(Stage *stage, Cells *cells, Rejects *rejects, const char *source, RowS
     uint32 left = cells->batch.header->nrejects;
     WireReject wire;
     bool have = left > 0 && wire_get_reject(&cells->batch.rejects, &wire);
+    MemoryContext old;
 
+    /* what a batch needs goes with it; what is kept of rejects is copied */
     ResetExprContext(stage->econtext);
+    old = MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
     for (;;)
     {
         int end = have ? (int) wire.before_row : cells->nrows;
@@ -584,4 +608,5 @@ stage_run(Stage *stage, Cells *cells, Rejects *rejects, const char *source, RowS
         left--;
         have = left > 0 && wire_get_reject(&cells->batch.rejects, &wire);
     }
+    MemoryContextSwitchTo(old);
 }
