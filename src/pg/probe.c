@@ -388,7 +388,7 @@ tell_detection(const ProbeDescription *description)
 
     if (confidence && reason)
         ereport(INFO, (errmsg("file \"%s\": %s", description->path, reason),
-                       errdetail("Confidence %s. kaireon.describe tells how it is read.", confidence)));
+                       errdetail("Confidence %.2f. kaireon.describe tells how it is read.", atof(confidence))));
 }
 
 /* The current row as an object of texts. */
