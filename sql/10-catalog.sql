@@ -199,9 +199,11 @@ CREATE TABLE kaireon_internal.source_file (
     dialect       jsonb,                    -- how it was read
     run_id        uuid NOT NULL,
     rows_read     bigint NOT NULL,
-    loaded_at     timestamptz NOT NULL DEFAULT now(),
-    PRIMARY KEY (pipeline_id, node_id, path, size, modified_at, head_hash)
+    loaded_at     timestamptz NOT NULL DEFAULT now()
 );
+-- By the path's hash: a path may be longer than an index entry.
+CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
+    (pipeline_id, node_id, md5(path), size, modified_at, head_hash);
 
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$WHERE origin = 'user'$$);
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector', '');

@@ -20,6 +20,7 @@
 #define CONTROL_RUNS 128
 #define CONTROL_DATABASES 128
 #define CONTROL_OPTIONS 4096
+#define CONTROL_NAME 1024    /* a pipeline's name: 255 characters */
 
 typedef enum SlotState
 {
@@ -39,7 +40,7 @@ typedef struct RunSlot
     Oid database;
     pg_uuid_t run_id;
     pg_uuid_t pipeline_id;
-    NameData pipeline;
+    char pipeline[CONTROL_NAME];
     Oid owner;               /* of the pipeline: the worker's role */
     int version;
     bool waits;              /* a session waits; it frees the slot */

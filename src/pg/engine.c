@@ -18,6 +18,7 @@
 #include "storage/lmgr.h"
 #include "storage/lock.h"
 #include "storage/proc.h"
+#include "tcop/utility.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/jsonb.h"
@@ -98,6 +99,7 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
     TransactionId xmin;
 
     control_require();
+    PreventCommandIfReadOnly("a pipeline's run");
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
                         errhint("Run it on the primary.")));
@@ -188,7 +190,7 @@ request_run(const Wanted *wanted, pg_uuid_t *run_id)
     {
         slot->run_id = *run_id;
         slot->pipeline_id = wanted->id;
-        namestrcpy(&slot->pipeline, wanted->name);
+        strlcpy(slot->pipeline, wanted->name, CONTROL_NAME);
         slot->owner = wanted->owner;
         slot->version = wanted->version;
         slot->waits = true;
@@ -387,7 +389,7 @@ put_slot(ReturnSetInfo *result, RunSlot *slot)
     bool nulls[14] = {0};
 
     values[0] = UUIDPGetDatum(&slot->run_id);
-    values[1] = CStringGetTextDatum(NameStr(slot->pipeline));
+    values[1] = CStringGetTextDatum(slot->pipeline);
     values[2] = ObjectIdGetDatum(slot->owner);
     values[3] = CStringGetTextDatum(stage_name(slot));
     values[4] = TimestampTzGetDatum(slot->started_at);

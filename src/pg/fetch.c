@@ -41,6 +41,12 @@ fetch_is_incremental(const Graph *graph)
     return json_get_bool(source_node(graph)->config, "incremental", false);
 }
 
+int64
+fetch_row_limit(const Graph *graph)
+{
+    return json_get_int(source_node(graph)->config, "rowLimit", 0);
+}
+
 static char *
 config_text(const PipelineSpec *spec)
 {
@@ -146,7 +152,7 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *f
 {
     LinkRequest request = {.operation = "read"};
     StringInfoData columns, list;
-    int64 limit = json_get_int(source_node(program->graph)->config, "rowLimit", 0);
+    int64 limit = fetch_row_limit(program->graph);
     int64 batch = json_get_int(&spec->execution_config->root, "batchSize", 10000);
     ListCell *lc;
 

@@ -31,6 +31,7 @@ typedef struct FetchObject
 /* What the source node reads: its resource or path; "" when it names none. */
 extern char *fetch_resource(const Graph *graph);
 extern bool fetch_is_incremental(const Graph *graph);
+extern int64 fetch_row_limit(const Graph *graph); /* the source node's; 0: none */
 
 /* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
 extern List *fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph);

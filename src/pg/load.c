@@ -36,6 +36,7 @@ struct Loader
     const GraphNode *node;
     Rejects *rejects;
     MemoryContext context;
+    MemoryContext batch;     /* what one flush needs */
     bool slow;
     EState *estate;
     ResultRelInfo *info;
@@ -100,8 +101,18 @@ static bool
 takes_fast_way(Relation rel)
 {
     TupleDesc desc = RelationGetDescr(rel);
+    bool computed = false;
+    ListCell *lc;
 
-    return rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition && rel->trigdesc == NULL &&
+    /* an index's expression or predicate can fail for a row, which only a subtransaction contains */
+    foreach(lc, RelationGetIndexList(rel))
+    {
+        Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+        computed |= RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL;
+        index_close(index, NoLock);
+    }
+    return !computed && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition && rel->trigdesc == NULL &&
            !(desc->constr && desc->constr->has_generated_stored) &&
            check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
@@ -120,6 +131,7 @@ loader_create(Relation target, const GraphNode *target_node, Rejects *rejects)
     loader->node = target_node;
     loader->rejects = rejects;
     loader->context = CurrentMemoryContext;
+    loader->batch = AllocSetContextCreate(loader->context, "kaireon flush", ALLOCSET_DEFAULT_SIZES);
     loader->slow = !takes_fast_way(target);
     if (loader->slow)
         return loader;
@@ -415,12 +427,16 @@ bisect(Loader *loader, int from, int to)
 void
 loader_flush(Loader *loader)
 {
-    MemoryContext old = MemoryContextSwitchTo(loader->context);
+    MemoryContext old = MemoryContextSwitchTo(loader->batch);
 
     if (loader->count > 0 && loader->slow)
     {
         if (loader->plan == NULL)
+        {
+            MemoryContextSwitchTo(loader->context);
             prepare_slow(loader);
+            MemoryContextSwitchTo(loader->batch);
+        }
         PushActiveSnapshot(GetTransactionSnapshot());
         bisect(loader, 0, loader->count);
         PopActiveSnapshot();
@@ -430,6 +446,7 @@ loader_flush(Loader *loader)
     for (int i = 0; i < loader->count; i++)
         ExecClearTuple(loader->slots[i]);
     loader->count = 0;
+    MemoryContextReset(loader->batch);
     MemoryContextSwitchTo(old);
 }
 

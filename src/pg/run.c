@@ -65,6 +65,7 @@ typedef struct Run
     bool *stage_present;     /* columns the stage was compiled for */
     FetchObject *split;      /* being read; NULL between splits */
     List *splits;            /* FetchObject *: read whole */
+    int nfiles;              /* asked for: so many splits must come, unless a row limit ends the reading */
     RunCounts counts;
     int64 *filtered_by;
     int64 done_bytes;        /* of the splits before this one */
@@ -181,7 +182,7 @@ new_files(Run *run, List *listed)
         Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(run->graph->nodes[0].id),
                           CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
 
-        if (catalog_execute("SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND path = $3 "
+        if (catalog_execute("SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
                             "AND size = $4 AND modified_at = $5", 5, types, values, NULL, SPI_OK_SELECT) == 0)
         {
             MemoryContext old = MemoryContextSwitchTo(run->context);
@@ -212,6 +213,7 @@ open_source(Run *run)
     files = fetch_is_incremental(run->graph) ? new_files(run, listed) : listed;
     foreach(lc, files)
         total += ((FetchObject *) lfirst(lc))->size;
+    run->nfiles = list_length(files);
     pg_atomic_write_u64(&run->slot->bytes_total, total);
     enter_stage(run, STAGE_OPENING);
     fetch_read(run->link, run->spec, run->program, files, 0);
@@ -339,8 +341,8 @@ begin_split(Run *run, const LinkMessage *message)
 {
     MemoryContext old = MemoryContextSwitchTo(run->context);
 
-    if (run->split)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader began a split inside another")));
+    if (run->split || list_length(run->splits) >= run->nfiles)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader began a split that was not asked for")));
     run->split = fetch_split(message, run->program->ncolumns, run->present);
     MemoryContextSwitchTo(old);
 }
@@ -394,8 +396,8 @@ load(Run *run)
         else
             ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent an unexpected message of type %d", message.type)));
     }
-    if (run->split)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended inside a split")));
+    if (run->split || (list_length(run->splits) < run->nfiles && fetch_row_limit(run->graph) == 0))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended before it had read everything")));
 }
 
 /* ---- the end ------------------------------------------------------------------- */
@@ -416,7 +418,7 @@ write_ledger(Run *run)
 
         catalog_execute("INSERT INTO kaireon_internal.source_file (pipeline_id, node_id, path, size, modified_at, etag, head_hash, "
                         "dialect, run_id, rows_read) VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::jsonb, $9, $10) "
-                        "ON CONFLICT (pipeline_id, node_id, path, size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
+                        "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
                         "rows_read = excluded.rows_read, dialect = excluded.dialect, loaded_at = now()",
                         10, types, values, NULL, SPI_OK_INSERT);
     }
@@ -578,10 +580,10 @@ run_context(void *arg)
     Run *run = arg;
 
     if (run->split && run->cells && run->cells->nrows > 0)
-        errcontext("run of pipeline \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", NameStr(run->slot->pipeline), run->split->path,
+        errcontext("run of pipeline \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", run->slot->pipeline, run->split->path,
                    run->cells->batch.header->first_line);
     else
-        errcontext("run of pipeline \"%s\"", NameStr(run->slot->pipeline));
+        errcontext("run of pipeline \"%s\"", run->slot->pipeline);
 }
 
 static void
@@ -668,7 +670,7 @@ kaireon_run_main(Datum arg)
     LWLockRelease(control->lock);
     before_shmem_exit(end_slot, PointerGetDatum(slot));
     BackgroundWorkerInitializeConnectionByOid(slot->database, slot->owner, COMPAT_WORKER_FLAGS);
-    pgstat_report_appname(psprintf("kaireon: %s", NameStr(slot->pipeline)));
+    pgstat_report_appname(psprintf("kaireon: %s", slot->pipeline));
     fix_settings();
     context = AllocSetContextCreate(TopMemoryContext, "kaireon run", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(context);

@@ -127,7 +127,7 @@ insert_row(RunSlot *slot, bool cancelled)
     scope = catalog_begin();
     values[0] = UUIDPGetDatum(&slot->run_id);
     values[1] = UUIDPGetDatum(&slot->pipeline_id);
-    values[2] = CStringGetTextDatum(NameStr(slot->pipeline));
+    values[2] = CStringGetTextDatum(slot->pipeline);
     values[3] = Int32GetDatum(slot->version);
     values[4] = ObjectIdGetDatum(slot->owner);
     values[5] = CStringGetTextDatum(slot->options);
@@ -295,7 +295,7 @@ register_worker(RunSlot *slot)
     worker.bgw_restart_time = BGW_NEVER_RESTART;
     strlcpy(worker.bgw_library_name, "kaireon", sizeof(worker.bgw_library_name));
     strlcpy(worker.bgw_function_name, "kaireon_run_main", sizeof(worker.bgw_function_name));
-    snprintf(worker.bgw_name, BGW_MAXLEN, "kaireon run %s", NameStr(slot->pipeline));
+    snprintf(worker.bgw_name, BGW_MAXLEN, "kaireon run %s", slot->pipeline);
     strlcpy(worker.bgw_type, "kaireon run", BGW_MAXLEN);
     worker.bgw_main_arg = Int32GetDatum(i);
     worker.bgw_notify_pid = MyProcPid;
@@ -403,7 +403,7 @@ start_run(const QueuedRun *run)
     {
         slot->run_id = run->run_id;
         slot->pipeline_id = run->pipeline_id;
-        namestrcpy(&slot->pipeline, run->pipeline);
+        strlcpy(slot->pipeline, run->pipeline, CONTROL_NAME);
         slot->version = run->version;
         slot->owner = run->owner;
         slot->started_at = GetCurrentTimestamp();
