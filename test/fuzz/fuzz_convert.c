@@ -84,6 +84,11 @@ check_float(const char *s, size_t n, const char *text)
 {
     double d = 0, want;
 
+    if (convert_float4(s, n, &d) == WIRE_VALUE)
+    {
+        want = (double) strtof(text, NULL);
+        CHECK(memcmp(&d, &want, sizeof(d)) == 0 || want != want);
+    }
     if (convert_float8(s, n, &d) != WIRE_VALUE)
         return;
     want = strtod(text, NULL);

@@ -305,6 +305,41 @@ test_float_round_trip(void)
     is_int(bad, 0, "100,000 doubles are those of strtod");
 }
 
+/* Floats rounded once: also right between two, where a double in between would decide wrongly. */
+static void
+test_float4(void)
+{
+    static const char *const same[] = {
+        "0", "-0", "0.1", "16777217", "16777217.0000000001", "16777216.9999999999", "33554435", "33554434.00000000001",
+        "1.000000059604644775390625", "1.0000000596046447753906251", "8589973504.5", "3.4028235e38", "1.4e-45", "1e-40", "5."
+    };
+    static const struct { const char *s; uint8_t state; } others[] = {
+        {"3.4028236e38", RNG}, {"3.40282357e38", RNG}, {"1e39", RNG}, {"7e-46", RNG}, {"0e-99", V}, {"abc", SYN}, {"", SYN}, {"1x", SYN},
+        {"123456789012345678901234567890123456789012x", R}
+    };
+    uint64_t seed = 2463534242;
+    double d, bad = 0;
+
+    for (size_t i = 0; i < sizeof(same) / sizeof(same[0]); i++)
+        ok(convert_float4(at_end(same[i], strlen(same[i])), strlen(same[i]), &d) == V && d == (double) strtof(same[i], NULL),
+            "float4 '%s': that of strtof", same[i]);
+    for (size_t i = 0; i < sizeof(others) / sizeof(others[0]); i++)
+        is_int(convert_float4(at_end(others[i].s, strlen(others[i].s)), strlen(others[i].s), &d), others[i].state,
+            "float4 '%s': state", others[i].s);
+    for (int i = 0; i < 100000; i++)
+    {
+        char s[64];
+
+        seed ^= seed << 13;
+        seed ^= seed >> 7;
+        seed ^= seed << 17;
+        /* 25 bits, the last one set: halfway, or a digit beside it */
+        snprintf(s, sizeof(s), "%.*f", (int) (seed >> 60), (double) ((seed & 0x1ffffff) | 0x1000001) / (double) (1 << (seed >> 40) % 8));
+        bad += convert_float4(s, strlen(s), &d) != V || d != (double) strtof(s, NULL);
+    }
+    ok(bad == 0, "100,000 halves are rounded as by strtof");
+}
+
 int
 main(void)
 {
@@ -315,5 +350,6 @@ main(void)
     test_decimal_to();
     test_float();
     test_float_round_trip();
+    test_float4();
     return done();
 }
