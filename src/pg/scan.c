@@ -407,7 +407,8 @@ explain_read(CustomScanState *node, List *ancestors, ExplainState *es)
     for (int i = 0; i < scan->ncolumns; i++)
         columns = lappend(columns, psprintf("%s %s", quote_identifier(scan->columns[i].name),
                                             format_type_with_typemod(scan->columns[i].type, scan->columns[i].typmod)));
-    ExplainPropertyList("Columns", columns, es);
+    if (columns != NIL || es->format != EXPLAIN_FORMAT_TEXT)
+        ExplainPropertyList("Columns", columns, es);
     if (!es->analyze)
         return;
     ExplainPropertyInteger("Rows Read", NULL, scan->rows + (reading ? reading->rows : 0), es);
