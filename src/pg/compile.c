@@ -176,7 +176,11 @@ with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Co
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
         MemoryContextSwitchTo(context);
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
+        /* of an aggregate the parser says that all other fields are not grouped by */
+        if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
+            graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
+        else
+            graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
     }
     PG_END_TRY();
     MemoryContextSwitchTo(context);

@@ -69,8 +69,8 @@ static const struct { const char *name; int min; int max; bool automatic; const 
     {"thousandsSeparator", 0, 1, false, "one character, or \"\" for none"}};
 
 static const struct { const char *name; int64 min; int64 max; } numbers[] = {
-    {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 1 << 30},
-    {"maxRowBytes", 1, 1 << 30}, {"rowLimit", 0, PG_INT64_MAX}};
+    {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 128 << 20},
+    {"maxRowBytes", 1, 256 << 20}, {"rowLimit", 0, PG_INT64_MAX}};
 
 static void
 check_texts(JsonbContainer *config, JsonComplain complain, void *arg)

@@ -1,0 +1,213 @@
+-- What is wrong with a pipeline: every finding of create_pipeline and
+-- validate_pipeline once, with its node and key; which expressions are refused;
+-- what explain_pipeline and pipeline_diagram say of sound ones.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kaireon;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+SET client_encoding = 'UTF8';
+
+SELECT kaireon.create_connector('k_files', 'local_fs') IS NOT NULL;
+SELECT kaireon.create_schema('k_target', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "name", "length": 20},
+    {"name": "amount", "dataType": "numeric", "precision": 10, "scale": 2}, {"name": "day", "dataType": "date"}, {"name": "extra", "dataType": "json"}]') IS NOT NULL;
+
+-- The findings: node, code, message; the hint below.
+CREATE FUNCTION pg_temp.findings(nodes jsonb, edges jsonb DEFAULT NULL, execution_config jsonb DEFAULT '{}') RETURNS SETOF text
+    LANGUAGE plpgsql AS $$
+DECLARE
+    f record;
+    n jsonb := kaireon_internal.normalise_nodes(nodes);
+BEGIN
+    FOR f IN SELECT c.* FROM kaireon_internal.check_pipeline(current_user::regrole, (SELECT id FROM kaireon.connectors WHERE name = 'k_files'),
+                 (SELECT id FROM kaireon.schemas WHERE name = 'k_target'), n, kaireon_internal.normalise_edges(edges, n), execution_config) AS c
+    LOOP
+        RETURN NEXT format('%s %s %s: %s', f.severity, COALESCE(f.node_id, '-'), f.code, f.message);
+        IF f.hint IS NOT NULL THEN RETURN NEXT '  ' || f.hint; END IF;
+    END LOOP;
+    IF NOT FOUND THEN RETURN NEXT 'sound'; END IF;
+END
+$$;
+-- One node between source and target.
+CREATE FUNCTION pg_temp.node(type text, config jsonb) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT pg_temp.findings(jsonb_build_array('{"id": "r", "type": "source"}'::jsonb,
+        jsonb_build_object('id', 'n', 'type', type, 'config', config), '{"id": "w", "type": "target"}'::jsonb))
+$$;
+CREATE FUNCTION pg_temp.source(config jsonb) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT pg_temp.findings(jsonb_build_array(jsonb_build_object('id', 'r', 'type', 'source', 'config', config), '{"id": "w", "type": "target"}'::jsonb))
+$$;
+CREATE FUNCTION pg_temp.target(config jsonb) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT pg_temp.findings(jsonb_build_array('{"id": "r", "type": "source"}'::jsonb, jsonb_build_object('id', 'w', 'type', 'target', 'config', config)))
+$$;
+CREATE FUNCTION pg_temp.expression(expression text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT pg_temp.node('add_field', jsonb_build_object('fieldName', 'e', 'fieldType', 'text', 'expression', expression))
+$$;
+
+-- ---- shape
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}]');
+SELECT pg_temp.findings('[{"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "r", "type": "target"}]');
+SELECT pg_temp.findings('[1, "x", {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"type": "source"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": 1, "type": "source"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source", "colour": "red"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source", "config": []}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "x", "type": "explode"}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "d", "type": "drop", "config": {"fields": ["name"]}}, {"id": "w", "type": "target"}]',
+    '[{"sourceNodeId": "r", "targetNodeId": "w"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "target"}]', '[{"sourceNodeId": "r", "targetNodeId": "x"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "target"}]', '[{"sourceNodeId": "r"}, 7, {"sourceNodeId": "r", "targetNodeId": "w", "weight": 1}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "a", "type": "drop", "config": {"fields": ["x"]}}, {"id": "b", "type": "drop", "config": {"fields": ["y"]}},
+    {"id": "w", "type": "target"}]', '[{"sourceNodeId": "r", "targetNodeId": "w"}, {"sourceNodeId": "a", "targetNodeId": "b"}, {"sourceNodeId": "b", "targetNodeId": "a"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "target"}]', '[{"sourceNodeId": "r", "targetNodeId": "r"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "target"}, {"id": "v", "type": "target"}]',
+    '[{"sourceNodeId": "r", "targetNodeId": "w"}, {"sourceNodeId": "r", "targetNodeId": "v"}]');
+
+-- ---- config keys, node by node
+SELECT pg_temp.source('{"resorce": "x.csv"}') LIMIT 1;
+SELECT pg_temp.source('{"resource": 7}');
+SELECT pg_temp.source('{"resource": "a", "path": "b"}');
+SELECT pg_temp.source('{"format": "parket"}') LIMIT 1;
+SELECT pg_temp.source('{"delimiter": ""}');
+SELECT pg_temp.source('{"quote": "ab"}');
+SELECT pg_temp.source('{"delimiter": "|\"", "quote": "\""}');
+SELECT pg_temp.source('{"header": "yes"}') LIMIT 1;
+SELECT pg_temp.source('{"columns": "a"}');
+SELECT pg_temp.source('{"nullStrings": ["", 7]}');
+SELECT pg_temp.source('{"rowLimit": -1}');
+SELECT pg_temp.source('{"rowLimit": "many"}');
+SELECT pg_temp.source('{"maxFieldBytes": 0.5}');
+SELECT pg_temp.source('{"incremental": "yes"}');
+SELECT pg_temp.source('{"encoding": "EBCDIC"}') LIMIT 1;
+
+SELECT pg_temp.node('filter', '{}');
+SELECT pg_temp.node('filter', '{"field": "name"}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "~"}') LIMIT 1;
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "="}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "=", "value": null}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "=", "value": ["a"]}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "in", "value": "a"}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "in", "value": []}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "between", "value": [1, 2, 3]}');
+SELECT pg_temp.node('filter', '{"field": "name", "operator": "is_null", "value": 1}');
+SELECT pg_temp.node('filter', '{"conditions": []}');
+SELECT pg_temp.node('filter', '{"conditions": [1]}');
+SELECT pg_temp.node('filter', '{"conditions": [{"field": "name", "operator": "is_null"}, {"field": "id", "operator": "is_null", "not": true}]}') LIMIT 1;
+SELECT pg_temp.node('filter', '{"field": "id", "conditions": [{"field": "name", "operator": "is_null"}]}');
+SELECT pg_temp.node('filter', '{"match": "some", "conditions": [{"field": "name", "operator": "is_null"}]}') LIMIT 1;
+SELECT pg_temp.node('filter', '{"field": "day", "operator": ">", "value": "soon"}');
+SELECT pg_temp.node('filter', '{"field": "extra", "operator": ">", "value": true}');
+
+SELECT pg_temp.node('rename', '{"sourceField": "a"}') LIMIT 1;
+SELECT pg_temp.node('rename', '{"sourceField": "a", "targetField": "b", "also": 1}') LIMIT 1;
+SELECT pg_temp.node('cast', '{"field": "a", "targetType": "money"}');
+SELECT pg_temp.node('drop', '{"fields": []}');
+SELECT pg_temp.node('drop', '{"fields": "a"}');
+SELECT pg_temp.node('add_field', '{"fieldName": "a", "fieldType": "point"}');
+SELECT pg_temp.node('add_field', '{"fieldName": "a", "fieldType": "text", "defaultValue": "x", "expression": "1"}');
+SELECT pg_temp.node('add_field', '{"fieldName": "a", "fieldType": "integer", "defaultValue": "x"}');
+SELECT pg_temp.node('mask_pii', '{"field": "a", "maskType": "name"}') LIMIT 1;
+SELECT pg_temp.node('mask_pii', '{"field": "a", "maskType": "ssn", "preserveLength": "yes"}');
+SELECT pg_temp.target('{"loadingStrategy": "prepend"}') LIMIT 1;
+SELECT pg_temp.target('{"validation": "lenient"}') LIMIT 1;
+SELECT pg_temp.target('{"schema": "k_other"}');
+SELECT pg_temp.target('{"schema": "k_target"}');
+SELECT pg_temp.target('{"fieldMapping": {"a": "nmae"}}');
+SELECT pg_temp.target('{"fieldMapping": {"a": 7}}');
+SELECT pg_temp.findings(NULL, NULL, '{"batchsize": 1}') LIMIT 1;
+SELECT pg_temp.findings(NULL, NULL, '{"batchSize": 0}');
+SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "hope"}') LIMIT 1;
+SELECT pg_temp.findings(NULL, NULL, '{"parallelism": 4}');
+SELECT pg_temp.findings(NULL, NULL, '[]');
+
+-- ---- fields on their way
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "d", "type": "drop", "config": {"fields": ["a"]}},
+    {"id": "f", "type": "filter", "config": {"field": "a", "operator": "is_null"}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "n", "type": "rename", "config": {"sourceField": "a", "targetField": "name"}},
+    {"id": "m", "type": "mask_pii", "config": {"field": "a", "maskType": "ssn"}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source", "config": {"columns": ["id", "name"]}}, {"id": "c", "type": "cast", "config": {"field": "nmae", "targetType": "text"}},
+    {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source", "config": {"columns": ["name"]}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "d", "type": "drop", "config": {"fields": ["id"]}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "f", "type": "filter", "config": {"field": "a", "operator": "is_null"}},
+    {"id": "x", "type": "add_field", "config": {"fieldName": "a", "fieldType": "text"}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "f", "type": "filter", "config": {"field": "name", "operator": "is_null"}},
+    {"id": "x", "type": "rename", "config": {"sourceField": "a", "targetField": "name"}}, {"id": "w", "type": "target"}]');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "x", "type": "cast", "config": {"field": "extra", "targetType": "boolean"}}, {"id": "w", "type": "target"}]');
+-- Several at once, each with its node.
+SELECT pg_temp.findings('[{"id": "r", "type": "source", "config": {"rowLimit": -1}}, {"id": "x", "type": "cast", "config": {"field": "a"}},
+    {"id": "y", "type": "filter", "config": {"field": "a", "operator": "="}}, {"id": "w", "type": "target", "config": {"validation": 1}}]', NULL, '{"batchSize": 0}');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "x", "type": "add_field", "config": {"fieldName": "p", "fieldType": "text", "expression": "nothing(1)"}},
+    {"id": "y", "type": "add_field", "config": {"fieldName": "q", "fieldType": "text", "expression": "1 +"}}, {"id": "w", "type": "target"}]');
+
+-- ---- expressions; any name is a field of the source, and a literal is a literal
+SELECT e, pg_temp.expression(e) FROM unnest(ARRAY[
+    'upper(name)', 'CASE WHEN amount > ''1'' THEN 1 ELSE 2 END', 'coalesce(name, ''x'') || id', 'nullif(name, '''')', 'name IN (''a'', ''b'')',
+    '(name)::date + 1', 'extract(year FROM day::date)', 'name ~ ''^a''', 'greatest(1, 2)', 'name IS NULL', 'now()', 'current_date', '_line * 2', '"name"',
+    'name COLLATE "C" < ''b''', '1 -- a comment', '1 /* another */', ''' || (SELECT 1) || ''', 'ctid || source']) AS e;
+-- refused
+SELECT e, pg_temp.expression(e) FROM unnest(ARRAY[
+    '(SELECT 1)', 'EXISTS (SELECT FROM pg_authid)', 'ARRAY(SELECT rolname FROM pg_authid)', 'name IN (SELECT rolname FROM pg_authid)',
+    'random()', 'clock_timestamp()', 'nextval(''pg_class'')', 'pg_sleep(10)', 'pg_read_file(''/etc/passwd'')', 'current_setting(''data_directory'')', 'set_config(''a.b'', ''c'', false)',
+    'query_to_xml(''select 1'', true, true, '''')', 'lo_import(''/etc/passwd'')', 'pg_catalog.pg_ls_dir(''.'')', 'version()', 'current_user', 'repeat(''x'', 1000000000)',
+    'generate_series(1, 3)', 'unnest(ARRAY[1, 2])', 'count(*)', 'sum(1)', 'row_number() OVER ()', 'source.name', 'source.*', '*',
+    'ROW(1, 2)', '1, 2', '1; SELECT 2', '1 AS x', '', '   ', '-- nothing', '1 FROM pg_authid', '1) FROM pg_authid --', '1)) AS text) FROM pg_authid; --',
+    '1 /*', '$1', ':x', 'name = ANY (SELECT 1)', 'DEFAULT', 'k_user(1)', 'public.k_user(1)', '1::k_domain', '''a''::k_enum', '1 === 1',
+    'kaireon.version()', 'kaireon.mask_ssn(name)', 'xmlelement(name foo)', '(name).x', 'GROUPING(name)']) AS e;
+-- A user's function, domain, type and operator are not built in.
+BEGIN;
+CREATE FUNCTION public.k_user(int) RETURNS int LANGUAGE sql IMMUTABLE AS 'SELECT $1';
+CREATE DOMAIN public.k_domain AS int CHECK (public.k_user(VALUE) > 0);
+CREATE TYPE public.k_enum AS ENUM ('a');
+CREATE OPERATOR public.=== (LEFTARG = int, RIGHTARG = int, FUNCTION = int4pl);
+SELECT e, pg_temp.expression(e) FROM unnest(ARRAY['k_user(1)', 'public.k_user(1)', '1::k_domain', '1::public.k_domain', '''a''::public.k_enum', '1 === 1',
+    '1 OPERATOR(public.===) 1']) AS e;
+-- Neither is what hides a built-in one.
+CREATE SCHEMA k_hide;
+CREATE FUNCTION k_hide.upper(text) RETURNS text LANGUAGE sql IMMUTABLE AS $$SELECT 'hidden'$$;
+SET LOCAL search_path = k_hide, pg_catalog, public;
+SELECT pg_temp.expression('upper(name)');
+ROLLBACK;
+
+-- ---- through the functions people call
+SELECT kaireon.create_pipeline('k_bad', 'k_files', 'k_target', '[{"id": "r", "type": "source"}, {"id": "x", "type": "cast", "config": {"feild": "a", "targetType": "text"}},
+    {"id": "w", "type": "target"}]');
+SELECT kaireon.create_pipeline('k_bad', 'k_files', 'k_target', '[{"id": "r", "type": "source", "config": {"rowLimit": -1}}, {"id": "x", "type": "cast", "config": {"field": "a", "targetType": "money"}},
+    {"id": "w", "type": "target"}]');
+SELECT count(*) FROM kaireon.pipelines WHERE name = 'k_bad';
+SELECT kaireon.create_pipeline('k_good', 'k_files', 'k_target', '[{"id": "r", "type": "source", "config": {"resource": "x.csv"}}, {"id": "w", "type": "target"}]') IS NOT NULL;
+SELECT count(*) FROM kaireon.validate_pipeline('k_good');
+SELECT kaireon.update_pipeline('k_good', nodes => '[{"id": "r", "type": "source"}]');
+SELECT draft_version FROM kaireon.pipelines WHERE name = 'k_good';
+-- What was sound when it was made need not stay so.
+SELECT kaireon.update_pipeline('k_good', nodes => '[{"id": "r", "type": "source", "config": {"resource": "x.csv"}}, {"id": "w", "type": "target", "config": {"fieldMapping": {"a": "day"}}}]');
+SELECT kaireon.drop_field('k_target', 'day');
+SELECT * FROM kaireon.validate_pipeline('k_good');
+SELECT kaireon.add_field('k_target', '{"name": "day", "dataType": "date"}');
+SELECT count(*) FROM kaireon.validate_pipeline('k_good');
+SELECT kaireon.validate_pipeline('k_none');
+
+-- ---- explain and diagram: a chain is one stage, however long
+SELECT kaireon.create_pipeline('k_chain', 'k_files', 'k_target', '[
+    {"id": "read", "type": "source", "config": {"resource": "in/*.csv"}},
+    {"id": "positive", "type": "filter", "config": {"field": "amount", "operator": ">", "value": 0}},
+    {"id": "known", "type": "filter", "config": {"match": "any", "conditions": [{"field": "kind", "operator": "in", "value": ["a", "b''c"]}, {"field": "kind", "operator": "is_null"}]}},
+    {"id": "named", "type": "rename", "config": {"sourceField": "full name", "targetField": "name"}},
+    {"id": "typed", "type": "cast", "config": {"field": "day", "targetType": "date"}},
+    {"id": "masked", "type": "mask_pii", "config": {"field": "ssn", "maskType": "ssn"}},
+    {"id": "tagged", "type": "add_field", "config": {"fieldName": "tag", "fieldType": "text", "expression": "upper(left(ssn, 3)) || ''-'' || kind"}},
+    {"id": "packed", "type": "add_field", "config": {"fieldName": "extra", "fieldType": "json", "defaultValue": "{}"}},
+    {"id": "lean", "type": "drop", "config": {"fields": ["kind", "ssn"]}},
+    {"id": "write", "type": "target", "config": {"validation": "skip", "fieldMapping": {"key": "id"}}}]') IS NOT NULL;
+SELECT kaireon.explain_pipeline('k_chain');
+SELECT count(*) FROM kaireon.explain_pipeline('k_chain') AS line WHERE line LIKE 'Stage %';
+SELECT kaireon.pipeline_diagram('k_chain');
+SELECT kaireon.pipeline_diagram('k_chain', 'mermaid');
+SELECT kaireon.pipeline_diagram('k_chain', 'dot');
+SELECT kaireon.pipeline_diagram('k_chain', 'svg');
+SELECT kaireon.pipeline_diagram('k_none');
+SELECT kaireon.explain_pipeline('k_none');
+
+SELECT kaireon.delete_pipeline('k_chain'), kaireon.delete_pipeline('k_good'), kaireon.delete_schema('k_target'), kaireon.delete_connector('k_files');
