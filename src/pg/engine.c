@@ -99,10 +99,10 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
     TransactionId xmin;
 
     control_require();
-    PreventCommandIfReadOnly("a pipeline's run");
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
                         errhint("Run it on the primary.")));
+    PreventCommandIfReadOnly("a pipeline's run");
     if (!JB_ROOT_IS_OBJECT(options))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
     json_check(&options->root, keys, "options", complain_option, NULL);

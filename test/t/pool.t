@@ -148,6 +148,7 @@ $k->sql('TRUNCATE ds_a, ds_b, ds_c, ds_d');
     {
         $refused->($statement, "run_pipeline after $statement", '55006', 'this transaction has changed or locked the table that pipeline "c" loads');
     }
+    $refused->('SET TRANSACTION READ ONLY', 'run_pipeline in a read-only transaction', '25006', "cannot execute a pipeline's run in a read-only transaction");
     is($k->sql("SELECT count(*) FROM kaireon.runs"), $runs + 1, 'a refused run leaves no row');
     $k->sql('TRUNCATE ds_c');
     $session->query('BEGIN; SELECT count(*) FROM ds_c');
