@@ -35,6 +35,8 @@ typedef struct Row
     uint16_t fields;
     uint16_t filled;    /* of the fields looked at: not empty */
     float looks;        /* sum of its fields' plausibility over their number */
+    bool typed;         /* a number or a time is among the fields */
+    bool lone;          /* words in the first field and nothing in the others */
 } Row;
 
 /* A pair of delimiter and quote, and how it did. */
@@ -106,11 +108,11 @@ text_looks(const GuessCell *cell, char quote, double best)
 }
 
 static double
-cell_looks(const GuessCell *cell, char quote)
+cell_looks(const GuessCell *cell, CellKind kind, char quote)
 {
     double looks;
 
-    switch (cell_kind(cell->s, cell->n))
+    switch (kind)
     {
         case CELL_EMPTY:
             looks = 0.7;
@@ -145,12 +147,17 @@ see_row(const GuessRows *rows, char quote, Row *row)
     row->line = rows->row_line;
     row->fields = (uint16_t) (rows->nfields < FIELDS_MAX ? rows->nfields : FIELDS_MAX);
     row->filled = 0;
+    row->typed = false;
     for (uint32_t i = 0; i < n; i++)
     {
-        looks += cell_looks(&rows->cells[i], quote);
-        row->filled += rows->cells[i].n > 0 && cell_kind(rows->cells[i].s, rows->cells[i].n) != CELL_EMPTY;
+        CellKind kind = cell_kind(rows->cells[i].s, rows->cells[i].n);
+
+        looks += cell_looks(&rows->cells[i], kind, quote);
+        row->filled += kind != CELL_EMPTY;
+        row->typed |= kind == CELL_NUMBER || kind == CELL_TIME;
     }
     row->looks = (float) (looks / (n > 0 ? n : 1));
+    row->lone = row->filled == 1 && cell_kind(rows->cells[0].s, rows->cells[0].n) >= CELL_TOKEN;
 }
 
 /* The number of fields that most rows have; two or more where a fifth of the rows agree on it. */
@@ -418,6 +425,25 @@ find_header(const Candidate *c, const char *sample, size_t n, bool whole, const 
 
 /* ---- where the table begins -------------------------------------------- */
 
+/* Past titles that were filled up with delimiters to the table's width; `from` when there are none. */
+static uint32_t
+past_padded_titles(const Candidate *c, const Row *rows, uint32_t from)
+{
+    uint64_t filled = 0;
+    uint32_t i = from;
+    bool title = false;
+
+    for (uint32_t row = 0; row < c->nrows; row++)
+        filled += rows[row].fields == c->fields ? rows[row].filled : 0;
+    /* in a table with many empty fields, such a row may be data */
+    if (c->fields < 3 || filled * 10 < (uint64_t) c->same * c->fields * 6)
+        return from;
+    while (i < c->last && (rows[i].lone || rows[i].filled == 0 || rows[i].fields != c->fields))
+        title |= rows[i++].lone;
+    /* what follows a title is a header, and that has no numbers */
+    return title && i < c->last && !rows[i].typed ? i : from;
+}
+
 /*
  * The row the table begins with: the first with as many fields as most have
  * and more than a title in it, or the one before when it is a header that has
@@ -426,13 +452,9 @@ find_header(const Candidate *c, const char *sample, size_t n, bool whole, const 
 static uint32_t
 first_row(const Candidate *c, const Row *rows)
 {
-    uint32_t i = c->first;
+    uint32_t i = past_padded_titles(c, rows, c->first);
 
-    while (i < c->last && c->fields > 2 && (rows[i].fields != c->fields || rows[i].filled * 2 < c->fields))
-        i++;
-    if (i == c->last && i != c->first)
-        i = c->first;
-    if (i > 0 && c->fields > 2 && i == c->first && rows[i - 1].fields + 1U >= c->fields &&
+    if (i > 0 && c->fields > 2 && i == c->first && rows[i].typed && !rows[i - 1].typed && rows[i - 1].fields + 1U >= c->fields &&
         rows[i - 1].fields <= c->fields + 1U && rows[i - 1].filled + 1U >= c->fields && rows[i - 1].line + 1 == rows[i].line)
         i--;
     /* rows before a table of one column, or most of the file, are no title */

@@ -83,6 +83,8 @@ static const Fixture fixtures[] = {
     {"space_after_comma.csv", ",", '"', 1, 0, ANY},
     {"sensor.csv", ";", '"', 0, 0, ANY},
     {"emails.csv", ";", '"', -1, 0, ANY},
+    {"sparse_first_row.csv", ";", '"', 0, 0, ANY},
+    {"title_with_comma.csv", ",", '"', 1, 2, ANY},
     {"codes.csv", ",", '"', 1, 0, ANY},
 };
 
