@@ -18,6 +18,9 @@
 #include "format/csv.h"
 #include "format/csv_detect.h"
 
+/* Enough rows to tell a header from data. */
+#define HEADER_SAMPLE (16U << 10)
+
 /* Header detection is what `columns` and a given header make needless. */
 static CsvDetectAsk
 questions(const CsvOptions *o)
@@ -44,15 +47,18 @@ skip_mark(Csv *csv, Status *st)
     return true;
 }
 
-/* Reads until the sample is whole; without `whole` only until a LF is in it. */
+/* Reads `least` bytes, and for a LF up to CSV_SAMPLE when line ends are to be found out. */
 static bool
-read_sample(Csv *csv, bool whole, Status *st)
+read_sample(Csv *csv, size_t least, Status *st)
 {
+    bool newline = csv->own.dialect.newline == CSV_NEWLINE_AUTO;
     size_t seen = 0;
 
     while (csv->window.used < CSV_SAMPLE && !csv->eof)
     {
-        if (!whole && memchr(csv->window.data + seen, '\n', csv->window.used - seen) != NULL)
+        if (newline && memchr(csv->window.data + seen, '\n', csv->window.used - seen) != NULL)
+            newline = false;
+        if (!newline && csv->window.used >= least)
             return true;
         seen = csv->window.used;
         if (!csv_rows_read(csv, CSV_SAMPLE - csv->window.used, st))
@@ -61,7 +67,7 @@ read_sample(Csv *csv, bool whole, Status *st)
     return true;
 }
 
-/* LF, unless there is none and a CR. */
+/* LF, unless the sample has none and a CR. */
 static void
 find_newline(Csv *csv)
 {
@@ -129,11 +135,12 @@ take_answer(Csv *csv, const CsvDetectAsk *ask, const CsvDialect *found)
 }
 
 static bool
-detect(Csv *csv, const CsvDetectAsk *ask, Status *st)
+detect(Csv *csv, const CsvDetectAsk *ask, size_t most, Status *st)
 {
     const CsvOptions *o = &csv->own;
     const char *sample = (const char *) csv->window.data;
-    size_t n = csv->eof ? csv->window.used : whole_characters(sample, csv->window.used);
+    bool whole = csv->eof && csv->window.used <= most;
+    size_t n = whole ? csv->window.used : whole_characters(sample, csv->window.used < most ? csv->window.used : most);
     bool valid = convert_utf8_valid(sample, n);
     char *copy = NULL;
     CsvDialect dialect = {
@@ -152,7 +159,7 @@ detect(Csv *csv, const CsvDetectAsk *ask, Status *st)
         clean_sample(copy, n, valid, csv_line_byte(csv));
         sample = copy;
     }
-    csv_detect(sample, n, csv->eof, ask, &dialect);
+    csv_detect(sample, n, whole, ask, &dialect);
     take_answer(csv, ask, &dialect);
     free(copy);
     return true;
@@ -196,14 +203,14 @@ csv_open_begin(Csv *csv, Status *st)
 {
     CsvDetectAsk ask = questions(&csv->own);
     bool asked = ask.delimiter || ask.quote || ask.header || ask.skip_lines;
+    /* Every file is asked for its header, so that must cost nothing; the rest is asked for by option. */
+    size_t sample = ask.delimiter || ask.quote || ask.skip_lines ? CSV_SAMPLE : asked ? HEADER_SAMPLE : 0;
 
-    if (!skip_mark(csv, st))
-        return false;
-    if ((asked || csv->own.dialect.newline == CSV_NEWLINE_AUTO) && !read_sample(csv, asked, st))
+    if (!skip_mark(csv, st) || !read_sample(csv, sample, st))
         return false;
     if (csv->own.dialect.newline == CSV_NEWLINE_AUTO)
         find_newline(csv);
-    if (asked && !detect(csv, &ask, st))
+    if (asked && !detect(csv, &ask, sample, st))
         return false;
     if (!skip_lines(csv, st))
         return false;

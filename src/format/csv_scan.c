@@ -134,6 +134,34 @@ block_step(CsvScan *scan, const uint8_t *p, uint32_t at, Masks m, uint64_t in)
     return true;
 }
 
+/*
+ * Lenient: takes quotes that are text out of the block's mask, the first one
+ * first, since every other depends on it.  `in` as in block_step; it becomes
+ * what the rest of the quotes say.  False when only the next block can tell.
+ */
+static bool
+drop_text_quotes(const CsvScan *scan, const uint8_t *p, Masks *m, uint64_t *in)
+{
+    uint64_t after = scan->state == CSV_AFTER_QUOTE ? 1 : 0, cr = equal_bytes_portable(p, '\r');
+    uint64_t start = scan->state == CSV_QUOTED ? ~UINT64_C(0) : 0;
+
+    for (;;)
+    {
+        uint64_t inside = start ^ parity_portable(m->quote), open = m->quote & inside, close = m->quote & ~inside;
+        uint64_t sep = (m->delimiter | m->newline) & ~inside, wrong;
+        uint64_t before = (sep | close) << 1 | (scan->state == CSV_FIELD_START ? 1 : after);
+        uint64_t behind = (close << 1 | after) & ~(sep | m->quote) & ~(cr & (m->newline & ~inside) >> 1);
+
+        *in = inside;
+        if ((behind & 1) != 0 || (behind & cr & UINT64_C(1) << 63) != 0)
+            return false;
+        wrong = (open & ~before) | behind >> 1;
+        if (wrong == 0)
+            return true;
+        m->quote &= ~(wrong & -wrong);
+    }
+}
+
 static void
 blocks_portable(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
 {
@@ -146,8 +174,12 @@ blocks_portable(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
             in ^= parity_portable(m.quote);
         if (m.dirty)
             mark_dirty(scan, at, at + BLOCK);
-        if (scan->state == CSV_AFTER_QUOTE_CR || !block_step(scan, data + at, at, m, in))
-            csv_scan_bytes(scan, data, at, at + BLOCK);
+        if (scan->state != CSV_AFTER_QUOTE_CR &&
+            (block_step(scan, data + at, at, m, in) ||
+             (scan->dialect.lenient && drop_text_quotes(scan, data + at, &m, &in) &&
+              block_step(scan, data + at, at, m, in))))
+            continue;
+        csv_scan_bytes(scan, data, at, at + BLOCK);
     }
 }
 
@@ -164,8 +196,12 @@ blocks_avx2(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
             in ^= parity_avx2(m.quote);
         if (m.dirty)
             mark_dirty(scan, at, at + BLOCK);
-        if (scan->state == CSV_AFTER_QUOTE_CR || !block_step(scan, data + at, at, m, in))
-            csv_scan_bytes(scan, data, at, at + BLOCK);
+        if (scan->state != CSV_AFTER_QUOTE_CR &&
+            (block_step(scan, data + at, at, m, in) ||
+             (scan->dialect.lenient && drop_text_quotes(scan, data + at, &m, &in) &&
+              block_step(scan, data + at, at, m, in))))
+            continue;
+        csv_scan_bytes(scan, data, at, at + BLOCK);
     }
 }
 #endif
@@ -183,6 +219,18 @@ any_dirty(const uint8_t *data, uint32_t n)
     return false;
 }
 
+/* No masks. */
+static void
+blocks_bytes(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end)
+{
+    if (any_dirty(data + at, end - at))
+        mark_dirty(scan, at, end);
+    if (scan->general)
+        csv_scan_bytes_general(scan, data, at, end, end + CSV_LOOKAHEAD);
+    else
+        csv_scan_bytes(scan, data, at, end);
+}
+
 bool
 csv_scan_has_avx2(void)
 {
@@ -198,7 +246,7 @@ csv_scan_has_avx2(void)
 void
 csv_scan_init(CsvScan *scan, const CsvScanDialect *dialect, CsvScanPath path)
 {
-    bool avx2 = path != CSV_SCAN_PORTABLE && csv_scan_has_avx2();
+    bool avx2 = (path == CSV_SCAN_AUTO || path == CSV_SCAN_AVX2) && csv_scan_has_avx2();
 
     memset(scan, 0, sizeof(*scan));
     scan->dialect = *dialect;
@@ -207,7 +255,9 @@ csv_scan_init(CsvScan *scan, const CsvScanDialect *dialect, CsvScanPath path)
     scan->state = CSV_FIELD_START;
     scan->general = dialect->delimiter_length > 1 || scan->dialect.escape != dialect->quote ||
         dialect->newline != CSV_NEWLINE_AUTO || dialect->comment_length > 0;
-    if (scan->general)
+    if (path == CSV_SCAN_BYTES)
+        scan->blocks = blocks_bytes;
+    else if (scan->general)
         scan->blocks = avx2 ? csv_blocks_general_avx2 : csv_blocks_general_portable;
 #ifdef CSV_HAVE_AVX2
     else if (avx2)

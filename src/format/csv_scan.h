@@ -77,7 +77,8 @@ typedef struct CsvBad
     uint8_t kind;   /* CsvOffence */
 } CsvBad;
 
-typedef enum CsvScanPath { CSV_SCAN_AUTO, CSV_SCAN_PORTABLE, CSV_SCAN_AVX2 } CsvScanPath;
+/* BYTES: the state machine alone, for tests to compare with. */
+typedef enum CsvScanPath { CSV_SCAN_AUTO, CSV_SCAN_PORTABLE, CSV_SCAN_AVX2, CSV_SCAN_BYTES } CsvScanPath;
 
 typedef struct CsvScan CsvScan;
 typedef void (*CsvBlocksFn)(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end);

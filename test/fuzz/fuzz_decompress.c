@@ -38,7 +38,7 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     memory = (Memory) {data + 1, size - 1, 0, data[0] % 64 + 1};
     status_clear(&st);
-    fine = decompress_open(&d, data[0] & 0x80 ? COMPRESSION_GZIP : COMPRESSION_AUTO,
+    fine = decompress_open(&d, data[0] & 0x80 ? COMPRESSION_GZIP : data[0] & 0x40 ? COMPRESSION_ZSTD : COMPRESSION_AUTO,
                            (ByteSource) {memory_read, &memory}, &st);
     while (fine && got > 0 && total < (1 << 20))
     {

@@ -164,6 +164,7 @@ typedef struct DumpHow
     const ColumnSpec *specs;    /* NULL: every field as text */
     const int *map;
     uint32_t ncols;
+    bool needs_field;       /* no rows when there is no field: `map` has the first one */
 } DumpHow;
 
 __attribute__((unused)) static void
@@ -190,6 +191,7 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
         map[i] = (int) i;
     }
     say(out, "\n");
+    end = how->needs_field && n == 0;
     if (!batch_init(&builder, how->specs ? how->specs : specs, how->specs ? how->ncols : (uint32_t) n,
                     how->batch_rows ? how->batch_rows : 1000, how->batch_bytes ? how->batch_bytes : 131072, &st))
         abort();

@@ -128,7 +128,7 @@ check_random(const char *options, const char *label)
         char input[400];
         size_t n, i;
         DumpHow how = {.options = options, .path = CSV_SCAN_PORTABLE, .first = 1, .step = 1};
-        char *a, *b, *c;
+        char *a, *b, *c, *d;
 
         seed = seed * 1664525 + 1013904223;
         n = (seed >> 8) % sizeof(input);
@@ -142,7 +142,10 @@ check_random(const char *options, const char *label)
         b = csv_dump(input, n, &how);
         how.path = CSV_SCAN_AVX2;
         c = csv_dump(input, n, &how);
-        wrong += strcmp(a, b) != 0 || strcmp(a, c) != 0;
+        how.path = CSV_SCAN_BYTES;
+        d = csv_dump(input, n, &how);
+        wrong += strcmp(a, b) != 0 || strcmp(a, c) != 0 || strcmp(a, d) != 0;
+        free(d);
         free(a);
         free(b);
         free(c);
@@ -217,6 +220,7 @@ main(void)
     check_random("{\"escape\":\"\\\\\"}", "escape");
     check_random("{\"quote\":\"\"}", "no quote");
     check_random("{\"quotes\":\"lenient\"}", "lenient");
+    check_random("{\"quotes\":\"lenient\",\"header\":false,\"quote\":\"a\",\"delimiter\":\"\\\"\"}", "lenient, many quotes");
     check_random("{\"quotes\":\"lenient\",\"escape\":\"\\\\\",\"newline\":\"crlf\"}", "lenient, escape, crlf");
     check_random("{\"delimiter\":\"||\",\"header\":false}", "two bytes");
     check_random("{\"delimiter\":\"a,a\",\"header\":false,\"quotes\":\"lenient\"}", "three bytes that meet themselves");

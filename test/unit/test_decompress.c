@@ -1,10 +1,11 @@
 /*
- * test_decompress.c: the byte stage: plain, gzip, members, damage.
+ * test_decompress.c: the byte stage: plain, gzip, zstd, members, damage.
  */
 #include "tap.h"
 
 #include <stdlib.h>
 #include <zlib.h>
+#include <zstd.h>
 
 #include "format/decompress.h"
 
@@ -97,6 +98,83 @@ check_damage(const uint8_t *packed, size_t n)
     is_str(st.message, "gzip data is missing", "its message");
 }
 
+static size_t
+zstd(const void *data, size_t n, uint8_t *out, size_t size, int window_log)
+{
+    ZSTD_CCtx *c = ZSTD_createCCtx();
+    ZSTD_inBuffer from = {data, n, 0};
+    ZSTD_outBuffer to = {out, size, 0};
+
+    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
+    if (window_log > 0)
+        ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
+    /* As a stream without a known size: the frame then says its window. */
+    ZSTD_compressStream2(c, &to, &from, ZSTD_e_flush);
+    ZSTD_compressStream2(c, &to, &from, ZSTD_e_end);
+    ZSTD_freeCCtx(c);
+    return to.pos;
+}
+
+static void
+check_zstd_damage(const uint8_t *packed, size_t n)
+{
+    static uint8_t out[1 << 16], copy[1 << 12];
+    Status st;
+    size_t cut, silent = 0;
+
+    for (cut = 1; cut < n; cut++)
+        if (drain(packed, cut, 100, COMPRESSION_ZSTD, out, sizeof(out), &st) >= 0)
+            silent++;
+    is_int((int64_t) silent, 0, "zstd cut at every byte is an error");
+    is_str(st.message, "zstd data ends early", "its message");
+    is_str(st.sqlstate, "22P04", "its code");
+    ok(strstr(st.detail, "At byte") != NULL, "%s", st.detail);
+    for (cut = 0, silent = 0; cut < n; cut++)
+    {
+        memcpy(copy, packed, n);
+        copy[cut] ^= 0x55;
+        /* How large the window is may be said in several ways. */
+        if (drain(copy, n, 100, COMPRESSION_ZSTD, out, sizeof(out), &st) >= 0 && cut != 4 && cut != 5)
+            silent++;
+    }
+    is_int((int64_t) silent, 0, "zstd with one byte changed is an error");
+    memcpy(copy, packed, n);
+    memcpy(copy + n, "junk", 4);
+    is_int(drain(copy, n + 4, 100, COMPRESSION_ZSTD, out, sizeof(out), &st), -1, "text behind the last frame");
+    is_str(st.message, "zstd data is followed by something else", "its message");
+    is_int(drain((const uint8_t *) "plain", 5, 100, COMPRESSION_ZSTD, out, sizeof(out), &st), -1, "not zstd at all");
+    is_str(st.message, "zstd data is missing", "its message");
+}
+
+static void
+check_zstd(const uint8_t *plain)
+{
+    static uint8_t packed[1 << 16], out[1 << 17];
+    static const uint8_t skipped[] = {0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3};
+    size_t n = zstd(plain, 5000, packed, sizeof(packed), 0), step, wrong = 0, all;
+    Status st;
+
+    for (step = 1; step < 300; step++)
+        if (drain(packed, n, step, COMPRESSION_AUTO, out, sizeof(out), &st) != 5000 || memcmp(out, plain, 5000) != 0)
+            wrong++;
+    is_int((int64_t) wrong, 0, "zstd in pieces of 1 to 299 bytes");
+    memcpy(packed + n, skipped, sizeof(skipped));
+    all = n + sizeof(skipped);
+    all += zstd("", 0, packed + all, sizeof(packed) - all, 0);
+    all += zstd(plain + 5000, 20000, packed + all, sizeof(packed) - all, 0);
+    is_int(drain(packed, all, 777, COMPRESSION_AUTO, out, sizeof(out), &st), 25000, "several frames, one empty, one to be skipped");
+    ok(memcmp(out, plain, 25000) == 0, "their bytes");
+    is_int(drain(packed, 0, 1, COMPRESSION_ZSTD, out, sizeof(out), &st), 0, "nothing, said to be zstd");
+    n = zstd(plain, 500, packed, sizeof(packed), 0);
+    check_zstd_damage(packed, n);
+    n = zstd(plain, 500, packed, sizeof(packed), 28);
+    is_int(drain(packed, n, 100, COMPRESSION_AUTO, out, sizeof(out), &st), -1, "a window that is too large");
+    is_str(st.sqlstate, "54000", "its code");
+    is_str(st.message, "zstd data needs more memory than is allowed", "its message");
+    n = zstd(plain, 500, packed, sizeof(packed), 27);
+    is_int(drain(packed, n, 100, COMPRESSION_AUTO, out, sizeof(out), &st), 500, "the largest window");
+}
+
 int
 main(void)
 {
@@ -128,6 +206,7 @@ main(void)
     is_int(drain(packed, n2, 777, COMPRESSION_NONE, out, sizeof(out), &st), (int64_t) n2, "gzip read as it is");
     n = gzip(plain, 500, packed, sizeof(packed));
     check_damage(packed, n);
+    check_zstd(plain);
 
     n = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
     is_int(drain(packed, n, 1 << 20, COMPRESSION_AUTO, out, sizeof(zeros) / 2, &st), sizeof(zeros) / 2,

@@ -214,6 +214,72 @@ check_requests(void)
     is_int(get(), WIRE_END, "row limit: end");
 }
 
+static void
+write_text(const char *name, const char *text)
+{
+    char path[300];
+    FILE *f;
+
+    snprintf(path, sizeof(path), "%s/%s", top, name);
+    f = fopen(path, "w");
+    if (f == NULL || fputs(text, f) < 0 || fclose(f) != 0)
+        abort();
+}
+
+/* The dialect of the next message, a SPLIT; "" when it is something else. */
+static const char *
+get_dialect(void)
+{
+    static char text[3000];
+    WireReader r;
+    WireSplit split;
+
+    text[0] = '\0';
+    if (get() != WIRE_SPLIT)
+        return text;
+    r = (WireReader) {body, header.length, 0, false};
+    if (wire_get_split(&r, &split))
+        snprintf(text, sizeof(text), "%.*s", (int) split.dialect.length, split.dialect.data);
+    return text;
+}
+
+static void
+is_start(const char *got, const char *want, const char *label)
+{
+    if (!ok(strncmp(got, want, strlen(want)) == 0, "%s", label))
+        printf("#   got: %s\n#  want: %s...\n", got, want);
+}
+
+static void
+check_describe(void)
+{
+    write_text("t.tsv", "a\tb,c\n1\t2\n");
+    write_text("l.txt", "Report\n\ng;\xF6;g\n1;2,5;x\n2;3,5;y\n3;4,5;z\n");
+    ask(",\"resource\":\"t.tsv\",\"operation\":\"describe\"");
+    is_start(get_dialect(), "{\"format\":\"tsv\",\"compression\":\"none\",\"encoding\":\"UTF-8\",\"delimiter\":\"\\t\","
+           "\"quote\":\"\\\"\",\"escape\":\"\\\"\",\"newline\":\"auto\",\"header\":true,\"skipLines\":0,\"fields\":[\"a\",\"b,c\"],\"confidence\":",
+           "describe: TSV by its name");
+    is_int(get(), WIRE_END, "describe: nothing else");
+    ask(",\"resource\":\"l.txt\",\"operation\":\"describe\",\"format\":{\"encoding\":\"LATIN1\",\"delimiter\":\"auto\",\"skipLines\":\"auto\"}");
+    {
+        const char *dialect = get_dialect();
+
+        ok(strstr(dialect, "\"encoding\":\"LATIN1\",\"delimiter\":\";\"") != NULL &&
+           strstr(dialect, "\"fields\":[\"g\",\"ö\",\"g_2\"],\"confidence\":") != NULL && strstr(dialect, "\"reason\":\"") != NULL,
+           "describe: found out: %s", dialect);
+    }
+    is_int(get(), WIRE_END, "describe: nothing else");
+    ask(",\"resource\":\"*.none\",\"operation\":\"describe\"");
+    is_int(get(), WIRE_END, "describe: nothing to describe");
+    ask(",\"resource\":\"t.tsv\",\"columns\":[{\"name\":\"b,c\"}]");
+    ok(strstr(get_dialect(), "\"fields\"") == NULL, "read: a run's record has no fields");
+    is_int(get(), WIRE_BATCH, "read: TSV by its name");
+    is_int(get(), WIRE_SPLIT_END, "its end");
+    is_int(get(), WIRE_END, "the end");
+    ask(",\"resource\":\"t.tsv\",\"columns\":[],\"format\":{\"encoding\":\"EBCDIC\"}");
+    is_error("22023", "invalid value \"EBCDIC\" for format option \"encoding\"", "unknown encoding");
+}
+
 /* A field larger than the memory allowed. */
 static void
 check_memory(void)
@@ -272,6 +338,7 @@ main(void)
     start();
     check_read();
     check_requests();
+    check_describe();
     check_memory();
     check_process();
     is_int(stop(), 0, "it ends when the socket closes");
