@@ -2,16 +2,19 @@
  * infer.c: which type a column of texts has.  See infer.h for the choices.
  *
  * Values are looked at as bytes; nothing here knows the session's settings.
- * Only JSON is asked of the server, in a subtransaction, because its parser
- * raises.  Reading the sample and naming the fields is in infer_fields.c.
+ * Only JSON and dates of a given format are asked of the server, in a
+ * subtransaction, because it raises.  Reading the sample and naming the fields is in infer_fields.c.
  */
 #include "postgres.h"
 
 #include "pg/infer.h"
 
 #include "access/xact.h"
+#include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/fmgroids.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/resowner.h"
 
@@ -29,8 +32,10 @@ guess_begin(Guess *guess, const GuessRules *rules)
     guess->rules = rules;
     guess->uuid = guess->boolean = guess->integer = guess->number = guess->json = true;
     guess->foreign_number = rules->decimal == '.' && rules->thousands == 0;
-    guess->date = !rules->own_dates;
-    guess->time = !rules->own_times;
+    guess->date = rules->date_format == NULL;
+    guess->time = rules->time_format == NULL;
+    guess->own_date = !guess->date;
+    guess->own_time = !guess->time;
 }
 
 /* Words people write where they have no value. */
@@ -262,22 +267,49 @@ add_moment(Guess *guess, const char *value)
     }
 }
 
-/* Does the server take it for jsonb? */
+typedef bool (*Reads) (const char *value, const char *format);
+
 static bool
-is_json(const char *value)
+reads_json(const char *value, const char *format)
+{
+    (void) DirectFunctionCall1(jsonb_in, CStringGetDatum(value));
+    return true;
+}
+
+/* to_date takes much for a date: it is one if it comes out as it went in. */
+static bool
+reads_date(const char *value, const char *format)
+{
+    Datum pattern = CStringGetTextDatum(format);
+    Datum date = OidFunctionCall2Coll(F_TO_DATE, C_COLLATION_OID, CStringGetTextDatum(value), pattern);
+    Datum back = OidFunctionCall2Coll(F_TO_CHAR_TIMESTAMP_TEXT, C_COLLATION_OID, DirectFunctionCall1(date_timestamp, date), pattern);
+
+    return strcmp(TextDatumGetCString(back), value) == 0;
+}
+
+static bool
+reads_time(const char *value, const char *format)
+{
+    Datum pattern = CStringGetTextDatum(format);
+    Datum moment = OidFunctionCall2Coll(F_TO_TIMESTAMP_TEXT_TEXT, C_COLLATION_OID, CStringGetTextDatum(value), pattern);
+    Datum back = OidFunctionCall2Coll(F_TO_CHAR_TIMESTAMPTZ_TEXT, C_COLLATION_OID, moment, pattern);
+
+    return strcmp(TextDatumGetCString(back), value) == 0;
+}
+
+/* What the server says to a value; an error is a no. */
+static bool
+asks_server(Reads reads, const char *value, const char *format)
 {
     MemoryContext volatile context = CurrentMemoryContext;
     ResourceOwner volatile owner = CurrentResourceOwner;
     volatile bool good = false;
 
-    if (value[0] != '{' && value[0] != '[')
-        return false;
     BeginInternalSubTransaction(NULL);
     MemoryContextSwitchTo(context);
     PG_TRY();
     {
-        (void) DirectFunctionCall1(jsonb_in, CStringGetDatum(value));
-        good = true;
+        good = reads(value, format);
         ReleaseCurrentSubTransaction();
     }
     PG_CATCH();
@@ -287,6 +319,7 @@ is_json(const char *value)
             PG_RE_THROW();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
+        good = false;
     }
     PG_END_TRY();
     MemoryContextSwitchTo(context);
@@ -314,7 +347,11 @@ guess_add(Guess *guess, const char *value)
     if (guess->date || guess->time)
         add_moment(guess, value);
     if (guess->json)
-        guess->json = is_json(value);
+        guess->json = (value[0] == '{' || value[0] == '[') && asks_server(reads_json, value, NULL);
+    if (guess->own_date)
+        guess->own_date = asks_server(reads_date, value, guess->rules->date_format);
+    if (guess->own_time)
+        guess->own_time = asks_server(reads_time, value, guess->rules->time_format);
 }
 
 static GuessType
@@ -362,6 +399,10 @@ guess_type(const Guess *guess, bool without_nulls)
         return text_type(guess);
     if (guess->uuid)
         return (GuessType){"uuid", 0, 0, 0};
+    if (guess->own_date)
+        return (GuessType){"date", 0, 0, 0};
+    if (guess->own_time)
+        return (GuessType){"timestamptz", 0, 0, 0};
     if (guess->boolean && (guess->word || (guess->zero && guess->one)))
         return (GuessType){"boolean", 0, 0, 0};
     if (guess->number)

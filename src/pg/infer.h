@@ -16,6 +16,8 @@
  *                                      with exponents: numeric without bounds
  *   YYYY-MM-DD, real days only         date
  *   the same with a time or zone       timestamptz; dates in between are fine
+ *   as dateFormat, timestampFormat     date, timestamptz, if writing the value by the format gives
+ *                                      the same text again; ISO spellings are then text
  *   JSON objects and arrays            json
  *   null-like words (N/A, null, -)     text, and a notice which nullStrings would help
  *   numbers with a decimal comma       text, and a notice which decimalSeparator would help
@@ -32,8 +34,8 @@ typedef struct GuessRules
 {
     char decimal;            /* '.' by default */
     char thousands;          /* 0: none */
-    bool own_dates;          /* dateFormat is given: ISO dates would be misread */
-    bool own_times;          /* the same of timestampFormat */
+    char *date_format;       /* dateFormat, or NULL: ISO dates */
+    char *time_format;       /* timestampFormat, or NULL */
 } GuessRules;
 
 typedef struct Guess
@@ -43,6 +45,7 @@ typedef struct Guess
     bool uuid, boolean, integer, number, date, time, json; /* all values so far could be */
     bool zero, one, word;    /* seen among booleans */
     bool clock;              /* a time of day was seen */
+    bool own_date, own_time; /* all values could be written as date_format, time_format say */
     bool exponent, comma;    /* seen among numbers; comma: with the separators changed */
     bool foreign_number;     /* all could be numbers with a decimal comma */
     int whole, scale;        /* most digits before and after the point */

@@ -176,8 +176,8 @@ set_rules(ReadSource *source, GuessRules *rules)
 
     rules->decimal = decimal ? decimal[0] : '.';
     rules->thousands = thousands ? thousands[0] : 0;
-    rules->own_dates = json_get_text(source->node.config, "dateFormat") != NULL;
-    rules->own_times = json_get_text(source->node.config, "timestampFormat") != NULL;
+    rules->date_format = json_get_text(source->node.config, "dateFormat");
+    rules->time_format = json_get_text(source->node.config, "timestampFormat");
 }
 
 /* ---- the answer -------------------------------------------------------------------- */

@@ -436,6 +436,8 @@ receive_batch(Reading *reading)
                 (void) wire_get_u32(&r);
                 (void) wire_get_u64(&r);
                 reading->bytes = reading->bytes_before += (int64) wire_get_u64(&r);
+                if (r.bad)
+                    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent the end of a file that can't be read")));
                 break;
             case WIRE_END:
                 reading_close(reading);

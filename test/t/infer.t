@@ -94,6 +94,11 @@ like($notice, qr/field "v" is varchar\(16\) because of its decimal commas.*decim
 is(column({ decimalSeparator => ',', thousandsSeparator => '.' }, '1,5', '1.234,50'), 'numeric(10,2)', 'with decimalSeparator');
 is(column({ thousandsSeparator => ',' }, '1,234', '12'), 'integer', 'with thousandsSeparator');
 is(column({ dateFormat => 'DD.MM.YYYY' }, '2024-01-31'), 'varchar(32)', 'with a dateFormat an ISO date would be misread');
+is(column({ dateFormat => 'DD.MM.YYYY' }, '31.01.2024', '01.02.2024'), 'date', 'with a dateFormat');
+is(column({ dateFormat => 'YYYYMMDD' }, '20240131'), 'date', 'a dateFormat of digits');
+is(column({ dateFormat => 'DD.MM.YYYY' }, '31.01.2024', '31.02.2024'), 'varchar(32)', 'a day that does not exist, with a dateFormat');
+is(column({ dateFormat => 'DD.MM.YYYY' }, '7', '12'), 'integer', 'numbers, with a dateFormat');
+is(column({ timestampFormat => 'DD.MM.YYYY HH24:MI' }, '31.01.2024 10:20'), 'timestamptz', 'with a timestampFormat');
 
 # ---- the sample
 
@@ -148,6 +153,9 @@ SQL
 loads('names', 'names.csv');
 loads('twice', 'twice.csv');
 loads('late', 'late.csv');
+$k->write_csv('regional.csv', [qw(day moment price)], [ '31.01.2024', '31.01.2024 10:20', '1.234,50' ], [ '01.02.2024', '01.02.2024 00:00', '2,5' ]);
+loads('regional', 'regional.csv', { dateFormat => 'DD.MM.YYYY', timestampFormat => 'DD.MM.YYYY HH24:MI', decimalSeparator => ',', thousandsSeparator => '.' });
+is($k->sql('SELECT sum(price), min(day) FROM ds_regional'), '1237.00|2024-01-31', 'regional: the values');
 $k->write_csv('kinds.csv', [qw(u b i big huge n e d ts ts2 j code empty word eu text)],
     map { [ $uuid, ($_ % 2 ? 'yes' : 'no'), $_ - 50, $_ * 100_000_000, '1234567890123456789012', $_ / 8, "${_}e2", '2024-02-' . sprintf('%02d', 1 + $_ % 28),
         '2024-01-31T10:20:30Z', ($_ % 2 ? '2024-01-31' : '2024-01-31 10:20:30.25+02'), qq({"n": $_}), sprintf('%04d', $_), undef,

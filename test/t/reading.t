@@ -101,6 +101,17 @@ is($two->err, '', 'an update that waited for another');
 is($k->sql('SELECT n FROM acc WHERE id = 1'), 13, 'sees the new row and its own source row');
 $_->close for $one, $two;
 
+$k->sql("CREATE DOMAIN pos AS int NOT NULL CHECK (VALUE > 0)");
+is($k->sql("SELECT sum(id) FROM $a AS t(id pos)"), 6, 'a domain');
+like($k->sql_error("SELECT name FROM $a AS t(name pos) OFFSET 1"), qr/invalid input syntax for type integer: "Ada"/, 'that a value does not fit');
+$k->write_csv('null.csv', [qw(id n)], [ 1, undef ]);
+like($k->sql_error("SELECT n FROM kaireon.read('files', 'null.csv') AS t(n pos)"), qr/domain pos does not allow null values/, 'or a null');
+unlink "$files/null.csv";
+$k->sql("CREATE TABLE merged (id int PRIMARY KEY, name text); INSERT INTO merged VALUES (1, 'x'), (9, 'y')");
+$k->sql("MERGE INTO merged m USING $a AS t(id int, name text) ON m.id = t.id WHEN MATCHED THEN UPDATE SET name = t.name"
+      . " WHEN NOT MATCHED THEN INSERT VALUES (t.id, t.name)");
+is($k->sql('SELECT * FROM merged ORDER BY id'), "1|Ada\n2|\n3|Cy, Jr\n9|y", 'MERGE');
+
 # ---- streaming
 
 my $rows = 400_000;
@@ -161,6 +172,14 @@ is($k->sql("SELECT kaireon.preview('files', 'a.csv', max_rows => 1)"),
     '{"id": "1", "day": "2024-01-01", "doc": "{\"a\": 1}", "name": "Ada", "amount": "1.50"}', 'preview: every field as text');
 is($k->sql("SELECT count(*) FROM kaireon.preview('files', 'big.csv')"), 20, 'preview: 20 rows');
 is($k->sql("SELECT count(*) FROM kaireon.preview('files', 'bad.csv')"), 4, 'preview: rows that are none are left out');
+$k->write_file('found.csv', "Sales of May\n\nname;price\nAda;1,50\nBo;2,75\nCy;3,00\n");
+my $auto = '{"delimiter": "auto", "skipLines": "auto"}';
+($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.preview('files', 'found.csv', '$auto', 1)");
+is($out, '{"name": "Ada", "price": "1,50"}', 'preview: as it was found out to be written');
+like($err, qr/INFO:  file "found\.csv": semicolon.*Confidence [01]\.\d\d\./s, 'preview: says what was found, why and how sure it is');
+is($k->sql("SELECT d -> 'dialect' ->> 'delimiter', d ? 'reason', (d ->> 'confidence')::float8 > 0.5 FROM kaireon.describe('files', 'found.csv', '$auto') AS d"),
+    ';|t|t', 'describe: the same');
+unlink "$files/found.csv";
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'fields'"), '["id", "name", "amount", "day", "doc"]', 'describe: fields');
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'dialect' ->> 'delimiter'"), ',', 'describe: dialect');
 is($k->sql("SELECT kaireon.describe('files', 'none*') IS NULL"), 't', 'describe: nothing there');
