@@ -311,6 +311,8 @@ kaireon_test_connector(PG_FUNCTION_ARGS)
     Datum values[3];
 
     guarded_test(source, NULL, &result);
+    if (XactReadOnly) /* on a standby, too: it can be tested, but not written down */
+        return return_test(fcinfo, &result);
     values[0] = UUIDPGetDatum(&source->connector_id);
     values[1] = CStringGetTextDatum(result.ok ? "connected" : "error");
     values[2] = CStringGetTextDatum(result.message);
