@@ -3,6 +3,7 @@
 # source never holds back vacuum.  And what others see of it meanwhile.
 use strict;
 use warnings;
+use IO::Compress::Gzip qw(gzip);
 use Kaireon;
 use Test::More;
 use Time::HiRes qw(time);
@@ -11,8 +12,12 @@ my $k = Kaireon->new('waiting');
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'varchar' });
 my $rows = 60_000;
 $k->write_rows('rows.csv', $rows, sub { "$_[0],name $_[0]" }, 'id,name');
-# One batch, so that the reader works for a while before it sends anything.
-$k->make('late', fields => \@fields, source => { resource => 'rows.csv' }, execution => { batchSize => 1_000_000 });
+# One batch, behind 200 MB of comments, so that the reader works for a while before it sends anything.
+my ($comments, $packed, $end) = (('#' . 'x' x 999 . "\n") x 4000, '', '');
+gzip(\$comments => \$packed) or die;
+gzip(\join('', "id,name\n", map { "$_,name $_\n" } 1 .. $rows) => \$end) or die;
+$k->write_file('late.csv.gz', ($packed x 50) . $end);
+$k->make('late', fields => \@fields, source => { resource => 'late.csv.gz', comment => '#' }, execution => { batchSize => 1_000_000 });
 $k->make('slow', fields => \@fields, source => { resource => 'rows.csv' }, execution => { batchSize => 1 });
 
 # activity(PID): how the process looks in pg_stat_activity.
@@ -24,12 +29,12 @@ sub activity
           . " || CASE WHEN backend_xmin IS NULL THEN 'no xmin' ELSE 'xmin' END FROM pg_stat_activity WHERE pid = $pid");
 }
 
-# in_wait(PID): true once the process waits for its reader, and nothing else.
+# in_wait(PID): once the process waits for its reader, and nothing else, or is gone.
 sub in_wait
 {
     my ($pid) = @_;
     return $k->poll('the worker to wait for its reader',
-        "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $pid AND wait_event_type = 'Extension')");
+        "SELECT coalesce((SELECT wait_event_type = 'Extension' FROM pg_stat_activity WHERE pid = $pid), true)");
 }
 
 # stopped(NAME): a run whose reader was stopped before it sent a batch: run, worker, reader.
@@ -157,7 +162,7 @@ $k->settled('waiting');
     ok($k->gone($worker, $reader), 'worker and reader end');
     is($k->sql_error('CREATE EXTENSION kaireon'), '', 'it can be created again');
     $k->sql('DROP TABLE ds_late, ds_slow');
-    $k->make('late', fields => \@fields, source => { resource => 'rows.csv' });
+    $k->make('late', fields => \@fields, source => { resource => 'late.csv.gz', comment => '#' });
     is($k->run('late')->{status}, 'success', 'and works');
     $k->settled('the extension anew');
     is($k->sql('SELECT count(*) FROM kaireon.progress'), 0, 'no run of before is in progress');
