@@ -47,6 +47,7 @@ typedef struct TargetField
     bool not_null;
     bool has_default;        /* or is an identity */
     int source;              /* the SourceColumn it takes unchanged, or -1 */
+    bool left_out;           /* no field of the pipeline reaches it: it takes its default */
 } TargetField;
 
 /* Where in Program.sql a node's text stands; finds the node of a planned expression by its location. */

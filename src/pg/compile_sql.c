@@ -313,7 +313,8 @@ write_target(Compiler *c, const GraphNode *node, const bool *present)
             else if (mapped == NULL && column == NULL && strcmp(candidate->name, field->name) == 0)
                 column = candidate;
         }
-        if (column == NULL || (present && column->source >= 0 && !present[column->source]))
+        field->left_out = column == NULL || (present && column->source >= 0 && !present[column->source]);
+        if (field->left_out)
             continue;
         value = assign_sql(c, column, field);
         if (value == NULL)

@@ -13,10 +13,12 @@
 
 #include "access/htup_details.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "optimizer/optimizer.h"
 #include "parser/parsetree.h"
@@ -82,10 +84,42 @@ add_clauses(Stage *stage, List *quals)
     }
 }
 
+/*
+ * A preview shows the schema's fields as the INSERT would assign them, and
+ * leaves out what the table adds (defaults: a sequence must not advance).
+ */
+static void
+keep_fields(Stage *stage)
+{
+    List *kept = NIL;
+    ListCell *lc;
+
+    foreach(lc, stage->target_list)
+    {
+        TargetEntry *te = lfirst_node(TargetEntry, lc);
+        const TargetField *field = NULL;
+
+        for (int i = 0; i < stage->program->nfields && field == NULL; i++)
+        {
+            if (stage->program->fields[i].attnum == te->resno)
+                field = &stage->program->fields[i];
+        }
+        if (field == NULL || field->left_out)
+            continue;
+        te = flatCopyTargetEntry(te);
+        te->resno = list_length(kept) + 1;
+        te->resname = field->name;
+        kept = lappend(kept, te);
+    }
+    stage->target_list = kept;
+}
+
 static void
 plan_program(Stage *stage)
 {
-    const char *sql = stage->target ? stage->program->sql : stage->program->select_sql;
+    /* a standby can't lock the table as an INSERT does: there a preview has the SELECT's values */
+    bool insert = stage->target != NULL || !RecoveryInProgress();
+    const char *sql = insert ? stage->program->sql : stage->program->select_sql;
     QueryEnvironment *env = compile_environment(SOURCE_RELATION, stage->source_desc, NULL);
     Query *query = compile_analyze(sql, env);
     List *rewritten = pg_rewrite_query(query);
@@ -100,6 +134,8 @@ plan_program(Stage *stage)
     if (IsA(plan, ModifyTable))
         plan = outerPlan(plan);
     stage->target_list = plan->targetlist;
+    if (insert && stage->target == NULL)
+        keep_fields(stage);
     if (IsA(plan, Result))
     {
         List *constant = (List *) ((Result *) plan)->resconstantqual;
