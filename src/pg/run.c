@@ -377,7 +377,7 @@ load(Run *run)
     {
         if (!first)
         {
-            /* nothing of ours holds back vacuum while the source is slow */
+            /* no snapshot is held while the source is slow; the transaction's ID remains */
             PopActiveSnapshot();
             InvalidateCatalogSnapshotConditionally();
             INSTR_TIME_SET_CURRENT(since);
