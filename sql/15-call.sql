@@ -119,7 +119,8 @@ $$;
 
 -- Checks a JSON object strictly.  keys says what it may hold, for each key:
 --   {"kind": string|integer|number|boolean|object|array|scalar|any,
---    "required": true, "values": ["a", ...], "min": 1, "max": 9}
+--    "required": true, "values": ["a", ...], "min": 1, "max": 9,
+--    "pattern": "^/", "patternHint": "..."}
 -- place is where the object stands, as in 'field "email"'.  A JSON null counts
 -- as a key left out.  Raises 22023 for the first thing that is wrong; if the
 -- object is secret, no value is part of what the error says.
@@ -163,6 +164,11 @@ BEGIN
                 format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
                        item.key), found,
                 format('Valid values: %s.', listed));
+        END IF;
+        IF rule ? 'pattern' AND (item.value #>> '{}') !~ (rule ->> 'pattern') THEN
+            PERFORM kaireon_internal.fail('22023',
+                format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
+                       item.key), found, rule ->> 'patternHint');
         END IF;
         IF (rule ? 'min' AND (item.value #>> '{}')::numeric < (rule ->> 'min')::numeric) OR
            (rule ? 'max' AND (item.value #>> '{}')::numeric > (rule ->> 'max')::numeric) THEN

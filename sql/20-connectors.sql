@@ -7,7 +7,8 @@
 --   authFields      the same, with "methods": [..] for fields of some methods only:
 --                   the keys of auth_config
 --   resources       handed on as it is
--- A field's type is string, integer, number, boolean, object or array; any
+-- A field may have a "pattern" (a regular expression its text must match) and
+-- a "patternHint".  A field's type is string, integer, number, boolean, object or array; any
 -- other (password, url, select, ...) is a kind of string.  The types themselves
 -- are inserted by the generated part that follows this module.
 
@@ -43,7 +44,8 @@ CREATE FUNCTION kaireon_internal.field_rules(fields jsonb) RETURNS jsonb
     SELECT COALESCE(jsonb_object_agg(f ->> 'name', jsonb_strip_nulls(jsonb_build_object(
                'kind', CASE WHEN f ->> 'type' IN ('integer', 'number', 'boolean', 'object', 'array', 'any')
                             THEN f ->> 'type' ELSE 'string' END,
-               'required', (f -> 'required'), 'values', f -> 'values', 'min', f -> 'min', 'max', f -> 'max'))), '{}')
+               'required', (f -> 'required'), 'values', f -> 'values', 'min', f -> 'min', 'max', f -> 'max',
+               'pattern', f -> 'pattern', 'patternHint', f -> 'patternHint'))), '{}')
       FROM jsonb_array_elements(fields) AS f
 $$;
 

@@ -82,6 +82,7 @@ SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'test_store', '{"b
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', '{"basepath": "/data"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', '{"basePath": 1}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', '["basePath"]')$$);
+SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', '{"basePath": "data/in"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', '"/data"')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'local_fs', 'null')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('c_bad', 'test_open', '{}')$$);
