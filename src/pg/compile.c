@@ -15,17 +15,16 @@
 #include "parser/analyze.h"
 #include "parser/parse_coerce.h"
 #include "parser/parser.h"
-#include "access/xact.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/resowner.h"
 #include "utils/snapmgr.h"
 
 #include "pg/compat.h"
 #include "pg/exprcheck.h"
 #include "pg/flow.h"
+#include "pg/guard.h"
 #include "pg/json.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
@@ -142,49 +141,39 @@ check_sql(Compiler *c, const GraphNode *node)
     (void) pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK & 0, NULL);
 }
 
+typedef struct NodeWork { Compiler *compiler; const GraphNode *node; void (*work) (Compiler *, const GraphNode *); } NodeWork;
+
+static void
+work_on_node(void *arg)
+{
+    NodeWork *work = arg;
+
+    work->work(work->compiler, work->node);
+}
+
 /*
  * Does something with a node; an error of parsing or analysis becomes the
- * node's finding.  Cancels and exhausted resources are passed on.  Without
- * `collect` errors are simply raised.
+ * node's finding.  Without `collect` errors are simply raised.
  */
 static void
 with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Compiler *, const GraphNode *))
 {
-    MemoryContext volatile context = CurrentMemoryContext;
-    ResourceOwner volatile owner = CurrentResourceOwner;
+    NodeWork node_work = {c, node, work};
+    ErrorData *error;
 
     if (!collect)
     {
         work(c, node);
         return;
     }
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(context);
-    PG_TRY();
-    {
-        work(c, node);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        ErrorData *error;
-
-        MemoryContextSwitchTo(context);
-        error = CopyErrorData();
-        if (compat_error_must_pass(error->sqlerrcode))
-            PG_RE_THROW();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        MemoryContextSwitchTo(context);
-        /* of an aggregate the parser says that all other fields are not grouped by */
-        if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
-            graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
-        else
-            graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
+    error = guard_try(work_on_node, &node_work, CurrentMemoryContext);
+    if (error == NULL)
+        return;
+    /* of an aggregate the parser says that all other fields are not grouped by */
+    if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
+        graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
+    else
+        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
 }
 
 /* Where each node's text ended up: the target's is outermost, the source's innermost. */

@@ -9,16 +9,14 @@
 
 #include "pg/infer.h"
 
-#include "access/xact.h"
 #include "catalog/pg_collation.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
-#include "utils/resowner.h"
 
-#include "pg/compat.h"
+#include "pg/guard.h"
 
 #define WHOLE_ROOM 4         /* digits a numeric has room for beyond what was seen */
 #define SCALE_MIN 2
@@ -297,34 +295,23 @@ reads_time(const char *value, const char *format)
     return strcmp(TextDatumGetCString(back), value) == 0;
 }
 
+typedef struct Question { Reads reads; const char *value; const char *format; bool answer; } Question;
+
+static void
+put_question(void *arg)
+{
+    Question *question = arg;
+
+    question->answer = question->reads(question->value, question->format);
+}
+
 /* What the server says to a value; an error is a no. */
 static bool
 asks_server(Reads reads, const char *value, const char *format)
 {
-    MemoryContext volatile context = CurrentMemoryContext;
-    ResourceOwner volatile owner = CurrentResourceOwner;
-    volatile bool good = false;
+    Question question = {reads, value, format, false};
 
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(context);
-    PG_TRY();
-    {
-        good = reads(value, format);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(context);
-        if (compat_error_must_pass(geterrcode()))
-            PG_RE_THROW();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        good = false;
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
-    return good;
+    return guard_try(put_question, &question, CurrentMemoryContext) == NULL && question.answer;
 }
 
 void

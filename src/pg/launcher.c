@@ -36,12 +36,12 @@
 
 #include "pg/compat.h"
 #include "pg/control.h"
+#include "pg/worker.h"
 
 /* After a supervisor failed or found no worker slot, try again in so many ms. */
 #define RETRY_MS 1000
 
 static BackgroundWorkerHandle *handles[CONTROL_DATABASES];
-static bool out_of_slots = false;
 static ProcessUtility_hook_type previous_utility = NULL;
 
 void
@@ -98,34 +98,6 @@ database_exists(Oid database)
     return exists;
 }
 
-static bool
-start_supervisor(int i)
-{
-    BackgroundWorker worker = {0};
-
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART;
-    strlcpy(worker.bgw_library_name, "kaireon", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, "kaireon_supervisor_main", sizeof(worker.bgw_function_name));
-    strlcpy(worker.bgw_name, "kaireon supervisor", BGW_MAXLEN);
-    strlcpy(worker.bgw_type, "kaireon supervisor", BGW_MAXLEN);
-    worker.bgw_main_arg = Int32GetDatum(i);
-    worker.bgw_notify_pid = MyProcPid;
-    if (RegisterDynamicBackgroundWorker(&worker, &handles[i]))
-    {
-        out_of_slots = false;
-        return true;
-    }
-    handles[i] = NULL;
-    if (!out_of_slots)
-        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                      errmsg("kaireon has no background worker slot left; runs wait"),
-                      errhint("Consider increasing max_worker_processes.")));
-    out_of_slots = true;
-    return false;
-}
-
 /* Starts what is wanted; true when something has to be tried again later. */
 static bool
 tend_supervisors(void)
@@ -161,7 +133,7 @@ tend_supervisors(void)
         LWLockAcquire(control->lock, LW_SHARED);
         wanted = OidIsValid(slot->database) && slot->wanted && slot->pid == 0;
         LWLockRelease(control->lock);
-        if (wanted && !start_supervisor(i))
+        if (wanted && (handles[i] = worker_start("kaireon_supervisor_main", "kaireon supervisor", "kaireon supervisor", i)) == NULL)
             again = true;
     }
     return again;

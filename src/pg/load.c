@@ -20,12 +20,12 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
 #include "pg/compat.h"
+#include "pg/guard.h"
 
 #define STAGED_RELATION "staged"
 
@@ -352,66 +352,49 @@ prepare_slow(Loader *loader)
         elog(ERROR, "could not prepare the load: %s", SPI_result_code_string(SPI_result));
 }
 
+typedef struct RangeWork { Loader *loader; int from; int to; } RangeWork;
+
 static void
-insert_range(Loader *loader, int from, int to)
+insert_range(void *arg)
 {
+    RangeWork *work = arg;
+    Loader *loader = work->loader;
     int result;
 
     tuplestore_clear(loader->staged);
-    for (int i = from; i < to; i++)
+    for (int i = work->from; i < work->to; i++)
         tuplestore_puttupleslot(loader->staged, loader->slots[i]);
     result = SPI_execute_plan(loader->plan, NULL, NULL, false, 0);
     if (result != SPI_OK_INSERT)
         elog(ERROR, "could not load: %s", SPI_result_code_string(result));
     loader->loaded += SPI_processed;
-    loader->suppressed += (to - from) - (int64) SPI_processed;
+    loader->suppressed += (work->to - work->from) - (int64) SPI_processed;
 }
 
-/* True when [from, to) went in; else *error says why, and nothing of it is left. */
-static bool
-try_range(Loader *loader, int from, int to, ErrorData **error)
+/* NULL when [from, to) went in; else why not, and nothing of it is left. */
+static ErrorData *
+try_range(Loader *loader, int from, int to)
 {
-    MemoryContext volatile context = CurrentMemoryContext;
-    ResourceOwner volatile owner = CurrentResourceOwner;
+    RangeWork work = {loader, from, to};
     int64 loaded = loader->loaded, suppressed = loader->suppressed;
-    volatile bool good = true;
+    ErrorData *error = guard_try(insert_range, &work, CurrentMemoryContext);
 
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(context);
-    PG_TRY();
-    {
-        insert_range(loader, from, to);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(context);
-        if (compat_error_must_pass(geterrcode()))
-            PG_RE_THROW();
-        *error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        good = false;
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
-    if (!good)
+    if (error)
     {
         loader->loaded = loaded;
         loader->suppressed = suppressed;
     }
-    return good;
+    return error;
 }
 
 static void
 bisect(Loader *loader, int from, int to)
 {
-    ErrorData *error = NULL;
+    ErrorData *error;
     int middle = from + (to - from) / 2;
 
     check_stack_depth();
-    if (from >= to || try_range(loader, from, to, &error))
+    if (from >= to || (error = try_range(loader, from, to)) == NULL)
         return;
     if (to - from == 1)
     {

@@ -18,11 +18,11 @@
 #include "portability/instr_time.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 #include "utils/timestamp.h"
 
 #include "pg/compat.h"
 #include "pg/json.h"
+#include "pg/guard.h"
 
 extern PGDLLEXPORT Datum kaireon_list_objects(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_list_objects);
@@ -211,52 +211,45 @@ try_source(ReadSource *source, TestResult *result)
 /* unsaved: what check_unsaved takes, as text and jsonb; NULL for a connector that has a name. */
 typedef struct Unsaved { char *type; Jsonb *config; char *method; Jsonb *secrets; } Unsaved;
 
+typedef struct TestWork { ReadSource *source; const Unsaved *unsaved; TestResult *result; } TestWork;
+
+static void
+test_work(void *arg)
+{
+    TestWork *work = arg;
+    const Unsaved *unsaved = work->unsaved;
+
+    if (unsaved)
+        check_unsaved(unsaved->type, unsaved->config, unsaved->method, unsaved->secrets);
+    read_set_options(work->source, NULL, NULL);
+    try_source(work->source, work->result);
+}
+
 static void
 guarded_test(ReadSource *source, const Unsaved *unsaved, TestResult *result)
 {
-    MemoryContext volatile outer = CurrentMemoryContext;
-    MemoryContext volatile inner = AllocSetContextCreate(CurrentMemoryContext, "kaireon test", ALLOCSET_DEFAULT_SIZES);
-    ResourceOwner volatile owner = CurrentResourceOwner;
+    MemoryContext inner = AllocSetContextCreate(CurrentMemoryContext, "kaireon test", ALLOCSET_DEFAULT_SIZES);
+    TestWork work = {source, unsaved, result};
     instr_time started, taken;
+    ErrorData *error;
 
     INSTR_TIME_SET_CURRENT(started);
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(inner);
-    PG_TRY();
-    {
-        if (unsaved)
-            check_unsaved(unsaved->type, unsaved->config, unsaved->method, unsaved->secrets);
-        read_set_options(source, NULL, NULL);
-        try_source(source, result);
-        result->ok = true;
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        ErrorData *error;
-
-        MemoryContextSwitchTo(outer);
-        if (must_pass(geterrcode()))
-            PG_RE_THROW();
-        error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-        result->ok = false;
-        result->message = error->message;
-        result->detail = error->detail;
-        result->hint = error->hint;
-        strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(outer);
-    CurrentResourceOwner = owner;
+    error = guard_try_but(test_work, &work, inner, must_pass);
     INSTR_TIME_SET_CURRENT(taken);
     INSTR_TIME_SUBTRACT(taken, started);
     result->latency_ms = INSTR_TIME_GET_MILLISEC(taken);
+    result->ok = error == NULL;
+    if (error)
+    {
+        result->message = pstrdup(error->message);
+        result->detail = error->detail ? pstrdup(error->detail) : NULL;
+        result->hint = error->hint ? pstrdup(error->hint) : NULL;
+        strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
+    }
+    else
+        result->message = psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
     /* ends a reader that an error left behind */
     MemoryContextDelete(inner);
-    if (result->ok)
-        result->message = psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
 }
 
 static Jsonb *

@@ -19,9 +19,9 @@
 #include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
-#include "utils/resowner.h"
 
 #include "pg/compat.h"
+#include "pg/guard.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/source_options.h"
@@ -269,7 +269,7 @@ typedef struct CellPlace { int row; int column; } CellPlace;
 
 /* onError is null or skip: what becomes of a bad cell; moves `at` to where to go on. */
 static void
-take_bad_cell(Reading *reading, volatile CellPlace *at, const char *message)
+take_bad_cell(Reading *reading, CellPlace *at, const char *message)
 {
     Cells *cells = reading->cells;
     char *value = cells_raw_text(cells, at->row, at->column);
@@ -292,7 +292,7 @@ take_bad_cell(Reading *reading, volatile CellPlace *at, const char *message)
 }
 
 static void
-settle_cells(Reading *reading, volatile CellPlace *at)
+settle_cells(Reading *reading, CellPlace *at)
 {
     Cells *cells = reading->cells;
 
@@ -313,45 +313,36 @@ settle_cells(Reading *reading, volatile CellPlace *at)
     }
 }
 
+typedef struct SettleWork { Reading *reading; CellPlace *at; } SettleWork;
+
+static void
+settle_work(void *arg)
+{
+    SettleWork *work = arg;
+
+    settle_cells(work->reading, work->at);
+}
+
 /* settle_cells in a subtransaction; false: an input function raised at that place, go on behind it. */
 static bool
-guarded_cells(Reading *reading, volatile CellPlace *at)
+guarded_cells(Reading *reading, CellPlace *at)
 {
-    MemoryContext volatile context = CurrentMemoryContext;
-    ResourceOwner volatile owner = CurrentResourceOwner;
-    ErrorData *volatile error = NULL;
+    SettleWork work = {reading, at};
+    ErrorData *error = guard_try(settle_work, &work, reading->cells->context);
+    MemoryContext old;
 
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(reading->cells->context);
-    PG_TRY();
-    {
-        settle_cells(reading, at);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(reading->cells->context);
-        if (compat_error_must_pass(geterrcode()))
-            PG_RE_THROW();
-        error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-    }
-    PG_END_TRY();
-    CurrentResourceOwner = owner;
-    if (error)
-    {
-        MemoryContextSwitchTo(reading->cells->context);
-        take_bad_cell(reading, at, error->message);
-    }
-    MemoryContextSwitchTo(context);
-    return error == NULL;
+    if (error == NULL)
+        return true;
+    old = MemoryContextSwitchTo(reading->cells->context);
+    take_bad_cell(reading, at, error->message);
+    MemoryContextSwitchTo(old);
+    return false;
 }
 
 static void
 settle_batch(Reading *reading)
 {
-    volatile CellPlace at = {0, 0};
+    CellPlace at = {0, 0};
     Cells *cells = reading->cells;
 
     while (at.row < cells->nrows && !cells->pending[at.row])

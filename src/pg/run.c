@@ -45,6 +45,7 @@
 #include "pg/load.h"
 #include "pg/reject.h"
 #include "pg/stage.h"
+#include "pg/worker.h"
 
 typedef struct Run
 {
@@ -71,26 +72,6 @@ typedef struct Run
     int64 done_bytes;        /* of the splits before this one */
     instr_time waiting, evaluating, loading;
 } Run;
-
-/* ---- transactions ---------------------------------------------------------- */
-
-static void
-begin(void)
-{
-    SetCurrentStatementStartTimestamp();
-    StartTransactionCommand();
-    XactIsoLevel = XACT_READ_COMMITTED;
-    XactReadOnly = false;
-    PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-    PopActiveSnapshot();
-    CommitTransactionCommand();
-    pgstat_report_stat(true);
-}
 
 static void
 report(const char *what)
@@ -141,7 +122,7 @@ start(Run *run)
 {
     List *findings = NIL;
 
-    begin();
+    worker_begin();
     MemoryContextSwitchTo(run->context);
     run->spec = catalog_load_pipeline(&run->slot->pipeline_id, run->slot->version);
     if (run->spec == NULL)
@@ -158,7 +139,7 @@ start(Run *run)
     run->cells = cells_create(run->program);
     run->present = palloc0(sizeof(bool) * Max(run->program->ncolumns, 1));
     run->stage_present = palloc0(sizeof(bool) * Max(run->program->ncolumns, 1));
-    commit();
+    worker_commit();
     MemoryContextSwitchTo(run->context);
 }
 
@@ -173,7 +154,7 @@ new_files(Run *run, List *listed)
     CatalogScope scope;
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
 
-    begin();
+    worker_begin();
     MemoryContextSwitchTo(run->context);
     scope = catalog_begin();
     foreach(lc, listed)
@@ -193,7 +174,7 @@ new_files(Run *run, List *listed)
         SPI_freetuptable(SPI_tuptable);
     }
     catalog_end(scope);
-    commit();
+    worker_commit();
     MemoryContextSwitchTo(run->context);
     return fresh;
 }
@@ -276,7 +257,7 @@ begin_load(Run *run)
 
     enter_stage(run, STAGE_LOADING); /* from here on it waits for the table, not for the source */
     report("loading");
-    begin();
+    worker_begin();
     MemoryContextSwitchTo(run->context);
     run->target = table_open(run->spec->relid, RowExclusiveLock);
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
@@ -533,7 +514,7 @@ finish_load(Run *run)
     rejects_write(run->rejects, &run->slot->run_id);
     write_run(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
     catalog_end(scope);
-    commit();
+    worker_commit();
 }
 
 /* A transaction of its own that says how the run failed.  Nothing was loaded. */
@@ -544,7 +525,7 @@ record_failure(Run *run, ErrorData *error)
     const char *node = NULL;
     CatalogScope scope;
 
-    begin();
+    worker_begin();
     if (run->rejects)
     {
         if (run->stage)
@@ -569,7 +550,7 @@ record_failure(Run *run, ErrorData *error)
         rejects_write(run->rejects, &run->slot->run_id);
     }
     catalog_end(scope);
-    commit();
+    worker_commit();
 }
 
 /* ---- the process ----------------------------------------------------------------- */

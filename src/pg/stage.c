@@ -12,7 +12,6 @@
 #include "pg/stage.h"
 
 #include "access/htup_details.h"
-#include "access/xact.h"
 #include "access/xlog.h"
 #include "catalog/pg_attrdef.h"
 #include "catalog/pg_type.h"
@@ -27,9 +26,9 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
-#include "utils/resowner.h"
 
 #include "pg/compat.h"
+#include "pg/guard.h"
 #include "pg/link.h"
 
 /* ROW_AGAIN: coerce wants a second try of the row. */
@@ -394,34 +393,48 @@ evaluate_row(Stage *stage, Cells *cells, RowSink *sink, RowState *at)
     return ROW_DONE;
 }
 
-/* Rows from at->row on, until the end of the range or a bad row. */
-static Verdict
-evaluate_rows(Stage *stage, Cells *cells, int end, RowSink *sink, RowState *at)
+/* Rows of a batch to be evaluated, and what came of it. */
+typedef struct RowsWork
 {
-    for (; at->row < end; at->row++)
-    {
-        Verdict verdict;
+    Stage *stage;
+    Cells *cells;
+    int end;
+    RowSink *sink;
+    RowState *at;
+    Verdict verdict;
+} RowsWork;
 
+/* Rows from at->row on, until the end of the range or a bad row. */
+static void
+evaluate_rows(void *arg)
+{
+    RowsWork *work = arg;
+    RowState *at = work->at;
+
+    for (; at->row < work->end; at->row++)
+    {
         at->column = at->clause = -1;
-        verdict = evaluate_row(stage, cells, sink, at);
-        if (verdict == ROW_BAD)
-            return ROW_BAD;
-        if (verdict == ROW_FILTERED)
-            stage->filtered++;
+        work->verdict = evaluate_row(work->stage, work->cells, work->sink, at);
+        if (work->verdict == ROW_BAD)
+            return;
+        if (work->verdict == ROW_FILTERED)
+            work->stage->filtered++;
         at->retried = NULL;
         if ((at->row & 255) == 0)
             CHECK_FOR_INTERRUPTS();
     }
-    return ROW_DONE;
+    work->verdict = ROW_DONE;
 }
 
 /* What failed in a target list: which entry, and whether only its assignment to the column did. */
-typedef struct Culprit { TargetEntry *entry; bool assignment; } Culprit;
+typedef struct Culprit { Stage *stage; TargetEntry *entry; bool assignment; } Culprit;
 
-/* Evaluates the entries one by one until one fails; `culprit` is then the one. */
+/* Evaluates the entries one by one until one fails; the culprit is then the one. */
 static void
-find_culprit(Stage *stage, volatile Culprit *culprit)
+find_culprit(void *arg)
 {
+    Culprit *culprit = arg;
+    Stage *stage = culprit->stage;
     ListCell *lc;
 
     foreach(lc, stage->target_list)
@@ -441,40 +454,15 @@ find_culprit(Stage *stage, volatile Culprit *culprit)
     culprit->entry = NULL;
 }
 
-static Culprit
-culprit_column(Stage *stage)
-{
-    MemoryContext context = CurrentMemoryContext;
-    ResourceOwner owner = CurrentResourceOwner;
-    volatile Culprit culprit = {NULL, false};
-
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
-    PG_TRY();
-    {
-        find_culprit(stage, &culprit);
-    }
-    PG_CATCH();
-    {
-        if (compat_error_must_pass(geterrcode()))
-            PG_RE_THROW();
-        FlushErrorState();
-    }
-    PG_END_TRY();
-    RollbackAndReleaseCurrentSubTransaction();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
-    return (Culprit){culprit.entry, culprit.assignment};
-}
-
 /* The row's error came from the target list. */
 static void
 blame_target_list(Stage *stage, RowState *at, int *field)
 {
-    Culprit culprit = culprit_column(stage);
+    Culprit culprit = {stage, NULL, false};
     const GraphNode *node = NULL;
     Bitmapset *used = NULL;
 
+    (void) guard_try(find_culprit, &culprit, stage->econtext->ecxt_per_tuple_memory);
     if (culprit.entry == NULL)
         return;
     if (!culprit.assignment)
@@ -550,31 +538,10 @@ failed_row(Stage *stage, Cells *cells, RowState *at, const ErrorData *error)
 static Verdict
 guarded_rows(Stage *stage, Cells *cells, int end, RowSink *sink, RowState *at)
 {
-    MemoryContext volatile context = CurrentMemoryContext;
-    ResourceOwner volatile owner = CurrentResourceOwner;
-    volatile Verdict verdict = ROW_BAD;
-    ErrorData *volatile error = NULL;
+    RowsWork work = {stage, cells, end, sink, at, ROW_DONE};
+    ErrorData *error = guard_try(evaluate_rows, &work, stage->econtext->ecxt_per_tuple_memory);
 
-    BeginInternalSubTransaction(NULL);
-    MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
-    PG_TRY();
-    {
-        verdict = evaluate_rows(stage, cells, end, sink, at);
-        ReleaseCurrentSubTransaction();
-    }
-    PG_CATCH();
-    {
-        MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
-        if (compat_error_must_pass(geterrcode()))
-            PG_RE_THROW();
-        error = CopyErrorData();
-        FlushErrorState();
-        RollbackAndReleaseCurrentSubTransaction();
-    }
-    PG_END_TRY();
-    MemoryContextSwitchTo(context);
-    CurrentResourceOwner = owner;
-    return error ? failed_row(stage, cells, at, error) : verdict;
+    return error ? failed_row(stage, cells, at, error) : work.verdict;
 }
 
 static char *

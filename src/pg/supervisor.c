@@ -37,6 +37,7 @@
 #include "pg/control.h"
 #include "pg/errors.h"
 #include "pg/guc.h"
+#include "pg/worker.h"
 
 /* While runs wait for a worker slot, look again after so many ms. */
 #define RETRY_MS 500
@@ -45,25 +46,6 @@
 
 static DatabaseSlot *self;
 static BackgroundWorkerHandle *handles[CONTROL_RUNS];
-static bool out_of_slots = false;
-
-static void
-begin(void)
-{
-    SetCurrentStatementStartTimestamp();
-    StartTransactionCommand();
-    XactIsoLevel = XACT_READ_COMMITTED;
-    PushActiveSnapshot(GetTransactionSnapshot());
-}
-
-static void
-commit(void)
-{
-    PopActiveSnapshot();
-    CommitTransactionCommand();
-    pgstat_report_stat(true);
-    pgstat_report_activity(STATE_IDLE, NULL);
-}
 
 /* ---- rows -------------------------------------------------------------------- */
 
@@ -90,7 +72,7 @@ recover(void)
     uint64 count;
     pg_uuid_t *ids;
 
-    begin();
+    worker_begin();
     scope = catalog_begin();
     count = catalog_execute("SELECT run_id FROM kaireon_internal.run WHERE status = 'running' OR (status = 'queued' AND waits)",
                             0, NULL, NULL, NULL, SPI_OK_SELECT);
@@ -113,7 +95,7 @@ recover(void)
                     "the run was ended by a crash or restart of the server", ORPHAN_HINT);
     }
     catalog_end(scope);
-    commit();
+    worker_commit();
 }
 
 static void
@@ -123,7 +105,7 @@ insert_row(RunSlot *slot, bool cancelled)
     Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID, TEXTOID};
     Datum values[7];
 
-    begin();
+    worker_begin();
     scope = catalog_begin();
     values[0] = UUIDPGetDatum(&slot->run_id);
     values[1] = UUIDPGetDatum(&slot->pipeline_id);
@@ -138,7 +120,7 @@ insert_row(RunSlot *slot, bool cancelled)
                     "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END",
                     7, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
-    commit();
+    worker_commit();
 }
 
 /* ---- slots ------------------------------------------------------------------- */
@@ -204,11 +186,11 @@ drop_cancelled(void)
         LWLockRelease(control->lock);
         if (!drop)
             continue;
-        begin();
+        worker_begin();
         scope = catalog_begin();
         end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled before it started", NULL);
         catalog_end(scope);
-        commit();
+        worker_commit();
         end_slot(slot);
     }
 }
@@ -250,7 +232,7 @@ reap_workers(void)
         if (handles[i])
             pfree(handles[i]);
         handles[i] = NULL;
-        begin();
+        worker_begin();
         scope = catalog_begin();
         if (slot->cancel)        /* it came while the worker was connecting */
             end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
@@ -258,7 +240,7 @@ reap_workers(void)
             end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
                     "It was terminated or could not connect; the server's log says why. " ORPHAN_HINT);
         catalog_end(scope);
-        commit();
+        worker_commit();
         end_slot(slot);
     }
 }
@@ -288,29 +270,9 @@ static bool
 register_worker(RunSlot *slot)
 {
     int i = slot - control->runs;
-    BackgroundWorker worker = {0};
 
-    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
-    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
-    worker.bgw_restart_time = BGW_NEVER_RESTART;
-    strlcpy(worker.bgw_library_name, "kaireon", sizeof(worker.bgw_library_name));
-    strlcpy(worker.bgw_function_name, "kaireon_run_main", sizeof(worker.bgw_function_name));
-    snprintf(worker.bgw_name, BGW_MAXLEN, "kaireon run %s", slot->pipeline);
-    strlcpy(worker.bgw_type, "kaireon run", BGW_MAXLEN);
-    worker.bgw_main_arg = Int32GetDatum(i);
-    worker.bgw_notify_pid = MyProcPid;
-    if (RegisterDynamicBackgroundWorker(&worker, &handles[i]))
-    {
-        out_of_slots = false;
-        return true;
-    }
-    handles[i] = NULL;
-    if (!out_of_slots)
-        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
-                      errmsg("kaireon has no background worker slot left; runs wait"),
-                      errhint("Consider increasing max_worker_processes.")));
-    out_of_slots = true;
-    return false;
+    handles[i] = worker_start("kaireon_run_main", "kaireon run", psprintf("kaireon run %s", slot->pipeline), i);
+    return handles[i] != NULL;
 }
 
 static bool
@@ -335,7 +297,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
     CatalogScope scope;
     int count;
 
-    begin();
+    worker_begin();
     scope = catalog_begin();
     count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits FROM kaireon_internal.run "
                                   "WHERE status = 'queued' ORDER BY queued_at", 0, NULL, NULL, NULL, SPI_OK_SELECT);
@@ -356,7 +318,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
         run->can_run = owner_can_run(run->owner);
     }
     catalog_end(scope);
-    commit();
+    worker_commit();
     return count;
 }
 
@@ -366,12 +328,12 @@ refuse_owner(const QueuedRun *run)
     CatalogScope scope;
     RunSlot *slot;
 
-    begin();
+    worker_begin();
     scope = catalog_begin();
     end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
             "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
     catalog_end(scope);
-    commit();
+    worker_commit();
     LWLockAcquire(control->lock, LW_SHARED);
     slot = control_find(&run->run_id);
     LWLockRelease(control->lock);
@@ -446,11 +408,11 @@ start_queued(MemoryContext context, bool *waiting)
         {
             CatalogScope scope;
 
-            begin();
+            worker_begin();
             scope = catalog_begin();
             end_row(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
             catalog_end(scope);
-            commit();
+            worker_commit();
         }
     }
     return again;
@@ -515,9 +477,9 @@ check_installed(void)
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
         self->wanted = false;
         LWLockRelease(control->lock);
-        begin();
+        worker_begin();
         installed = catalog_installed();
-        commit();
+        worker_commit();
         if (installed)
             return;
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
@@ -542,6 +504,7 @@ supervise(MemoryContext context)
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
         long timeout = -1;
 
+        pgstat_report_activity(STATE_IDLE, NULL);
         MemoryContextReset(context);
         MemoryContextSwitchTo(context);
         check_installed();

@@ -1,0 +1,51 @@
+/*
+ * guard.c: doing something that may raise an error, and going on after it.  See guard.h.
+ *
+ * The one place of the server's side that catches errors to go on; all others
+ * clean up and pass them.  No subtransaction per row: callers do as many rows
+ * as they can at once.
+ */
+#include "postgres.h"
+
+#include "pg/guard.h"
+
+#include "access/xact.h"
+#include "utils/memutils.h"
+#include "utils/resowner.h"
+
+#include "pg/compat.h"
+
+ErrorData *
+guard_try(void (*work) (void *arg), void *arg, MemoryContext context)
+{
+    return guard_try_but(work, arg, context, compat_error_must_pass);
+}
+
+ErrorData *
+guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode))
+{
+    MemoryContext volatile outer = CurrentMemoryContext;
+    ResourceOwner volatile owner = CurrentResourceOwner;
+    ErrorData *volatile error = NULL;
+
+    BeginInternalSubTransaction(NULL);
+    MemoryContextSwitchTo(context);
+    PG_TRY();
+    {
+        work(arg);
+        ReleaseCurrentSubTransaction();
+    }
+    PG_CATCH();
+    {
+        MemoryContextSwitchTo(context);
+        if (must_pass(geterrcode()))
+            PG_RE_THROW();
+        error = CopyErrorData();
+        FlushErrorState();
+        RollbackAndReleaseCurrentSubTransaction();
+    }
+    PG_END_TRY();
+    MemoryContextSwitchTo(outer);
+    CurrentResourceOwner = owner;
+    return error;
+}

@@ -1,0 +1,22 @@
+/*
+ * guard.h: doing something that may raise an error, and going on after it.
+ */
+#ifndef KAIREON_GUARD_H
+#define KAIREON_GUARD_H
+
+#include "postgres.h"
+
+/*
+ * Runs work(arg) inside an internal subtransaction, with `context` as the
+ * current memory context.  NULL when it returned; else the error it raised,
+ * copied into `context`, and everything it did in the database is undone.
+ * Errors that must not become data (cancel, shutdown, exhausted resources) are
+ * raised on.  Context and resource owner are the caller's again in any case.
+ * What work leaves in memory must not depend on how far it got.
+ */
+extern ErrorData *guard_try(void (*work) (void *arg), void *arg, MemoryContext context);
+
+/* The same with another opinion on which errors are raised on, by SQLSTATE. */
+extern ErrorData *guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode));
+
+#endif

@@ -1,0 +1,58 @@
+/*
+ * worker.c: what Kaireon's background workers have in common.  See worker.h.
+ */
+#include "postgres.h"
+
+#include "pg/worker.h"
+
+#include "access/xact.h"
+#include "miscadmin.h"
+#include "pgstat.h"
+#include "utils/snapmgr.h"
+
+BackgroundWorkerHandle *
+worker_start(const char *function, const char *type, const char *name, int arg)
+{
+    static bool out_of_slots = false;
+    BackgroundWorker worker = {0};
+    BackgroundWorkerHandle *handle;
+
+    worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
+    worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
+    worker.bgw_restart_time = BGW_NEVER_RESTART;
+    strlcpy(worker.bgw_library_name, "kaireon", sizeof(worker.bgw_library_name));
+    strlcpy(worker.bgw_function_name, function, sizeof(worker.bgw_function_name));
+    strlcpy(worker.bgw_name, name, BGW_MAXLEN);
+    strlcpy(worker.bgw_type, type, BGW_MAXLEN);
+    worker.bgw_main_arg = Int32GetDatum(arg);
+    worker.bgw_notify_pid = MyProcPid;
+    if (RegisterDynamicBackgroundWorker(&worker, &handle))
+    {
+        out_of_slots = false;
+        return handle;
+    }
+    if (!out_of_slots)
+        ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
+                      errmsg("kaireon has no background worker slot left; runs wait"),
+                      errhint("Consider increasing max_worker_processes.")));
+    out_of_slots = true;
+    return NULL;
+}
+
+void
+worker_begin(void)
+{
+    SetCurrentStatementStartTimestamp();
+    StartTransactionCommand();
+    XactIsoLevel = XACT_READ_COMMITTED;
+    XactReadOnly = false;
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+worker_commit(void)
+{
+    PopActiveSnapshot();
+    CommitTransactionCommand();
+    pgstat_report_stat(true);
+}

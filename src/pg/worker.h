@@ -1,0 +1,22 @@
+/*
+ * worker.h: what Kaireon's background workers have in common.
+ */
+#ifndef KAIREON_WORKER_H
+#define KAIREON_WORKER_H
+
+#include "postgres.h"
+#include "postmaster/bgworker.h"
+
+/*
+ * Starts a worker of this library: `function` is its entry, `type` what
+ * pg_stat_activity shows, `name` what the log shows, `arg` its argument.  The
+ * caller's latch is set when it starts and ends.  NULL when there is no worker
+ * slot left; one line in the log says so until there is one again.
+ */
+extern BackgroundWorkerHandle *worker_start(const char *function, const char *type, const char *name, int arg);
+
+/* A transaction of a worker, READ COMMITTED and with an active snapshot, and its end. */
+extern void worker_begin(void);
+extern void worker_commit(void);
+
+#endif
