@@ -6,27 +6,9 @@ RESET client_min_messages;
 \pset tuples_only on
 SET client_encoding = 'UTF8';
 
--- What a call's error says: SQLSTATE, message, detail, hint.
-CREATE FUNCTION pg_temp.try(sql text, who text DEFAULT NULL) RETURNS SETOF text LANGUAGE plpgsql AS $$
-DECLARE
-    m text; d text; h text; c text;
-BEGIN
-    BEGIN
-        IF who IS NOT NULL THEN
-            EXECUTE format('SET LOCAL ROLE %I', who);
-        END IF;
-        EXECUTE sql;
-        RESET ROLE;
-        RETURN NEXT 'no error';
-    EXCEPTION WHEN OTHERS THEN
-        GET STACKED DIAGNOSTICS m = MESSAGE_TEXT, d = PG_EXCEPTION_DETAIL, h = PG_EXCEPTION_HINT, c = PG_EXCEPTION_CONTEXT;
-        RETURN NEXT SQLSTATE || ' ' || m;
-        IF d <> '' THEN RETURN NEXT '  detail: ' || d; END IF;
-        IF h <> '' THEN RETURN NEXT '  hint: ' || h; END IF;
-        IF c LIKE '%function kaireon_internal%' THEN RETURN NEXT '  context: ' || c; END IF;
-    END;
-END
-$$;
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set include :abs_srcdir '/sql/include/try.psql'
+\i :include
 
 SELECT kaireon.create_schema('sc', '[{"name": "k", "isPrimaryKey": true}, {"name": "v", "length": 5}, {"name": "n", "dataType": "smallint"},
     {"name": "d", "dataType": "numeric", "precision": 5, "scale": 2, "defaultValue": 1}]') IS NOT NULL;
