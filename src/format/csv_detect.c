@@ -262,7 +262,8 @@ single_score(const char *sample, size_t n, bool whole, const CsvDialect *given, 
     {
         const GuessCell *cell = &guess.cells[0];
         CellKind kind = cell_kind(cell->s, cell->n);
-        bool value = kind == CELL_NUMBER || kind == CELL_TIME || cell->quoted;
+        /* quoted as a whole: text behind the closing quote means that there are more fields */
+        bool value = kind == CELL_NUMBER || kind == CELL_TIME || (cell->quoted && guess.bad_quotes == 0);
 
         if (rows > 0)
             typed += value;

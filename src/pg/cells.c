@@ -29,6 +29,7 @@
 #include "pg/compat.h"
 #include "pg/errors.h"
 #include "pg/json.h"
+#include "pg/settings.h"
 
 /* numeric's on-disk form, stable since 9.1 (see utils/adt/numeric.c, "NumericShort"). */
 #define NUMERIC_BYTES 24
@@ -653,6 +654,17 @@ input_cell(Cells *cells, int row, int c, int attempt, Datum *value, bool *null)
     MemoryContextSwitchTo(old);
 }
 
+/* One raw cell to be converted. */
+typedef struct CellWork { Cells *cells; int row; int column; int attempt; int at; } CellWork;
+
+static void
+convert_cell(void *arg)
+{
+    CellWork *work = arg;
+
+    input_cell(work->cells, work->row, work->column, work->attempt, &work->cells->values[work->at], &work->cells->nulls[work->at]);
+}
+
 bool
 cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
 {
@@ -668,6 +680,10 @@ cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
         return false;
     }
     if (state == WIRE_RAW)
-        input_cell(cells, row, column, attempt, &cells->values[at], &cells->nulls[at]);
+    {
+        CellWork work = {cells, row, column, attempt, at};
+
+        settings_fixed(convert_cell, &work);
+    }
     return true;
 }

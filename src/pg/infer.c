@@ -17,6 +17,7 @@
 #include "utils/jsonb.h"
 
 #include "pg/guard.h"
+#include "pg/settings.h"
 
 #define WHOLE_ROOM 4         /* digits a numeric has room for beyond what was seen */
 #define SCALE_MIN 2
@@ -305,13 +306,19 @@ put_question(void *arg)
     question->answer = question->reads(question->value, question->format);
 }
 
+static void
+put_under_fixed_settings(void *arg)
+{
+    settings_fixed(put_question, arg);
+}
+
 /* What the server says to a value; an error is a no. */
 static bool
 asks_server(Reads reads, const char *value, const char *format)
 {
     Question question = {reads, value, format, false};
 
-    return guard_try(put_question, &question, CurrentMemoryContext) == NULL && question.answer;
+    return guard_try(put_under_fixed_settings, &question, CurrentMemoryContext) == NULL && question.answer;
 }
 
 void

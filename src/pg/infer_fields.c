@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
+#include "utils/formatting.h"
 #include "utils/jsonb.h"
 
 #include "pg/infer.h"
@@ -32,6 +33,7 @@ typedef struct InferredField
     char **keys;             /* of the field named id: its values, to see whether they are unique */
     int nkeys, keys_size;
     bool is_key;
+    bool plain_numbers;      /* every value is written as its number is */
 } InferredField;
 
 /* ---- names -------------------------------------------------------------------- */
@@ -125,7 +127,11 @@ keep_key(InferredField *field, const char *value)
         field->keys = field->keys ? repalloc(field->keys, sizeof(char *) * field->keys_size)
                                   : palloc(sizeof(char *) * field->keys_size);
     }
-    field->keys[field->nkeys++] = pstrdup(value);
+    /* a uuid is the same in capitals */
+    field->keys[field->nkeys++] = asc_tolower(value, strlen(value));
+    /* 7, not 07, +7 or -0 */
+    field->plain_numbers &= value[0] == '0' ? value[1] == '\0' : value[0] == '-' ? value[1] >= '1' && value[1] <= '9'
+                                                                            : value[0] >= '1' && value[0] <= '9';
 }
 
 static int
@@ -138,9 +144,15 @@ compare_keys(const void *a, const void *b)
 static void
 settle_key(InferredField *field, int64 rows)
 {
+    const char *type;
+
     if (!field->is_key)
         return;
-    field->is_key = rows > 0 && field->nkeys == rows;
+    /* equal values must be equal texts: of other types one value has several spellings */
+    type = guess_type(&field->guess, true).name;
+    field->is_key = rows > 0 && field->nkeys == rows &&
+                    (strcmp(type, "varchar") == 0 || strcmp(type, "text") == 0 || strcmp(type, "uuid") == 0 ||
+                     ((strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0) && field->plain_numbers));
     if (field->is_key)
         qsort(field->keys, field->nkeys, sizeof(char *), compare_keys);
     for (int i = 1; field->is_key && i < field->nkeys; i++)
@@ -244,6 +256,7 @@ begin_fields(List *names, const GuessRules *rules)
         field->source = lfirst(lc);
         guess_begin(&field->guess, rules);
         safe_name(field->source, field->name);
+        field->plain_numbers = true;
         field->is_key = !have_id && strcmp(field->name, "id") == 0;
         have_id |= field->is_key;
     }

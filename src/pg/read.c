@@ -457,6 +457,8 @@ reading_next(Reading *reading)
             if (row >= reading->cells->nrows)
                 break;
             reading->next++;
+            if ((row & 255) == 0)
+                CHECK_FOR_INTERRUPTS();
             if (reading->skipped && reading->skipped[row])
                 continue;
             if (reading->cells->pending[row] && reading->source->on_error == READ_FAIL)

@@ -99,10 +99,27 @@ check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
         if (value == NULL || value->type != jbvNumeric)
             continue;
         text = json_scalar_text(value);
-        number = json_get_int(config, numbers[i].name, 0);
-        if (strchr(text, '.') || number < numbers[i].min || number > numbers[i].max)
+        number = strlen(text) <= 18 && !strchr(text, '.') ? json_get_int(config, numbers[i].name, 0) : -1;
+        if ( number < numbers[i].min || number > numbers[i].max)
             complain(arg, "wrong_value", psprintf("\"%s\" must be a whole number from " INT64_FORMAT " to " INT64_FORMAT,
                                                   numbers[i].name, numbers[i].min, numbers[i].max), NULL);
+    }
+}
+
+/* to_date takes any text for a pattern. */
+static void
+check_patterns(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    static const char *const names[] = {"dateFormat", "timestampFormat"};
+
+    for (size_t i = 0; i < lengthof(names); i++)
+    {
+        char *pattern = json_get_text(config, names[i]);
+
+        /* without a year PostgreSQL makes every date one of the year 1 BC */
+        if (pattern && strpbrk(pattern, "YyJ") == NULL)
+            complain(arg, "wrong_value", psprintf("\"%s\" needs a year", names[i]),
+                     "Patterns are those of to_date and to_timestamp, for example DD.MM.YYYY.");
     }
 }
 
@@ -113,6 +130,12 @@ check_clashes(JsonbContainer *config, JsonComplain complain, void *arg)
     char *delimiter = json_get_text(config, "delimiter"), *quote = json_get_text(config, "quote");
     char *decimal = json_get_text(config, "decimalSeparator"), *thousands = json_get_text(config, "thousandsSeparator");
 
+    char *comment = json_get_text(config, "comment");
+
+    if (comment && (strchr(delimiter && strcmp(delimiter, "auto") != 0 ? delimiter : ",", comment[0]) ||
+                    comment[0] == (quote && strcmp(quote, "auto") != 0 ? quote[0] : '"')))
+        complain(arg, "wrong_value", pstrdup("\"comment\" must not begin with the delimiter or the quote"),
+                 "Rows whose first field is empty or quoted would be taken for comments.");
     if (delimiter && quote && quote[0] && strcmp(quote, "auto") != 0 && strchr(delimiter, quote[0]))
         complain(arg, "wrong_value", pstrdup("\"quote\" must not be part of \"delimiter\""), NULL);
     if (thousands && thousands[0] && strcmp(thousands, decimal ? decimal : ".") == 0)
@@ -130,6 +153,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), NULL);
     check_texts(config, complain, arg);
     check_numbers(config, complain, arg);
+    check_patterns(config, complain, arg);
     check_clashes(config, complain, arg);
     nulls = json_get_container(config, "nullStrings");
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
