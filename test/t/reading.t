@@ -202,6 +202,19 @@ is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('local
     'test_connector: a wrong key');
 like(error_of("SELECT kaireon.test_connector('nope')"), qr/42704/, 'test_connector: unknown');
 
+# A value means the same in every session.
+$k->write_csv('moments.csv', [ 'id', 'at' ], [ 1, '2024-06-01 12:00:00' ], [ 2, '06/01/2024 12:00:00' ], [ 3, 'Jun 1 2024 12:00' ]);
+is($k->sql("SET timezone = 'Asia/Tokyo'; SET datestyle = 'SQL, DMY'; SELECT count(DISTINCT at), min(extract(epoch FROM at))::bigint"
+        . " FROM kaireon.read('files', 'moments.csv') AS t (id int, at timestamptz)"), '1|1717243200',
+    'time zone and date style of the session change nothing');
+is($k->sql("SET timezone = 'Asia/Tokyo'; SELECT min(extract(epoch FROM at))::bigint FROM kaireon.read('files', 'moments.csv',"
+        . " '{\"timestampFormat\": \"YYYY-MM-DD HH24:MI:SS\", \"rowLimit\": 1}') AS t (id int, at timestamptz)"), '1717243200',
+    'nor with a format of its own');
+like(error_of("SELECT * FROM kaireon.read('files', 'moments.csv', '{\"dateFormat\": \"garbage\"}') AS t (id int)"), qr/22023.*needs a year/s,
+    'a date format without a year');
+like(error_of("SELECT * FROM kaireon.read('files', 'moments.csv', '{\"comment\": \",\"}') AS t (id int)"), qr/22023.*must not begin with/s,
+    'a comment that begins like a row');
+
 is(scalar($k->readers), 0, 'no reader is left');
 ok($k->same_postmaster, 'the server lived through');
 done_testing();
