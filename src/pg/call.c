@@ -8,6 +8,7 @@
 #include "postgres.h"
 
 #include "pg/call.h"
+#include "pg/catalog.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -36,20 +37,6 @@ typedef struct Target
     Oid owner;               /* of the extension */
 } Target;
 
-/* The owner of a schema; raises when the schema has gone. */
-static Oid
-schema_owner(Oid schema)
-{
-    HeapTuple tuple = SearchSysCache1(NAMESPACEOID, ObjectIdGetDatum(schema));
-    Oid owner;
-
-    if (!HeapTupleIsValid(tuple))
-        elog(ERROR, "cache lookup failed for schema %u", schema);
-    owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
-    ReleaseSysCache(tuple);
-    return owner;
-}
-
 /* The function behind a public one. */
 static Target *
 find_target(FmgrInfo *flinfo)
@@ -73,7 +60,7 @@ find_target(FmgrInfo *flinfo)
     if (!OidIsValid(found))
         elog(ERROR, "there is no kaireon_internal.%s for these arguments", NameStr(proc->proname));
     ReleaseSysCache(tuple);
-    target->owner = schema_owner(schema);
+    target->owner = catalog_owner();
     fmgr_info_cxt(found, &target->function, flinfo->fn_mcxt);
     return target;
 }

@@ -233,8 +233,8 @@ send_message(Link *link, WireType type, const void *body, uint32 length)
     send_all(link, body, length);
 }
 
-void
-link_credit(Link *link, uint32 messages)
+static void
+grant_credit(Link *link, uint32 messages)
 {
     send_message(link, WIRE_CREDIT, &messages, sizeof(messages));
 }
@@ -284,8 +284,8 @@ read_message(Link *link)
     return read_some(link, link->body, sizeof(WireHeader), sizeof(WireHeader) + link->header.length);
 }
 
-static char *
-received_text(WireStr text)
+char *
+link_text(WireStr text)
 {
     char *copy = pnstrdup(text.data, text.length);
 
@@ -316,16 +316,16 @@ raise_failure(const WireFailure *failure)
     initStringInfo(&where);
     if (failure->path.length > 0)
     {
-        appendStringInfo(&where, "File \"%s\"", received_text(failure->path));
+        appendStringInfo(&where, "File \"%s\"", link_text(failure->path));
         if (failure->line > 0)
             appendStringInfo(&where, ", line " UINT64_FORMAT, failure->line);
         appendStringInfoChar(&where, '.');
     }
     if (failure->detail.length > 0)
-        appendStringInfo(&where, "%s%s", where.len ? " " : "", received_text(failure->detail));
-    ereport(ERROR, (errcode(link_sqlstate(failure->sqlstate)), errmsg("%s", received_text(failure->message)),
+        appendStringInfo(&where, "%s%s", where.len ? " " : "", link_text(failure->detail));
+    ereport(ERROR, (errcode(link_sqlstate(failure->sqlstate)), errmsg("%s", link_text(failure->message)),
                     where.len ? errdetail("%s", where.data) : 0,
-                    failure->hint.length ? errhint("%s", received_text(failure->hint)) : 0));
+                    failure->hint.length ? errhint("%s", link_text(failure->hint)) : 0));
     pg_unreachable();
 }
 
@@ -339,7 +339,7 @@ log_message(Link *link, WireReader *r)
     if (r->bad || ++link->logged > MAX_LOGGED)
         return;
     text.length = Min(text.length, MAX_LOG_BYTES);
-    copy = received_text(text);
+    copy = link_text(text);
     elog(level >= WIRE_LOG_WARNING ? LOG : DEBUG1, "kaireon-reader: %s", copy);
     pfree(copy);
 }
@@ -374,7 +374,7 @@ link_receive(Link *link, LinkMessage *message, bool wait)
                 /* half used up: grant it again, so that the reader never waits for us to ask */
                 if (++link->used_credit >= FIRST_CREDIT / 2)
                 {
-                    link_credit(link, link->used_credit);
+                    grant_credit(link, link->used_credit);
                     link->used_credit = 0;
                 }
                 break;

@@ -28,7 +28,6 @@ extern Link *link_open(void);
 extern void link_close(Link *link);
 extern pid_t link_pid(const Link *link);
 
-extern void link_credit(Link *link, uint32 messages);
 
 /*
  * Waits for the next message.  LOG messages are logged and passed over; an
@@ -37,6 +36,9 @@ extern void link_credit(Link *link, uint32 messages);
  * message is there yet.
  */
 extern bool link_receive(Link *link, LinkMessage *message, bool wait);
+
+/* A text the reader sent, as the server's: palloc'd; one that is not UTF-8 is replaced by a note of that. */
+extern char *link_text(WireStr text);
 
 /* A SQLSTATE the reader sent; KA002 for one it has no business to send. */
 extern int link_sqlstate(const char *state);

@@ -149,12 +149,6 @@ loader_sink(Loader *loader)
     return &loader->sink;
 }
 
-bool
-loader_is_slow(const Loader *loader)
-{
-    return loader->slow;
-}
-
 int64
 loader_loaded(const Loader *loader)
 {

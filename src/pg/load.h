@@ -31,8 +31,6 @@ extern void loader_flush(Loader *loader);
 extern int64 loader_loaded(const Loader *loader);
 /* Rows so far that a trigger of the table (one that returns null) kept out of it. */
 extern int64 loader_suppressed(const Loader *loader);
-/* True when rows go through INSERT ... SELECT. */
-extern bool loader_is_slow(const Loader *loader);
 /* Ends the load; what it opened is closed. */
 extern void loader_finish(Loader *loader);
 

@@ -188,16 +188,6 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
     return reading;
 }
 
-static char *
-server_text(WireStr text)
-{
-    char *copy = pnstrdup(text.data, text.length);
-
-    if (!pg_verify_mbstr(PG_UTF8, copy, strlen(copy), true))
-        return pstrdup("(not UTF-8)");
-    return pg_any_to_server(copy, strlen(copy), PG_UTF8);
-}
-
 /* `File "a.csv", line 3, field "x": "value".`; field and value may be NULL. */
 static char *
 place_text(const Reading *reading, uint64 line, const char *field, const char *value)
@@ -358,14 +348,13 @@ static void
 take_reject(Reading *reading)
 {
     const WireReject *reject = &reading->reject;
-    const char *state = reject->sqlstate;
     char *message, *place;
     MemoryContext old = MemoryContextSwitchTo(reading->cells->context);
 
-    message = server_text(reject->message);
-    place = place_text(reading, reject->line, NULL, server_text(reject->raw));
+    message = link_text(reject->message);
+    place = place_text(reading, reject->line, NULL, link_text(reject->raw));
     if (reading->source->on_error == READ_FAIL)
-        ereport(ERROR, (errcode(MAKE_SQLSTATE(state[0], state[1], state[2], state[3], state[4])), errmsg_internal("%s", message),
+        ereport(ERROR, (errcode(link_sqlstate(reject->sqlstate)), errmsg_internal("%s", message),
                         errdetail_internal("%s", place)));
     note_problem(reading, message, place);
     MemoryContextSwitchTo(old);

@@ -544,16 +544,6 @@ guarded_rows(Stage *stage, Cells *cells, int end, RowSink *sink, RowState *at)
     return error ? failed_row(stage, cells, at, error) : work.verdict;
 }
 
-static char *
-server_text(WireStr text)
-{
-    char *copy = pnstrdup(text.data, text.length);
-
-    if (!pg_verify_mbstr(PG_UTF8, copy, strlen(copy), true))
-        return pstrdup("(not UTF-8)");
-    return pg_any_to_server(copy, strlen(copy), PG_UTF8);
-}
-
 static void
 add_wire_reject(const WireReject *wire, const Stage *stage, Rejects *rejects, const char *source)
 {
@@ -565,8 +555,8 @@ add_wire_reject(const WireReject *wire, const Stage *stage, Rejects *rejects, co
     reject.line = wire->line;
     reject.offset = wire->offset;
     reject.sqlstate = link_sqlstate(wire->sqlstate);
-    reject.reason = server_text(wire->message);
-    reject.value = server_text(wire->raw);
+    reject.reason = link_text(wire->message);
+    reject.value = link_text(wire->raw);
     rejects_add(rejects, &reject);
 }
 
