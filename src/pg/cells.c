@@ -140,6 +140,7 @@ cells_create(const Program *program)
         getTypeInputInfo(column->type, &function, &column->ioparam);
         get_typlenbyval(column->type, &column->length, &column->by_value);
         fmgr_info(function, &column->input);
+        column->judges_null = !column->input.fn_strict;
     }
     return cells;
 }
@@ -465,11 +466,19 @@ load_raw(Cells *cells, int c, const WireColumnHeader *header, uint8 *states)
         load_uuid(cells, c, header, states);
 }
 
+/* Up to this WireState, a cell of the column needs nothing more. */
+static inline uint8
+settled_state(const CellColumn *column)
+{
+    return column->judges_null ? WIRE_VALUE : WIRE_NULL;
+}
+
 static void
 load_column(Cells *cells, int c)
 {
     const WireColumnHeader *header = &cells->batch.columns[c];
     uint8 *states = header->states_at ? cells->batch.body + header->states_at : NULL;
+    uint8 settled = settled_state(&cells->columns[c]);
     int stride = cells->ncolumns;
 
     if (header->arena_length > 0 &&
@@ -480,7 +489,7 @@ load_column(Cells *cells, int c)
     for (int row = 0; row < cells->nrows; row++)
     {
         cells->nulls[row * stride + c] = states && states[row] == WIRE_NULL;
-        cells->pending[row] |= states && states[row] > WIRE_NULL;
+        cells->pending[row] |= states && states[row] > settled;
     }
     if (cells->columns[c].always_raw)
         return;
@@ -528,7 +537,14 @@ cell_state(const Cells *cells, int row, int column)
 bool
 cells_is_pending(const Cells *cells, int row, int column)
 {
-    return cell_state(cells, row, column) > WIRE_NULL;
+    return cell_state(cells, row, column) > settled_state(&cells->columns[column]);
+}
+
+void
+cells_make_null(Cells *cells, int row, int column)
+{
+    cells->batch.body[cells->batch.columns[column].states_at + row] = WIRE_NULL;
+    cells->nulls[row * cells->ncolumns + column] = true;
 }
 
 char *
@@ -627,7 +643,7 @@ patterned_value(const CellColumn *column, const char *text)
 }
 
 /*
- * A raw cell's value.  What the input function allocates on the way (jsonb_in:
+ * A raw cell's value, or what a domain says to a null.  What the input function allocates on the way (jsonb_in:
  * many times the value) goes at once; only the value stays with the batch.
  */
 static void
@@ -642,15 +658,16 @@ input_cell(Cells *cells, int row, int c, int attempt, Datum *value, bool *null)
     MemoryContextReset(cells->scratch);
     old = MemoryContextSwitchTo(cells->scratch);
     text = cells_raw_text(cells, row, c);
-    if (attempt > 0 && coerce_cell(column, text, value, null))
+    if (attempt > 0 && text && coerce_cell(column, text, value, null))
     {
         MemoryContextSwitchTo(old);
         return;
     }
     read = column->pattern ? patterned_value(column, text) : InputFunctionCall(&column->input, text, column->ioparam, column->typmod);
     MemoryContextSwitchTo(cells->context);
-    *value = datumCopy(read, column->by_value, column->length);
-    *null = false;
+    *null = text == NULL;
+    if (!*null)
+        *value = datumCopy(read, column->by_value, column->length);
     MemoryContextSwitchTo(old);
 }
 
@@ -679,7 +696,7 @@ cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
         MemoryContextSwitchTo(old);
         return false;
     }
-    if (state == WIRE_RAW)
+    if (state == WIRE_RAW || state == WIRE_NULL)
     {
         CellWork work = {cells, row, column, attempt, at};
 

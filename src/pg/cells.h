@@ -5,8 +5,8 @@
  * cell against its column (the reader is not trusted: place, length, encoding,
  * range, precision) and lays the Datums out row by row.  Text Datums point
  * into the message, so they live as long as it does.  Cells the reader left
- * raw or found bad are settled one by one by cells_resolve, only when a row
- * needs them.
+ * raw or found bad, and nulls of a domain, are settled one by one by
+ * cells_resolve, only when a row needs them.
  */
 #ifndef KAIREON_CELLS_H
 #define KAIREON_CELLS_H
@@ -26,6 +26,7 @@ typedef struct CellColumn
     Datum pattern;           /* text for to_date or to_timestamp; 0: the input function reads it */
     bool by_value;
     int16 length;            /* pg_type.typlen */
+    bool judges_null;        /* the input function takes nulls: a domain may refuse them */
     FmgrInfo input;
     Oid ioparam;
 } CellColumn;
@@ -61,12 +62,15 @@ extern void cells_load(Cells *cells, uint8 *body, size_t length);
 extern bool cells_is_pending(const Cells *cells, int row, int column);
 
 /*
- * Settles a raw or bad cell.  False with *error filled when it is bad for
+ * Settles such a cell.  False with *error filled when it is bad for
  * sure.  Raises whatever the type's input function raises: the caller catches
  * it.  `attempt` 1 is the second try of coerce: blank becomes null, a decimal
  * becomes an integer.
  */
 extern bool cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error);
+
+/* Makes a pending cell a null, which is pending itself where the type is a domain. */
+extern void cells_make_null(Cells *cells, int row, int column);
 
 /* The cell as it was read, palloc'd; NULL for a null or a cell that arrived converted. */
 extern char *cells_raw_text(const Cells *cells, int row, int column);

@@ -254,10 +254,17 @@ settle_row(Reading *reading, int row)
     PG_END_TRY();
 }
 
-/* Where settling a batch is. */
-typedef struct CellPlace { int row; int column; } CellPlace;
+/* Where settling a batch is; nulled: cells of the row made null so far. */
+typedef struct CellPlace { int row; int column; int nulled; } CellPlace;
 
-/* onError is null or skip: what becomes of a bad cell; moves `at` to where to go on. */
+static void
+next_row(CellPlace *at)
+{
+    at->row++;
+    at->column = at->nulled = 0;
+}
+
+/* onError is null or skip: what becomes of a bad cell, or of a null its domain refuses; moves `at` to where to go on. */
 static void
 take_bad_cell(Reading *reading, CellPlace *at, const char *message)
 {
@@ -266,19 +273,18 @@ take_bad_cell(Reading *reading, CellPlace *at, const char *message)
 
     note_problem(reading, message,
                  place_text(reading, cells_line(cells, at->row), reading->program.columns[at->column].name, value));
-    if (reading->source->on_error == READ_NULL)
+    if (reading->source->on_error == READ_NULL && !cells->nulls[at->row * cells->ncolumns + at->column])
     {
-        cells->nulls[at->row * cells->ncolumns + at->column] = true;
-        reading->nulled++;
-        at->column++;
+        /* looked at once more: a domain may refuse the null too */
+        cells_make_null(cells, at->row, at->column);
+        at->nulled++;
         return;
     }
     if (reading->skipped == NULL)
         reading->skipped = MemoryContextAllocZero(cells->context, sizeof(bool) * cells->nrows);
     reading->skipped[at->row] = true;
     reading->left_out++;
-    at->row++;
-    at->column = 0;
+    next_row(at);
 }
 
 static void
@@ -286,11 +292,9 @@ settle_cells(Reading *reading, CellPlace *at)
 {
     Cells *cells = reading->cells;
 
-    for (; at->row < cells->nrows; at->row++, at->column = 0)
+    for (; at->row < cells->nrows; next_row(at))
     {
-        if (!cells->pending[at->row])
-            continue;
-        while (at->row < cells->nrows && at->column < cells->ncolumns)
+        while (at->row < cells->nrows && cells->pending[at->row] && at->column < cells->ncolumns)
         {
             CellError error;
 
@@ -299,6 +303,7 @@ settle_cells(Reading *reading, CellPlace *at)
             else
                 take_bad_cell(reading, at, error.message);
         }
+        reading->nulled += at->nulled;
         CHECK_FOR_INTERRUPTS();
     }
 }
@@ -332,7 +337,7 @@ guarded_cells(Reading *reading, CellPlace *at)
 static void
 settle_batch(Reading *reading)
 {
-    CellPlace at = {0, 0};
+    CellPlace at = {0, 0, 0};
     Cells *cells = reading->cells;
 
     while (at.row < cells->nrows && !cells->pending[at.row])

@@ -41,7 +41,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/ruleutils.h"
-#include "utils/typcache.h"
 
 #include "pg/compat.h"
 #include "pg/read.h"
@@ -64,7 +63,6 @@ typedef struct ReadScan
     List *arguments;         /* of ExprState *: connector, resource, options */
     SourceColumn *columns;
     int ncolumns;
-    void **domains;          /* by column: what domain_check keeps; NULL: no column has a domain's type */
     bool whole_row;          /* the slot's last column is the row of all */
     TupleDesc row_desc;      /* of the whole row; NULL without */
     TupleTableSlot *recheck_slot;
@@ -215,14 +213,11 @@ begin_read(CustomScanState *node, EState *estate, int eflags)
     scan->columns = palloc0(sizeof(SourceColumn) * Max(scan->ncolumns, 1));
     if (scan->whole_row)
         scan->row_desc = CreateTemplateTupleDesc(scan->ncolumns);
-    scan->domains = NULL;
     for (int i = 0; i < scan->ncolumns; i++)
     {
         scan->columns[i].name = strVal(list_nth(names, i));
         scan->columns[i].type = list_nth_oid(types, i);
         scan->columns[i].typmod = list_nth_int(typmods, i);
-        if (scan->domains == NULL && get_typtype(scan->columns[i].type) == TYPTYPE_DOMAIN)
-            scan->domains = palloc0(sizeof(void *) * scan->ncolumns);
         if (scan->whole_row)
             TupleDescInitEntry(scan->row_desc, i + 1, scan->columns[i].name, scan->columns[i].type, scan->columns[i].typmod, 0);
     }
@@ -260,17 +255,6 @@ start_reading(ReadScan *scan)
     MemoryContextSwitchTo(old);
 }
 
-/* Nulls do not go through a type's input function, which checks all other values of a domain. */
-static void
-check_domains(ReadScan *scan, const bool *nulls)
-{
-    for (int i = 0; i < scan->ncolumns; i++)
-    {
-        if (nulls[i] && get_typtype(scan->columns[i].type) == TYPTYPE_DOMAIN)
-            domain_check((Datum) 0, true, scan->columns[i].type, &scan->domains[i], scan->css.ss.ps.state->es_query_cxt);
-    }
-}
-
 static Datum
 whole_row(ReadScan *scan, Datum *values, bool *nulls)
 {
@@ -301,8 +285,6 @@ next_row(ScanState *node)
     at = scan->reading->row * cells->ncolumns;
     memcpy(slot->tts_values, &cells->values[at], sizeof(Datum) * cells->ncolumns);
     memcpy(slot->tts_isnull, &cells->nulls[at], sizeof(bool) * cells->ncolumns);
-    if (scan->domains)
-        check_domains(scan, slot->tts_isnull);
     if (scan->whole_row)
     {
         slot->tts_values[cells->ncolumns] = whole_row(scan, &cells->values[at], &cells->nulls[at]);
