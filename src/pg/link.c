@@ -358,6 +358,8 @@ link_receive(Link *link, LinkMessage *message, bool wait)
                 return false;
             wait_for(link, WL_SOCKET_READABLE);
         }
+        /* a reader that always has something to send is never waited for */
+        CHECK_FOR_INTERRUPTS();
         link->have = 0;
         r = (WireReader){link->body, link->header.length, 0, false};
         switch (link->header.type)
