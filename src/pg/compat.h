@@ -18,6 +18,7 @@
 #include "storage/lock.h"
 #include "utils/acl.h"
 #include "utils/lsyscache.h"
+#include "utils/tuplesort.h"
 #include "utils/wait_event.h"
 
 #if PG_VERSION_NUM < 150000
@@ -129,6 +130,19 @@ compat_wait_event(const char *name)
 #else
     (void) name;
     return PG_WAIT_EXTENSION;
+#endif
+}
+
+/* The next Datum of a sort whose values are passed by value; false at the end.  Since 16 it may be left uncopied. */
+static inline bool
+compat_tuplesort_getdatum(Tuplesortstate *sort, Datum *value)
+{
+    bool null;
+
+#if PG_VERSION_NUM >= 160000
+    return tuplesort_getdatum(sort, true, false, value, &null, NULL);
+#else
+    return tuplesort_getdatum(sort, true, value, &null, NULL);
 #endif
 }
 

@@ -250,7 +250,7 @@ compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Valid
     p->relid = relid;
     p->fields = fields;
     p->nfields = nfields;
-    p->columns = palloc0(sizeof(SourceColumn) * MaxTupleAttributeNumber);
+    p->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
     p->validation = target_validation(&graph->nodes[graph->nnodes - 1], fallback);
     for (int i = 0; i < graph->nnodes; i++)
         with_findings(c, &graph->nodes[i], findings != NULL, fields_walk);

@@ -70,8 +70,10 @@ add_source(Compiler *c, const char *name, bool required)
     Program *p = c->program;
     SourceColumn *column;
 
-    if (p->ncolumns >= MaxTupleAttributeNumber - 1)
-        ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS), errmsg("a pipeline uses too many source fields")));
+    if (p->ncolumns >= WIRE_MAX_COLUMNS)
+        ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
+                        errmsg("the pipeline uses more than %d fields of its source", WIRE_MAX_COLUMNS),
+                        errhint("Fields that no node names and no field of the schema takes do not count.")));
     column = &p->columns[p->ncolumns];
     column->name = pstrdup(name);
     column->type = TEXTOID;

@@ -9,10 +9,10 @@
 #define KAIREON_FLOW_H
 
 #include "postgres.h"
-#include "access/htup_details.h"
 #include "lib/stringinfo.h"
 
 #include "pg/compile.h"
+#include "wire/wire.h"
 
 /* A field between two nodes. */
 typedef struct FlowColumn
@@ -40,7 +40,7 @@ typedef struct Compiler
     List **findings;
     List *flow;              /* of FlowColumn * */
     List *gone;              /* of GoneName * */
-    ColumnUse uses[MaxTupleAttributeNumber];
+    ColumnUse uses[WIRE_MAX_COLUMNS];
     List *declared;          /* the source node's "columns", NIL when not said */
     StringInfo sql;          /* second walk: the SELECT so far */
 } Compiler;

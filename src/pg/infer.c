@@ -29,6 +29,7 @@ guess_begin(Guess *guess, const GuessRules *rules)
 {
     memset(guess, 0, sizeof(*guess));
     guess->rules = rules;
+    guess->context = CurrentMemoryContext;
     guess->uuid = guess->boolean = guess->integer = guess->number = guess->json = true;
     guess->foreign_number = rules->decimal == '.' && rules->thousands == 0;
     guess->date = rules->date_format == NULL;
@@ -329,7 +330,7 @@ guess_add(Guess *guess, const char *value)
     if (is_null_like(value))
     {
         if (guess->null_like++ == 0)
-            guess->null_word = pstrdup(value);
+            guess->null_word = MemoryContextStrdup(guess->context, value);
         return;
     }
     if (guess->uuid)

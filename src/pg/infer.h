@@ -41,6 +41,7 @@ typedef struct GuessRules
 typedef struct Guess
 {
     const GuessRules *rules;
+    MemoryContext context;   /* of what is kept of values */
     int64 values;            /* that are not null */
     bool uuid, boolean, integer, number, date, time, json; /* all values so far could be */
     bool zero, one, word;    /* seen among booleans */
@@ -61,9 +62,10 @@ typedef struct GuessType
     int length, precision, scale; /* 0, 0, 0: none; scale counts only with precision */
 } GuessType;
 
+/* What the guess keeps of values lives in the current context; it is of bounded size. */
 extern void guess_begin(Guess *guess, const GuessRules *rules);
 
-/* Takes one value that is not null, in the server's encoding.  May allocate in the current context. */
+/* Takes one value that is not null, in the server's encoding.  Leaves garbage in the current context. */
 extern void guess_add(Guess *guess, const char *value);
 
 /* The type of all values so far; as if the null-like ones were null when `without_nulls`. */

@@ -9,13 +9,20 @@
  */
 #include "postgres.h"
 
+#include "catalog/pg_operator.h"
+#include "catalog/pg_type.h"
+#include "common/hashfn.h"
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
 #include "utils/jsonb.h"
+#include "utils/memutils.h"
+#include "utils/tuplesort.h"
 
+#include "pg/compat.h"
 #include "pg/infer.h"
 #include "pg/json.h"
 #include "pg/probe.h"
@@ -24,15 +31,16 @@ extern PGDLLEXPORT Datum kaireon_infer_fields(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_infer_fields);
 
 #define NAME_MAX_BYTES 63
+/* As create_schema has it. */
+#define SCHEMA_MAX_FIELDS 1500
 
 typedef struct InferredField
 {
     char *source;            /* its name there */
     char name[NAME_MAX_BYTES + 1];
     Guess guess;
-    char **keys;             /* of the field named id: its values, to see whether they are unique */
-    int nkeys, keys_size;
-    bool is_key;
+    bool is_key;             /* named id, and no null was among its values */
+    Tuplesortstate *keys;    /* then: a hash of each value, to see whether they are unique */
     bool plain_numbers;      /* every value is written as its number is */
 } InferredField;
 
@@ -118,26 +126,41 @@ name_field(InferredField *fields, int i)
 
 /* ---- the sample ------------------------------------------------------------------ */
 
+/*
+ * Two values that are equal have equal hashes, so equal hashes are all that has
+ * to be looked for; that different values share one costs a key that could
+ * have been, once in 300,000 samples of ten million rows.  Sorting takes
+ * work_mem and goes on on disk, however long the sample.
+ */
 static void
 keep_key(InferredField *field, const char *value)
 {
-    if (field->nkeys == field->keys_size)
-    {
-        field->keys_size = Max(64, field->keys_size * 2);
-        field->keys = field->keys ? repalloc(field->keys, sizeof(char *) * field->keys_size)
-                                  : palloc(sizeof(char *) * field->keys_size);
-    }
     /* a uuid is the same in capitals */
-    field->keys[field->nkeys++] = asc_tolower(value, strlen(value));
+    char *folded = asc_tolower(value, strlen(value));
+    uint64 hash = hash_bytes_extended((unsigned char *) folded, strlen(folded), 0);
+
+    tuplesort_putdatum(field->keys, Int64GetDatum((int64) hash), false);
     /* 7, not 07, +7 or -0 */
     field->plain_numbers &= value[0] == '0' ? value[1] == '\0' : value[0] == '-' ? value[1] >= '1' && value[1] <= '9'
                                                                             : value[0] >= '1' && value[0] <= '9';
 }
 
-static int
-compare_keys(const void *a, const void *b)
+static bool
+all_differ(Tuplesortstate *keys)
 {
-    return strcmp(*(char *const *) a, *(char *const *) b);
+    Datum now, before = 0;
+    bool first = true;
+
+    tuplesort_performsort(keys);
+    while (compat_tuplesort_getdatum(keys, &now))
+    {
+        if (!first && DatumGetInt64(now) == DatumGetInt64(before))
+            return false;
+        before = now;
+        first = false;
+        CHECK_FOR_INTERRUPTS();
+    }
+    return true;
 }
 
 /* Can the field named id be the key: never null, never twice? */
@@ -146,17 +169,16 @@ settle_key(InferredField *field, int64 rows)
 {
     const char *type;
 
-    if (!field->is_key)
+    if (field->keys == NULL)
         return;
     /* equal values must be equal texts: of other types one value has several spellings */
     type = guess_type(&field->guess, true).name;
-    field->is_key = rows > 0 && field->nkeys == rows &&
+    field->is_key = field->is_key && rows > 0 &&
                     (strcmp(type, "varchar") == 0 || strcmp(type, "text") == 0 || strcmp(type, "uuid") == 0 ||
-                     ((strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0) && field->plain_numbers));
-    if (field->is_key)
-        qsort(field->keys, field->nkeys, sizeof(char *), compare_keys);
-    for (int i = 1; field->is_key && i < field->nkeys; i++)
-        field->is_key = strcmp(field->keys[i - 1], field->keys[i]) != 0;
+                     ((strcmp(type, "integer") == 0 || strcmp(type, "bigint") == 0) && field->plain_numbers)) &&
+                    all_differ(field->keys);
+    tuplesort_end(field->keys);
+    field->keys = NULL;
 }
 
 static void
@@ -171,13 +193,32 @@ take_row(const Reading *reading, InferredField *fields)
         char *value;
 
         if (nulls[i])
+        {
+            fields[i].is_key = false;
             continue;
+        }
         value = TextDatumGetCString(values[i]);
         guess_add(&fields[i].guess, value);
         if (fields[i].is_key)
             keep_key(&fields[i], value);
-        pfree(value);
     }
+}
+
+/* Feeds the sample's rows to the guesses. */
+static void
+take_sample(Reading *reading, InferredField *fields)
+{
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon sample", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+
+    while (reading_next(reading))
+    {
+        take_row(reading, fields);
+        MemoryContextReset(context);
+    }
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(context);
+    reading_close(reading);
 }
 
 static void
@@ -259,6 +300,8 @@ begin_fields(List *names, const GuessRules *rules)
         field->plain_numbers = true;
         field->is_key = !have_id && strcmp(field->name, "id") == 0;
         have_id |= field->is_key;
+        if (field->is_key)
+            field->keys = tuplesort_begin_datum(INT8OID, Int8LessOperator, InvalidOid, false, work_mem, NULL, TUPLESORT_NONE);
     }
     return fields;
 }
@@ -267,7 +310,7 @@ Datum
 kaireon_infer_fields(PG_FUNCTION_ARGS)
 {
     ReadSource *source = probe_arguments(fcinfo, READ_SKIP);
-    int64 sample = PG_ARGISNULL(3) ? 1000 : PG_GETARG_INT32(3);
+    int64 sample = probe_count(fcinfo, 3, "sample_rows");
     ProbeDescription description;
     InferredField *fields;
     GuessRules rules;
@@ -275,8 +318,6 @@ kaireon_infer_fields(PG_FUNCTION_ARGS)
     StringInfoData out;
     int count;
 
-    if (sample < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("sample_rows must be at least 1")));
     description = probe_describe(source);
     description.fields = probe_readable(description.fields);
     count = list_length(description.fields);
@@ -284,12 +325,14 @@ kaireon_infer_fields(PG_FUNCTION_ARGS)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         description.path ? errmsg("file \"%s\" has no fields", description.path) : errmsg("the source has no file"),
                         errhint("Fields are inferred from a file's header and rows; kaireon.list_objects shows which files there are.")));
+    if (count > SCHEMA_MAX_FIELDS)
+        ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
+                        errmsg("file \"%s\" has %d fields, but a schema can have at most %d", description.path, count, SCHEMA_MAX_FIELDS),
+                        errhint("kaireon.describe lists them; give create_schema those that are wanted.")));
     set_rules(source, &rules);
     fields = begin_fields(description.fields, &rules);
     reading = probe_open(source, description.fields, sample);
-    while (reading_next(reading))
-        take_row(reading, fields);
-    reading_close(reading);
+    take_sample(reading, fields);
     initStringInfo(&out);
     appendStringInfoChar(&out, '[');
     for (int i = 0; i < count; i++)

@@ -54,6 +54,17 @@ probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error)
     return source;
 }
 
+int64
+probe_count(FunctionCallInfo fcinfo, int n, const char *name)
+{
+    int32 count = PG_ARGISNULL(n) ? 0 : PG_GETARG_INT32(n);
+
+    if (count < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be at least 1", name),
+                        PG_ARGISNULL(n) ? errdetail("It is null.") : errdetail("It is %d.", count)));
+    return count;
+}
+
 List *
 probe_readable(List *fields)
 {
@@ -64,6 +75,7 @@ probe_readable(List *fields)
     {
         int same = 0, before = 0;
 
+        CHECK_FOR_INTERRUPTS();
         foreach(b, fields)
         {
             bool equal = strcmp(lfirst(a), lfirst(b)) == 0;
@@ -386,6 +398,20 @@ tell_detection(const ProbeDescription *description)
                        errdetail("Confidence %.2f. kaireon.describe tells how it is read.", atof(confidence))));
 }
 
+/* The fields a preview shows: as many as a reader gives at once. */
+static List *
+preview_fields(const ProbeDescription *description)
+{
+    List *fields = probe_readable(description->fields);
+    int count = list_length(fields);
+
+    if (count <= WIRE_MAX_COLUMNS)
+        return fields;
+    ereport(NOTICE, (errmsg("file \"%s\" has %d fields, of which the first %d are shown", description->path, count, WIRE_MAX_COLUMNS),
+                     errhint("kaireon.describe lists all of them, and kaireon.read reads those that its column definition list names.")));
+    return list_truncate(fields, WIRE_MAX_COLUMNS);
+}
+
 /* The current row as an object of texts. */
 static Datum
 row_object(const Reading *reading)
@@ -409,18 +435,16 @@ kaireon_preview(PG_FUNCTION_ARGS)
 {
     ReadSource *source = probe_arguments(fcinfo, READ_SKIP);
     ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
-    int64 left = PG_ARGISNULL(3) ? 20 : PG_GETARG_INT32(3);
+    int64 left = probe_count(fcinfo, 3, "max_rows");
     ProbeDescription description;
     Reading *reading;
 
-    if (left < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     description = probe_describe(source);
     if (description.path == NULL)
         return (Datum) 0;
     tell_detection(&description);
-    reading = probe_open(source, probe_readable(description.fields), 0);
+    reading = probe_open(source, preview_fields(&description), 0);
     while (left-- > 0 && reading_next(reading))
     {
         Datum value = row_object(reading);

@@ -29,6 +29,11 @@ extern ProbeDescription probe_describe(ReadSource *source);
  */
 extern ReadSource *probe_arguments(FunctionCallInfo fcinfo, ReadOnError on_error);
 
+/*
+ * A count from argument n, called `name` in the errors: 22023 for null and what is below 1.
+ */
+extern int64 probe_count(FunctionCallInfo fcinfo, int n, const char *name);
+
 /* The fields that can be asked for: those that have a name of their own; a NOTICE for each name that is left out. */
 extern List *probe_readable(List *fields);
 

@@ -106,7 +106,33 @@ $k->write_csv('late.csv', ['v'], (map { [$_] } 1 .. 20), ['late']);
 is(type(infer('late.csv', {}, 20)->[0]), 'integer', 'sample_rows rows are looked at');
 is(type(infer('late.csv', {}, 21)->[0]), 'varchar(16)', 'and all of them');
 like($k->sql_error("SELECT kaireon.infer_fields('files', 'none*')"), qr/the source has no file/, 'nothing there');
-like($k->sql_error("SELECT kaireon.infer_fields('files', 'late.csv', sample_rows => 0)"), qr/sample_rows/, 'no rows wanted');
+for my $wrong (0, -1, 'NULL')
+{
+    like($k->sql_error("\\set VERBOSITY verbose\nSELECT kaireon.infer_fields('files', 'late.csv', sample_rows => $wrong)"),
+        qr/22023: sample_rows must be at least 1\nDETAIL:  It is \L$wrong\E\./, "sample_rows $wrong");
+    like($k->sql_error("\\set VERBOSITY verbose\nSELECT kaireon.preview('files', 'late.csv', max_rows => $wrong)"),
+        qr/22023: max_rows must be at least 1\nDETAIL:  It is \L$wrong\E\./, "max_rows $wrong");
+}
+
+# A long sample: what is kept of it does not grow with it.
+{
+    my $rows = 400_000;
+    my $session = $k->session;
+    my $peak = sub { return PostgreSQL::Test::Utils::slurp_file('/proc/' . $session->pid . '/status') =~ /^VmHWM:\s+(\d+) kB/m ? $1 : 0; };
+    my $long = "SELECT kaireon.infer_fields('files', 'long.csv', sample_rows =>";
+    my $all_differ = '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "doc", "dataType": "json"}]';
+    $k->write_rows('long.csv', $rows, sub { (7 * $_[0]) . qq(,"{""n"": $_[0]}") }, 'id,doc');
+    $session->query("$long 1000)");
+    my $short = $peak->();
+    is($session->query("$long $rows)"), $all_differ, 'a long sample: a key');
+    cmp_ok($peak->() - $short, '<', 16_384, 'kB more were needed for it than for a thousand rows');
+    is($session->query("SET work_mem = '64kB'; $long 2000000000)"), $all_differ, 'more rows than there are, sorted on disk');
+    $session->close;
+    $k->write_rows('long.csv', $rows, sub { ($_[0] == $rows ? 1 : $_[0]) . ',{}' }, 'id,doc');
+    is(infer('long.csv', {}, $rows)->[0]{name}, 'source_id', 'a value that comes again at the end of it: no key');
+    is(infer('long.csv', {}, $rows - 1)->[0]{name}, 'id', 'which the sample must reach');
+    unlink "$files/long.csv";
+}
 
 # ---- names
 
@@ -118,6 +144,8 @@ is(join('|', map { $_->{displayName} // '-' } @$names), '-|Full Name|full_name|c
 ok($names->[0]{isPrimaryKey}, 'a field id that has each value once is the key');
 is($json->encode($json->decode($k->sql("SELECT kaireon.field_mapping(" . $k->json($json->encode($names)) . ')'))),
     '{"!!":"column_5","Full Name":"full_name","created_at":"source_created_at","full_name":"full_name_2","xmin":"source_xmin"}', 'field_mapping');
+$k->write_csv('null.csv', [qw(id n)], [ 1, 1 ], [ undef, 2 ]);
+is(infer('null.csv')->[0]{name}, 'source_id', 'one that is null once is not');
 $k->write_csv('twice.csv', [qw(id n)], [ 1, 1 ], [ 1, 2 ]);
 is(infer('twice.csv')->[0]{name}, 'source_id', 'one that has a value twice is not');
 
@@ -178,6 +206,11 @@ for my $path (sort glob "$ENV{KAIREON_DATA}/detect/*.{csv,txt,tsv}")
     loads("detect_$name", $file, { format => 'csv', delimiter => 'auto', quote => 'auto', skipLines => 'auto', %{ $said{$name} || {} } });
 }
 $k->write_file('empty.csv', '');
+$k->write_csv('wide.csv', [ map { "c$_" } 1 .. 1501 ], [ 1 .. 1501 ]);
+like($k->sql_error("SELECT kaireon.infer_fields('files', 'wide.csv')"),
+    qr/file "wide\.csv" has 1501 fields, but a schema can have at most 1500.*HINT:.*describe/s, 'more fields than a schema may have');
+$k->write_csv('wide.csv', [ map { "c$_" } 1 .. 1500 ], [ 1 .. 1500 ]);
+is(scalar(@{ infer('wide.csv') }), 1500, 'as many');
 like($k->sql_error("SELECT kaireon.infer_fields('files', 'empty.csv')"), qr/22023|file "empty\.csv" has no fields/, 'an empty file has no fields');
 
 $k->settled('all');

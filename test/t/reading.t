@@ -49,6 +49,26 @@ is($k->sql("SELECT count(*) FROM kaireon.read('files', 'none*.csv') AS t(id int)
 $k->write_csv('b.csv', [qw(name id)], [ 'Dot', 4 ]);
 is($k->sql("SELECT id FROM kaireon.read('files', '[ab].csv') AS t(id int)"), "1\n2\n3\n4", 'several files, each by its own header');
 
+# More fields than a reader gives at once: those that are named are read.
+$k->write_csv('wide.csv', [ map { "c$_" } 1 .. 2000 ], [ 1 .. 2000 ], [ 2 .. 2001 ]);
+is($k->sql("SELECT * FROM kaireon.read('files', 'wide.csv') AS t(c1 int, c1999 int, c2000 text)"), "1|1999|2000\n2|2000|2001", 'a wide file: some of its columns');
+my $list = join(', ', map { "c$_ int" } 401 .. 2000);
+is($k->sql("SELECT (t).c401, (t).c2000 FROM kaireon.read('files', 'wide.csv') AS t($list) LIMIT 1"), '401|2000', 'as many as a list may have');
+{
+    my ($code, $out, $err) = $k->node->psql('postgres', "SELECT (SELECT count(*) FROM jsonb_object_keys(p)), p ->> 'c1600' FROM kaireon.preview('files', 'wide.csv') AS p");
+    is($out, "1600|1600\n1600|1601", 'preview shows the first 1600');
+    like($err, qr/NOTICE:  file "wide\.csv" has 2000 fields, of which the first 1600 are shown.*HINT:.*kaireon\.describe/s, 'and says so');
+    $k->make('wide', fields => [ { name => 'c2', dataType => 'integer' }, { name => 'c2000', dataType => 'integer' } ], source => { resource => 'wide.csv' },
+        nodes => [ { id => 'f', type => 'filter', config => { field => 'c1999', operator => '>', value => 1999 } } ]);
+    is($k->run('wide')->{status} . ' ' . $k->sql('SELECT c2, c2000 FROM ds_wide'), 'success 3|2001', 'a pipeline that needs some');
+    my $sum = join(' || ', map { "c$_" } 1 .. 1601);
+    like($k->sql_error("SELECT kaireon.create_pipeline('wider', 'files', 'wide', "
+          . $k->json([ { id => 'r', type => 'source', config => {} }, { id => 'x', type => 'add_field', config => { fieldName => 'x', fieldType => 'text', expression => $sum } },
+              { id => 't', type => 'target', config => {} } ]) . ')'), qr/the pipeline uses more than 1600 fields of its source/, 'one that needs too many');
+    $k->sql("SELECT kaireon.delete_pipeline('wide'), kaireon.delete_schema('wide')");
+    unlink "$files/wide.csv";
+}
+
 # ---- what goes wrong
 
 like(error_of("SELECT kaireon.read('files', 'a.csv')"), qr/0A000.*HINT.*SELECT \* FROM kaireon\.read/s, 'in a select list');
@@ -105,7 +125,7 @@ $k->sql("CREATE DOMAIN pos AS int NOT NULL CHECK (VALUE > 0)");
 is($k->sql("SELECT sum(id) FROM $a AS t(id pos)"), 6, 'a domain');
 like($k->sql_error("SELECT name FROM $a AS t(name pos) OFFSET 1"), qr/invalid input syntax for type integer: "Ada"/, 'that a value does not fit');
 $k->write_csv('null.csv', [qw(id n)], [ 1, undef ]);
-like($k->sql_error("SELECT n FROM kaireon.read('files', 'null.csv') AS t(n pos)"), qr/domain pos does not allow null values/, 'or a null');
+like($k->sql_error("SELECT n FROM kaireon.read('files', 'null.csv') AS t(n pos)"), qr/domain pos does not allow null values/, 'or a null (more in domains.t)');
 unlink "$files/null.csv";
 $k->sql("CREATE TABLE merged (id int PRIMARY KEY, name text); INSERT INTO merged VALUES (1, 'x'), (9, 'y')");
 $k->sql("MERGE INTO merged m USING $a AS t(id int, name text) ON m.id = t.id WHEN MATCHED THEN UPDATE SET name = t.name"
