@@ -1,9 +1,10 @@
 /*
  * compile.c: from a graph to SQL.  See compile.h.
  *
- * Two walks over the nodes, both in topological order: compile_fields.c finds
- * the source's fields and their types, compile_sql.c writes the SQL.  What is
- * here brings them together and checks the SQL node by node.
+ * Two walks over the nodes, both in topological order: the first finds the
+ * source's fields and their types (compile_fields.c), the second writes the
+ * SQL (compile_sql.c).  What a node does in them is in its NodeOp; what is here
+ * brings them together and checks the SQL node by node.
  */
 #include "postgres.h"
 
@@ -26,6 +27,7 @@
 #include "pg/flow.h"
 #include "pg/guard.h"
 #include "pg/json.h"
+#include "pg/node.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
     {"string", TEXTOID}, {"text", TEXTOID}, {"varchar", VARCHAROID}, {"integer", INT4OID}, {"bigint", INT8OID},
@@ -97,42 +99,13 @@ compile_analyze(const char *sql, QueryEnvironment *env)
     return query;
 }
 
-/* ---- columns between nodes ------------------------------------------------ */
-
-FlowColumn *
-flow_find(Compiler *c, const char *name)
-{
-    ListCell *lc;
-
-    foreach(lc, c->flow)
-    {
-        FlowColumn *column = lfirst(lc);
-
-        if (strcmp(column->name, name) == 0)
-            return column;
-    }
-    return NULL;
-}
-
-FlowColumn *
-flow_add(Compiler *c, const char *name, int source, Oid type)
-{
-    FlowColumn *column = palloc0(sizeof(FlowColumn));
-
-    column->name = pstrdup(name);
-    column->source = source;
-    column->type = type;
-    c->flow = lappend(c->flow, column);
-    return column;
-}
-
 /* ---- checking ---------------------------------------------------------------- */
 
 /* Parses, checks and plans what stands so far, so that an error is the node's own. */
 static void
 check_sql(Compiler *c, const GraphNode *node)
 {
-    const char *sql = node->type == NODE_TARGET ? c->program->select_sql : c->sql->data;
+    const char *sql = node->op->kind == NODE_TARGET ? c->program->select_sql : c->sql->data;
     TupleDesc desc = compile_source_desc(c->program);
     QueryEnvironment *env = compile_environment(SOURCE_RELATION, desc, NULL);
     Query *query = compile_analyze(sql, env);
@@ -246,6 +219,7 @@ compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Valid
 
     c->program = p;
     c->findings = findings ? findings : &found;
+    c->present = present;
     p->graph = graph;
     p->relid = relid;
     p->fields = fields;
@@ -253,14 +227,14 @@ compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Valid
     p->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
     p->validation = target_validation(&graph->nodes[graph->nnodes - 1], fallback);
     for (int i = 0; i < graph->nnodes; i++)
-        with_findings(c, &graph->nodes[i], findings != NULL, fields_walk);
+        with_findings(c, &graph->nodes[i], findings != NULL, graph->nodes[i].op->walk);
     if (graph_has_errors(*c->findings))
         goto failed;
     fields_settle(c);
     c->sql = makeStringInfo();
     for (int i = 0; i < graph->nnodes; i++)
     {
-        sql_write(c, &graph->nodes[i], present);
+        graph->nodes[i].op->write(c, &graph->nodes[i]);
         if (graph_has_errors(*c->findings))
             goto failed;
         with_findings(c, &graph->nodes[i], findings != NULL, check_sql);

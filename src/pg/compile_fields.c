@@ -11,12 +11,49 @@
 
 #include "catalog/pg_type.h"
 
-#include "pg/exprcheck.h"
 #include "pg/json.h"
+#include "pg/node.h"
 
 /* Columns every source offers beside its own. */
 static const struct { const char *name; Oid type; } pseudo_columns[] = {
     {"_source", TEXTOID}, {"_line", INT8OID}, {"_offset", INT8OID}, {"_modified_at", TIMESTAMPTZOID}};
+
+/* ---- columns between nodes ------------------------------------------------ */
+
+FlowColumn *
+flow_find(Compiler *c, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, c->flow)
+    {
+        FlowColumn *column = lfirst(lc);
+
+        if (strcmp(column->name, name) == 0)
+            return column;
+    }
+    return NULL;
+}
+
+FlowColumn *
+flow_add(Compiler *c, const char *name, int source, Oid type)
+{
+    FlowColumn *column = palloc0(sizeof(FlowColumn));
+
+    column->name = pstrdup(name);
+    column->source = source;
+    column->type = type;
+    c->flow = lappend(c->flow, column);
+    return column;
+}
+
+Oid
+flow_type(Compiler *c, const FlowColumn *column)
+{
+    return column->source >= 0 ? c->program->columns[column->source].type : column->type;
+}
+
+/* ---- the source's fields ---------------------------------------------------- */
 
 static GoneName *
 find_gone(Compiler *c, const char *name)
@@ -53,16 +90,6 @@ is_declared(Compiler *c, const char *name)
     return false;
 }
 
-static void
-mark_gone(Compiler *c, const char *name, const GraphNode *by)
-{
-    GoneName *gone = palloc(sizeof(GoneName));
-
-    gone->name = pstrdup(name);
-    gone->by = by;
-    c->gone = lappend(c->gone, gone);
-}
-
 /* The source field of that name comes into the flow. */
 static FlowColumn *
 add_source(Compiler *c, const char *name, bool required)
@@ -88,9 +115,10 @@ add_source(Compiler *c, const char *name, bool required)
     return flow_add(c, name, p->ncolumns++, InvalidOid);
 }
 
-/* The field a node names; complains and gives NULL when there can be none. */
-static FlowColumn *
-use_field(Compiler *c, const GraphNode *node, const char *name, bool as_read)
+/* ---- what nodes do with fields ------------------------------------------------ */
+
+FlowColumn *
+flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 {
     FlowColumn *column = flow_find(c, name);
     GoneName *gone;
@@ -98,7 +126,7 @@ use_field(Compiler *c, const GraphNode *node, const char *name, bool as_read)
     if (column == NULL && (gone = find_gone(c, name)) != NULL)
     {
         graph_complain(c->findings, node->id, "missing_column", NULL, "field \"%s\" is gone: node \"%s\" (%s) took it away",
-                       name, gone->by->id, gone->by->type_name);
+                       name, gone->by->id, gone->by->op->name);
         return NULL;
     }
     if (column == NULL && !is_declared(c, name))
@@ -120,69 +148,31 @@ use_field(Compiler *c, const GraphNode *node, const char *name, bool as_read)
     return column;
 }
 
-/* A field a node makes; its name must be free. */
-static void
-make_field(Compiler *c, const GraphNode *node, const char *name, Oid type)
+bool
+flow_name_is_free(Compiler *c, const GraphNode *node, const char *name)
 {
-    if (flow_find(c, name))
-    {
-        graph_complain(c->findings, node->id, "duplicate_column", "Drop or rename it first.",
-                       "there is a field \"%s\" already", name);
-        return;
-    }
-    flow_add(c, name, -1, type);
+    if (flow_find(c, name) == NULL)
+        return true;
+    graph_complain(c->findings, node->id, "duplicate_column", "Drop or rename it first.", "there is a field \"%s\" already", name);
+    return false;
 }
 
-static void
-walk_filter(Compiler *c, const GraphNode *node)
+FlowColumn *
+flow_make(Compiler *c, const GraphNode *node, const char *name, Oid type)
 {
-    JsonbContainer *conditions = json_get_container(node->config, "conditions");
-
-    if (conditions == NULL)
-    {
-        use_field(c, node, json_get_text(node->config, "field"), false);
-        return;
-    }
-    for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
-        use_field(c, node, json_get_text(getIthJsonbValueFromContainer(conditions, i)->val.binary.data, "field"), false);
+    return flow_name_is_free(c, node, name) ? flow_add(c, name, -1, type) : NULL;
 }
 
-static void
-walk_rename(Compiler *c, const GraphNode *node)
+void
+flow_change(FlowColumn *column, Oid type)
 {
-    char *from = json_get_text(node->config, "sourceField");
-    char *to = json_get_text(node->config, "targetField");
-    FlowColumn *column;
-
-    if (strcmp(from, to) == 0)
-        return;
-    column = use_field(c, node, from, false);
-    if (column == NULL)
-        return;
-    if (flow_find(c, to))
-    {
-        graph_complain(c->findings, node->id, "duplicate_column", "Drop or rename it first.", "there is a field \"%s\" already", to);
-        return;
-    }
-    column->name = to;
-    mark_gone(c, from, node);
+    column->source = -1;
+    column->type = type;
 }
 
-static void
-walk_cast(Compiler *c, const GraphNode *node)
+void
+flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 {
-    char *type_name = json_get_text(node->config, "targetType");
-    Oid type = compile_field_type(type_name);
-    FlowColumn *column = use_field(c, node, json_get_text(node->config, "field"), false);
-
-    if (!OidIsValid(type))
-    {
-        graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
-                       "\"%s\" is not a type a field can be cast to", type_name);
-        return;
-    }
-    if (column == NULL)
-        return;
     if (column->source >= 0)
     {
         ColumnUse *use = &c->uses[column->source];
@@ -196,149 +186,52 @@ walk_cast(Compiler *c, const GraphNode *node)
         if (use->cast && use->cast_type == type)
             return;
     }
-    column->source = -1;
-    column->type = type;
-}
-
-static void
-walk_add_field(Compiler *c, const GraphNode *node)
-{
-    char *type_name = json_get_text(node->config, "fieldType");
-    char *expression = json_get_text(node->config, "expression");
-    Oid type = compile_field_type(type_name);
-
-    if (!OidIsValid(type))
-        graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
-                       "\"%s\" is not a field type", type_name);
-    if (expression)
-    {
-        ListCell *lc;
-
-        foreach(lc, exprcheck_parse(expression))
-            use_field(c, node, lfirst(lc), false);
-    }
-    make_field(c, node, json_get_text(node->config, "fieldName"), OidIsValid(type) ? type : TEXTOID);
-}
-
-static void
-walk_target(Compiler *c, const GraphNode *node)
-{
-    Program *p = c->program;
-    JsonbContainer *mapping = json_get_container(node->config, "fieldMapping");
-    char **wanted = palloc0(sizeof(char *) * Max(p->nfields, 1));
-
-    for (int i = 0; i < p->nfields; i++)
-        wanted[i] = p->fields[i].name;
-    if (mapping)
-    {
-        JsonbIterator *it = JsonbIteratorInit(mapping);
-        JsonbValue item;
-        JsonbIteratorToken token;
-        char *from = NULL;
-
-        while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-        {
-            if (token == WJB_KEY)
-                from = pnstrdup(item.val.string.val, item.val.string.len);
-            else if (token == WJB_VALUE)
-            {
-                char *to = json_scalar_text(&item);
-                int i = 0;
-
-                while (i < p->nfields && (to == NULL || strcmp(p->fields[i].name, to) != 0))
-                    i++;
-                if (i == p->nfields)
-                    graph_complain(c->findings, node->id, "missing_column", "fieldMapping maps the pipeline's fields to the schema's.",
-                                   "fieldMapping maps \"%s\" to \"%s\", which is no field of the schema", from, to ? to : "null");
-                else if (use_field(c, node, from, false))
-                    wanted[i] = from;
-            }
-        }
-    }
-    for (int i = 0; i < p->nfields; i++)
-    {
-        TargetField *field = &p->fields[i];
-        FlowColumn *column = flow_find(c, wanted[i]);
-        bool needed = field->not_null && !field->has_default;
-
-        field->source = -1;
-        if (column == NULL && !find_gone(c, wanted[i]) && is_declared(c, wanted[i]))
-            column = add_source(c, wanted[i], needed);
-        if (column == NULL && needed)
-            graph_complain(c->findings, node->id, "missing_column",
-                           "Rename or map a field to it, add it with an add_field node, or give the column a default.",
-                           "field \"%s\" of the schema is required, but no field of the pipeline reaches it", field->name);
-        if (column && column->source >= 0)
-        {
-            SourceColumn *source = &p->columns[column->source];
-            ColumnUse *use = &c->uses[column->source];
-
-            source->required |= needed;
-            field->source = column->source;
-            if (use->cast == NULL && !use->text_before && source->type == TEXTOID)
-            {
-                source->blame = node;
-                source->type = field->type;
-                /* only when nobody else sees the value may the reader cut or round it to the column's measure */
-                source->typmod = use->used ? -1 : field->typmod;
-                if (use->used && field->type == VARCHAROID)
-                    source->type = TEXTOID;
-            }
-        }
-    }
+    flow_change(column, type);
 }
 
 void
-fields_walk(Compiler *c, const GraphNode *node)
+flow_gone(Compiler *c, const GraphNode *by, const char *name)
 {
-    switch (node->type)
-    {
-        case NODE_SOURCE:
-            c->declared = json_get_texts(node->config, "columns");
-            break;
-        case NODE_FILTER:
-            walk_filter(c, node);
-            break;
-        case NODE_RENAME:
-            walk_rename(c, node);
-            break;
-        case NODE_CAST:
-            walk_cast(c, node);
-            break;
-        case NODE_DROP:
-        {
-            ListCell *lc;
+    GoneName *gone = palloc(sizeof(GoneName));
 
-            foreach(lc, json_get_texts(node->config, "fields"))
-            {
-                FlowColumn *column = flow_find(c, lfirst(lc));
+    gone->name = pstrdup(name);
+    gone->by = by;
+    c->gone = lappend(c->gone, gone);
+}
 
-                if (column)
-                    c->flow = list_delete_ptr(c->flow, column);
-                else if (!is_declared(c, lfirst(lc)) || find_gone(c, lfirst(lc)))
-                    use_field(c, node, lfirst(lc), false);
-                mark_gone(c, lfirst(lc), node);
-            }
-            break;
-        }
-        case NODE_ADD_FIELD:
-            walk_add_field(c, node);
-            break;
-        case NODE_MASK_PII:
-        {
-            FlowColumn *column = use_field(c, node, json_get_text(node->config, "field"), true);
+void
+flow_drop(Compiler *c, const GraphNode *node, const char *name)
+{
+    FlowColumn *column = flow_find(c, name);
 
-            if (column)
-            {
-                column->source = -1;
-                column->type = TEXTOID;
-            }
-            break;
-        }
-        case NODE_TARGET:
-            walk_target(c, node);
-            break;
-    }
+    if (column)
+        c->flow = list_delete_ptr(c->flow, column);
+    else if (!is_declared(c, name) || find_gone(c, name))
+        flow_use(c, node, name, false);
+    flow_gone(c, node, name);
+}
+
+FlowColumn *
+flow_reach(Compiler *c, const char *name, bool required)
+{
+    return find_gone(c, name) || !is_declared(c, name) ? NULL : add_source(c, name, required);
+}
+
+void
+flow_assign(Compiler *c, const GraphNode *target, FlowColumn *column, const TargetField *field, bool needed)
+{
+    SourceColumn *source = &c->program->columns[column->source];
+    ColumnUse *use = &c->uses[column->source];
+
+    source->required |= needed;
+    if (use->cast || use->text_before || source->type != TEXTOID)
+        return;
+    source->blame = target;
+    source->type = field->type;
+    /* only when nobody else sees the value may the reader cut or round it to the column's measure */
+    source->typmod = use->used ? -1 : field->typmod;
+    if (use->used && field->type == VARCHAROID)
+        source->type = TEXTOID;
 }
 
 void

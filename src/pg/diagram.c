@@ -13,189 +13,15 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
-#include "pg/json.h"
-
-/* A list of texts with something between them. */
-static void
-append_texts(StringInfo out, List *texts, const char *between)
-{
-    ListCell *lc;
-
-    foreach(lc, texts)
-    {
-        if (lc != list_head(texts))
-            appendStringInfoString(out, between);
-        appendStringInfoString(out, (char *) lfirst(lc));
-    }
-}
-
-/* A filter's value: numbers as they are, strings in quotes, so that '0' and 0 differ. */
-static void
-append_value(StringInfo out, const JsonbValue *value)
-{
-    char *text = json_scalar_text(value);
-
-    if (text == NULL)
-        appendStringInfoString(out, "null");
-    else if (value->type == jbvString)
-        appendStringInfo(out, "'%s'", text);
-    else
-        appendStringInfoString(out, text);
-}
-
-static void
-append_condition(StringInfo out, JsonbContainer *condition)
-{
-    char *field = json_get_text(condition, "field");
-    char *operator = json_get_text(condition, "operator");
-    JsonbValue *value = json_get(condition, "value");
-    bool between;
-
-    if (field == NULL || operator == NULL)
-        return;
-    between = strcmp(operator, "between") == 0;
-    for (char *p = operator; *p; p++)
-    {
-        if (*p == '_')
-            *p = ' ';
-    }
-    appendStringInfo(out, "%s %s", field, operator);
-    if (value == NULL || value->type == jbvNull)
-        return;
-    appendStringInfoChar(out, ' ');
-    if (value->type != jbvBinary)
-        append_value(out, value);
-    else if (JsonContainerIsArray(value->val.binary.data))
-    {
-        JsonbContainer *array = value->val.binary.data;
-
-        appendStringInfoString(out, between ? "" : "(");
-        for (int i = 0; i < (int) JsonContainerSize(array); i++)
-        {
-            if (i > 0)
-                appendStringInfoString(out, between ? " and " : ", ");
-            append_value(out, getIthJsonbValueFromContainer(array, i));
-        }
-        appendStringInfoString(out, between ? "" : ")");
-    }
-}
-
-static void
-append_filter(StringInfo out, JsonbContainer *config)
-{
-    JsonbContainer *conditions = json_get_container(config, "conditions");
-    char *match = json_get_text(config, "match");
-
-    if (conditions == NULL)
-    {
-        append_condition(out, config);
-        return;
-    }
-    for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
-    {
-        JsonbValue *item = getIthJsonbValueFromContainer(conditions, i);
-
-        if (i > 0)
-            appendStringInfoString(out, match && strcmp(match, "any") == 0 ? " or " : " and ");
-        if (item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data))
-            append_condition(out, item->val.binary.data);
-    }
-}
-
-static void
-append_add_field(StringInfo out, JsonbContainer *config)
-{
-    char *expression = json_get_text(config, "expression");
-    JsonbValue *value = json_get(config, "defaultValue");
-
-    appendStringInfoString(out, json_get_text(config, "fieldName"));
-    if (expression)
-        appendStringInfo(out, " = %s", expression);
-    else if (value)
-    {
-        appendStringInfoString(out, " = ");
-        append_value(out, value);
-    }
-}
-
-/* Checked nodes have the keys they need, but a draft is drawn before it is right. */
-static bool
-has_keys(JsonbContainer *config, const char *first, const char *second)
-{
-    return json_get_text(config, first) != NULL && (second == NULL || json_get_text(config, second) != NULL);
-}
-
-static void
-append_mask(StringInfo out, JsonbContainer *config)
-{
-    char *field = json_get_text(config, "field");
-    char *type = json_get_text(config, "maskType");
-
-    appendStringInfo(out, "mask %s", field);
-    if (strcmp(field, type) != 0)
-        appendStringInfo(out, " as %s", type);
-}
-
-static void
-append_target(StringInfo out, JsonbContainer *config)
-{
-    char *strategy = json_get_text(config, "loadingStrategy");
-    char *schema = json_get_text(config, "schema");
-    char *validation = json_get_text(config, "validation");
-
-    appendStringInfoString(out, strategy ? strategy : "append");
-    if (schema)
-        appendStringInfo(out, " to %s", schema);
-    if (validation && strcmp(validation, "strict") != 0)
-        appendStringInfo(out, " (%s)", validation);
-}
+#include "pg/node.h"
 
 char *
 node_summary(const GraphNode *node)
 {
-    JsonbContainer *config = node->config;
     StringInfoData out;
 
     initStringInfo(&out);
-    switch (node->type)
-    {
-        case NODE_SOURCE:
-            if (has_keys(config, "resource", NULL))
-                appendStringInfoString(&out, json_get_text(config, "resource"));
-            else if (has_keys(config, "path", NULL))
-                appendStringInfoString(&out, json_get_text(config, "path"));
-            break;
-        case NODE_FILTER:
-            append_filter(&out, config);
-            break;
-        case NODE_RENAME:
-            if (has_keys(config, "sourceField", "targetField"))
-                appendStringInfo(&out, "%s -> %s", json_get_text(config, "sourceField"),
-                                 json_get_text(config, "targetField"));
-            break;
-        case NODE_CAST:
-            if (has_keys(config, "field", "targetType"))
-                appendStringInfo(&out, "%s as %s", json_get_text(config, "field"),
-                                 json_get_text(config, "targetType"));
-            break;
-        case NODE_DROP:
-            appendStringInfoString(&out, "drop ");
-            append_texts(&out, json_get_texts(config, "fields"), ", ");
-            break;
-        case NODE_ADD_FIELD:
-            if (has_keys(config, "fieldName", NULL))
-                append_add_field(&out, config);
-            break;
-        case NODE_MASK_PII:
-            if (has_keys(config, "field", "maskType"))
-                append_mask(&out, config);
-            break;
-        case NODE_TARGET:
-            append_target(&out, config);
-            break;
-        default:
-            break;
-    }
+    node->op->describe(node, &out);
     return out.data;
 }
 
@@ -236,10 +62,10 @@ diagram_node_lines(const GraphNode *node)
     List *lines = NIL;
     char *summary = node_summary(node);
 
-    if (strcmp(node->id, node->type_name) == 0)
-        lines = lappend(lines, pstrdup(node->type_name));
+    if (strcmp(node->id, node->op->name) == 0)
+        lines = lappend(lines, pstrdup(node->op->name));
     else
-        lines = lappend(lines, one_line(psprintf("%s [%s]", node->id, node->type_name)));
+        lines = lappend(lines, one_line(psprintf("%s [%s]", node->id, node->op->name)));
     if (node->label && node->label[0] && strcmp(node->label, node->id) != 0)
         lines = lappend(lines, one_line(pstrdup(node->label)));
     if (summary[0])
@@ -254,7 +80,7 @@ diagram_node_notes(const Graph *graph, int node, const DiagramCounts *counts)
 
     if (counts == NULL || !counts[node].known)
         return NIL;
-    if (graph->nodes[node].type == NODE_TARGET)
+    if (graph->nodes[node].op->kind == NODE_TARGET)
         notes = lappend(notes, psprintf("%s loaded", diagram_rows(counts[node].rows_out, false)));
     if (counts[node].rejected > 0)
         notes = lappend(notes, psprintf("%s rejected", diagram_rows(counts[node].rejected, false)));
@@ -323,7 +149,7 @@ draw_mermaid(const Graph *graph, const DiagramCounts *counts)
     for (int i = 0; i < graph->nnodes; i++)
     {
         const GraphNode *node = &graph->nodes[i];
-        bool end = node->type == NODE_SOURCE || node->type == NODE_TARGET;
+        bool end = node->op->kind == NODE_SOURCE || node->op->kind == NODE_TARGET;
         List *lines = list_concat(diagram_node_lines(node), diagram_node_notes(graph, i, counts));
         ListCell *lc;
 
@@ -362,7 +188,7 @@ draw_dot(const Graph *graph, const DiagramCounts *counts)
     for (int i = 0; i < graph->nnodes; i++)
     {
         const GraphNode *node = &graph->nodes[i];
-        bool end = node->type == NODE_SOURCE || node->type == NODE_TARGET;
+        bool end = node->op->kind == NODE_SOURCE || node->op->kind == NODE_TARGET;
         List *lines = list_concat(diagram_node_lines(node), diagram_node_notes(graph, i, counts));
         ListCell *lc;
 

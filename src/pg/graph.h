@@ -3,8 +3,8 @@
  *
  * From the normalised jsonb of a version (every node has id, type, label,
  * config, position; edges fill in for a chain) to C structs in topological
- * order.  What is wrong is collected as findings, all of them at once.  What a
- * node means is not here: see compile.h.
+ * order.  What is wrong is collected as findings, all of them at once.  What
+ * types of nodes there are is not here: see node.h; nor what they mean: compile.h.
  */
 #ifndef KAIREON_GRAPH_H
 #define KAIREON_GRAPH_H
@@ -13,17 +13,10 @@
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
 
-typedef enum NodeType
-{
-    NODE_SOURCE, NODE_FILTER, NODE_RENAME, NODE_CAST, NODE_DROP,
-    NODE_ADD_FIELD, NODE_MASK_PII, NODE_TARGET
-} NodeType;
-
 typedef struct GraphNode
 {
     char *id;
-    NodeType type;
-    const char *type_name;   /* as in the surface: "add_field" */
+    const struct NodeOp *op; /* its type: node.h */
     char *label;             /* may be empty */
     JsonbContainer *config;
     int ordinal;             /* place in Graph.nodes, which is topological order */
@@ -63,6 +56,11 @@ extern Graph *graph_parse(Jsonb *nodes, Jsonb *edges, List **findings);
 /* Appends a finding of severity error; message is a format. */
 extern void graph_complain(List **findings, const char *node_id, const char *code,
                            const char *hint, const char *message,...) pg_attribute_printf(5, 6);
+
+/* A JsonComplain (json.h) that makes findings of a node; its arg. */
+typedef struct GraphComplaint { List **findings; const char *node_id; } GraphComplaint;
+
+extern void graph_complain_config(void *arg, const char *code, const char *message, const char *hint);
 
 /* True when a finding is of severity error. */
 extern bool graph_has_errors(List *findings);

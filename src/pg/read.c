@@ -24,6 +24,7 @@
 #include "pg/guard.h"
 #include "pg/errors.h"
 #include "pg/json.h"
+#include "pg/node.h"
 #include "pg/source_options.h"
 
 /* Of a bad value, this much is shown. */
@@ -129,8 +130,7 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
         source->on_error = strcmp(rule, "null") == 0 ? READ_NULL : strcmp(rule, "skip") == 0 ? READ_SKIP : READ_FAIL;
     source->spec.execution_config = empty_object();
     source->node.id = "read";
-    source->node.type = NODE_SOURCE;
-    source->node.type_name = "source";
+    source->node.op = &node_source;
     source->node.label = "";
     source->node.config = &config->root;
     source->graph.nnodes = 1;

@@ -43,6 +43,7 @@
 #include "pg/json.h"
 #include "pg/link.h"
 #include "pg/load.h"
+#include "pg/node.h"
 #include "pg/reject.h"
 #include "pg/stage.h"
 #include "pg/worker.h"
@@ -416,12 +417,12 @@ write_nodes(Run *run, bool failed)
     {
         const GraphNode *node = &run->graph->nodes[i];
         int64 in = rows;
-        bool target = node->type == NODE_TARGET;
+        bool target = node->op->kind == NODE_TARGET;
         double time = 0;
         Datum values[8];
 
         rows -= run->filtered_by[i] + run->rejects->per_node[i];
-        if (node->type == NODE_SOURCE)
+        if (node->op->kind == NODE_SOURCE)
             time = INSTR_TIME_GET_MILLISEC(run->waiting);
         else if (target)
             time = INSTR_TIME_GET_MILLISEC(run->loading);
@@ -432,7 +433,7 @@ write_nodes(Run *run, bool failed)
         values[0] = UUIDPGetDatum(&run->slot->run_id);
         values[1] = Int32GetDatum(i + 1);
         values[2] = CStringGetTextDatum(node->id);
-        values[3] = CStringGetTextDatum(node->type_name);
+        values[3] = CStringGetTextDatum(node->op->name);
         values[4] = Int64GetDatum(in);
         values[5] = Int64GetDatum(target ? (failed ? 0 : run->counts.loaded) : rows);
         values[6] = Int64GetDatum(run->rejects->per_node[i]);

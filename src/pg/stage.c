@@ -30,6 +30,7 @@
 #include "pg/compat.h"
 #include "pg/guard.h"
 #include "pg/link.h"
+#include "pg/node.h"
 
 /* ROW_AGAIN: coerce wants a second try of the row. */
 typedef enum Verdict { ROW_DONE, ROW_FILTERED, ROW_BAD, ROW_AGAIN } Verdict;
@@ -69,14 +70,14 @@ add_clauses(Stage *stage, List *quals)
         clause->expr = lfirst(lc);
         clause->node = compile_node_at(stage->program, exprLocation((Node *) clause->expr));
         collect_vars((Node *) clause->expr, &clause->columns);
-        if (clause->node == NULL || clause->node->type != NODE_FILTER)
+        if (clause->node == NULL || clause->node->op != &node_filter)
         {
             const Graph *graph = stage->program->graph;
 
             clause->node = NULL;
             for (int i = 0; i < graph->nnodes && clause->node == NULL; i++)
             {
-                if (graph->nodes[i].type == NODE_FILTER)
+                if (graph->nodes[i].op == &node_filter)
                     clause->node = &graph->nodes[i];
             }
         }
@@ -467,7 +468,7 @@ blame_target_list(Stage *stage, RowState *at, int *field)
         return;
     if (!culprit.assignment)
         node = compile_node_at(stage->program, exprLocation((Node *) culprit.entry->expr));
-    if (node && node->type != NODE_TARGET)
+    if (node && node->op->kind != NODE_TARGET)
     {
         at->reject.node = node;
         at->reject.kind = REJECT_OTHER;

@@ -1,0 +1,83 @@
+/*
+ * node.h: what a node type is: one NodeOp a type.
+ *
+ * A type's NodeOp stands in the file of its family (node_fields.c, node_mask.c
+ * ...) and in the sorted table of node.c; nothing else knows it.  So a new
+ * transform is a file (or a few functions in its family's) and a line of the
+ * table.  flow.h has what `walk` and `write` work with.
+ */
+#ifndef KAIREON_NODE_H
+#define KAIREON_NODE_H
+
+#include "postgres.h"
+#include "lib/stringinfo.h"
+
+#include "pg/graph.h"
+#include "pg/json.h"
+
+struct Compiler;
+
+/* What the engine does with a node; says nothing of its config. */
+typedef enum NodeKind
+{
+    NODE_SOURCE,             /* gives rows */
+    NODE_ROW,                /* works row by row: fused with its neighbours into one row stage */
+    NODE_TARGET              /* takes rows */
+} NodeKind;
+
+typedef struct NodeOp
+{
+    const char *name;        /* as in the surface: "add_field" */
+    NodeKind kind;
+    const JsonKey *keys;     /* of its config; NULL: `check` looks at all of it */
+
+    /*
+     * What the table of keys can't say: keys that exclude or need one another.
+     * Called when the table had nothing to say; complains with
+     * graph_complain.  NULL: nothing.
+     */
+    void (*check) (const GraphNode *node, List **findings);
+
+    /*
+     * First walk: which fields the node uses (flow_use), changes, makes
+     * (flow_make) and takes away.  The config has been checked.  Errors raised
+     * become the node's finding.
+     */
+    void (*walk) (struct Compiler *c, const GraphNode *node);
+
+    /*
+     * Second walk: wraps the SELECT so far (sql_wrap and its like) and leaves
+     * the flow as the node's rows are.  Every field that `walk` used is there,
+     * and its type is known (flow_type).
+     */
+    void (*write) (struct Compiler *c, const GraphNode *node);
+
+    /*
+     * What the node does, in one line, for drawings: "balance > 0".  The config
+     * of a draft may lack anything.
+     */
+    void (*describe) (const GraphNode *node, StringInfo out);
+} NodeOp;
+
+/* NULL when there is no such type. */
+extern const NodeOp *node_find(const char *name);
+
+/* "source, filter, ...": the types there are, for a hint. */
+extern char *node_list(void);
+
+/* For describe: a scalar as it reads best: numbers as they are, strings in quotes, so that '0' and 0 differ. */
+extern void node_describe_value(StringInfo out, const JsonbValue *value);
+/* A list of char * with ", " between. */
+extern void node_describe_list(StringInfo out, List *texts);
+
+/* The types; each in the file of its family. */
+extern const NodeOp node_add_field;
+extern const NodeOp node_cast;
+extern const NodeOp node_drop;
+extern const NodeOp node_filter;
+extern const NodeOp node_mask_pii;
+extern const NodeOp node_rename;
+extern const NodeOp node_source;
+extern const NodeOp node_target;
+
+#endif

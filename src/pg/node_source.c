@@ -1,0 +1,55 @@
+/*
+ * node_source.c: the node that gives what a connector has; source_options.c knows its keys.
+ */
+#include "postgres.h"
+
+#include "pg/flow.h"
+#include "pg/node.h"
+#include "pg/source_options.h"
+
+static void
+source_node_check(const GraphNode *node, List **findings)
+{
+    GraphComplaint complaint = {findings, node->id};
+
+    source_check(node->config, SOURCE_OF_NODE, "config of a source node", graph_complain_config, &complaint);
+}
+
+static void
+source_walk(Compiler *c, const GraphNode *node)
+{
+    c->declared = json_get_texts(node->config, "columns");
+}
+
+static void
+source_write(Compiler *c, const GraphNode *node)
+{
+    Program *p = c->program;
+
+    c->flow = NIL;
+    for (int i = 0; i < p->ncolumns; i++)
+        flow_add(c, p->columns[i].name, i, InvalidOid);
+    appendStringInfoString(c->sql, "SELECT ");
+    sql_columns(c, c->sql, NULL, NULL);
+    appendStringInfo(c->sql, " FROM %s", SOURCE_RELATION);
+}
+
+static void
+source_describe(const GraphNode *node, StringInfo out)
+{
+    char *resource = json_get_text(node->config, "resource");
+
+    if (resource == NULL)
+        resource = json_get_text(node->config, "path");
+    if (resource)
+        appendStringInfoString(out, resource);
+}
+
+const NodeOp node_source = {
+    .name = "source",
+    .kind = NODE_SOURCE,
+    .check = source_node_check,
+    .walk = source_walk,
+    .write = source_write,
+    .describe = source_describe,
+};
