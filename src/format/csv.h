@@ -70,7 +70,7 @@ typedef struct CsvOptions
     char decimal;           /* decimalSeparator */
     char thousands[CSV_SEPARATOR_BYTES + 1];    /* thousandsSeparator; "" for none */
     bool respell;           /* numbers are written another way than the server's */
-    const char **columns;   /* borrowed strings; NULL: from the header */
+    const char **columns;   /* borrowed strings; they stand in for a header's; NULL: from the header */
     size_t ncolumns;
     const char **nulls;
     size_t nnulls;
@@ -120,6 +120,8 @@ struct Csv
     CsvOptions own;         /* as given, with what was found out for this object */
     bool detected;
     double confidence;      /* of what was detected */
+    bool header_found;      /* own.header is what csv_detect said ... */
+    double header_evidence; /* ... on this evidence */
     char reason[512];
     ByteSource source;
     CsvScan scan;
@@ -141,7 +143,7 @@ struct Csv
     const char **names;     /* of the fields */
     size_t nnames;
     Buf names_text;         /* memory of names from a header */
-    bool has_header;        /* a header line was read */
+    bool has_header;        /* a header line was read, or passed over for `columns` */
     Buf scratch;            /* unquoted text of one column of a segment */
     CsvRow *rows;           /* CSV_SEGMENT */
     Cell *cells;            /* CSV_SEGMENT */

@@ -378,18 +378,18 @@ heads_are_years(const Column *columns, uint32_t n)
     return steps > 0;
 }
 
-/* Decides about the header of the table that begins at `at`; returns the confidence. */
+/* Decides about the header of the table that begins with the sample; returns the confidence. */
 static double
-find_header(const Candidate *c, const char *sample, size_t n, bool whole, const CsvDialect *given, bool *header, const char **why)
+find_header(const Candidate *c, const char *sample, size_t n, bool whole, CsvDialect *dialect, const char **why)
 {
     Column columns[GUESS_CELLS];
     GuessRows guess;
     uint32_t width, rows = 0, blanks = 0;
     double votes = 0;
 
-    *header = true;
+    dialect->header = true;
     *why = "no row to look at";
-    guess_begin(&guess, sample, n, whole, &(GuessPair) {c->delimiter, c->length, c->quote, given});
+    guess_begin(&guess, sample, n, whole, &(GuessPair) {c->delimiter, c->length, c->quote, dialect});
     if (!guess_next(&guess))
         return 0;
     width = guess.nfields < GUESS_CELLS ? guess.nfields : GUESS_CELLS;
@@ -415,11 +415,12 @@ find_header(const Candidate *c, const char *sample, size_t n, bool whole, const 
         votes += column_vote(&columns[i], heads_are_years(columns, width));
     if (blanks * 2 > width)
         votes -= 1;
-    *header = votes > -0.3;
+    dialect->header = votes > -0.3;
+    dialect->header_evidence = rows > 0 ? votes : 0;
     if (votes >= 1.5 || votes <= -1.5)
-        *why = *header ? "the first row names what is below it" : "the first row looks like the others";
+        *why = dialect->header ? "the first row names what is below it" : "the first row looks like the others";
     else
-        *why = *header ? "the first row may be names or data, taken as names" : "the first row is probably data";
+        *why = dialect->header ? "the first row may be names or data, taken as names" : "the first row is probably data";
     votes = votes < 0 ? -votes : votes;
     return rows == 0 ? (votes > 0 ? 0.3 : 0.1) : votes >= 2 ? 1 : 0.1 + 0.45 * votes;
 }
@@ -684,7 +685,7 @@ search(Search *s, char told)
         say(d, "; %u row%s behind it %s another shape", behind, behind == 1 ? "" : "s", behind == 1 ? "has" : "have");
     if (s->ask->header)
     {
-        header = find_header(&s->best, s->sample + at, s->n - at, s->whole, d, &d->header, &why);
+        header = find_header(&s->best, s->sample + at, s->n - at, s->whole, d, &why);
         say(d, ". %s: %s", d->header ? "Header" : "No header", why);
     }
     d->confidence = confidence < header ? confidence : header;
@@ -714,7 +715,7 @@ csv_detect(const char *sample, size_t n, bool whole, const CsvDetectAsk *ask, Cs
         dialect->header = true;
     if (ask->skip_lines)
         dialect->skip_lines = 0;
-    dialect->confidence = 0;
+    dialect->confidence = dialect->header_evidence = 0;
     dialect->reason[0] = '\0';
     if (n > CSV_DETECT_SAMPLE)
     {

@@ -31,6 +31,7 @@ typedef struct CsvDialect
     char quote;             /* 0: none */
     char escape;            /* given; equal to quote when fields double it; 0: none */
     bool header;
+    double header_evidence; /* above 0: for a header; about 2 for each column of numbers below a word */
     uint32_t skip_lines;    /* physical lines */
     char comment[16];       /* given; lines that begin with it are no rows; "" for none */
     double confidence;      /* 0 to 1: how much better than the next best answer */

@@ -6,11 +6,16 @@
  * that is empty becomes columnN, and one that stood before gets a number, so
  * that every field can be asked for.  csv_rows.c gives the rows; what is left
  * of the object afterwards are data.
+ *
+ * With `columns` the first row of a file whose header is to be found out is a
+ * header when it has these very names, or when it surely is one; else it is
+ * data, because a header that is loaded shows, and a row that is not does not.
  */
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "format/convert.h"
 #include "format/csv.h"
@@ -18,23 +23,48 @@
 /* Bytes of "column" and a number. */
 #define NUMBERED_MAX 40
 
-/* Where csv_rows_next stands, to take a row back. */
-typedef struct Place { size_t row, inner, bad; uint64_t line; } Place;
+/*
+ * What speaks for a header (CsvDialect.header_evidence) and makes it certain
+ * even though `columns` are given: more than one column.
+ */
+#define CERTAIN_EVIDENCE 2.5
+
+/* Where csv_rows_next stands, to put a row back. */
+typedef struct Place { size_t row, inner, bad; uint64_t line; bool discarding, closed_last; } Place;
+
+/* Takes the next row, reading as much as it needs; *kind is not NONE. */
+static bool
+take_row(Csv *csv, CsvRow *row, CsvRowKind *kind, Place *before, Status *st)
+{
+    for (;;)
+    {
+        *before = (Place) {csv->next_row, csv->next_inner, csv->next_bad, csv->line, csv->discarding, csv->closed_last};
+        *kind = csv_rows_next(csv, row);
+        if (*kind != CSV_ROW_NONE)
+            return true;
+        if (!csv_rows_fill(csv, st))
+            return false;
+    }
+}
+
+static void
+put_back(Csv *csv, const Place *before)
+{
+    csv->next_row = before->row;
+    csv->next_inner = before->inner;
+    csv->next_bad = before->bad;
+    csv->line = before->line;
+    csv->discarding = before->discarding;
+    csv->closed_last = before->closed_last;
+}
 
 static bool
 first_row(Csv *csv, CsvRow *row, bool *found, Place *before, Status *st)
 {
     CsvRowKind kind;
 
-    for (;;)
-    {
-        *before = (Place) {csv->next_row, csv->next_inner, csv->next_bad, csv->line};
-        kind = csv_rows_next(csv, row);
-        if (kind != CSV_ROW_NONE)
-            break;
-        if (!csv_rows_fill(csv, st))
-            return false;
-    }
+    if (!take_row(csv, row, &kind, before, st))
+        return false;
     *found = kind == CSV_ROW_FINE;
     if (kind != CSV_ROW_REJECT)
         return true;
@@ -63,21 +93,14 @@ point_at_names(Csv *csv, size_t n, Status *st)
 
 /* ---- from header rows ---------------------------------------------------- */
 
-/* The name in one field of a header row, in csv->scratch. */
+/* One field of a header row without its quotes; what had to be unescaped is in csv->scratch. */
 static bool
-header_cell(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
+cut_name(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
 {
     const CsvOptions *o = csv->options;
     bool quoted;
 
     *cell = csv_field(csv, row, field, &quoted);
-    if (!convert_utf8_valid(cell->s, cell->n))
-    {
-        status_fail(st, STATUS_BAD_ENCODING, "name of field %" PRIu32 " in the header is not valid UTF-8", field + 1);
-        st->line = row->line;
-        st->offset = csv->base + row->start;
-        return false;
-    }
     csv->scratch.used = 0;
     if (!buf_reserve(&csv->scratch, cell->n, st))
         return false;
@@ -89,6 +112,20 @@ header_cell(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
     if (o->header_lines > 1 || o->trim == CSV_TRIM_ALL || (o->trim == CSV_TRIM_UNQUOTED && !quoted))
         *cell = csv_trim(*cell);
     return true;
+}
+
+/* The same, where it has to be a name. */
+static bool
+header_cell(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
+{
+    if (!cut_name(csv, row, field, cell, st))
+        return false;
+    if (convert_utf8_valid(cell->s, cell->n))
+        return true;
+    status_fail(st, STATUS_BAD_ENCODING, "name of field %" PRIu32 " in the header is not valid UTF-8", field + 1);
+    st->line = row->line;
+    st->offset = csv->base + row->start;
+    return false;
 }
 
 /* Joins a header row to the names of the rows before it. */
@@ -286,11 +323,52 @@ names_by_number(Csv *csv, Status *st)
         if (!buf_append(&csv->names_text, text, strlen(text) + 1, st))
             return false;
     }
-    csv->next_row = before.row;
-    csv->next_inner = before.inner;
-    csv->next_bad = before.bad;
-    csv->line = before.line;
+    put_back(csv, &before);
     return point_at_names(csv, row.nfields, st);
+}
+
+/* The row's fields are the names in `columns`, whatever their case and the blanks around them. */
+static bool
+has_listed_names(Csv *csv, const CsvRow *row, bool *same, Status *st)
+{
+    const CsvOptions *o = csv->options;
+    uint32_t i;
+
+    *same = row->nfields == o->ncolumns;
+    for (i = 0; *same && i < row->nfields; i++)
+    {
+        Cell cell;
+
+        if (!cut_name(csv, row, i, &cell, st))
+            return false;
+        cell = csv_trim(cell);
+        *same = strlen(o->columns[i]) == cell.n && strncasecmp(o->columns[i], cell.s, cell.n) == 0;
+    }
+    return true;
+}
+
+/* Whether the first row is a header although `columns` are given; takes no row. */
+static bool
+settle_header(Csv *csv, Status *st)
+{
+    bool same = false, certain;
+    size_t used = strlen(csv->reason);
+    CsvRowKind kind;
+    CsvRow row;
+    Place before;
+
+    if (!take_row(csv, &row, &kind, &before, st) ||
+        (kind == CSV_ROW_FINE && !has_listed_names(csv, &row, &same, st)))
+        return false;
+    put_back(csv, &before);
+    certain = kind == CSV_ROW_FINE && csv->own.header == CSV_HEADER_YES && csv->header_evidence >= CERTAIN_EVIDENCE;
+    if (same)
+        snprintf(csv->reason + used, sizeof(csv->reason) - used, "; it has the names in \"columns\", so it is a header");
+    else if (csv->own.header == CSV_HEADER_YES && !certain)
+        snprintf(csv->reason + used, sizeof(csv->reason) - used,
+                 "; with \"columns\" that is not certain enough, so it is data");
+    csv->own.header = same || certain ? CSV_HEADER_YES : CSV_HEADER_NO;
+    return true;
 }
 
 bool
@@ -299,7 +377,9 @@ csv_header_read(Csv *csv, Status *st)
     const CsvOptions *o = csv->options;
     bool listed = o->columns != NULL;
 
-    csv->has_header = o->header == CSV_HEADER_YES || (o->header == CSV_HEADER_AUTO && !listed);
+    if (listed && csv->header_found && !settle_header(csv, st))
+        return false;
+    csv->has_header = o->header != CSV_HEADER_NO;
     if (csv->has_header)
     {
         if (!read_header(csv, !listed, st))

@@ -21,14 +21,13 @@
 /* Enough rows to tell a header from data. */
 #define HEADER_SAMPLE (16U << 10)
 
-/* Header detection is what `columns` and a given header make needless. */
 static CsvDetectAsk
 questions(const CsvOptions *o)
 {
     return (CsvDetectAsk) {
         .delimiter = o->find_delimiter,
         .quote = o->find_quote,
-        .header = o->header == CSV_HEADER_AUTO && o->columns == NULL,
+        .header = o->header == CSV_HEADER_AUTO,
         .skip_lines = o->find_skip,
     };
 }
@@ -126,7 +125,11 @@ take_answer(Csv *csv, const CsvDetectAsk *ask, const CsvDialect *found)
             o->dialect.escape = o->dialect.quote;
     }
     if (ask->header)
+    {
         o->header = found->header ? CSV_HEADER_YES : CSV_HEADER_NO;
+        csv->header_found = true;
+        csv->header_evidence = found->header_evidence;
+    }
     if (ask->skip_lines)
         o->skip_lines = found->skip_lines;
     csv->detected = true;

@@ -269,6 +269,14 @@ check_describe(void)
            "describe: found out: %s", dialect);
     }
     is_int(get(), WIRE_END, "describe: nothing else");
+    ask(",\"resource\":\"t.tsv\",\"operation\":\"describe\",\"format\":{\"columns\":[\"A\",\"b,C\"]}");
+    {
+        const char *dialect = get_dialect();
+
+        ok(strstr(dialect, "\"header\":true") != NULL && strstr(dialect, "; it has the names in \\\"columns\\\", so it is a header\"") != NULL,
+           "describe: says why columns go with a header: %s", dialect);
+    }
+    is_int(get(), WIRE_END, "describe: nothing else");
     ask(",\"resource\":\"*.none\",\"operation\":\"describe\"");
     is_int(get(), WIRE_END, "describe: nothing to describe");
     ask(",\"resource\":\"t.tsv\",\"columns\":[{\"name\":\"b,c\"}]");
