@@ -515,6 +515,20 @@ occurs(const Search *s, const Candidate *c)
     return memmem(s->sample, s->n, c->delimiter, c->length) != NULL;
 }
 
+/* The quote or the escape is given and is this byte. */
+static bool
+is_quote(const CsvDetectAsk *ask, const CsvDialect *d, char c)
+{
+    return (!ask->quote && d->quote == c) || (d->escape != 0 && d->escape != d->quote && d->escape == c);
+}
+
+/* It may be meant: it is in the sample and is not the given quote or escape. */
+static bool
+possible(const Search *s, const Candidate *c)
+{
+    return !is_quote(s->ask, s->dialect, c->delimiter[0]) && occurs(s, c);
+}
+
 /* The pairs with this delimiter; the better one of them stands in the ranking. */
 static void
 try_delimiter(Search *s, Candidate c)
@@ -525,7 +539,9 @@ try_delimiter(Search *s, Candidate c)
     for (int q = 0; q < 3; q++)
     {
         c.quote = s->ask->quote ? quotes[q] : s->dialect->quote;
-        if (q > 0 && (!s->ask->quote || (memchr(s->sample, c.quote ? c.quote : '"', s->n) == NULL)))
+        if (s->ask->quote && c.quote != 0 && memchr(c.delimiter, c.quote, c.length) != NULL)
+            continue;
+        if (best.length > 0 && (!s->ask->quote || (memchr(s->sample, c.quote ? c.quote : '"', s->n) == NULL)))
             continue;
         try_pair(&c, s->sample, s->n, s->whole, s->dialect, s->line, s->rows);
         if (c.score > best.score)
@@ -562,7 +578,7 @@ rank(Search *s, char told)
             given.name = usual[i].name;
             given.delimiter = usual[i].delimiter;
         }
-        if (s->ask->delimiter && told == 0 && occurs(s, &usual[i]))
+        if (s->ask->delimiter && told == 0 && possible(s, &usual[i]))
             try_delimiter(s, usual[i]);
     }
     if (!s->ask->delimiter || told != 0)
@@ -579,7 +595,8 @@ take_single(Search *s)
     size_t i = 0;
     Candidate c;
 
-    while (i + 1 < sizeof(order) && occurs(s, &usual[order[i]]))
+    while (i + 1 < sizeof(order) &&
+           (occurs(s, &usual[order[i]]) || is_quote(s->ask, s->dialect, usual[order[i]].delimiter[0])))
         i++;
     c = usual[order[i]];
     c.quote = s->ask->quote ? '"' : s->dialect->quote;
@@ -703,7 +720,7 @@ csv_detect(const char *sample, size_t n, bool whole, const CsvDetectAsk *ask, Cs
     if (ask->delimiter)
     {
         memset(dialect->delimiter, 0, sizeof(dialect->delimiter));
-        dialect->delimiter[0] = ',';
+        dialect->delimiter[0] = is_quote(ask, dialect, ',') ? ';' : ',';
         dialect->delimiter_length = 1;
     }
     if (ask->quote)
@@ -723,6 +740,8 @@ csv_detect(const char *sample, size_t n, bool whole, const CsvDetectAsk *ask, Cs
         whole = false;
     }
     from = ask->skip_lines ? (ask->delimiter ? sep_line(sample, n, &told) : 0) : skip_given(sample, n, dialect->skip_lines);
+    if (is_quote(ask, dialect, told))
+        told = 0;
     s.sample = sample + from;
     s.n = n - from;
     s.whole = whole;
