@@ -214,6 +214,51 @@ parse_lists(CsvOptions *o, const json_t *columns, const json_t *nulls, Status *s
     return true;
 }
 
+/* ---- together ------------------------------------------------------------ */
+
+/* `one` would do nothing beside `other`. */
+static bool
+contradict(const char *one, const char *other, const char *hint, Status *st)
+{
+    status_fail(st, STATUS_INVALID_VALUE, "format options \"%s\" and \"%s\" contradict each other", one, other);
+    return status_hint(st, "%s", hint);
+}
+
+/* A separator can't be in any field: it is the quote, or the delimiter of fields that can't be quoted. */
+static bool
+check_separator(const CsvOptions *o, const char *name, const char *separator, Status *st)
+{
+    const char *delimiter = (const char *) o->dialect.delimiter;
+
+    if (separator[0] == '\0' || o->find_quote)
+        return true;
+    if (o->dialect.quote != 0 && (uint8_t) separator[0] == o->dialect.quote)
+        return contradict(name, "quote", "No number can have the quote in it.", st);
+    if (o->dialect.quote == 0 && !o->find_delimiter && strncmp(separator, delimiter, o->dialect.delimiter_length) == 0)
+        return contradict(name, "delimiter", "Without quotes no number can have the delimiter in it.", st);
+    return true;
+}
+
+/* Options that would have no effect beside others are mistakes. */
+static bool
+check_together(const CsvOptions *o, const json_t *json, Status *st)
+{
+    const char decimal[2] = {o->decimal, '\0'};
+    bool unquoted = o->dialect.quote == 0 && !o->find_quote;
+
+    if (o->header == CSV_HEADER_NO && json_object_get(json, "headerLines") != NULL)
+        return contradict("headerLines", "header", "Lines that are no header are left out by \"skipLines\".", st);
+    if (unquoted && o->escape_given)
+        return contradict("escape", "quote", "An escape is for quotes inside quoted fields, and \"quote\" is \"\".", st);
+    if (unquoted && o->dialect.lenient)
+        return contradict("quotes", "quote", "Without a quote there is nothing to be lenient about.", st);
+    if (json_object_get(json, "maxRowBytes") != NULL && json_object_get(json, "maxFieldBytes") != NULL &&
+        o->max_field > o->max_row)
+        return contradict("maxFieldBytes", "maxRowBytes", "A field can't be longer than its row.", st);
+    return check_separator(o, "decimalSeparator", decimal, st) &&
+        check_separator(o, "thousandsSeparator", o->thousands, st);
+}
+
 /* ---- all of it ----------------------------------------------------------- */
 
 static bool
@@ -272,7 +317,8 @@ parse(const json_t *json, const char *delimiter, CsvOptions *o, Status *st)
         parse_separators(o, g.decimal, g.thousands, st) &&
         parse_skip(o, g.skip_lines, st) &&
         parse_header(o, g.header, st) &&
-        parse_lists(o, g.columns, g.nulls, st);
+        parse_lists(o, g.columns, g.nulls, st) &&
+        check_together(o, json, st);
 }
 
 static bool

@@ -10,6 +10,9 @@
 #include "pg/source_options.h"
 
 #include "lib/stringinfo.h"
+#include "mb/pg_wchar.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 static const char *const formats[] = {"auto", "csv", "tsv", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", "zstd", NULL};
@@ -22,6 +25,9 @@ static const char *const long_rows[] = {"reject", "truncate", "truncateEmpty", N
 static const char *const quote_rules[] = {"strict", "lenient", NULL};
 static const char *const error_rules[] = {"fail", "null", "skip", NULL};
 static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest_by_mtime", "oldest_by_mtime", NULL};
+
+/* What no separator of a number may be. */
+#define NUMBER_CHARACTERS "0123456789+-eE\r\n"
 
 /* What is said about how bytes are read: passed to the reader as it is. */
 #define FORMAT_KEYS \
@@ -59,30 +65,50 @@ static const JsonKey read_keys[] = {
     {"ordering", JSON_STRING, false, orderings}, {"rowLimit", JSON_NUMBER, false, NULL},
     {"onError", JSON_STRING, false, error_rules}, {NULL, 0, false, NULL}};
 
-/* Options that are text of a certain length in bytes, "auto" where it says so. */
-static const struct { const char *name; int min; int max; bool automatic; const char *rule; } texts[] = {
-    {"delimiter", 1, 8, true, "one to eight bytes, or \"auto\""},
-    {"quote", 0, 1, true, "one character, \"\" for none, or \"auto\""},
-    {"escape", 0, 1, false, "one character, or \"\" for none"},
-    {"comment", 1, 15, false, "one to 15 bytes"},
-    {"decimalSeparator", 1, 1, false, "one character"},
-    {"thousandsSeparator", 0, 1, false, "one character, or \"\" for none"}};
+/*
+ * Options that are text: of so many bytes of UTF-8, as the reader counts them,
+ * without the characters in `never`; "auto" where it says so.
+ */
+static const struct { const char *name; int min; int max; bool ascii; bool automatic; const char *never; const char *rule; } texts[] = {
+    {"delimiter", 1, 8, false, true, "\r\n", "one to eight bytes, or \"auto\""},
+    {"quote", 0, 1, true, true, "\r\n", "one ASCII character, \"\" for none, or \"auto\""},
+    {"escape", 0, 1, true, false, "\r\n", "one ASCII character, or \"\" for none"},
+    {"comment", 1, 15, false, false, "\r\n", "one to 15 bytes"},
+    {"decimalSeparator", 1, 1, true, false, NUMBER_CHARACTERS " ", "one ASCII character that no number has otherwise"},
+    {"thousandsSeparator", 0, 4, false, false, NUMBER_CHARACTERS, "one character that no number has otherwise, or \"\" for none"}};
 
 static const struct { const char *name; int64 min; int64 max; } numbers[] = {
     {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 128 << 20},
     {"maxRowBytes", 1, 256 << 20}, {"rowLimit", 0, PG_INT64_MAX}};
+
+/* A text option as the reader gets it; NULL when it is absent. */
+static char *
+get_utf8(JsonbContainer *config, const char *name)
+{
+    char *value = json_get_text(config, name);
+
+    return value ? pg_server_to_any(value, strlen(value), PG_UTF8) : NULL;
+}
+
+static bool
+is_auto(const char *value)
+{
+    return value && strcmp(value, "auto") == 0;
+}
 
 static void
 check_texts(JsonbContainer *config, JsonComplain complain, void *arg)
 {
     for (size_t i = 0; i < lengthof(texts); i++)
     {
-        char *value = json_get_text(config, texts[i].name);
+        char *value = get_utf8(config, texts[i].name);
         int length = value ? (int) strlen(value) : 0;
 
-        if (value == NULL || (texts[i].automatic && strcmp(value, "auto") == 0))
+        if (value == NULL || (texts[i].automatic && is_auto(value)))
             continue;
-        if (length < texts[i].min || length > texts[i].max || strpbrk(value, "\r\n"))
+        if (length < texts[i].min || length > texts[i].max || strpbrk(value, texts[i].never) ||
+            (texts[i].ascii && length > 0 && IS_HIGHBIT_SET(value[0])) ||
+            (strcmp(texts[i].name, "thousandsSeparator") == 0 && length > 0 && pg_encoding_mblen(PG_UTF8, value) != length))
             complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), NULL);
     }
 }
@@ -100,7 +126,7 @@ check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
             continue;
         text = json_scalar_text(value);
         number = strlen(text) <= 18 && !strchr(text, '.') ? json_get_int(config, numbers[i].name, 0) : -1;
-        if ( number < numbers[i].min || number > numbers[i].max)
+        if (number < numbers[i].min || number > numbers[i].max)
             complain(arg, "wrong_value", psprintf("\"%s\" must be a whole number from " INT64_FORMAT " to " INT64_FORMAT,
                                                   numbers[i].name, numbers[i].min, numbers[i].max), NULL);
     }
@@ -123,23 +149,93 @@ check_patterns(JsonbContainer *config, JsonComplain complain, void *arg)
     }
 }
 
+/* The dialect as far as it is known: "" for what is found out, or is none. */
+typedef struct Dialect
+{
+    const char *delimiters;  /* every byte that may be part of the delimiter */
+    bool by_name;            /* each of them may be the delimiter */
+    const char *quote, *escape;
+    bool no_quote;           /* fields can't be quoted */
+} Dialect;
+
+static Dialect
+known_dialect(JsonbContainer *config)
+{
+    char *format = json_get_text(config, "format"), *delimiter = get_utf8(config, "delimiter");
+    char *quote = get_utf8(config, "quote"), *escape = get_utf8(config, "escape");
+    Dialect dialect = {"", delimiter == NULL, quote ? quote : "\"", escape ? escape : "", quote && quote[0] == '\0'};
+
+    if (is_auto(quote))
+        dialect.quote = "";
+    if (delimiter && !is_auto(delimiter))
+        dialect.delimiters = delimiter;
+    else if (delimiter == NULL)
+        /* by their names, files may be either */
+        dialect.delimiters = format == NULL || is_auto(format) ? ",\t" : strcmp(format, "tsv") == 0 ? "\t" : ",";
+    return dialect;
+}
+
+static bool
+shares_byte(const char *a, const char *b)
+{
+    return a[0] != '\0' && strpbrk(b, a) != NULL;
+}
+
 /* Characters that must differ from one another. */
 static void
 check_clashes(JsonbContainer *config, JsonComplain complain, void *arg)
 {
-    char *delimiter = json_get_text(config, "delimiter"), *quote = json_get_text(config, "quote");
-    char *decimal = json_get_text(config, "decimalSeparator"), *thousands = json_get_text(config, "thousandsSeparator");
+    Dialect dialect = known_dialect(config);
+    char *decimal = get_utf8(config, "decimalSeparator"), *thousands = get_utf8(config, "thousandsSeparator");
+    char *comment = get_utf8(config, "comment");
 
-    char *comment = json_get_text(config, "comment");
-
-    if (comment && (strchr(delimiter && strcmp(delimiter, "auto") != 0 ? delimiter : ",", comment[0]) ||
-                    comment[0] == (quote && strcmp(quote, "auto") != 0 ? quote[0] : '"')))
+    if (comment && comment[0] && ((is_auto(get_utf8(config, "delimiter")) ? strchr(",;\t|", comment[0]) : strchr(dialect.delimiters, comment[0])) ||
+                                  comment[0] == dialect.quote[0]))
         complain(arg, "wrong_value", pstrdup("\"comment\" must not begin with the delimiter or the quote"),
                  "Rows whose first field is empty or quoted would be taken for comments.");
-    if (delimiter && quote && quote[0] && strcmp(quote, "auto") != 0 && strchr(delimiter, quote[0]))
+    if (shares_byte(dialect.quote, dialect.delimiters))
         complain(arg, "wrong_value", pstrdup("\"quote\" must not be part of \"delimiter\""), NULL);
+    if (shares_byte(dialect.escape, dialect.delimiters))
+        complain(arg, "wrong_value", pstrdup("\"escape\" must not be part of \"delimiter\""), NULL);
     if (thousands && thousands[0] && strcmp(thousands, decimal ? decimal : ".") == 0)
         complain(arg, "wrong_value", pstrdup("\"thousandsSeparator\" must differ from \"decimalSeparator\""), NULL);
+}
+
+static void
+contradict(JsonComplain complain, void *arg, const char *one, const char *other, const char *hint)
+{
+    complain(arg, "contradiction", psprintf("\"%s\" and \"%s\" contradict each other", one, other), hint);
+}
+
+/* Options of which one would do nothing beside the other, as csv_options.c refuses them. */
+static void
+check_together(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    static const char *const separators[] = {"decimalSeparator", "thousandsSeparator"};
+    Dialect dialect = known_dialect(config);
+    JsonbValue *header = json_get(config, "header"), *field = json_get(config, "maxFieldBytes"), *row = json_get(config, "maxRowBytes");
+    char *rules = json_get_text(config, "quotes");
+
+    if (header && header->type == jbvBool && !header->val.boolean && json_get(config, "headerLines"))
+        contradict(complain, arg, "headerLines", "header", "Lines that are no header are left out by \"skipLines\".");
+    if (dialect.no_quote && dialect.escape[0])
+        contradict(complain, arg, "escape", "quote", "An escape is for quotes inside quoted fields, and \"quote\" is \"\".");
+    if (dialect.no_quote && rules && strcmp(rules, "lenient") == 0)
+        contradict(complain, arg, "quotes", "quote", "Without a quote there is nothing to be lenient about.");
+    if (field && row && field->type == jbvNumeric && row->type == jbvNumeric &&
+        DatumGetBool(DirectFunctionCall2(numeric_gt, NumericGetDatum(field->val.numeric), NumericGetDatum(row->val.numeric))))
+        contradict(complain, arg, "maxFieldBytes", "maxRowBytes", "A field can't be longer than its row.");
+    for (size_t i = 0; i < lengthof(separators); i++)
+    {
+        char *separator = get_utf8(config, separators[i]);
+
+        if (separator == NULL || separator[0] == '\0')
+            continue;
+        if (separator[0] == dialect.quote[0])
+            contradict(complain, arg, separators[i], "quote", "No number can have the quote in it.");
+        if (dialect.no_quote && (dialect.by_name ? strchr(dialect.delimiters, separator[0]) != NULL : strcmp(separator, dialect.delimiters) == 0))
+            contradict(complain, arg, separators[i], "delimiter", "Without quotes no number can have the delimiter in it.");
+    }
 }
 
 void
@@ -155,6 +251,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     check_numbers(config, complain, arg);
     check_patterns(config, complain, arg);
     check_clashes(config, complain, arg);
+    check_together(config, complain, arg);
     nulls = json_get_container(config, "nullStrings");
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
     {

@@ -74,6 +74,17 @@ SELECT pg_temp.source('{"delimiter": ""}');
 SELECT pg_temp.source('{"quote": "ab"}');
 SELECT pg_temp.source('{"delimiter": "|\"", "quote": "\""}');
 SELECT pg_temp.source('{"header": "yes"}') LIMIT 1;
+-- Characters that must differ, defaults included.
+SELECT o, pg_temp.source(o::jsonb) FROM unnest(ARRAY['{"quote": ","}', '{"delimiter": "\""}', '{"quote": "\t"}', '{"quote": "\t", "format": "csv"}', '{"quote": ",", "format": "tsv"}',
+    '{"escape": ","}', '{"delimiter": "\\", "escape": "\\"}', '{"delimiter": "auto", "quote": ","}', '{"comment": ","}', '{"comment": ",", "format": "tsv"}',
+    '{"comment": "\t", "format": "tsv"}', '{"comment": "\t"}', '{"comment": "|", "delimiter": "auto"}', '{"comment": "#", "delimiter": "auto"}', '{"quote": "é"}', '{"decimalSeparator": "5"}',
+    '{"decimalSeparator": " "}', '{"thousandsSeparator": "e"}', '{"thousandsSeparator": "\u00a0"}', '{"thousandsSeparator": "\u202f"}', '{"thousandsSeparator": "''"}',
+    '{"thousandsSeparator": "."}', '{"thousandsSeparator": "..", "decimalSeparator": ","}']) AS o;
+-- Options of which one would do nothing beside the other.
+SELECT o, pg_temp.source(o::jsonb) FROM unnest(ARRAY['{"header": false, "headerLines": 1}', '{"header": true, "headerLines": 2}', '{"header": false, "columns": ["id", "name", "amount", "day", "extra"]}',
+    '{"quote": "", "escape": "\\"}', '{"quote": "", "escape": ""}', '{"quote": "", "quotes": "lenient"}', '{"quote": "", "quotes": "strict"}', '{"quote": "auto", "quotes": "lenient"}',
+    '{"maxFieldBytes": 100, "maxRowBytes": 99}', '{"maxFieldBytes": 100, "maxRowBytes": 100}', '{"maxFieldBytes": 1e30, "maxRowBytes": 100}', '{"quote": "''", "thousandsSeparator": "''"}',
+    '{"quote": "", "decimalSeparator": ","}', '{"quote": "", "decimalSeparator": ",", "delimiter": ";"}', '{"decimalSeparator": ","}']) AS o;
 SELECT pg_temp.source('{"columns": "a"}');
 SELECT pg_temp.source('{"nullStrings": ["", 7]}');
 SELECT pg_temp.source('{"rowLimit": -1}');

@@ -58,6 +58,8 @@ SELECT pg_temp.try($q$SELECT * FROM kaireon.read('reading_files', 'a', '[]') AS 
 SELECT pg_temp.try($q$SELECT * FROM kaireon.read('reading_files', 'a', '{"incremental": true}') AS t(id int)$q$);
 SELECT pg_temp.try($q$SELECT * FROM kaireon.read('reading_files', 'a', '{"onError": "ignore"}') AS t(id int)$q$);
 SELECT pg_temp.try($q$SELECT * FROM kaireon.read('reading_files', 'a', '{"delimiter": 1}') AS t(id int)$q$);
+SELECT pg_temp.try($q$SELECT * FROM kaireon.read('reading_files', 'a', '{"header": false, "headerLines": 2}') AS t(id int)$q$);
+SELECT pg_temp.try($q$SELECT kaireon.preview('reading_files', 'a', '{"quote": "", "escape": "\\"}')$q$);
 SELECT pg_temp.try($q$SELECT kaireon.preview('reading_files', max_rows => 0)$q$);
 SELECT pg_temp.try($q$SELECT kaireon.infer_fields('reading_files', sample_rows => 0)$q$);
 SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('reading_files');

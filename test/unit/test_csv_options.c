@@ -152,6 +152,29 @@ check_numbers(void)
     }
 }
 
+/* What looks like a contradiction and is none. */
+static void
+check_taken(void)
+{
+    static const char *const good[] = {
+        "{\"header\":false,\"columns\":[\"a\"]}", "{\"header\":true,\"headerLines\":1}", "{\"headerLines\":3}",
+        "{\"quote\":\"\",\"escape\":\"\"}", "{\"quote\":\"\",\"quotes\":\"strict\"}", "{\"quote\":\"\",\"trim\":\"unquoted\"}",
+        "{\"quote\":\"auto\",\"escape\":\"\\\\\"}", "{\"quote\":\"auto\",\"quotes\":\"lenient\"}",
+        "{\"decimalSeparator\":\",\"}", "{\"thousandsSeparator\":\",\"}", "{\"quote\":\"\",\"delimiter\":\"auto\",\"decimalSeparator\":\",\"}",
+        "{\"quote\":\"\",\"delimiter\":\",,\",\"decimalSeparator\":\",\"}", "{\"maxFieldBytes\":100000000}", "{\"maxRowBytes\":1000}",
+    };
+    size_t i;
+
+    for (i = 0; i < sizeof(good) / sizeof(good[0]); i++)
+    {
+        DumpHow how = {.options = good[i]};
+        char *got = csv_dump("a\n", 2, &how);
+
+        ok(strncmp(got, "OPTIONS", 7) != 0, "options %s are taken: %s", good[i], got);
+        free(got);
+    }
+}
+
 static void
 check_refused(void)
 {
@@ -168,6 +191,15 @@ check_refused(void)
         {"{\"decimalSeparator\":\"5\"}", "invalid value \"5\" for format option \"decimalSeparator\""},
         {"{\"thousandsSeparator\":\".\"}", "format option \"thousandsSeparator\" must differ from \"decimalSeparator\""},
         {"{\"thousandsSeparator\":\"..\"}", "invalid value \"..\" for format option \"thousandsSeparator\""},
+        {"{\"header\":false,\"headerLines\":1}", "format options \"headerLines\" and \"header\" contradict each other"},
+        {"{\"header\":false,\"headerLines\":2}", "format options \"headerLines\" and \"header\" contradict each other"},
+        {"{\"quote\":\"\",\"escape\":\"\\\\\"}", "format options \"escape\" and \"quote\" contradict each other"},
+        {"{\"quote\":\"\",\"quotes\":\"lenient\"}", "format options \"quotes\" and \"quote\" contradict each other"},
+        {"{\"quote\":\"'\",\"thousandsSeparator\":\"'\"}", "format options \"thousandsSeparator\" and \"quote\" contradict each other"},
+        {"{\"decimalSeparator\":\"\\\"\"}", "format options \"decimalSeparator\" and \"quote\" contradict each other"},
+        {"{\"quote\":\"\",\"decimalSeparator\":\",\"}", "format options \"decimalSeparator\" and \"delimiter\" contradict each other"},
+        {"{\"quote\":\"\",\"thousandsSeparator\":\" \",\"delimiter\":\" \"}", "format options \"thousandsSeparator\" and \"delimiter\" contradict each other"},
+        {"{\"maxFieldBytes\":100,\"maxRowBytes\":99}", "format options \"maxFieldBytes\" and \"maxRowBytes\" contradict each other"},
         {"{\"delimiter\":\"|\\\"|\"}", "format option \"delimiter\" must differ from \"quote\" and \"escape\""},
         {"{\"delimiter\":\"\\\\\",\"escape\":\"\\\\\"}", "format option \"delimiter\" must differ from \"quote\" and \"escape\""},
     };
@@ -212,6 +244,7 @@ main(void)
     CHECK(encodings);
     check_numbers();
     check_refused();
+    check_taken();
     check_long_footer();
     return done();
 }
