@@ -5,6 +5,8 @@
 
 #include "pg/condition.h"
 
+#include "catalog/pg_type.h"
+
 #include "pg/node.h"
 
 const char *const condition_operators[] = {
