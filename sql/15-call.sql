@@ -60,7 +60,7 @@ CREATE FUNCTION kaireon_internal.require_owner(caller regrole, owner regrole, ki
 BEGIN
     IF NOT kaireon_internal.may_change(caller, owner) THEN
         PERFORM kaireon_internal.fail('42501', format('must be owner of %s "%s"', kind, name),
-            format('It belongs to role %s.', owner), NULL);
+            format('It belongs to role %s.', owner), format('Be a member of %s, or make one of your own.', owner));
     END IF;
 END
 $$;
@@ -69,18 +69,18 @@ $$;
 
 -- The error for a name that is not there: 42704, with what was perhaps meant.
 -- place, if given, follows the name: ' of schema "x"'.
-CREATE FUNCTION kaireon_internal.fail_missing(kind text, name text, existing text[], place text = '') RETURNS void
+CREATE FUNCTION kaireon_internal.fail_missing(kind text, name text, existing text[], place text = '', detail text = NULL) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     near text := kaireon_internal.closest(name, existing);
     shown text;
 BEGIN
     IF name IS NULL THEN
-        PERFORM kaireon_internal.fail('22004', format('the name of the %s must not be null', kind), NULL, NULL);
+        PERFORM kaireon_internal.fail('22004', format('the name of the %s must not be null', kind), detail, 'Give a name.');
     END IF;
     SELECT string_agg(format('"%s"', n), ', ' ORDER BY n COLLATE "C") INTO shown
       FROM (SELECT n FROM unnest(existing) AS n ORDER BY n COLLATE "C" LIMIT 10) AS e;
-    PERFORM kaireon_internal.fail('42704', format('%s "%s"%s does not exist', kind, name, place), NULL,
+    PERFORM kaireon_internal.fail('42704', format('%s "%s"%s does not exist', kind, name, place), detail,
         CASE WHEN near IS NOT NULL THEN format('Perhaps you meant "%s".', near)
              WHEN shown IS NULL THEN format('There is no %s yet.', kind)
              WHEN cardinality(existing) > 10 THEN format('There are %s, and %s more.', shown, cardinality(existing) - 10)
@@ -94,13 +94,14 @@ CREATE FUNCTION kaireon_internal.check_name(kind text, name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF name IS NULL OR name = '' THEN
-        PERFORM kaireon_internal.fail('42602', format('the name of a %s must not be empty', kind), NULL, NULL);
+        PERFORM kaireon_internal.fail('42602', format('the name of a %s must not be empty', kind),
+            'It is what other functions call it by.', 'A name has 1 to 255 characters.');
     ELSIF length(name) > 255 THEN
         PERFORM kaireon_internal.fail('42622', format('the name of the %s is too long', kind),
             format('It has %s characters.', length(name)), 'A name has at most 255 characters.');
     ELSIF name ~ '^\s|\s$|[\x01-\x1f\x7f]' THEN
-        PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind), NULL,
-            'A name has no blanks at its ends and no control characters.');
+        PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind),
+            'It begins or ends with a blank, or holds a control character.', 'A name has no blanks at its ends and no control characters.');
     END IF;
 END
 $$;
@@ -120,7 +121,8 @@ $$;
 -- Checks a JSON object strictly.  keys says what it may hold, for each key:
 --   {"kind": string|integer|number|boolean|object|array|scalar|any,
 --    "required": true, "values": ["a", ...], "min": 1, "max": 9,
---    "pattern": "^/", "patternHint": "..."}
+--    "pattern": "^/", "patternHint": "...", "keys": {...} of an object in it,
+--    "hint": what the key means, for an error about its kind}
 -- place is where the object stands, as in 'field "email"'.  A JSON null counts
 -- as a key left out.  Raises 22023 for the first thing that is wrong; if the
 -- object is secret, no value is part of what the error says.
@@ -137,7 +139,8 @@ DECLARE
 BEGIN
     IF value IS NULL OR jsonb_typeof(value) <> 'object' THEN
         PERFORM kaireon_internal.fail('22023', format('%s must be a JSON object', place),
-            CASE WHEN secret THEN NULL ELSE format('It is %s.', COALESCE(left(value::text, 100), 'null')) END,
+            CASE WHEN secret THEN format('It is of type %s.', COALESCE(jsonb_typeof(value), 'null'))
+                 ELSE format('It is %s.', COALESCE(left(value::text, 100), 'null')) END,
             'Valid keys: ' || valid || '.');
     END IF;
     FOR item IN SELECT e.key, e.value FROM jsonb_each(value) AS e ORDER BY e.key COLLATE "C" LOOP
@@ -155,7 +158,10 @@ BEGIN
                     WHEN 'integer' THEN 'an integer' WHEN 'object' THEN 'an object' WHEN 'array' THEN 'an array'
                     WHEN 'boolean' THEN 'true or false' WHEN 'scalar' THEN 'a string, a number, true or false'
                     ELSE 'a ' || (rule ->> 'kind') END),
-                CASE WHEN secret THEN found ELSE format('Found %s in %s.', left(item.value::text, 100), place) END, NULL);
+                CASE WHEN secret THEN found ELSE format('Found %s in %s.', left(item.value::text, 100), place) END, rule ->> 'hint');
+        END IF;
+        IF rule ? 'keys' THEN
+            PERFORM kaireon_internal.check_object(item.value, rule -> 'keys', format('"%s" of %s', item.key, place), secret);
         END IF;
         IF rule ? 'values' AND NOT (rule -> 'values') @> jsonb_build_array(item.value) THEN
             SELECT string_agg(v, ', ' ORDER BY n) INTO listed

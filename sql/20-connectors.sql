@@ -2,15 +2,18 @@
 --
 -- A type's spec is connectors/<type>/connector.json.  What is read here:
 --   category, displayName, status, description   text
+--   aliases         array of other names that create_connector takes for the type
 --   authMethods     array of names
 --   configFields    array of {name, type, required, values, ...}: the keys of config
 --   authFields      the same, with "methods": [..] for fields of some methods only:
 --                   the keys of auth_config
 --   resources       handed on as it is
--- A field may have a "pattern" (a regular expression its text must match) and
--- a "patternHint".  A field's type is string, integer, number, boolean, object or array; any
--- other (password, url, select, ...) is a kind of string.  The types themselves
--- are inserted by the generated part that follows this module.
+-- A field's type is string, integer, number, boolean, object, array or any; any
+-- other (password, url, select, ...) is a kind of string.  It may have "values",
+-- "min", "max", a "pattern" (a regular expression its text must match) with a
+-- "patternHint", and, of an object, "fields" of its own.  Its "description" is
+-- the hint of errors about it.  The types themselves are inserted by the
+-- generated part that follows this module.
 
 CREATE VIEW kaireon.connector_types WITH (security_barrier) AS
 SELECT t.type,
@@ -21,12 +24,14 @@ SELECT t.type,
        COALESCE(t.spec -> 'configFields', '[]') AS config_fields,
        COALESCE(t.spec -> 'authFields', '[]') AS auth_fields,
        COALESCE(t.spec -> 'resources', '[]') AS resources,
-       t.spec ->> 'description' AS description
+       t.spec ->> 'description' AS description,
+       ARRAY(SELECT a FROM jsonb_array_elements_text(COALESCE(t.spec -> 'aliases', '[]')) AS a) AS aliases
   FROM kaireon_internal.connector_type t;
 COMMENT ON VIEW kaireon.connector_types IS 'what create_connector can make: one row for each registered type';
 COMMENT ON COLUMN kaireon.connector_types.status IS 'ready: a pipeline really reads rows; coming_soon: not yet';
 COMMENT ON COLUMN kaireon.connector_types.config_fields IS 'the keys of config';
 COMMENT ON COLUMN kaireon.connector_types.auth_fields IS 'the keys of auth_config';
+COMMENT ON COLUMN kaireon.connector_types.aliases IS 'other names that create_connector takes for the type';
 
 CREATE VIEW kaireon.connectors WITH (security_barrier) AS
 SELECT c.id, c.name, c.type, t.spec ->> 'category' AS category, c.auth_method, c.config, c.status,
@@ -45,8 +50,16 @@ CREATE FUNCTION kaireon_internal.field_rules(fields jsonb) RETURNS jsonb
                'kind', CASE WHEN f ->> 'type' IN ('integer', 'number', 'boolean', 'object', 'array', 'any')
                             THEN f ->> 'type' ELSE 'string' END,
                'required', (f -> 'required'), 'values', f -> 'values', 'min', f -> 'min', 'max', f -> 'max',
-               'pattern', f -> 'pattern', 'patternHint', f -> 'patternHint'))), '{}')
+               'pattern', f -> 'pattern', 'patternHint', f -> 'patternHint', 'hint', f -> 'description',
+               'keys', CASE WHEN f ? 'fields' THEN kaireon_internal.field_rules(f -> 'fields') END))), '{}')
       FROM jsonb_array_elements(fields) AS f
+$$;
+
+-- The type that a name or an alias stands for; a name that is neither stays.
+CREATE FUNCTION kaireon_internal.real_type(type text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((SELECT t.type FROM kaireon_internal.connector_type AS t
+                      WHERE t.type = $1 OR t.spec -> 'aliases' ? $1 ORDER BY t.type <> $1, t.type COLLATE "C" LIMIT 1), $1)
 $$;
 
 -- Checks a connector's config and credentials against its type.
@@ -60,16 +73,17 @@ DECLARE
 BEGIN
     IF spec IS NULL THEN
         PERFORM kaireon_internal.fail_missing('connector type', type,
-            ARRAY(SELECT t.type FROM kaireon_internal.connector_type AS t));
+            ARRAY(SELECT t.type FROM kaireon_internal.connector_type AS t),
+            detail => 'The view kaireon.connector_types has those that are registered.');
     END IF;
     methods := ARRAY(SELECT m FROM jsonb_array_elements_text(COALESCE(spec -> 'authMethods', '["none"]')) AS m);
     IF auth_method <> ALL (methods) THEN
         PERFORM kaireon_internal.fail('22023', format('connector type "%s" has no auth_method "%s"', type, auth_method),
-            NULL, format('Valid values: %s.', array_to_string(methods, ', ')));
+            'An auth_method says which keys auth_config has.', format('Valid values: %s.', array_to_string(methods, ', ')));
     END IF;
     PERFORM kaireon_internal.check_object(config,
         kaireon_internal.field_rules(COALESCE(spec -> 'configFields', '[]')),
-        format('config of a %s connector', type));
+        format('config of connector type %s', type));
 
     SELECT COALESCE(jsonb_agg(f), '[]') INTO fields
       FROM jsonb_array_elements(COALESCE(spec -> 'authFields', '[]')) AS f
@@ -80,7 +94,7 @@ BEGIN
             format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)), NULL);
     END IF;
     PERFORM kaireon_internal.check_object(auth_config, kaireon_internal.field_rules(fields),
-        format('auth_config of a %s connector', type), secret => true);
+        format('auth_config of connector type %s', type), secret => true);
     IF auth_config <> '{}' THEN
         PERFORM kaireon_internal.fail('0A000', 'credentials cannot be kept without a vault', NULL,
             'This version has none; use an auth_method that needs no auth_config.');
@@ -98,7 +112,8 @@ BEGIN
     SELECT c.* INTO object FROM kaireon_internal.connector AS c WHERE c.name = get_connector.name FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM kaireon_internal.fail_missing('connector', name,
-            ARRAY(SELECT c.name FROM kaireon_internal.connector AS c WHERE kaireon_internal.may_see_as(caller, c.owner)));
+            ARRAY(SELECT c.name FROM kaireon_internal.connector AS c WHERE kaireon_internal.may_see_as(caller, c.owner)),
+            detail => 'The view kaireon.connectors has those you can see.');
     END IF;
     PERFORM kaireon_internal.require_owner(caller, object.owner, 'connector', name);
     RETURN object;
@@ -129,6 +144,7 @@ BEGIN
         END IF;
     END IF;
     config := COALESCE(config, '{}');
+    type := kaireon_internal.real_type(type);
     auth_method := COALESCE(auth_method, kaireon_internal.default_auth_method(type), 'none');
     PERFORM kaireon_internal.check_connector(type, config, auth_method, COALESCE(auth_config, '{}'));
     INSERT INTO kaireon_internal.connector (name, type, owner, config, auth_method, description)
@@ -138,7 +154,8 @@ BEGIN
         IF if_not_exists THEN -- somebody else has just made it
             RETURN (SELECT o.id FROM kaireon_internal.connector AS o WHERE o.name = create_connector.name);
         END IF;
-        PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', name), NULL,
+        PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', name),
+            'Names of connectors are unique in a database, whoever owns them.',
             'Choose another name, or pass if_not_exists => true.');
     END IF;
     RETURN made;
@@ -162,7 +179,8 @@ BEGIN
         PERFORM kaireon_internal.check_name('connector', new_name);
         PERFORM FROM kaireon_internal.connector AS c WHERE c.name = new_name AND c.id <> old.id;
         IF FOUND THEN
-            PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', new_name), NULL, NULL);
+            PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', new_name),
+                'Names of connectors are unique in a database, whoever owns them.', 'Choose another name.');
         END IF;
     END IF;
     -- What was tested is not what is there now.

@@ -91,7 +91,7 @@ DECLARE
     first_hint text;
 BEGIN
     SELECT count(*), min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message || COALESCE(' (' || f.hint || ')', ''), E'\n' ORDER BY f.i),
-           format('Found in node "%s".', min(f.node_id)),
+           COALESCE('Found in node "' || min(f.node_id) || '".', 'It is about the pipeline as a whole.'),
            (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
       INTO n, single, details, place, first_hint
       FROM kaireon_internal.check_pipeline(caller, connector, schema, nodes, edges, execution_config)

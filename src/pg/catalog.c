@@ -135,6 +135,42 @@ catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId
     return found;
 }
 
+bool
+catalog_type_ready(const char *type, char **ready)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {TEXTOID};
+    Datum values[] = {CStringGetTextDatum(type)};
+    bool found;
+
+    found = catalog_execute("SELECT FROM kaireon_internal.connector_type WHERE type = $1 AND spec ->> 'status' = 'ready'",
+                            1, types, values, NULL, SPI_OK_SELECT) > 0;
+    if (!found)
+    {
+        catalog_execute("SELECT coalesce(string_agg(type, ', ' ORDER BY type COLLATE \"C\"), 'none') "
+                        "FROM kaireon_internal.connector_type WHERE spec ->> 'status' = 'ready'", 0, NULL, NULL, NULL, SPI_OK_SELECT);
+        *ready = row_text(1, context);
+    }
+    catalog_end(scope);
+    return found;
+}
+
+char *
+catalog_real_type(const char *type)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {TEXTOID};
+    Datum values[] = {CStringGetTextDatum(type)};
+    char *real;
+
+    catalog_execute("SELECT kaireon_internal.real_type($1)", 1, types, values, NULL, SPI_OK_SELECT);
+    real = row_text(1, context);
+    catalog_end(scope);
+    return real;
+}
+
 void
 catalog_no_pipeline(const char *name)
 {

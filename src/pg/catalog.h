@@ -59,6 +59,11 @@ extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, T
 /* The schema's fields resolved against its table; false when the schema is unknown. */
 extern bool catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields, int *nfields, List **findings);
 
+/* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
+extern bool catalog_type_ready(const char *type, char **ready);
+/* The type's own name, for its name or an alias. */
+extern char *catalog_real_type(const char *type);
+
 /* Raises 42704 for a pipeline name that does not exist. */
 pg_noreturn extern void catalog_no_pipeline(const char *name);
 

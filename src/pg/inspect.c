@@ -125,15 +125,34 @@ compile_as(Oid role, Graph *graph, const PipelineSpec *spec, List **findings)
     return program;
 }
 
+/* Nothing comes of a pipeline whose source no reader knows. */
+static void
+check_connector_type(const pg_uuid_t *connector_id, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(connector_id)};
+    char *type = NULL, *ready;
+
+    if (catalog_execute("SELECT type FROM kaireon_internal.connector WHERE id = $1", 1, types, values, NULL, SPI_OK_SELECT) == 1)
+        type = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+    catalog_end(scope);
+    if (type && !catalog_type_ready(type, &ready))
+        graph_complain(findings, NULL, "connector_not_ready", psprintf("Types that can be read: %s.", ready),
+                       "connectors of type \"%s\" can't be read in this version", type);
+}
+
 /* What is wrong with a pipeline of that owner. */
 static List *
-find_problems(Oid owner, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
+find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
 {
     List *findings = NIL;
     Graph *graph;
     PipelineSpec spec = {0};
     char *handling;
 
+    check_connector_type(connector_id, &findings);
     check_execution(config, &findings);
     graph = graph_parse(nodes, edges, &findings);
     if (graph == NULL)
@@ -185,7 +204,8 @@ return_findings(FunctionCallInfo fcinfo, List *findings, bool with_hint)
 Datum
 kaireon_check_pipeline(PG_FUNCTION_ARGS)
 {
-    return_findings(fcinfo, find_problems(PG_GETARG_OID(0), PG_GETARG_UUID_P(2), PG_GETARG_JSONB_P(3), PG_GETARG_JSONB_P(4), PG_GETARG_JSONB_P(5)), true);
+    return_findings(fcinfo, find_problems(PG_GETARG_OID(0), PG_GETARG_UUID_P(1), PG_GETARG_UUID_P(2), PG_GETARG_JSONB_P(3),
+                                          PG_GETARG_JSONB_P(4), PG_GETARG_JSONB_P(5)), true);
     return (Datum) 0;
 }
 
@@ -213,14 +233,14 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope;
     Jsonb *documents[3];
-    pg_uuid_t schema_id;
+    pg_uuid_t connector_id, schema_id;
     Oid owner;
     bool null;
 
     owner = find_visible(text_to_cstring(PG_GETARG_TEXT_PP(0)), &id);
     values[0] = UUIDPGetDatum(&id);
     scope = catalog_begin();
-    catalog_execute("SELECT v.nodes, v.edges, v.execution_config, p.schema_id FROM kaireon_internal.pipeline p "
+    catalog_execute("SELECT v.nodes, v.edges, v.execution_config, p.schema_id, p.connector_id FROM kaireon_internal.pipeline p "
                     "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id AND v.version = p.draft_version WHERE p.id = $1",
                     1, types, values, NULL, SPI_OK_SELECT);
     for (int i = 0; i < 3; i++)
@@ -231,8 +251,9 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
         MemoryContextSwitchTo(old);
     }
     schema_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
+    connector_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &null));
     catalog_end(scope);
-    return_findings(fcinfo, find_problems(owner, &schema_id, documents[0], documents[1], documents[2]), false);
+    return_findings(fcinfo, find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]), false);
     return (Datum) 0;
 }
 

@@ -232,7 +232,11 @@ test_work(void *arg)
     const Unsaved *unsaved = work->unsaved;
 
     if (unsaved)
-        check_unsaved(unsaved->type, unsaved->config, unsaved->method, unsaved->secrets);
+    {
+        work->source->spec.connector_type = catalog_real_type(unsaved->type);
+        check_unsaved(work->source->spec.connector_type, unsaved->config, unsaved->method, unsaved->secrets);
+    }
+    read_require_ready(work->source);
     read_set_options(work->source, NULL, NULL);
     try_source(work->source, work->result);
 }
@@ -339,7 +343,6 @@ kaireon_test_connector_config(PG_FUNCTION_ARGS)
 
     if (unsaved.type == NULL)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the connector's type must not be null")));
-    source->spec.connector_type = unsaved.type;
     source->spec.connector_config = unsaved.config;
     guarded_test(source, &unsaved, &result);
     return return_test(fcinfo, &result);

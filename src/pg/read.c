@@ -137,11 +137,25 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
     source->graph.nodes = &source->node;
 }
 
+void
+read_require_ready(const ReadSource *source)
+{
+    char *ready;
+
+    if (catalog_type_ready(source->spec.connector_type, &ready))
+        return;
+    ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
+                    errmsg("connectors of type \"%s\" can't be read in this version", source->spec.connector_type),
+                    errdetail("They can be made, and their credentials are kept, but no reader knows how to reach their source yet."),
+                    errhint("Types that can be read: %s.", ready)));
+}
+
 ReadSource *
 read_source(const char *connector, const char *resource, Jsonb *options)
 {
     ReadSource *source = read_connector(connector);
 
+    read_require_ready(source);
     read_set_options(source, resource, options);
     return source;
 }

@@ -67,7 +67,10 @@ typedef struct Reading
  */
 extern ReadSource *read_connector(const char *name);
 
-/* As read_connector, and checks the options (NULL: none) and adds the resource (NULL: the base). */
+/* Raises 0A000 unless connectors of the source's type can be read. */
+extern void read_require_ready(const ReadSource *source);
+
+/* As read_connector, requires a type that can be read, checks the options (NULL: none) and adds the resource (NULL: the base). */
 extern ReadSource *read_source(const char *connector, const char *resource, Jsonb *options);
 
 /* Adds resource and options to a source: raises 22023 for what is wrong with them. */
