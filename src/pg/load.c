@@ -15,6 +15,7 @@
 #include "access/xact.h"
 #include "catalog/index.h"
 #include "catalog/pg_class.h"
+#include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -96,6 +97,15 @@ accept_slot(RowSink *sink, int row)
     loader->rows[loader->count++] = row;
 }
 
+/* Triggers that only fire on updates and deletes, as that of updated_at, are of no concern to a load. */
+static bool
+fires_on_insert(const TriggerDesc *triggers)
+{
+    return triggers && (triggers->trig_insert_before_row || triggers->trig_insert_after_row || triggers->trig_insert_instead_row ||
+                        triggers->trig_insert_before_statement || triggers->trig_insert_after_statement ||
+                        triggers->trig_insert_new_table);
+}
+
 /* Can rows go to table_multi_insert without anything of the table being missed? */
 static bool
 takes_fast_way(Relation rel)
@@ -112,7 +122,7 @@ takes_fast_way(Relation rel)
         computed |= RelationGetIndexExpressions(index) != NIL || RelationGetIndexPredicate(index) != NIL;
         index_close(index, NoLock);
     }
-    return !computed && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition && rel->trigdesc == NULL &&
+    return !computed && rel->rd_rel->relkind == RELKIND_RELATION && !rel->rd_rel->relispartition && !fires_on_insert(rel->trigdesc) &&
            !(desc->constr && desc->constr->has_generated_stored) &&
            check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
