@@ -2,8 +2,8 @@
 --
 -- A table is made, changed and dropped with the caller's own rights (as_role),
 -- the catalog with the extension's.  Both are in the caller's transaction, so a
--- table and its description never part.  32-schema-changes.sql changes fields
--- of a table that is there.
+-- table and its description never part.  31-tables.sql is what is done to the
+-- tables, 32-schema-changes.sql changes the fields of one that is there.
 
 CREATE VIEW kaireon.schemas WITH (security_barrier) AS
 SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type, c.relname::text AS table_name,
@@ -240,40 +240,33 @@ BEGIN
 END
 $$;
 
--- A column's definition for CREATE TABLE or ADD COLUMN.
-CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field) RETURNS text
-    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('%I %s', f.name, kaireon_internal.column_type(f))
-        || COALESCE(' DEFAULT ' || kaireon_internal.default_sql(f), '')
-        || CASE WHEN f.is_nullable THEN '' ELSE ' NOT NULL' END
-        || CASE WHEN f.is_unique AND NOT f.is_primary_key THEN ' UNIQUE' ELSE '' END
-$$;
-
--- CREATE TABLE for checked fields.
-CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, fields kaireon_internal.field[]) RETURNS text
-    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('CREATE TABLE %I.%I (%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
-                  'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
-                  CASE WHEN bool_or(f.is_primary_key) THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
-                  string_agg(kaireon_internal.column_sql(f), ', ' ORDER BY f.ordinal),
-                  COALESCE(', PRIMARY KEY (' || string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
-                                                            FILTER (WHERE f.is_primary_key) || ')', ''))
-      FROM unnest(fields) AS f
-$$;
-
 -- ---- schemas
 
 -- The schema of a name (or of what its name came from); raises 42704, and 42501
--- unless the caller may change it.  Locks its row.
+-- unless the caller may change it.  Locks its row, so that changes of a schema
+-- come one after the other; 55P03 when another's takes too long.
 CREATE FUNCTION kaireon_internal.get_schema(caller regrole, name text) RETURNS kaireon_internal.schema
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     object kaireon_internal.schema;
+    safe text := kaireon_internal.safe_name(name);
+    holders text;
 BEGIN
-    SELECT s.* INTO object FROM kaireon_internal.schema AS s
-     WHERE s.name = kaireon_internal.safe_name(get_schema.name) FOR NO KEY UPDATE;
+    -- Not in a block of its own, so that the lock is found under this transaction's ID.
+    SELECT s.* INTO object FROM kaireon_internal.schema AS s WHERE s.name = safe FOR NO KEY UPDATE SKIP LOCKED;
     IF NOT FOUND THEN
+        BEGIN
+            SELECT s.* INTO object FROM kaireon_internal.schema AS s WHERE s.name = safe FOR NO KEY UPDATE;
+        EXCEPTION WHEN lock_not_available THEN
+            SELECT string_agg(kaireon_internal.process_name(caller, l.pid), ', ' ORDER BY l.pid) INTO holders
+              FROM kaireon_internal.schema AS s JOIN pg_locks AS l ON l.locktype = 'transactionid' AND l.transactionid = s.xmax
+             WHERE s.name = safe AND l.granted;
+            PERFORM kaireon_internal.fail('55P03', format('schema "%s" is being changed by another session', safe),
+                'By ' || holders || '.', kaireon_internal.lock_hint());
+        END;
+    END IF;
+    IF object.id IS NULL THEN
         PERFORM kaireon_internal.fail_missing('schema', name,
             ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
     END IF;
@@ -313,30 +306,6 @@ CREATE FUNCTION kaireon_internal.check_entity_type(entity_type text) RETURNS voi
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT kaireon_internal.check_choice('entity_type', entity_type, '{customer,account,transaction,product,event,'
         'interaction,segment,campaign,subscription,custom}')
-$$;
-
--- Makes the table, as the caller; gives its OID.
-CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, fields kaireon_internal.field[])
-    RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    place oid := (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = table_schema);
-BEGIN
-    IF place IS NULL THEN
-        PERFORM kaireon_internal.fail('3F000', format('schema "%s" for the table does not exist', table_schema), NULL,
-            'Pass table_schema => the name of a schema of this database.');
-    ELSIF table_schema ~ '^(pg_|information_schema$|kaireon(_internal)?$)' THEN
-        PERFORM kaireon_internal.fail('22023', format('tables of data can''t be in schema "%s"', table_schema), NULL, NULL);
-    ELSIF NOT has_schema_privilege(caller, place, 'CREATE') THEN
-        PERFORM kaireon_internal.fail('42501', format('permission denied for schema %s', quote_ident(table_schema)),
-            format('The table %s would be created there.', table_name),
-            format('GRANT CREATE ON SCHEMA %I TO %s, or pass table_schema => another one.', table_schema, caller));
-    ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = place AND c.relname = table_name) THEN
-        PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, table_schema),
-            NULL, 'Rename it, or choose another name for the schema.');
-    END IF;
-    PERFORM kaireon_internal.as_role(caller, kaireon_internal.table_sql(table_schema, table_name, fields));
-    RETURN format('%I.%I', table_schema, table_name)::regclass;
-END
 $$;
 
 CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields jsonb, entity_type text, schema_type text,
@@ -449,8 +418,7 @@ BEGIN
         RETURN; -- somebody has dropped the table already
     END IF;
     BEGIN
-        PERFORM kaireon_internal.as_role(caller, format('DROP TABLE %s %s', table_name,
-                                                        CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
+        PERFORM kaireon_internal.ddl(caller, old, format('DROP TABLE %s %s', table_name, CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
     EXCEPTION WHEN dependent_objects_still_exist THEN
         GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
         PERFORM kaireon_internal.fail('2BP01', format('other objects depend on table %s of schema "%s"', table_name, old.name),

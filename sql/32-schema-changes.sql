@@ -21,22 +21,6 @@ BEGIN
 END
 $$;
 
--- Runs ALTER TABLE on a schema's table as the caller.
-CREATE FUNCTION kaireon_internal.alter_table(caller regrole, schema kaireon_internal.schema, actions text) RETURNS void
-    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    table_name text;
-BEGIN
-    SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = schema.relation;
-    IF NOT FOUND THEN
-        PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), NULL,
-            'Use delete_schema, then create_schema.');
-    END IF;
-    PERFORM kaireon_internal.as_role(caller, format('ALTER TABLE %s %s', table_name, actions));
-END
-$$;
-
 -- Raises 55006 while a run of a pipeline into the schema is queued or running:
 -- it was compiled for the fields as they are.
 CREATE FUNCTION kaireon_internal.check_no_load(schema kaireon_internal.schema) RETURNS void
@@ -200,6 +184,7 @@ CREATE FUNCTION kaireon_internal.drop_field(caller regrole, schema text, field t
 DECLARE
     s kaireon_internal.schema := kaireon_internal.get_schema(caller, schema);
     old kaireon_internal.field := kaireon_internal.get_field(s, field);
+    held boolean := false;
     detail text;
 BEGIN
     IF old.is_primary_key THEN
@@ -210,10 +195,13 @@ BEGIN
             'Use delete_schema to drop the whole schema.');
     END IF;
     PERFORM kaireon_internal.check_no_load(s);
-    -- With the table locked, so that no value comes in between looking and dropping.
-    IF NOT COALESCE(force, false) AND to_regclass(s.relation::text) IS NOT NULL AND kaireon_internal.as_role(caller,
-           format('LOCK TABLE %s IN ACCESS EXCLUSIVE MODE; SELECT 1 FROM %s WHERE %I IS NOT NULL LIMIT 1',
-                  s.relation, s.relation, old.name)) IS NOT NULL THEN
+    IF NOT COALESCE(force, false) THEN
+        -- No value may come in between looking and dropping.
+        PERFORM kaireon_internal.lock_writers(caller, s);
+        held := kaireon_internal.as_role(caller, format('SELECT 1 FROM %s WHERE %I IS NOT NULL LIMIT 1',
+                                                        kaireon_internal.table_name(s), old.name)) IS NOT NULL;
+    END IF;
+    IF held THEN
         PERFORM kaireon_internal.fail('55000', format('field "%s" of schema "%s" holds data', old.name, s.name), NULL,
             'Pass force => true to lose it.');
     END IF;

@@ -1,9 +1,9 @@
 /*
  * call.c: the way from public functions to the catalog's.  See call.h.
  *
- * What the functions do is in sql/; here is only the change of user around
- * them.  The user is restored when a function returns; when it fails, the end
- * of the (sub)transaction restores it, but we do so at once too.
+ * What the functions do is in sql/; here is only the change of user and of
+ * settings around them.  Both are restored when a function returns; when it
+ * fails, the end of the (sub)transaction restores them, the user at once.
  */
 #include "postgres.h"
 
@@ -18,12 +18,17 @@
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
+#include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/guc.h"
 #include "utils/formatting.h"
+#include "utils/snapmgr.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
+
+#include "pg/guc.h"
+#include "pg/settings.h"
 
 PG_FUNCTION_INFO_V1(kaireon_call);
 PG_FUNCTION_INFO_V1(kaireon_as_role);
@@ -83,7 +88,26 @@ throw_without_context(MemoryContext context)
         error->internalquery = NULL;
         error->internalpos = 0;
     }
+    if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && error->hint == NULL)
+        error->hint = "Another session holds the lock. Try again later, or raise kaireon.ddl_lock_timeout.";
     ThrowErrorData(error);
+}
+
+/*
+ * Settings that hold while the catalog is changed: values mean what they mean
+ * in a run, and locks are not waited for without end.  Returns the nest level
+ * that AtEOXact_GUC ends.
+ */
+static int
+fix_settings(void)
+{
+    int level = NewGUCNestLevel();
+
+    settings_fix_level();
+    if (guc_ddl_lock_timeout > 0 && (LockTimeout == 0 || LockTimeout > guc_ddl_lock_timeout))
+        (void) set_config_option("lock_timeout", psprintf("%d", guc_ddl_lock_timeout), PGC_USERSET, PGC_S_SESSION,
+                                 GUC_ACTION_SAVE, true, 0, false);
+    return level;
 }
 
 Datum
@@ -94,7 +118,7 @@ kaireon_call(PG_FUNCTION_ARGS)
     Target *target = fcinfo->flinfo->fn_extra;
     volatile Datum result = (Datum) 0;
     Oid user;
-    int sec_context;
+    int sec_context, level;
 
     if (target == NULL)
     {
@@ -109,6 +133,7 @@ kaireon_call(PG_FUNCTION_ARGS)
     for (int i = 0; i < fcinfo->nargs; i++)
         inner->args[i + 1] = fcinfo->args[i];
 
+    level = fix_settings();
     SetUserIdAndSecContext(target->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
     PG_TRY();
     {
@@ -122,9 +147,29 @@ kaireon_call(PG_FUNCTION_ARGS)
     }
     PG_END_TRY();
     SetUserIdAndSecContext(user, sec_context);
+    AtEOXact_GUC(true, level);
 
     fcinfo->isnull = inner->isnull;
     return result;
+}
+
+/*
+ * As SPI_execute, but sees what ALTER TABLE will see: all that is committed by
+ * now, also in a transaction whose snapshot is older.
+ */
+static int
+execute_latest(const char *sql)
+{
+    SPIPlanPtr plan = SPI_prepare(sql, 0, NULL);
+    Snapshot latest;
+    int code;
+
+    if (plan == NULL)
+        return SPI_result;
+    latest = RegisterSnapshot(GetLatestSnapshot());
+    code = SPI_execute_snapshot(plan, NULL, NULL, latest, InvalidSnapshot, false, true, 0);
+    UnregisterSnapshot(latest);
+    return code;
 }
 
 Datum
@@ -149,7 +194,7 @@ kaireon_as_role(PG_FUNCTION_ARGS)
         int code;
 
         SPI_connect();
-        code = SPI_execute(sql, false, 0);
+        code = execute_latest(sql);
         if (code < 0)
             elog(ERROR, "as_role: %s", SPI_result_code_string(code));
         if (SPI_tuptable != NULL && SPI_processed > 0)

@@ -27,6 +27,8 @@
  * that schema.  Nulls are passed through; the result is the called function's,
  * in the current context.  An error raised inside keeps its fields but loses
  * the lines of context from inside, unless it is an internal one (XX000).
+ * While it runs, values mean what they mean in a run (settings.h) and a lock is
+ * waited for at most kaireon.ddl_lock_timeout.
  * Does not work for functions that return sets.
  */
 extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);
@@ -34,7 +36,8 @@ extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);
 /*
  * kaireon_internal.as_role(role regrole, sql text) RETURNS text: runs one or
  * more statements as that role.  Gives the first column of the first row the
- * last statement returned, or NULL.  The statements can't change the role.
+ * last statement returned, or NULL.  The statements can't change the role; all
+ * of them see what was committed when the function was called.
  */
 extern PGDLLEXPORT Datum kaireon_as_role(PG_FUNCTION_ARGS);
 

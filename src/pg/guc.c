@@ -1,11 +1,13 @@
 /*
  * guc.c: the settings kaireon.*.  See guc.h.
  *
- * None can be set by an ordinary user: each guards the server.
+ * Those that guard the server can't be set by an ordinary user.
  */
 #include "postgres.h"
 
 #include "pg/guc.h"
+
+#include <limits.h>
 
 #include "utils/guc.h"
 #include "utils/varlena.h"
@@ -15,6 +17,7 @@ int guc_reader_memory_limit = 256;
 int guc_max_workers = 4;
 int guc_max_logged_errors = 10000;
 int guc_supervisor_idle = 10;
+int guc_ddl_lock_timeout = 5000;
 
 static bool
 check_roots(char **newval, void **extra, GucSource source)
@@ -54,5 +57,7 @@ guc_define(void)
                             &guc_max_logged_errors, 10000, 0, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.supervisor_idle_timeout", "How long a database's supervisor stays when it has nothing to do.",
                             NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.ddl_lock_timeout", "How long functions that change schemas and pipelines wait for a lock.",
+                            "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
     MarkGUCPrefixReserved("kaireon");
 }

@@ -11,6 +11,7 @@ extern int guc_reader_memory_limit;    /* MB */
 extern int guc_max_workers;            /* runs at once, in all databases */
 extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
 extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
+extern int guc_ddl_lock_timeout;       /* ms a catalog function waits for a lock; 0: as lock_timeout says */
 
 extern void guc_define(void);
 

@@ -1,7 +1,7 @@
 /*
  * settings.c: the settings under which values are read.  See settings.h.
  *
- * The variables behind the settings are changed directly: this happens for
+ * settings_fixed changes the variables behind the settings directly: it is for
  * single cells, where going through the settings' own machinery would cost
  * more than the conversion.
  */
@@ -11,6 +11,7 @@
 
 #include "miscadmin.h"
 #include "pgtime.h"
+#include "utils/guc.h"
 
 void
 settings_fixed(void (*work) (void *arg), void *arg)
@@ -37,4 +38,14 @@ settings_fixed(void (*work) (void *arg), void *arg)
         session_timezone = zone;
     }
     PG_END_TRY();
+}
+
+void
+settings_fix_level(void)
+{
+    static const char *const settings[][2] = {
+        {"DateStyle", "ISO, MDY"}, {"IntervalStyle", "postgres"}, {"TimeZone", "UTC"}, {"extra_float_digits", "1"}};
+
+    for (size_t i = 0; i < lengthof(settings); i++)
+        (void) set_config_option(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
 }

@@ -39,7 +39,10 @@ for my $query (
     'SELECT * FROM kaireon.connectors', 'SELECT id, name, table_schema, table_name, fields, owner, status, created_at FROM kaireon.schemas', 'SELECT * FROM kaireon.schema_fields',
     'SELECT * FROM kaireon.pipelines', 'SELECT * FROM kaireon.pipeline_versions', 'SELECT * FROM kaireon.runs', 'SELECT * FROM kaireon.run_nodes',
     'SELECT * FROM kaireon.run_errors', 'SELECT * FROM kaireon.source_state', 'SELECT * FROM kaireon_internal.lease', 'SELECT * FROM kaireon_internal.source_file',
-    'SELECT * FROM ds_plain', 'SELECT * FROM ds_hers')
+    'SELECT * FROM ds_plain', 'SELECT * FROM ds_hers',
+    # the trigger of updated_at goes with the extension there too
+    q(SELECT t.tgrelid::regclass, t.tgname, d.deptype FROM pg_trigger AS t JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
+       WHERE d.refclassid = 'pg_extension'::regclass))
 {
     my $all = "SELECT q::text FROM ($query) AS q ORDER BY 1";
     my $before = $k->sql($all);

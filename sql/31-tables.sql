@@ -1,0 +1,129 @@
+-- What is done to the tables of schemas, always with the caller's own rights.
+--
+-- Locks are short: nothing waits for one longer than kaireon.ddl_lock_timeout
+-- (src/pg/call.c sets it for the whole call), because all who come later wait
+-- behind who waits.  Data is looked at while readers may go on (lock_writers);
+-- the ALTER TABLE that follows needs the table for itself.
+
+-- ---- locks
+
+-- A server process for people.  What it does is shown to whom PostgreSQL shows it.
+CREATE FUNCTION kaireon_internal.process_name(caller regrole, pid int) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((
+        SELECT format('process %s%s', a.pid, CASE
+                   WHEN pg_has_role(caller, a.usesysid, 'USAGE') OR pg_has_role(caller, 'pg_read_all_stats', 'USAGE')
+                   THEN format(' (%s, %s: %s)', CASE WHEN a.backend_type = 'client backend' THEN a.usename::text ELSE a.backend_type END,
+                               a.state, left(regexp_replace(a.query, '\s+', ' ', 'g'), 60)) END)
+          FROM pg_stat_activity AS a WHERE a.pid = process_name.pid), 'process ' || pid, 'a prepared transaction')
+$$;
+
+CREATE FUNCTION kaireon_internal.lock_hint() RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('Try again later, or raise kaireon.ddl_lock_timeout, which is %s.', current_setting('kaireon.ddl_lock_timeout'))
+$$;
+
+-- A schema's table, quoted; raises 42P01 when somebody has dropped it.
+CREATE FUNCTION kaireon_internal.table_name(schema kaireon_internal.schema) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
+                   WHERE c.oid = schema.relation);
+BEGIN
+    IF name IS NULL THEN
+        PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), NULL,
+            'Use delete_schema, then create_schema.');
+    END IF;
+    RETURN name;
+END
+$$;
+
+-- Runs a statement on a schema's table as the caller.  Raises 55P03 with those
+-- who hold the table when it can't be had in time.
+CREATE FUNCTION kaireon_internal.ddl(caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    holders text;
+BEGIN
+    PERFORM kaireon_internal.as_role(caller, statement);
+EXCEPTION WHEN lock_not_available THEN
+    SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid) INTO holders
+      FROM (SELECT DISTINCT l.pid FROM pg_locks AS l
+             WHERE l.locktype = 'relation' AND l.relation = schema.relation AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) AS h;
+    PERFORM kaireon_internal.fail('55P03', format('the table of schema "%s" is in use', schema.name),
+        'By ' || holders || '.', kaireon_internal.lock_hint());
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.alter_table(caller regrole, schema kaireon_internal.schema, actions text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.ddl(caller, schema, format('ALTER TABLE %s %s', kaireon_internal.table_name(schema), actions))
+$$;
+
+-- Keeps everybody from writing to the table until the transaction ends; readers go on.
+CREATE FUNCTION kaireon_internal.lock_writers(caller regrole, schema kaireon_internal.schema) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.ddl(caller, schema, format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', kaireon_internal.table_name(schema)))
+$$;
+
+-- ---- making a table
+
+CREATE FUNCTION kaireon.touch_updated_at() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_touch_updated_at';
+COMMENT ON FUNCTION kaireon.touch_updated_at IS 'the trigger that keeps updated_at of a schema''s table current: now() for each row that an UPDATE changes, unless it sets updated_at itself';
+
+-- The trigger goes with the extension and leaves the table behind.
+CREATE FUNCTION kaireon_internal.add_touch_trigger(caller regrole, table_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    PERFORM kaireon_internal.as_role(caller, format('CREATE TRIGGER kaireon_touch_updated_at BEFORE UPDATE ON %s '
+        'FOR EACH ROW EXECUTE FUNCTION kaireon.touch_updated_at()', table_name));
+    PERFORM kaireon_internal.as_role(caller, format('ALTER TRIGGER kaireon_touch_updated_at ON %s DEPENDS ON EXTENSION kaireon', table_name));
+END
+$$;
+
+-- A column's definition for CREATE TABLE or ADD COLUMN.
+CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%I %s', f.name, kaireon_internal.column_type(f))
+        || COALESCE(' DEFAULT ' || kaireon_internal.default_sql(f), '')
+        || CASE WHEN f.is_nullable THEN '' ELSE ' NOT NULL' END
+        || CASE WHEN f.is_unique AND NOT f.is_primary_key THEN ' UNIQUE' ELSE '' END
+$$;
+
+-- CREATE TABLE for checked fields.
+CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, fields kaireon_internal.field[]) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('CREATE TABLE %I.%I (%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
+                  'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
+                  CASE WHEN bool_or(f.is_primary_key) THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
+                  string_agg(kaireon_internal.column_sql(f), ', ' ORDER BY f.ordinal),
+                  COALESCE(', PRIMARY KEY (' || string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
+                                                            FILTER (WHERE f.is_primary_key) || ')', ''))
+      FROM unnest(fields) AS f
+$$;
+
+-- Makes the table, as the caller; gives its OID.
+CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, fields kaireon_internal.field[])
+    RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place oid := (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = table_schema);
+BEGIN
+    IF place IS NULL THEN
+        PERFORM kaireon_internal.fail('3F000', format('schema "%s" for the table does not exist', table_schema), NULL,
+            'Pass table_schema => the name of a schema of this database.');
+    ELSIF table_schema ~ '^(pg_|information_schema$|kaireon(_internal)?$)' THEN
+        PERFORM kaireon_internal.fail('22023', format('tables of data can''t be in schema "%s"', table_schema), NULL, NULL);
+    ELSIF NOT has_schema_privilege(caller, place, 'CREATE') THEN
+        PERFORM kaireon_internal.fail('42501', format('permission denied for schema %s', quote_ident(table_schema)),
+            format('The table %s would be created there.', table_name),
+            format('GRANT CREATE ON SCHEMA %I TO %s, or pass table_schema => another one.', table_schema, caller));
+    ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = place AND c.relname = table_name) THEN
+        PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, table_schema),
+            NULL, 'Rename it, or choose another name for the schema.');
+    END IF;
+    PERFORM kaireon_internal.as_role(caller, kaireon_internal.table_sql(table_schema, table_name, fields));
+    PERFORM kaireon_internal.add_touch_trigger(caller, format('%I.%I', table_schema, table_name));
+    RETURN format('%I.%I', table_schema, table_name)::regclass;
+END
+$$;
