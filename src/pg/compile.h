@@ -91,6 +91,9 @@ extern Query *compile_analyze(const char *sql, QueryEnvironment *env);
 extern Oid compile_field_type(const char *name);
 extern const char *compile_field_type_list(void);
 
+/* The type of a column that every source offers beside its own fields (_source, _line...); InvalidOid for any other name. */
+extern Oid compile_pseudo_type(const char *name);
+
 /* The node of an expression of the program's statement, by its location; NULL when unknown. */
 extern const GraphNode *compile_node_at(const Program *program, int location);
 

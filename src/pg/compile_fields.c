@@ -18,6 +18,17 @@
 static const struct { const char *name; Oid type; } pseudo_columns[] = {
     {"_source", TEXTOID}, {"_line", INT8OID}, {"_offset", INT8OID}, {"_modified_at", TIMESTAMPTZOID}};
 
+Oid
+compile_pseudo_type(const char *name)
+{
+    for (size_t i = 0; i < lengthof(pseudo_columns); i++)
+    {
+        if (strcmp(pseudo_columns[i].name, name) == 0)
+            return pseudo_columns[i].type;
+    }
+    return InvalidOid;
+}
+
 /* ---- columns between nodes ------------------------------------------------ */
 
 FlowColumn *
@@ -75,12 +86,7 @@ is_declared(Compiler *c, const char *name)
 {
     ListCell *lc;
 
-    for (size_t i = 0; i < lengthof(pseudo_columns); i++)
-    {
-        if (strcmp(pseudo_columns[i].name, name) == 0)
-            return true;
-    }
-    if (c->declared == NIL)
+    if (c->declared == NIL || OidIsValid(compile_pseudo_type(name)))
         return true;
     foreach(lc, c->declared)
     {
@@ -107,11 +113,8 @@ add_source(Compiler *c, const char *name, bool required)
     column->typmod = -1;
     column->required = required;
     column->blame = &p->graph->nodes[0];
-    for (size_t i = 0; i < lengthof(pseudo_columns); i++)
-    {
-        if (strcmp(pseudo_columns[i].name, name) == 0)
-            column->type = pseudo_columns[i].type;
-    }
+    if (OidIsValid(compile_pseudo_type(name)))
+        column->type = compile_pseudo_type(name);
     return flow_add(c, name, p->ncolumns++, InvalidOid);
 }
 

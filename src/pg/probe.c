@@ -83,11 +83,12 @@ probe_readable(List *fields)
             same += equal;
             before += equal && foreach_current_index(b) < foreach_current_index(a);
         }
-        if (same == 1 && ((char *) lfirst(a))[0] != '\0')
+        if (same == 1 && ((char *) lfirst(a))[0] != '\0' && !OidIsValid(compile_pseudo_type(lfirst(a))))
             readable = lappend(readable, lfirst(a));
         else if (before == 0)
-            ereport(NOTICE, (same == 1 ? errmsg("left out a field without a name")
-                                       : errmsg("left out field \"%s\", which the source has %d times", (char *) lfirst(a), same),
+            ereport(NOTICE, (same > 1 ? errmsg("left out field \"%s\", which the source has %d times", (char *) lfirst(a), same) :
+                             ((char *) lfirst(a))[0] == '\0' ? errmsg("left out a field without a name") :
+                             errmsg("left out field \"%s\", whose name stands for what every source tells about a row", (char *) lfirst(a)),
                              errhint("Give the fields names of your own with \"columns\" in options.")));
     }
     return readable;

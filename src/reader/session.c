@@ -83,12 +83,24 @@ missing_field(const Split *split, const char *name, Status *st)
     return false;
 }
 
+/* A pseudo-column that the source has a field of the name of: nobody can tell which one is meant. */
+static bool
+ambiguous_field(const char *name, Status *st)
+{
+    status_fail(st, STATUS_AMBIGUOUS_COLUMN, "source has a field \"%s\" of its own", name);
+    status_detail(st, "The name also stands for what every source tells about a row.");
+    return status_hint(st, "Give the source's fields other names with the option \"columns\".");
+}
+
 static bool
 map_column(const Split *split, const ColumnSpec *column, bool required, int *field, Status *st)
 {
     size_t i;
 
     *field = pseudo_field(column->name);
+    for (i = 0; *field != FIELD_ABSENT && i < split->nnames; i++)
+        if (strcmp(split->names[i], column->name) == 0)
+            return ambiguous_field(column->name, st);
     for (i = 0; *field == FIELD_ABSENT && i < split->nnames; i++)
         if (strcmp(split->names[i], column->name) == 0)
             *field = (int) i;
