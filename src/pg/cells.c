@@ -27,6 +27,7 @@
 #include "utils/uuid.h"
 
 #include "pg/compat.h"
+#include "pg/encoding.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/settings.h"
@@ -122,6 +123,7 @@ cells_create(const Program *program)
     cells->ncolumns = program->ncolumns;
     cells->columns = palloc0(sizeof(CellColumn) * Max(program->ncolumns, 1));
     cells->expected = palloc0(Max(program->ncolumns, 1));
+    cells->states = palloc0(sizeof(uint8 *) * Max(program->ncolumns, 1));
     cells->coerce = program->validation == VALIDATION_COERCE;
     /* The first block stays over resets: what a usual batch needs is not given back and faulted in again. */
     cells->context = AllocSetContextCreate(CurrentMemoryContext, "kaireon batch", 0, BATCH_BLOCK, ALLOCSET_DEFAULT_MAXSIZE);
@@ -208,14 +210,22 @@ utf8_length(const char *s, uint32 length)
     return characters;
 }
 
-static Datum
-converted_text(uint8 *arena, uint64 slot)
+/* A text cell where the database has another encoding. */
+static void
+load_converted(Cells *cells, int row, int c, const uint8 *arena, uint64 slot)
 {
-    char *text = (char *) arena + (uint32) slot + wire_text_room(slot >> 32);
-    int length = (int) (slot >> 32);
-    char *converted = pg_any_to_server(text, length, PG_UTF8);
+    char *converted = encoding_text((const char *) arena + (uint32) slot + wire_text_room(slot >> 32), slot >> 32);
 
-    return PointerGetDatum(cstring_to_text_with_len(converted, converted == text ? length : (int) strlen(converted)));
+    if (converted)
+    {
+        cells->values[row * cells->ncolumns + c] = CStringGetTextDatum(converted);
+        pfree(converted);
+        return;
+    }
+    if (cells->states[c] == NULL)
+        cells->states[c] = palloc0(cells->nrows);
+    cells->states[c][row] = CELL_UNTRANSLATABLE;
+    cells->pending[row] = true;
 }
 
 /* numeric from an unscaled integer, into NUMERIC_BYTES at `at`. */
@@ -308,7 +318,10 @@ load_text(Cells *cells, int c, const WireColumnHeader *header, const uint8 *stat
         if (unlikely((uint32) (slots[row] >> 32) > limit) &&
             utf8_length((char *) arena + (uint32) slots[row] + wire_text_room(slots[row] >> 32), slots[row] >> 32) > limit)
             bad_batch("a text cell is longer than its column");
-        *value = convert ? converted_text(arena, slots[row]) : text_datum(arena, slots[row]);
+        if (convert)
+            load_converted(cells, row, c, arena, slots[row]);
+        else
+            *value = text_datum(arena, slots[row]);
     }
 }
 
@@ -477,7 +490,7 @@ static void
 load_column(Cells *cells, int c)
 {
     const WireColumnHeader *header = &cells->batch.columns[c];
-    uint8 *states = header->states_at ? cells->batch.body + header->states_at : NULL;
+    uint8 *states = cells->states[c] = header->states_at ? cells->batch.body + header->states_at : NULL;
     uint8 settled = settled_state(&cells->columns[c]);
     int stride = cells->ncolumns;
 
@@ -529,9 +542,7 @@ cells_load(Cells *cells, uint8 *body, size_t length)
 static inline uint8
 cell_state(const Cells *cells, int row, int column)
 {
-    const WireColumnHeader *header = &cells->batch.columns[column];
-
-    return header->states_at ? cells->batch.body[header->states_at + row] : WIRE_VALUE;
+    return cells->states[column] ? cells->states[column][row] : WIRE_VALUE;
 }
 
 bool
@@ -543,17 +554,16 @@ cells_is_pending(const Cells *cells, int row, int column)
 void
 cells_make_null(Cells *cells, int row, int column)
 {
-    cells->batch.body[cells->batch.columns[column].states_at + row] = WIRE_NULL;
+    cells->states[column][row] = WIRE_NULL;
     cells->nulls[row * cells->ncolumns + column] = true;
 }
 
-char *
-cells_raw_text(const Cells *cells, int row, int column)
+/* The cell as it was read, in UTF-8 and where it lies; NULL for a null or a cell that arrived converted. */
+static const char *
+cell_text(const Cells *cells, int row, int column, size_t *length)
 {
     const WireColumnHeader *header = &cells->batch.columns[column];
     uint64 slot;
-    uint32 length;
-    char *text;
 
     if (cell_state(cells, row, column) == WIRE_NULL ||
         (header->type != WIRE_TEXT && cell_state(cells, row, column) == WIRE_VALUE))
@@ -561,11 +571,17 @@ cells_raw_text(const Cells *cells, int row, int column)
     slot = ((const uint64 *) (cells->batch.body + header->values_at))[row];
     if (!wire_text_slot_ok(slot, header->arena_length))
         bad_batch("a text cell lies outside its arena");
-    length = (uint32) (slot >> 32);
-    text = palloc((Size) length + 1);
-    memcpy(text, cells->batch.body + header->arena_at + (uint32) slot + wire_text_room(length), length);
-    text[length] = '\0';
-    return pg_any_to_server(text, length, PG_UTF8);
+    *length = slot >> 32;
+    return (const char *) cells->batch.body + header->arena_at + (uint32) slot + wire_text_room(*length);
+}
+
+char *
+cells_raw_text(const Cells *cells, int row, int column)
+{
+    size_t length;
+    const char *text = cell_text(cells, row, column, &length);
+
+    return text ? encoding_shown(text, length) : NULL;
 }
 
 static void
@@ -586,6 +602,10 @@ bad_cell(const CellColumn *column, uint8 state, const char *text, CellError *err
         case WIRE_BAD_PRECISION:
             error->sqlstate = ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE;
             error->message = pstrdup("numeric field overflow");
+            break;
+        case CELL_UNTRANSLATABLE:
+            error->sqlstate = ERRCODE_UNTRANSLATABLE_CHARACTER;
+            error->message = encoding_complaint("value");
             break;
         case WIRE_BAD_ENCODING:
             error->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
@@ -643,8 +663,9 @@ patterned_value(const CellColumn *column, const char *text)
 }
 
 /*
- * A raw cell's value, or what a domain says to a null.  What the input function allocates on the way (jsonb_in:
- * many times the value) goes at once; only the value stays with the batch.
+ * A raw cell's value, or what a domain says to a null.  What the input function
+ * allocates on the way (jsonb_in: many times the value) goes at once; only the
+ * value stays with the batch.
  */
 static void
 input_cell(Cells *cells, int row, int c, int attempt, Datum *value, bool *null)
@@ -652,12 +673,17 @@ input_cell(Cells *cells, int row, int c, int attempt, Datum *value, bool *null)
     CellColumn *column = &cells->columns[c];
     MemoryContext old;
     Datum read;
+    const char *utf8;
     char *text;
+    size_t length;
 
     /* what a cell that raised an error left behind */
     MemoryContextReset(cells->scratch);
     old = MemoryContextSwitchTo(cells->scratch);
-    text = cells_raw_text(cells, row, c);
+    utf8 = cell_text(cells, row, c, &length);
+    text = utf8 ? encoding_text(utf8, length) : NULL;
+    if (utf8 && text == NULL)
+        ereport(ERROR, (errcode(ERRCODE_UNTRANSLATABLE_CHARACTER), errmsg("%s", encoding_complaint("value"))));
     if (attempt > 0 && text && coerce_cell(column, text, value, null))
     {
         MemoryContextSwitchTo(old);

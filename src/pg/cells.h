@@ -17,6 +17,9 @@
 #include "pg/compile.h"
 #include "wire/wire.h"
 
+/* Beside the states of wire.h: text that the database's encoding has no place for. */
+#define CELL_UNTRANSLATABLE (WIRE_STATE_LAST + 1)
+
 typedef struct CellColumn
 {
     Oid type;
@@ -41,6 +44,7 @@ typedef struct Cells
     MemoryContext scratch;   /* of one call of an input function */
     WireBatch batch;
     int nrows;
+    uint8 **states;          /* by column: each row's WireState, or CELL_UNTRANSLATABLE; NULL: all are values */
     Datum *values;           /* [row * ncolumns + column] */
     bool *nulls;
     bool *pending;           /* a row has cells that cells_resolve must settle */
@@ -72,7 +76,7 @@ extern bool cells_resolve(Cells *cells, int row, int column, int attempt, CellEr
 /* Makes a pending cell a null, which is pending itself where the type is a domain. */
 extern void cells_make_null(Cells *cells, int row, int column);
 
-/* The cell as it was read, palloc'd; NULL for a null or a cell that arrived converted. */
+/* The cell as it was read, to be shown, palloc'd; NULL for a null or a cell that arrived converted. */
 extern char *cells_raw_text(const Cells *cells, int row, int column);
 
 static inline uint64

@@ -9,6 +9,7 @@
 #include "mb/pg_wchar.h"
 
 #include "pg/cells.h"
+#include "pg/encoding.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/source_options.h"
@@ -72,14 +73,20 @@ server_size(uint64 size)
     return (int64) size;
 }
 
+/* A text about the object of that path; `what` names it where the database has no place for it. */
 static char *
-server_copy(WireStr text)
+server_copy(WireStr text, WireStr path, const char *what)
 {
-    char *copy = pnstrdup(text.data, text.length);
+    char *copy = pnstrdup(text.data, text.length), *converted;
 
     if (strlen(copy) != text.length || !pg_verify_mbstr(PG_UTF8, copy, text.length, true))
         ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent text that is not UTF-8")));
-    return pg_any_to_server(copy, text.length, PG_UTF8);
+    converted = encoding_text(copy, text.length);
+    if (converted == NULL)
+        ereport(ERROR, (errcode(ERRCODE_UNTRANSLATABLE_CHARACTER), errmsg("%s", encoding_complaint(what)),
+                        errdetail("File \"%s\".", link_text(path)),
+                        errhint("Rename it, or read the source in a database of encoding UTF8.")));
+    return converted;
 }
 
 static int
@@ -134,10 +141,10 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
         if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
             ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a listing")));
         copy = palloc0(sizeof(FetchObject));
-        copy->path = server_copy(object.path);
+        copy->path = server_copy(object.path, object.path, "the name of a file");
         copy->size = server_size(object.size);
         copy->modified = server_time(object.mtime);
-        copy->etag = server_copy(object.etag);
+        copy->etag = server_copy(object.etag, object.path, "the etag of a file");
         objects = lappend(objects, copy);
         if (list_length(objects) > MAX_OBJECTS)
             ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the source has more than %d objects", MAX_OBJECTS),
@@ -193,12 +200,12 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
         ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a split that can't be read")));
     for (int i = 0; i < ncolumns; i++)
         present[i] = split.present[i] != 0;
-    object->path = server_copy(split.path);
+    object->path = server_copy(split.path, split.path, "the name of a file");
     object->size = server_size(split.size);
     object->modified = server_time(split.mtime);
-    object->etag = server_copy(split.etag);
-    object->head_hash = server_copy(split.head_hash);
-    object->dialect = server_copy(split.dialect);
+    object->etag = server_copy(split.etag, split.path, "the etag of a file");
+    object->head_hash = server_copy(split.head_hash, split.path, "the hash of a file");
+    object->dialect = server_copy(split.dialect, split.path, "the name of a field");
     return object;
 }
 

@@ -25,6 +25,7 @@
 #include "utils/memutils.h"
 
 #include "pg/compat.h"
+#include "pg/encoding.h"
 #include "pg/errors.h"
 #include "pg/guc.h"
 #include "pg/json.h"
@@ -291,7 +292,7 @@ link_text(WireStr text)
 
     if (!pg_verify_mbstr(PG_UTF8, copy, strlen(copy), true))
         return pstrdup("(not UTF-8)");
-    return pg_any_to_server(copy, strlen(copy), PG_UTF8);
+    return encoding_shown(copy, strlen(copy));
 }
 
 int
@@ -422,7 +423,7 @@ void
 link_request(Link *link, const LinkRequest *request)
 {
     StringInfoData out;
-    char *utf8;
+    const char *utf8;
 
     initStringInfo(&out);
     appendStringInfo(&out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, request->operation);
@@ -438,6 +439,6 @@ link_request(Link *link, const LinkRequest *request)
                          request->columns, request->row_limit, request->batch_rows);
     appendStringInfo(&out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
     link->used_credit = 0;
-    utf8 = pg_server_to_any(out.data, out.len, PG_UTF8);
+    utf8 = encoding_utf8(out.data);
     send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
 }

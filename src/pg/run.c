@@ -38,6 +38,7 @@
 #include "pg/cells.h"
 #include "pg/compat.h"
 #include "pg/control.h"
+#include "pg/encoding.h"
 #include "pg/errors.h"
 #include "pg/fetch.h"
 #include "pg/json.h"
@@ -138,6 +139,7 @@ start(Run *run)
                                   run->spec->error_given ? !run->spec->error_skip : run->program->validation == VALIDATION_STRICT);
     run->filtered_by = palloc0(sizeof(int64) * run->graph->nnodes);
     run->cells = cells_create(run->program);
+    encoding_prepare();
     run->present = palloc0(sizeof(bool) * Max(run->program->ncolumns, 1));
     run->stage_present = palloc0(sizeof(bool) * Max(run->program->ncolumns, 1));
     worker_commit();
