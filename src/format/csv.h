@@ -155,7 +155,10 @@ struct Csv
 void csv_rows_init(Csv *csv, const CsvOptions *options, ByteSource source);
 void csv_rows_free(Csv *csv);
 
-/* Reads up to `most` more bytes into the window; sets eof.  Fails as the source does, or with 53200. */
+/*
+ * Reads up to `most` more bytes into the window; sets eof.  Fails as the source
+ * does, with the line it had come to, or with 53200 and the line of the row.
+ */
 STATUS_CHECK bool csv_rows_read(Csv *csv, size_t most, Status *st);
 
 /* Lets the scanner see what was read, but for the footer.  csv->own must have the dialect. */
@@ -184,6 +187,9 @@ STATUS_CHECK bool csv_rows_fill(Csv *csv, Status *st);
  * the lines to be skipped and starts the scanner.  Fails as csv_rows_read does.
  */
 STATUS_CHECK bool csv_open_begin(Csv *csv, Status *st);
+
+/* Sets newline, which is AUTO: CR when the window has one and no LF. */
+void csv_find_newline(Csv *csv);
 
 /* ---- names (csv_header.c) ------------------------------------------------ */
 

@@ -66,9 +66,8 @@ read_sample(Csv *csv, size_t least, Status *st)
     return true;
 }
 
-/* LF, unless the sample has none and a CR. */
-static void
-find_newline(Csv *csv)
+void
+csv_find_newline(Csv *csv)
 {
     const uint8_t *data = csv->window.data;
     size_t n = csv->window.used;
@@ -212,7 +211,7 @@ csv_open_begin(Csv *csv, Status *st)
     if (!skip_mark(csv, st) || !read_sample(csv, sample, st))
         return false;
     if (csv->own.dialect.newline == CSV_NEWLINE_AUTO)
-        find_newline(csv);
+        csv_find_newline(csv);
     if (asked && !detect(csv, &ask, sample, st))
         return false;
     if (!skip_lines(csv, st))

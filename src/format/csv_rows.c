@@ -93,18 +93,39 @@ close_last_row(Csv *csv)
     scan->state = CSV_FIELD_START;
 }
 
+/* The source failed behind what is in the window: says on which line, and at which byte unless the source has. */
+static bool
+source_failed(Csv *csv, Status *st)
+{
+    const uint8_t *at = csv->window.data, *end = at + csv->window.used;
+    bool begun = csv->scan.seps != NULL;
+
+    csv->eof = true;
+    if (!begun && csv->own.dialect.newline == CSV_NEWLINE_AUTO)
+        csv_find_newline(csv);
+    st->line = csv->line;
+    while (at < end && (at = memchr(at, csv_line_byte(csv), (size_t) (end - at))) != NULL)
+    {
+        st->line++;
+        at++;
+    }
+    if (st->offset == 0)
+        st->offset = csv->base + csv->window.used;
+    return false;
+}
+
 bool
 csv_rows_read(Csv *csv, size_t most, Status *st)
 {
     size_t got;
 
-    if (!buf_reserve(&csv->window, most, st) ||
-        !byte_source_read(csv->source, csv->window.data + csv->window.used, most, &got, st))
+    if (!buf_reserve(&csv->window, most, st))
     {
-        if (st->line == 0)
-            st->line = csv->line;
+        st->line = csv->line;
         return false;
     }
+    if (!byte_source_read(csv->source, csv->window.data + csv->window.used, most, &got, st))
+        return source_failed(csv, st);
     csv->window.used += got;
     csv->eof = got == 0;
     return true;

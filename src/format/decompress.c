@@ -4,6 +4,10 @@
  * One input buffer, filled from the stored object.  For AUTO its first bytes
  * decide and then stay in it as the first input.  Plain data is read directly
  * into the caller's memory once that first part has been handed out.
+ *
+ * What was unpacked before a fault is handed out before the fault is reported,
+ * so that a reader knows the line it had come to.  zlib says how much that is;
+ * zstd forgets it, so it is given one block at a time.
  */
 #include "format/decompress.h"
 
@@ -19,6 +23,10 @@
 #define GZIP_WINDOW (15 + 16)
 /* The largest window a zstd frame may ask for: 128 MB, below the reader's usual memory limit. */
 #define ZSTD_WINDOW_LOG 27
+/* What zstd wants first: the magic number and a byte that says how long the frame's header is. */
+#define ZSTD_FIRST 5
+/* Behind a block's bytes it would like the header of the next one too. */
+#define ZSTD_BLOCK_HEADER 3
 
 struct Decompress
 {
@@ -32,6 +40,8 @@ struct Decompress
     bool zlib_open, in_member, finished;
     z_stream zlib;
     ZSTD_DCtx *zstd;
+    size_t zstd_next;       /* bytes to the end of the block that is being read */
+    Status failure;         /* to be reported when what came before it has been handed out */
 };
 
 static bool
@@ -124,9 +134,8 @@ inflate_some(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
 }
 
 static bool
-read_gzip(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+read_gzip(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
 {
-    Decompress *d = context;
     bool more;
 
     *got = 0;
@@ -224,10 +233,8 @@ zstd_error(Decompress *d, size_t result, bool at_frame, Status *st)
 
 /* Frames one behind the other; the library passes over those that are to be skipped. */
 static bool
-read_zstd(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+read_zstd(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
 {
-    Decompress *d = context;
-
     *got = 0;
     while (*got == 0 && !d->finished)
     {
@@ -243,7 +250,7 @@ read_zstd(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
             d->finished = true;
             break;
         }
-        from = (ZSTD_inBuffer) {d->input + d->at, d->end - d->at, 0};
+        from = (ZSTD_inBuffer) {d->input + d->at, d->end - d->at < d->zstd_next ? d->end - d->at : d->zstd_next, 0};
         before = d->at;
         result = ZSTD_decompressStream(d->zstd, &to, &from);
         d->at += from.pos;
@@ -252,6 +259,7 @@ read_zstd(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
         if (ZSTD_isError(result))
             return zstd_error(d, result, at_frame, st);
         d->in_member = result != 0;
+        d->zstd_next = !d->in_member ? ZSTD_FIRST : result > ZSTD_BLOCK_HEADER ? result - ZSTD_BLOCK_HEADER : result;
         if (d->in_member && *got == 0 && d->at == before && d->stored_end)
             return zstd_fail(d, "ends early", st);
     }
@@ -264,6 +272,7 @@ open_zstd(Decompress *d, Status *st)
     d->zstd = ZSTD_createDCtx();
     if (d->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
         return status_out_of_memory(st, 0);
+    d->zstd_next = ZSTD_FIRST;
     return true;
 }
 
@@ -277,6 +286,25 @@ open_gzip(Decompress *d, Status *st)
 }
 
 /* ---- the outside ----------------------------------------------------------- */
+
+static bool
+read_packed(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Decompress *d = context;
+
+    if (d->failure.sqlstate[0] != '\0')
+    {
+        *st = d->failure;
+        return false;
+    }
+    if (d->kind == COMPRESSION_GZIP ? read_gzip(d, out, size, got, st) : read_zstd(d, out, size, got, st))
+        return true;
+    if (*got == 0)
+        return false;
+    d->failure = *st;
+    status_clear(st);
+    return true;
+}
 
 /* A zstd frame, or one to be skipped. */
 static bool
@@ -344,8 +372,7 @@ decompress_close(Decompress *d)
 ByteSource
 decompress_source(Decompress *d)
 {
-    return (ByteSource) {d->kind == COMPRESSION_GZIP ? read_gzip
-                         : d->kind == COMPRESSION_ZSTD ? read_zstd : read_plain, d};
+    return (ByteSource) {d->kind == COMPRESSION_NONE ? read_plain : read_packed, d};
 }
 
 Compression

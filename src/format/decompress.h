@@ -28,8 +28,9 @@ void decompress_close(Decompress *d);   /* NULL is allowed */
 
 /*
  * The plain bytes.  A read fails with 22P04 when the compressed data is
- * corrupt or ends early, with 54000 when it asks for more memory than is allowed; the status' offset is that of the plain bytes, the
- * detail names the one in the stored object.
+ * corrupt or ends early, with 54000 when it asks for more memory than is
+ * allowed; all bytes before the fault were given before.  The status' offset is
+ * that of the plain bytes, the detail names the one in the stored object.
  */
 ByteSource decompress_source(Decompress *d);
 

@@ -320,6 +320,8 @@ raise_failure(const WireFailure *failure)
         appendStringInfo(&where, "File \"%s\"", link_text(failure->path));
         if (failure->line > 0)
             appendStringInfo(&where, ", line " UINT64_FORMAT, failure->line);
+        if (failure->offset > 0)
+            appendStringInfo(&where, ", byte " UINT64_FORMAT, failure->offset);
         appendStringInfoChar(&where, '.');
     }
     if (failure->detail.length > 0)

@@ -110,6 +110,8 @@ print_failure(const Status *st)
         fprintf(stderr, "WHERE: %s", st->path);
         if (st->line > 0)
             fprintf(stderr, ", line %llu", (unsigned long long) st->line);
+        if (st->offset > 0)
+            fprintf(stderr, ", byte %llu", (unsigned long long) st->offset);
         fputc('\n', stderr);
     }
     if (st->detail[0] != '\0')

@@ -215,10 +215,14 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
         !as_listed(file, &split->info, st))
         return false;
     choose_format(request, split);
-    return decompress_open(&split->plain, request->compression,
-                           (ByteSource) {driver->object_read, split->object}, st) &&
-        encoding_open(&split->text, request->encoding, decompress_source(split->plain), st) &&
-        split->format->open(split->options, encoding_source(split->text), &split->state, st) &&
+    if (!decompress_open(&split->plain, request->compression, (ByteSource) {driver->object_read, split->object}, st) ||
+        !encoding_open(&split->text, request->encoding, decompress_source(split->plain), st))
+    {
+        /* They read no more than a mark: what is wrong there is on the first line. */
+        st->line = strcmp(st->sqlstate, STATUS_OUT_OF_MEMORY) == 0 ? 0 : 1;
+        return false;
+    }
+    return split->format->open(split->options, encoding_source(split->text), &split->state, st) &&
         map_columns(s, split, st);
 }
 

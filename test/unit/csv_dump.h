@@ -6,7 +6,8 @@
  * bad or raw cell is followed by !state; a reject is "<line>@<offset>
  * REJECT <sqlstate> <message> {raw}"; a failure "ERROR <sqlstate> <message>".
  * Every batch goes through wire_batch_open, as at a worker.  The input can be
- * handed over in pieces of any size.  Used by unit tests and fuzz targets.
+ * handed over in pieces of any size, and compressed.  Used by unit tests and
+ * fuzz targets.
  */
 #ifndef KAIREON_TEST_CSV_DUMP_H
 #define KAIREON_TEST_CSV_DUMP_H
@@ -18,6 +19,7 @@
 
 #include "core/buf.h"
 #include "format/csv.h"
+#include "format/decompress.h"
 #include "format/encoding.h"
 
 /* Memory that comes in a first piece of `first` bytes and then pieces of `step`. */
@@ -159,6 +161,7 @@ typedef struct DumpHow
     const char *options;    /* JSON, NULL for {} */
     CsvScanPath path;
     size_t first, step;     /* sizes of the pieces */
+    bool packed;            /* the input is compressed */
     uint32_t batch_rows;
     size_t batch_bytes;
     const ColumnSpec *specs;    /* NULL: every field as text */
@@ -210,40 +213,60 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
     free(map);
 }
 
+/* What stands between the bytes and the rows, as in a session. */
+typedef struct Stages
+{
+    json_t *json;
+    void *options, *state;
+    Decompress *plain;
+    EncodingStage *text;
+} Stages;
+
+__attribute__((unused)) static bool
+stages_open(Stages *s, ByteSource source, const DumpHow *how, Status *st)
+{
+    const char *encoding = json_string_value(json_object_get(s->json, "encoding"));
+    Encoding kind = ENCODING_UTF8;
+
+    ((CsvOptions *) s->options)->path = how->path;
+    status_clear(st);
+    if (encoding != NULL && !encoding_find(encoding, &kind))
+        abort();
+    return decompress_open(&s->plain, how->packed ? COMPRESSION_AUTO : COMPRESSION_NONE, source, st) &&
+        encoding_open(&s->text, kind, decompress_source(s->plain), st) &&
+        format_csv.open(s->options, encoding_source(s->text), &s->state, st);
+}
+
+__attribute__((unused)) static void
+stages_close(Stages *s)
+{
+    format_csv.close(s->state);
+    encoding_close(s->text);
+    decompress_close(s->plain);
+    format_csv.options_free(s->options);
+    json_decref(s->json);
+}
+
 /* The dump of n bytes of CSV, to be freed. */
 __attribute__((unused)) static char *
 csv_dump(const char *data, size_t n, const DumpHow *how)
 {
     Pieces pieces = {data, n, 0, how->first ? how->first : n, how->step ? how->step : n + 1};
-    json_t *json = json_loads(how->options ? how->options : "{}", 0, NULL);
-    const char *encoding = json_string_value(json_object_get(json, "encoding"));
-    Encoding kind = ENCODING_UTF8;
-    EncodingStage *stage = NULL;
-    void *options = NULL, *state = NULL;
+    Stages s = {.json = json_loads(how->options ? how->options : "{}", 0, NULL)};
     Buf out;
     Status st;
     char *text;
 
     buf_init(&out, SIZE_MAX / 2);
-    if (json == NULL)
+    if (s.json == NULL)
         abort();
-    if (!format_csv.options_parse(json, &options, &st))
+    if (!format_csv.options_parse(s.json, &s.options, &st))
         say(&out, "OPTIONS %s %s\n", st.sqlstate, st.message);
+    else if (!stages_open(&s, (ByteSource) {pieces_read, &pieces}, how, &st))
+        say(&out, "ERROR %s %s\n", st.sqlstate, st.message);
     else
-    {
-        ((CsvOptions *) options)->path = how->path;
-        status_clear(&st);
-        if ((encoding != NULL && !encoding_find(encoding, &kind)) ||
-            !encoding_open(&stage, kind, (ByteSource) {pieces_read, &pieces}, &st) ||
-            !format_csv.open(options, encoding_source(stage), &state, &st))
-            say(&out, "ERROR %s %s\n", st.sqlstate, st.message);
-        else
-            dump_rows(&out, state, how);
-        format_csv.close(state);
-        encoding_close(stage);
-    }
-    format_csv.options_free(options);
-    json_decref(json);
+        dump_rows(&out, s.state, how);
+    stages_close(&s);
     say(&out, "%s", "");
     text = strndup((char *) out.data, out.used);
     buf_free(&out);

@@ -4,10 +4,9 @@
 #include "tap.h"
 
 #include <stdlib.h>
-#include <zlib.h>
-#include <zstd.h>
 
 #include "format/decompress.h"
+#include "pack.h"
 
 typedef struct Memory { const uint8_t *data; size_t n, at, step; } Memory;
 
@@ -23,22 +22,6 @@ memory_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
     memcpy(out, m->data + m->at, *got);
     m->at += *got;
     return true;
-}
-
-static size_t
-gzip(const void *data, size_t n, uint8_t *out, size_t size)
-{
-    z_stream z = {0};
-
-    deflateInit2(&z, 9, Z_DEFLATED, 15 + 16, 8, Z_DEFAULT_STRATEGY);
-    z.next_in = (Bytef *) data;
-    z.avail_in = (uInt) n;
-    z.next_out = out;
-    z.avail_out = (uInt) size;
-    deflate(&z, Z_FINISH);
-    n = z.total_out;
-    deflateEnd(&z);
-    return n;
 }
 
 /* Reads all; returns the bytes or -1, with the status. */
@@ -98,23 +81,6 @@ check_damage(const uint8_t *packed, size_t n)
     is_str(st.message, "gzip data is missing", "its message");
 }
 
-static size_t
-zstd(const void *data, size_t n, uint8_t *out, size_t size, int window_log)
-{
-    ZSTD_CCtx *c = ZSTD_createCCtx();
-    ZSTD_inBuffer from = {data, n, 0};
-    ZSTD_outBuffer to = {out, size, 0};
-
-    ZSTD_CCtx_setParameter(c, ZSTD_c_checksumFlag, 1);
-    if (window_log > 0)
-        ZSTD_CCtx_setParameter(c, ZSTD_c_windowLog, window_log);
-    /* As a stream without a known size: the frame then says its window. */
-    ZSTD_compressStream2(c, &to, &from, ZSTD_e_flush);
-    ZSTD_compressStream2(c, &to, &from, ZSTD_e_end);
-    ZSTD_freeCCtx(c);
-    return to.pos;
-}
-
 static void
 check_zstd_damage(const uint8_t *packed, size_t n)
 {
@@ -151,7 +117,7 @@ check_zstd(const uint8_t *plain)
 {
     static uint8_t packed[1 << 16], out[1 << 17];
     static const uint8_t skipped[] = {0x50, 0x2a, 0x4d, 0x18, 3, 0, 0, 0, 1, 2, 3};
-    size_t n = zstd(plain, 5000, packed, sizeof(packed), 0), step, wrong = 0, all;
+    size_t n = pack_zstd(plain, 5000, packed, sizeof(packed), 0), step, wrong = 0, all;
     Status st;
 
     for (step = 1; step < 300; step++)
@@ -160,18 +126,18 @@ check_zstd(const uint8_t *plain)
     is_int((int64_t) wrong, 0, "zstd in pieces of 1 to 299 bytes");
     memcpy(packed + n, skipped, sizeof(skipped));
     all = n + sizeof(skipped);
-    all += zstd("", 0, packed + all, sizeof(packed) - all, 0);
-    all += zstd(plain + 5000, 20000, packed + all, sizeof(packed) - all, 0);
+    all += pack_zstd("", 0, packed + all, sizeof(packed) - all, 0);
+    all += pack_zstd(plain + 5000, 20000, packed + all, sizeof(packed) - all, 0);
     is_int(drain(packed, all, 777, COMPRESSION_AUTO, out, sizeof(out), &st), 25000, "several frames, one empty, one to be skipped");
     ok(memcmp(out, plain, 25000) == 0, "their bytes");
     is_int(drain(packed, 0, 1, COMPRESSION_ZSTD, out, sizeof(out), &st), 0, "nothing, said to be zstd");
-    n = zstd(plain, 500, packed, sizeof(packed), 0);
+    n = pack_zstd(plain, 500, packed, sizeof(packed), 0);
     check_zstd_damage(packed, n);
-    n = zstd(plain, 500, packed, sizeof(packed), 28);
+    n = pack_zstd(plain, 500, packed, sizeof(packed), 28);
     is_int(drain(packed, n, 100, COMPRESSION_AUTO, out, sizeof(out), &st), -1, "a window that is too large");
     is_str(st.sqlstate, "54000", "its code");
     is_str(st.message, "zstd data needs more memory than is allowed", "its message");
-    n = zstd(plain, 500, packed, sizeof(packed), 27);
+    n = pack_zstd(plain, 500, packed, sizeof(packed), 27);
     is_int(drain(packed, n, 100, COMPRESSION_AUTO, out, sizeof(out), &st), 500, "the largest window");
 }
 
@@ -194,21 +160,21 @@ main(void)
     is_int(drain(plain, 0, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 0, "nothing");
     is_int(drain(plain, 0, 1, COMPRESSION_GZIP, out, sizeof(out), &st), 0, "nothing, said to be gzip");
 
-    n = gzip(plain, 5000, packed, sizeof(packed));
+    n = pack_gzip(plain, 5000, packed, sizeof(packed));
     for (step = 1; step < 300; step++)
         if (drain(packed, n, step, COMPRESSION_AUTO, out, sizeof(out), &st) != 5000 || memcmp(out, plain, 5000) != 0)
             wrong++;
     is_int((int64_t) wrong, 0, "gzip in pieces of 1 to 299 bytes");
-    n2 = n + gzip("", 0, packed + n, sizeof(packed) - n);
-    n2 += gzip(plain + 5000, 20000, packed + n2, sizeof(packed) - n2);
+    n2 = n + pack_gzip("", 0, packed + n, sizeof(packed) - n);
+    n2 += pack_gzip(plain + 5000, 20000, packed + n2, sizeof(packed) - n2);
     is_int(drain(packed, n2, 777, COMPRESSION_AUTO, out, sizeof(out), &st), 25000, "three members, one empty");
     ok(memcmp(out, plain, 25000) == 0, "their bytes");
     is_int(drain(packed, n2, 777, COMPRESSION_NONE, out, sizeof(out), &st), (int64_t) n2, "gzip read as it is");
-    n = gzip(plain, 500, packed, sizeof(packed));
+    n = pack_gzip(plain, 500, packed, sizeof(packed));
     check_damage(packed, n);
     check_zstd(plain);
 
-    n = gzip(zeros, sizeof(zeros), packed, sizeof(packed));
+    n = pack_gzip(zeros, sizeof(zeros), packed, sizeof(packed));
     is_int(drain(packed, n, 1 << 20, COMPRESSION_AUTO, out, sizeof(zeros) / 2, &st), sizeof(zeros) / 2,
            "output stops where the caller stops, not where the data wants to");
     return done();

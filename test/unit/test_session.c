@@ -22,6 +22,7 @@ static char top[] = "/tmp/kaireon-test-XXXXXX";
 static int fd = -1;
 static pid_t reader;
 static uint8_t *body;
+static uint64_t error_line; /* of what is_error saw */
 static WireHeader header;
 
 static void
@@ -127,10 +128,13 @@ is_error(const char *sqlstate, const char *message, const char *label)
     WireFailure failure;
     char text[700] = "(no error message)";
 
+    error_line = 0;
     if (get() == WIRE_ERROR)
     {
         r = (WireReader) {body, header.length, 0, false};
         if (wire_get_failure(&r, &failure))
+            error_line = failure.line;
+        if (!r.bad)
             snprintf(text, sizeof(text), "%s %.*s", failure.sqlstate, (int) failure.message.length, failure.message.data);
     }
     is_int(strncmp(text, sqlstate, 5), 0, "%s: %s", label, text);
@@ -284,6 +288,10 @@ check_describe(void)
     is_int(get(), WIRE_BATCH, "read: TSV by its name");
     is_int(get(), WIRE_SPLIT_END, "its end");
     is_int(get(), WIRE_END, "the end");
+    write_text("cut.csv.gz", "\x1F\x8B\x08");
+    ask(",\"resource\":\"cut.csv.gz\",\"columns\":[]");
+    is_error("22P04", "gzip data ends early", "compressed data that ends at once");
+    is_int((int64_t) error_line, 1, "is wrong on the first line");
     ask(",\"resource\":\"t.tsv\",\"columns\":[],\"format\":{\"encoding\":\"EBCDIC\"}");
     is_error("22023", "invalid value \"EBCDIC\" for format option \"encoding\"", "unknown encoding");
 }
