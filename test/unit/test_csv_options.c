@@ -23,6 +23,9 @@ static const Fixture dialects[] = {
      "(a) (b) (c)\n2@8 [0123456789012345678901234567890123456789012345678901234][x::][y]\n"
      "3@74 [01234567890123456789012345678901234567890123456789012345678901][1][:2]\n", 0},
     {"semicolon found out", "{\"delimiter\":\"auto\"}", "a;b\n1;2,5\n3;4,5\n5;6,5\n", "(a) (b)\n2@4 [1][2,5]\n3@10 [3][4,5]\n4@16 [5][6,5]\n", 0},
+    {"all of it found out", "{\"delimiter\":\"auto\",\"quote\":\"auto\",\"skipLines\":\"auto\"}", "Report\n\nid;'note'\n1;'a;b'\n2;'c''d'\n3;'e'\n",
+     "(id) (note)\n4@18 [1][a;b]\n5@26 [2][c'd]\n6@35 [3][e]\n", 0},
+    {"TSV's delimiter with null strings", "{\"delimiter\":\"\\t\",\"nullStrings\":[\"\\\\N\"]}", "a\tb\n\\N\t\"\\N\"\n", "(a) (b)\n2@4 <null>[\\N]\n", 0},
     {"CR alone is found out", NULL, "a,b\r1,\"x\ry\"\r\r3,4", "(a) (b)\n2@4 [1][x\ry]\n5@13 [3][4]\n", 0},
     {"CR alone, said", "{\"newline\":\"cr\"}", "a,b\r1,x\ny\r\"3\",4\r", "(a) (b)\n2@4 [1][x\ny]\n3@10 [3][4]\n", 0},
     {"CR LF, said: LF alone is data", "{\"newline\":\"crlf\"}", "a,b\r\n1,x\ny\r\n\"3\",4\r\n\"5\n\",\"6\r\n\"",
@@ -106,7 +109,34 @@ check_all(const Fixture *all, size_t n)
         check_fixture(&all[i]);
 }
 
-#define CHECK(table) check_all(table, sizeof(table) / sizeof((table)[0]))
+#define COUNT(table) (sizeof(table) / sizeof((table)[0]))
+#define CHECK(table) check_all(table, COUNT(table))
+
+static bool
+mentioned(const char *key, const Fixture *all, size_t n)
+{
+    char quoted[40];
+    size_t i;
+
+    snprintf(quoted, sizeof(quoted), "\"%s\"", key);
+    for (i = 0; i < n; i++)
+        if (all[i].options != NULL && strstr(all[i].options, quoted) != NULL)
+            return true;
+    return false;
+}
+
+/* Every option has a fixture, so that it was read in every way; limits and columns have theirs in test_csv.c, separators below. */
+static void
+check_every_option(void)
+{
+    static const char *const keys[] = {"delimiter", "quote", "escape", "newline", "header", "headerLines", "skipLines", "footerLines",
+        "comment", "nullStrings", "trim", "shortRows", "longRows", "quotes", "encoding"};
+    size_t i;
+
+    for (i = 0; i < COUNT(keys); i++)
+        ok(mentioned(keys[i], dialects, COUNT(dialects)) || mentioned(keys[i], lines, COUNT(lines)) ||
+           mentioned(keys[i], fields, COUNT(fields)) || mentioned(keys[i], encodings, COUNT(encodings)), "%s has a fixture", keys[i]);
+}
 
 /* Typed columns: decimal comma, thousands. */
 static void
@@ -137,17 +167,27 @@ check_numbers(void)
     for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
     {
         DumpHow how = {.options = cases[i].options, .specs = specs, .map = map, .ncols = 4};
-        char input[100], want[300], *got;
+        char input[100], want[300], *got, *again;
+        size_t n, at, wrong = 0;
 
         snprintf(input, sizeof(input), "a\n\"x\"\n%s\n\"\"\n", cases[i].cell);
         /* The lines around it make sure that the segment has more than one row. */
         if (cases[i].cell[0] == '\0')
             snprintf(input, sizeof(input), "a%c\n%c\n", how.options[21] == ',' ? ';' : ',', how.options[21] == ',' ? ';' : ',');
         snprintf(want, sizeof(want), "%s\n", cases[i].want);
-        got = csv_dump(input, strlen(input), &how);
+        n = strlen(input);
+        got = csv_dump(input, n, &how);
         ok(strstr(got, want) != NULL, "%s: %s gives %s", cases[i].options, cases[i].cell, cases[i].want);
         if (strstr(got, want) == NULL)
             printf("# got: %s\n", got);
+        for (at = 1; at <= n; at++, free(again))
+        {
+            how.first = at;
+            how.batch_rows = at % 2 + 1;
+            again = csv_dump(input, n, &how);
+            wrong += strcmp(again, got) != 0;
+        }
+        is_int((int64_t) wrong, 0, "the same split at every byte");
         free(got);
     }
 }
@@ -242,6 +282,7 @@ main(void)
     CHECK(lines);
     CHECK(fields);
     CHECK(encodings);
+    check_every_option();
     check_numbers();
     check_refused();
     check_taken();
