@@ -7,12 +7,13 @@
 #   make quickstart-stop, make quickstart-clean
 #   make test           every ring of tests, with one summary; see test/run
 #   make test-<ring>    one ring: unit fuzz sql pgtap tap diff
+#   make test-matrix   all rings here, and on 17 and 18 in chroots; see tools/test-matrix
 #   make check-wall     the reader's side does not see the server, and the reverse
 #   make check-style    lengths of files and functions, exported symbols
 #   make check-warnings gcc and clang have nothing to say
 #   make bench          COPY, by hand, and kaireon, side by side
 #   make deps           installs the Debian packages that are missing
-#   make clean          removes what was built (not the quickstart's cluster)
+#   make clean          removes what was built (not the quickstart's cluster, nor the matrix's chroots)
 #
 # The parts: mk/server.mk builds what is loaded by the server (PGXS);
 # src/reader/reader.mk builds the reader's side, its unit tests and fuzz targets.
@@ -35,7 +36,7 @@ ifndef HAVE_PGXS
 all install installcheck:
 	@echo "PostgreSQL's server headers are not there ($(PG_CONFIG) --pgxs); 'make deps' installs them" >&2; exit 1
 clean:
-	@for f in build/*; do [ "$$f" = build/quickstart ] || rm -rf "$$f"; done
+	@for f in build/*; do case $$f in build/quickstart | build/matrix) ;; *) rm -rf "$$f" ;; esac; done
 endif
 
 deps:
@@ -59,8 +60,11 @@ test:
 $(TEST_RINGS):
 	@test/run $(subst check-,,$(subst test-,,$@))
 
+test-matrix:
+	@tools/test-matrix
+
 bench:
 	@test/bench/bench
 
 .PHONY: default all install installcheck clean deps quickstart quickstart-stop quickstart-clean \
-        test $(TEST_RINGS) bench
+        test test-matrix $(TEST_RINGS) bench

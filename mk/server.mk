@@ -59,7 +59,7 @@ uninstall-reader:
 
 clean: clean-build
 clean-build:
-	@for f in build/*; do [ "$$f" = build/quickstart ] || rm -rf "$$f"; done
+	@for f in build/*; do case $$f in build/quickstart | build/matrix) ;; *) rm -rf "$$f" ;; esac; done
 	rm -rf results regression.diffs regression.out tmp_check
 
 .PHONY: unit-tests fuzz-targets install-reader uninstall-reader clean-build

@@ -7,7 +7,8 @@
 # folder with data/, server.log and (when the path is short enough) its socket;
 # it trusts whoever can reach the socket, which only its owner and root can.
 
-export LC_ALL=C.UTF-8
+# PostgreSQL's test modules unset LC_ALL; without LANG their clusters would be SQL_ASCII.
+export LC_ALL=C.UTF-8 LANG=C.UTF-8
 PG_CONFIG=${PG_CONFIG:-pg_config}
 PG_USER=$(id -un)
 [ "$(id -u)" -ne 0 ] || PG_USER=postgres
