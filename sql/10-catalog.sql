@@ -12,6 +12,19 @@
 CREATE SCHEMA kaireon_internal;
 REVOKE ALL ON SCHEMA kaireon_internal FROM PUBLIC;
 
+-- Where the database was when its pipelines were allowed to run here; after a
+-- restore a second row, of another place (18-instance.sql).
+CREATE TABLE kaireon_internal.instance (
+    system_identifier bigint NOT NULL,      -- of the cluster
+    database      oid NOT NULL,
+    extension     oid NOT NULL,             -- pg_extension's
+    data_directory text NOT NULL,
+    machine       text NOT NULL,            -- a hash of /etc/machine-id; empty where there is none
+    name          text NOT NULL,            -- kaireon.instance_name
+    confirmed_at  timestamptz NOT NULL DEFAULT now(),
+    confirmed_by  text NOT NULL             -- a role's name: it need not be there any more
+);
+
 CREATE TABLE kaireon_internal.connector_type (
     type          text PRIMARY KEY,
     spec          jsonb NOT NULL,           -- connectors/<type>/connector.json
@@ -205,6 +218,7 @@ CREATE TABLE kaireon_internal.source_file (
 CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
     (pipeline_id, node_id, md5(path), size, modified_at, head_hash);
 
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.instance', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$WHERE origin = 'user'$$);
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.schema', '');

@@ -7,10 +7,13 @@
 -- explains and draws them.
 
 CREATE VIEW kaireon.pipelines WITH (security_barrier) AS
+WITH held AS MATERIALIZED (SELECT i.reason FROM kaireon.instance i WHERE NOT i.is_confirmed AND NOT pg_is_in_recovery())
 SELECT p.id, p.name, p.description, p.connector_id, c.name AS connector, p.schema_id, s.name AS schema,
-       v.nodes, v.edges, p.schedule, p.timezone, v.execution_config, p.status,
+       v.nodes, v.edges, p.schedule, p.timezone, v.execution_config,
+       CASE WHEN h.reason IS NOT NULL AND p.status <> 'archived' THEN 'paused' ELSE p.status END AS status,
        COALESCE(r.started_at, r.queued_at) AS last_run_at, r.status AS last_run_status,
-       p.draft_version, p.published_version, p.owner, p.created_at, p.updated_at
+       p.draft_version, p.published_version, p.owner, p.created_at, p.updated_at,
+       'this database is a copy: ' || h.reason AS held_because
   FROM kaireon_internal.pipeline p
   JOIN kaireon_internal.connector c ON c.id = p.connector_id
   JOIN kaireon_internal.schema s ON s.id = p.schema_id
@@ -18,12 +21,15 @@ SELECT p.id, p.name, p.description, p.connector_id, c.name AS connector, p.schem
          ON v.pipeline_id = p.id AND v.version = COALESCE(p.published_version, p.draft_version)
   LEFT JOIN LATERAL (SELECT l.started_at, l.queued_at, l.status FROM kaireon_internal.run l
                       WHERE l.pipeline_id = p.id ORDER BY l.queued_at DESC LIMIT 1) r ON true
+  LEFT JOIN held h ON true
  WHERE kaireon_internal.may_see(p.owner);
 COMMENT ON VIEW kaireon.pipelines IS 'pipelines, with the version that runs and how the last run went';
 COMMENT ON COLUMN kaireon.pipelines.nodes IS 'of the version that runs: the published one, else the draft';
+COMMENT ON COLUMN kaireon.pipelines.status IS 'draft, active, paused or archived; paused also while the database is a copy that nobody has confirmed';
 COMMENT ON COLUMN kaireon.pipelines.draft_version IS 'the newest version saved';
 COMMENT ON COLUMN kaireon.pipelines.published_version IS 'the version that runs; null: the draft does';
 COMMENT ON COLUMN kaireon.pipelines.owner IS 'runs have this role''s rights';
+COMMENT ON COLUMN kaireon.pipelines.held_because IS 'why it is paused although nobody paused it; see kaireon.confirm_instance()';
 
 CREATE VIEW kaireon.pipeline_versions WITH (security_barrier) AS
 SELECT p.name AS pipeline, v.version, v.version = p.draft_version AS is_draft,
@@ -295,6 +301,11 @@ BEGIN
         PERFORM kaireon_internal.require_owner(caller, p.owner, 'pipeline', name);
     END IF;
     PERFORM kaireon_internal.set_pipeline_status(p, CASE WHEN p.published_version IS NULL THEN 'draft' ELSE 'active' END);
+    PERFORM FROM kaireon.instance AS i WHERE NOT i.is_confirmed;
+    IF FOUND THEN
+        RAISE NOTICE 'pipeline "%" does not run yet: this database is a copy', name
+            USING HINT = 'See kaireon.instance and kaireon.confirm_instance().';
+    END IF;
 END
 $$;
 

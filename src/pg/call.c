@@ -24,6 +24,7 @@
 #include "utils/guc.h"
 #include "utils/formatting.h"
 #include "utils/snapmgr.h"
+#include "utils/lsyscache.h"
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
@@ -120,6 +121,7 @@ kaireon_call(PG_FUNCTION_ARGS)
     Oid user;
     int sec_context, level;
 
+    catalog_require_primary(get_func_name(fcinfo->flinfo->fn_oid));
     if (target == NULL)
     {
         target = find_target(fcinfo->flinfo);

@@ -29,6 +29,7 @@
  * the lines of context from inside, unless it is an internal one (XX000).
  * While it runs, values mean what they mean in a run (settings.h) and a lock is
  * waited for at most kaireon.ddl_lock_timeout.
+ * On a standby it raises 25006: all of these functions write.
  * Does not work for functions that return sets.
  */
 extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);

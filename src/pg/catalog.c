@@ -8,6 +8,7 @@
 #include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "access/xlog.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
@@ -54,6 +55,14 @@ catalog_owner(void)
     owner = ((Form_pg_namespace) GETSTRUCT(tuple))->nspowner;
     ReleaseSysCache(tuple);
     return owner;
+}
+
+void
+catalog_require_primary(const char *function)
+{
+    if (RecoveryInProgress())
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
+                        errmsg("cannot execute kaireon.%s on a standby server", function), errhint("Call it on the primary.")));
 }
 
 CatalogScope

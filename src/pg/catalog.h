@@ -63,6 +63,8 @@ extern bool catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetFi
 extern bool catalog_type_ready(const char *type, char **ready);
 /* The type's own name, for its name or an alias. */
 extern char *catalog_real_type(const char *type);
+/* Raises 25006 on a standby, where kaireon.<function> can't write. */
+extern void catalog_require_primary(const char *function);
 
 /* Raises 42704 for a pipeline name that does not exist. */
 pg_noreturn extern void catalog_no_pipeline(const char *name);

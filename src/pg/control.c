@@ -5,9 +5,14 @@
 
 #include "pg/control.h"
 
+#include "access/xact.h"
+#include "fmgr.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/shmem.h"
+
+PG_FUNCTION_INFO_V1(kaireon_wake_supervisor);
+extern PGDLLEXPORT Datum kaireon_wake_supervisor(PG_FUNCTION_ARGS);
 
 Control *control = NULL;
 
@@ -104,6 +109,37 @@ control_wake(Oid database)
         SetLatch(control->launcher);
     LWLockRelease(control->lock);
     return woken;
+}
+
+static bool wake_at_commit = false;
+
+static void
+at_commit(XactEvent event, void *arg)
+{
+    if (wake_at_commit && event == XACT_EVENT_COMMIT)
+        (void) control_wake(MyDatabaseId);
+    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
+        wake_at_commit = false;
+}
+
+void
+control_wake_at_commit(void)
+{
+    static bool registered = false;
+
+    if (control == NULL)
+        return;
+    if (!registered)
+        RegisterXactCallback(at_commit, NULL);
+    registered = true;
+    wake_at_commit = true;
+}
+
+Datum
+kaireon_wake_supervisor(PG_FUNCTION_ARGS)
+{
+    control_wake_at_commit();
+    PG_RETURN_VOID();
 }
 
 void

@@ -87,6 +87,8 @@ extern void control_install_hooks(void);
 extern void control_require(void);
 /* Makes sure that a supervisor of the database runs or wakes up.  Never raises; false when there are too many databases. */
 extern bool control_wake(Oid database);
+/* The same for this database, once the transaction commits. */
+extern void control_wake_at_commit(void);
 /* Raises 53400 for that. */
 pg_noreturn extern void control_too_many(void);
 /* The slot of a run in this database, or NULL.  The caller holds the lock. */

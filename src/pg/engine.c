@@ -27,6 +27,7 @@
 #include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/control.h"
+#include "pg/instance.h"
 #include "pg/json.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
@@ -103,6 +104,7 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
                         errhint("Run it on the primary.")));
     PreventCommandIfReadOnly("a pipeline's run");
+    instance_require();
     if (!JB_ROOT_IS_OBJECT(options))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
     json_check(&options->root, keys, "options", complain_option, NULL);
@@ -273,21 +275,9 @@ kaireon_run_pipeline(PG_FUNCTION_ARGS)
 
 /* ---- starting without waiting ------------------------------------------------------ */
 
-static bool wake_at_commit = false;
-
-static void
-at_commit(XactEvent event, void *arg)
-{
-    if (wake_at_commit && event == XACT_EVENT_COMMIT)
-        (void) control_wake(MyDatabaseId);
-    if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-        wake_at_commit = false;
-}
-
 Datum
 kaireon_start_pipeline(PG_FUNCTION_ARGS)
 {
-    static bool registered = false;
     Wanted wanted;
     pg_uuid_t *run_id = palloc(sizeof(pg_uuid_t));
     CatalogScope scope;
@@ -306,10 +296,7 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
     catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options) "
                     "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb)", 6, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
-    if (!registered)
-        RegisterXactCallback(at_commit, NULL);
-    registered = true;
-    wake_at_commit = true;
+    control_wake_at_commit();
     PG_RETURN_UUID_P(run_id);
 }
 
@@ -344,6 +331,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
     bool found = false;
 
     control_require();
+    catalog_require_primary("cancel_run");
     check_may_cancel(run_id);
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot = control_find(run_id);

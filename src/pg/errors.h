@@ -17,5 +17,7 @@
 #define ERRCODE_KAIREON_RUN_ORPHANED MAKE_SQLSTATE('K', 'A', '0', '0', '3')
 /* Another run holds the pipeline's lease. */
 #define ERRCODE_KAIREON_LEASE_LOST MAKE_SQLSTATE('K', 'A', '0', '0', '4')
+/* The database is a restored or cloned copy; its pipelines are held. */
+#define ERRCODE_KAIREON_INSTANCE_HELD MAKE_SQLSTATE('K', 'A', '0', '0', '5')
 
 #endif

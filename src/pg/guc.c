@@ -18,6 +18,7 @@ int guc_max_workers = 4;
 int guc_max_logged_errors = 10000;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
+char *guc_instance_name = NULL;
 
 static bool
 check_roots(char **newval, void **extra, GucSource source)
@@ -59,5 +60,7 @@ guc_define(void)
                             NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.ddl_lock_timeout", "How long functions that change schemas and pipelines wait for a lock.",
                             "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+    DefineCustomStringVariable("kaireon.instance_name", "The name that tells a database from its copies, the same on all servers that may take it over.",
+                               "Empty: the data directory and the machine tell them apart.", &guc_instance_name, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
     MarkGUCPrefixReserved("kaireon");
 }

@@ -37,6 +37,7 @@
 #include "pg/control.h"
 #include "pg/errors.h"
 #include "pg/guc.h"
+#include "pg/instance.h"
 #include "pg/worker.h"
 
 /* While runs wait for a worker slot, look again after so many ms. */
@@ -64,7 +65,7 @@ end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *m
 
 #define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
 
-/* Runs that a server crash or restart left behind. */
+/* Runs that a server crash or restart left behind; in a copy they are its original's. */
 static void
 recover(void)
 {
@@ -73,6 +74,12 @@ recover(void)
     pg_uuid_t *ids;
 
     worker_begin();
+    if (!instance_confirmed())
+    {
+        worker_commit();
+        return;
+    }
+    instance_follow();
     scope = catalog_begin();
     count = catalog_execute("SELECT run_id FROM kaireon_internal.run WHERE status = 'running' OR (status = 'queued' AND waits)",
                             0, NULL, NULL, NULL, SPI_OK_SELECT);
@@ -380,12 +387,24 @@ start_run(const QueuedRun *run)
     return START_FULL;
 }
 
+/* In a copy that nobody has confirmed, runs stay queued. */
+static bool
+may_run(void)
+{
+    bool may;
+
+    worker_begin();
+    may = instance_confirmed();
+    worker_commit();
+    return may;
+}
+
 /* True when runs are left that wait for a worker slot: look again soon. */
 static bool
 start_queued(MemoryContext context, bool *waiting)
 {
     QueuedRun *queue;
-    int count = read_queue(context, &queue);
+    int count = may_run() ? read_queue(context, &queue) : 0;
     bool again = false;
 
     *waiting = count > 0;

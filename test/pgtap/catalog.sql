@@ -1,14 +1,14 @@
 -- The extension's objects, and that what two sessions' worth of steps leave in
 -- the catalog is consistent: foreign keys, dumps, names, automatic columns.
 BEGIN;
-SELECT plan(33);
+SELECT plan(34);
 
 SELECT has_schema('kaireon');
 SELECT has_schema('kaireon_internal');
 SELECT has_type('kaireon', 'run', 'type kaireon.run');
 SELECT has_view('kaireon', v, 'view ' || v)
   FROM unnest('{connector_types,connectors,schemas,schema_fields,pipelines,pipeline_versions,runs,run_nodes,run_errors,dead_letters,
-                source_state,progress}'::name[]) AS v;
+                source_state,progress,instance}'::name[]) AS v;
 SELECT is(kaireon.version(), '0.1.0', 'version()');
 SELECT hasnt_column('kaireon', 'connectors', c, 'no credentials in view connectors: ' || c)
   FROM unnest('{auth_config,auth_sealed}'::name[]) AS c;

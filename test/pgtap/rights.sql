@@ -79,7 +79,8 @@ SELECT is(as_user('r_viewer', 'SELECT kaireon.version()'), '0.1.0', 'and the ver
 -- Somebody who may only select sees his own objects.
 GRANT USAGE ON SCHEMA kaireon TO r_nobody;
 GRANT SELECT ON ALL TABLES IN SCHEMA kaireon TO r_nobody;
-GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole) TO r_nobody;
+GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole), kaireon_internal.this_instance(),
+    kaireon_internal.instance_differences(bigint, oid, oid, text, text, text) TO r_nobody;
 SELECT is(as_user('r_nobody', format('SELECT count(*) FROM kaireon.%I', v)), '0', 'a stranger with SELECT sees nothing of ' || v)
   FROM unnest('{connectors,schemas,schema_fields,pipelines,pipeline_versions,runs,run_nodes,run_errors,dead_letters}'::name[]) AS v;
 -- Nor through a function that the planner might push below the view's filter.
@@ -94,7 +95,7 @@ SELECT is(as_user(who, format('SELECT kaireon.%s', call)), '42501', format('%s m
                ($$create_schema('x', '[{"name": "a"}]')$$), ($$update_schema('r_s', description => 'x')$$), ($$delete_schema('r_s')$$),
                ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$), ($$drop_field('r_s', 'a')$$),
                ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$), ($$publish_pipeline('r_p')$$),
-               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$)) AS c (call);
+               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ('confirm_instance()')) AS c (call);
 SELECT is(as_user('r_bob', format('SELECT kaireon.%s', call)), '42501', format('an admin may not change what is another''s: %s', call))
   FROM (VALUES ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$update_schema('r_s', description => 'x')$$),
                ($$delete_schema('r_s', true)$$), ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$),

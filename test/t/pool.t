@@ -7,7 +7,7 @@ use Kaireon;
 use Test::More;
 
 # launcher, supervisor, PostgreSQL's logical replication launcher, and two runs
-my $k = Kaireon->new('pool', conf => "max_worker_processes = 5\nkaireon.max_workers = 1\nwal_level = replica\nmax_wal_senders = 4\n");
+my $k = Kaireon->new('pool', conf => "max_worker_processes = 5\nkaireon.max_workers = 1\n");
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'varchar' });
 $k->write_rows('few.csv', 100, sub { "$_[0],name $_[0]" }, 'id,name');
 my @few = (fields => \@fields, source => { resource => 'few.csv' });
@@ -168,25 +168,4 @@ $k->sql('TRUNCATE ds_a, ds_b, ds_c, ds_d');
     $k->settled('transactions');
 }
 ok($k->same_postmaster, 'the server lived through');
-
-# ---- a standby
-
-$k->node->backup('base');
-my $standby = PostgreSQL::Test::Cluster->new('pool_standby');
-$standby->init_from_backup($k->node, 'base', has_streaming => 1);
-$standby->start;
-$k->node->wait_for_catchup($standby, 'replay', $k->node->lsn('flush'));
-for my $function (qw(run_pipeline start_pipeline))
-{
-    my ($code, $out, $err) = $standby->psql('postgres', "\\set VERBOSITY verbose\nSELECT kaireon.$function('c')");
-    like($err, qr/ERROR:  25006: cannot run a pipeline on a standby server/, "a standby refuses $function");
-}
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM kaireon.runs'), $k->sql('SELECT count(*) FROM kaireon.runs'), 'and serves the views');
-is($standby->safe_psql('postgres', 'SELECT count(*) FROM kaireon.progress'), 0, 'progress too');
-is($standby->safe_psql('postgres', "SELECT count(*) FROM kaireon.explain_pipeline('c') AS l WHERE l LIKE '%INSERT INTO public.ds_c%'"), 1, 'and explains');
-is($standby->safe_psql('postgres', "SELECT count(*) FROM kaireon.preview_pipeline('c', 5)"), 5, 'and previews');
-$standby->promote;
-is($standby->safe_psql('postgres', "TRUNCATE ds_c; SELECT 1"), 1, 'promoted, it takes writes');
-is($standby->safe_psql('postgres', "SELECT status FROM kaireon.run_pipeline('c')"), 'success', 'and runs');
-$standby->stop;
 done_testing;
