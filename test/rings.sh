@@ -190,7 +190,7 @@ need_cluster()
         cluster_create "$CLUSTER" "$port" \
             "shared_preload_libraries = 'kaireon'" \
             "kaireon.local_fs_roots = '$TREE/test/data, $WORK_DIR/cluster/files'" \
-            "fsync = off" "log_min_messages = info" &&
+            "listen_addresses = ''" "fsync = off" "log_min_messages = info" &&
             as_pg mkdir -p "$CLUSTER/files" && cluster_start "$CLUSTER"
     } > "$LOGS/cluster.log" 2>&1
     then
