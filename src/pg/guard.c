@@ -27,6 +27,7 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
     MemoryContext volatile outer = CurrentMemoryContext;
     ResourceOwner volatile owner = CurrentResourceOwner;
     ErrorData *volatile error = NULL;
+    bool volatile passes = false;
 
     BeginInternalSubTransaction(NULL);
     MemoryContextSwitchTo(context);
@@ -38,8 +39,7 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
     PG_CATCH();
     {
         MemoryContextSwitchTo(context);
-        if (must_pass(geterrcode()))
-            PG_RE_THROW();
+        passes = must_pass(geterrcode());
         error = CopyErrorData();
         FlushErrorState();
         RollbackAndReleaseCurrentSubTransaction();
@@ -47,5 +47,8 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
     PG_END_TRY();
     MemoryContextSwitchTo(outer);
     CurrentResourceOwner = owner;
+    /* only now: an error that leaves the subtransaction open would leave the session in it */
+    if (passes)
+        ReThrowError(error);
     return error;
 }
