@@ -7,6 +7,7 @@
 
 #include "common/int.h"
 #include "mb/pg_wchar.h"
+#include "miscadmin.h"
 
 #include "pg/cells.h"
 #include "pg/encoding.h"
@@ -94,6 +95,7 @@ compare_modified(const ListCell *a, const ListCell *b)
 {
     const FetchObject *x = lfirst(a), *y = lfirst(b);
 
+    CHECK_FOR_INTERRUPTS(); /* there may be two million */
     if (x->modified != y->modified)
         return x->modified < y->modified ? -1 : 1;
     return strcmp(x->path, y->path);
@@ -171,6 +173,7 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *f
     {
         FetchObject *file = lfirst(lc);
 
+        CHECK_FOR_INTERRUPTS();
         appendStringInfoString(&list, list.len > 1 ? ",{\"path\":" : "{\"path\":");
         json_append_string(&list, file->path);
         appendStringInfo(&list, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT "}", file->size, file->modified + UNIX_TO_POSTGRES_US);

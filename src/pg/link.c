@@ -191,6 +191,8 @@ reader_ended(Link *link)
     }
     if (gone > 0)
         link->pid = 0;
+    /* a cancel signals the backend's process group, which a reader is in before it runs its program */
+    CHECK_FOR_INTERRUPTS();
     if (gone > 0 && WIFSIGNALED(status))
         ereport(ERROR, (errcode(ERRCODE_KAIREON_READER_ENDED),
                         errmsg("the reader process was ended by signal %d: %s", WTERMSIG(status), strsignal(WTERMSIG(status))),
@@ -442,5 +444,10 @@ link_request(Link *link, const LinkRequest *request)
     appendStringInfo(&out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
     link->used_credit = 0;
     utf8 = encoding_utf8(out.data);
+    if (strlen(utf8) > WIRE_MAX_REQUEST)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
+                        errmsg("what the reader is asked for takes %zu bytes, more than the limit of %u", strlen(utf8), WIRE_MAX_REQUEST),
+                        errdetail("It has the source's options and the path of each file."),
+                        errhint("Name a folder or a pattern that holds fewer files, or give shorter options.")));
     send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
 }

@@ -451,4 +451,12 @@ sub close
     return;
 }
 
+# abandon(): for a session whose backend is gone: ends psql whatever it waits for.
+sub abandon
+{
+    my ($self) = @_;
+    eval { $self->{psql}->kill_kill };
+    return;
+}
+
 1;
