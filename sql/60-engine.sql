@@ -15,6 +15,17 @@ COMMENT ON FUNCTION kaireon.mask_email(text, boolean) IS 'Hides an e-mail addres
 COMMENT ON FUNCTION kaireon.mask_phone(text, boolean) IS 'Hides a telephone number but for its last four digits: ***-***-5678';
 COMMENT ON FUNCTION kaireon.mask_credit_card(text, boolean) IS 'Hides a card number but for its last four digits: ****-****-****-1234';
 
+CREATE FUNCTION kaireon.map_value(value text, mappings jsonb) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_map_value';
+CREATE FUNCTION kaireon.map_value(value text, mappings jsonb, fallback text) RETURNS text
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_map_value';
+CREATE FUNCTION kaireon.split_field(value text, separator text, part int, parts int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_split_field';
+
+COMMENT ON FUNCTION kaireon.map_value(text, jsonb) IS 'What a JSON object has under a key; a value that is no key stays as it is';
+COMMENT ON FUNCTION kaireon.map_value(text, jsonb, text) IS 'What a JSON object has under a key, or the fallback';
+COMMENT ON FUNCTION kaireon.split_field(text, text, int, int) IS 'One of so many parts of a text; the last is all that is left';
+
 -- Called by create_pipeline and update_pipeline, as the extension's owner.
 CREATE FUNCTION kaireon_internal.check_pipeline(caller regrole, connector_id uuid, schema_id uuid, nodes jsonb, edges jsonb,
                                                 execution_config jsonb)

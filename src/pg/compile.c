@@ -13,6 +13,7 @@
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "nodes/makefuncs.h"
+#include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
 #include "parser/parse_coerce.h"
 #include "parser/parser.h"
@@ -101,6 +102,22 @@ compile_analyze(const char *sql, QueryEnvironment *env)
 
 /* ---- checking ---------------------------------------------------------------- */
 
+/* What the node made has the type that PostgreSQL finds it has. */
+static void
+take_types(Compiler *c, const Query *query)
+{
+    ListCell *lc;
+
+    foreach(lc, query->targetList)
+    {
+        TargetEntry *te = lfirst_node(TargetEntry, lc);
+        FlowColumn *column = te->resname ? flow_find(c, te->resname) : NULL;
+
+        if (column && column->source < 0)
+            column->type = exprType((Node *) te->expr);
+    }
+}
+
 /* Parses, checks and plans what stands so far, so that an error is the node's own. */
 static void
 check_sql(Compiler *c, const GraphNode *node)
@@ -111,6 +128,8 @@ check_sql(Compiler *c, const GraphNode *node)
     Query *query = compile_analyze(sql, env);
 
     exprcheck_query(query, sql);
+    if (node->op->kind != NODE_TARGET)
+        take_types(c, query);
     (void) pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK & 0, NULL);
 }
 

@@ -3,9 +3,12 @@
  */
 #include "postgres.h"
 
+#include <ctype.h>
+
 #include "pg/condition.h"
 
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 
 #include "pg/node.h"
 
@@ -15,6 +18,25 @@ const char *const condition_operators[] = {
 const char *const condition_matches[] = {"all", "any", NULL};
 
 /* ---- checking -------------------------------------------------------------- */
+
+/* Values that are compared with must be of one kind. */
+static void
+check_array(JsonbContainer *array, const char *op, const char *node_id, List **findings)
+{
+    JsonbValue *first = getIthJsonbValueFromContainer(array, 0);
+
+    for (int i = 0; i < (int) JsonContainerSize(array); i++)
+    {
+        JsonbValue *item = getIthJsonbValueFromContainer(array, i);
+
+        if (item->type == jbvNull || item->type == jbvBinary || item->type != first->type)
+        {
+            graph_complain(findings, node_id, "wrong_type", "To find nulls use is_null or is_not_null.",
+                           "operator \"%s\" takes an array of strings, of numbers or of booleans", op);
+            return;
+        }
+    }
+}
 
 static void
 check_one(JsonbContainer *object, const char *what, const char *node_id, List **findings)
@@ -48,27 +70,43 @@ check_one(JsonbContainer *object, const char *what, const char *node_id, List **
         graph_complain(findings, node_id, "wrong_value", NULL, "operator \"between\" takes an array of two values");
     else if (wants_array && (!JsonContainerIsArray(value->val.binary.data) || JsonContainerSize(value->val.binary.data) == 0))
         graph_complain(findings, node_id, "wrong_value", NULL, "operator \"%s\" takes an array that is not empty", op);
+    else if (wants_array)
+        check_array(value->val.binary.data, op, node_id, findings);
 }
 
-void
-condition_check(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
+/* A group in another; true when it is one. */
+static bool
+check_group(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
 {
-    static const JsonKey keys[] = {
-        {"field", JSON_STRING, true, NULL}, {"operator", JSON_STRING, true, condition_operators},
-        {"value", JSON_SCALAR | JSON_ARRAY, false, NULL}, {NULL, 0, false, NULL}};
     JsonbContainer *conditions = json_get_container(object, "conditions");
-    GraphComplaint complaint = {findings, node->id};
 
     if (conditions == NULL)
     {
-        check_one(object, what, node->id, findings);
-        return;
+        if (json_get(object, "match"))
+            graph_complain(findings, node->id, "wrong_value", NULL, "key \"match\" of %s needs key \"conditions\"", what);
+        return false;
     }
     if (json_get(object, "field") || json_get(object, "operator") || json_get(object, "value"))
         graph_complain(findings, node->id, "wrong_value", NULL,
                        "%s takes either \"field\", \"operator\" and \"value\" or \"conditions\", not both", what);
     if (JsonContainerSize(conditions) == 0)
         graph_complain(findings, node->id, "wrong_value", NULL, "\"conditions\" must not be empty");
+    return true;
+}
+
+void
+condition_check(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
+{
+    static const JsonKey keys[] = {CONDITION_KEYS, {NULL, 0, false, NULL}};
+    JsonbContainer *conditions = json_get_container(object, "conditions");
+    GraphComplaint complaint = {findings, node->id};
+
+    check_stack_depth();
+    if (!check_group(object, what, node, findings))
+    {
+        check_one(object, what, node->id, findings);
+        return;
+    }
     for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
     {
         JsonbValue *item = getIthJsonbValueFromContainer(conditions, i);
@@ -77,7 +115,7 @@ condition_check(JsonbContainer *object, const char *what, const GraphNode *node,
         if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
             graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
         else if (json_check(item->val.binary.data, keys, name, graph_complain_config, &complaint))
-            check_one(item->val.binary.data, name, node->id, findings);
+            condition_check(item->val.binary.data, name, node, findings);
     }
 }
 
@@ -97,25 +135,67 @@ condition_walk(Compiler *c, const GraphNode *node, JsonbContainer *object)
 
 /* ---- SQL --------------------------------------------------------------------- */
 
-/* A JSON scalar as a literal to compare a column of `type` with; *column_sql may get a cast. */
+/* Is the text a date as ISO 8601 writes it (DATEOID), with a time (TIMESTAMPOID), with a zone too (TIMESTAMPTZOID)?  Else InvalidOid. */
+static Oid
+iso_type(const char *text)
+{
+    static const char shape[] = "dddd-dd-dd";
+    const char *time = text + strlen(shape);
+
+    for (int i = 0; shape[i]; i++)
+    {
+        if (shape[i] == 'd' ? !isdigit((unsigned char) text[i]) : text[i] != shape[i])
+            return InvalidOid;
+    }
+    if (*time == '\0')
+        return DATEOID;
+    if ((*time != ' ' && *time != 'T') || !isdigit((unsigned char) time[1]))
+        return InvalidOid;
+    return strpbrk(time, "Z+-") ? TIMESTAMPTZOID : TIMESTAMPOID;
+}
+
+/*
+ * Text is compared as what it is compared with: a number, a boolean; and where
+ * there is an order, a date.  A cell that can't be one is then the row's error.
+ */
+static Oid
+compared_type(Oid type, const char *op, const JsonbValue *value)
+{
+    bool ordered = op[0] == '<' || op[0] == '>' || strcmp(op, "between") == 0;
+    Oid found = InvalidOid;
+
+    if (!sql_is_text(type))
+        return type;
+    if (value->type == jbvBinary)
+    {
+        for (int i = 0; i < (int) JsonContainerSize(value->val.binary.data); i++)
+        {
+            Oid one = compared_type(type, op, getIthJsonbValueFromContainer(value->val.binary.data, i));
+
+            found = found == InvalidOid ? one : found == one ? one : found == TEXTOID || one == TEXTOID ? TEXTOID : TIMESTAMPTZOID;
+        }
+        return found;
+    }
+    if (value->type == jbvNumeric)
+        return NUMERICOID;
+    if (value->type == jbvBool)
+        return BOOLOID;
+    if (ordered)
+        found = iso_type(json_scalar_text(value));
+    return OidIsValid(found) ? found : TEXTOID;
+}
+
+/* A JSON scalar as a literal to compare with a value of `type`. */
 static char *
-literal_sql(const JsonbValue *value, Oid type, char **column_sql)
+literal_sql(const JsonbValue *value, Oid type)
 {
     char *text = json_scalar_text(value);
 
     if (value->type == jbvNumeric)
-    {
-        if (sql_is_text(type))
-            *column_sql = psprintf("CAST(%s AS pg_catalog.numeric)", *column_sql);
         return text[0] == '-' ? psprintf("(%s)", text) : text;
-    }
     if (value->type == jbvBool)
-    {
-        if (sql_is_text(type))
-            *column_sql = psprintf("CAST(%s AS pg_catalog.bool)", *column_sql);
         return text;
-    }
-    return psprintf("CAST(%s AS %s)", sql_literal(text), sql_type(sql_is_text(type) ? TEXTOID : type));
+    return psprintf("CAST(%s AS %s)", sql_literal(text), sql_type(type));
 }
 
 static char *
@@ -133,24 +213,20 @@ pattern_sql(const char *op, const char *column, Oid type, const JsonbValue *valu
     return psprintf("strpos(%s, %s) > 0", text, literal);
 }
 
-/* in, not_in and between: each item's literal, the column cast once for all. */
+/* in, not_in and between */
 static char *
-array_sql(const char *op, char *column, Oid type, JsonbContainer *array)
+array_sql(const char *op, const char *column, Oid type, JsonbContainer *array)
 {
     StringInfoData items;
-    char *cast = column;
     bool between = strcmp(op, "between") == 0;
 
     initStringInfo(&items);
     for (int i = 0; i < (int) JsonContainerSize(array); i++)
-    {
-        cast = column;
         appendStringInfo(&items, "%s%s", i == 0 ? "" : between ? " AND " : ", ",
-                         literal_sql(getIthJsonbValueFromContainer(array, i), type, &cast));
-    }
+                         literal_sql(getIthJsonbValueFromContainer(array, i), type));
     if (between)
-        return psprintf("%s BETWEEN %s", cast, items.data);
-    return psprintf("%s %s (%s)", cast, strcmp(op, "in") == 0 ? "IN" : "NOT IN", items.data);
+        return psprintf("%s BETWEEN %s", column, items.data);
+    return psprintf("%s %s (%s)", column, strcmp(op, "in") == 0 ? "IN" : "NOT IN", items.data);
 }
 
 static char *
@@ -160,17 +236,20 @@ one_sql(Compiler *c, JsonbContainer *object)
     char *op = json_get_text(object, "operator");
     JsonbValue *value = json_get(object, "value");
     char *column = pstrdup(sql_name(field->name));
-    Oid type = flow_type(c, field);
-    char *literal;
+    Oid type = flow_type(c, field), compared;
 
     if (strncmp(op, "is", 2) == 0)
         return psprintf("%s %s", column, strstr(op, "not") ? "IS NOT NULL" : "IS NULL");
-    if (value->type == jbvBinary)
-        return array_sql(op, column, type, value->val.binary.data);
     if (strcmp(op, "like") == 0 || strncmp(op, "starts", 6) == 0 || strncmp(op, "ends", 4) == 0 || strcmp(op, "contains") == 0)
         return pattern_sql(op, column, type, value);
-    literal = literal_sql(value, type, &column);
-    return psprintf("%s %s %s", column, strcmp(op, "!=") == 0 ? "<>" : op, literal);
+    compared = compared_type(type, op, value);
+    if (compared != type && !(sql_is_text(type) && sql_is_text(compared)))
+        column = psprintf("CAST(%s AS %s)", column, sql_type(compared));
+    if (sql_is_text(compared))
+        compared = TEXTOID;
+    if (value->type == jbvBinary)
+        return array_sql(op, column, compared, value->val.binary.data);
+    return psprintf("%s %s %s", column, strcmp(op, "!=") == 0 ? "<>" : op, literal_sql(value, compared));
 }
 
 char *
@@ -185,7 +264,7 @@ condition_sql(Compiler *c, JsonbContainer *object)
     initStringInfo(&out);
     for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
         appendStringInfo(&out, "%s(%s)", i == 0 ? "" : match && strcmp(match, "any") == 0 ? " OR " : " AND ",
-                         one_sql(c, getIthJsonbValueFromContainer(conditions, i)->val.binary.data));
+                         condition_sql(c, getIthJsonbValueFromContainer(conditions, i)->val.binary.data));
     return out.data;
 }
 
@@ -228,6 +307,17 @@ describe_one(StringInfo out, JsonbContainer *condition)
     }
 }
 
+/* A group within a group stands in parentheses. */
+static void
+describe_part(StringInfo out, JsonbContainer *object)
+{
+    bool group = json_get_container(object, "conditions") != NULL;
+
+    appendStringInfoString(out, group ? "(" : "");
+    condition_describe(out, object);
+    appendStringInfoString(out, group ? ")" : "");
+}
+
 void
 condition_describe(StringInfo out, JsonbContainer *object)
 {
@@ -246,6 +336,6 @@ condition_describe(StringInfo out, JsonbContainer *object)
         if (i > 0)
             appendStringInfoString(out, match && strcmp(match, "any") == 0 ? " or " : " and ");
         if (item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data))
-            describe_one(out, item->val.binary.data);
+            describe_part(out, item->val.binary.data);
     }
 }

@@ -1,8 +1,8 @@
 /*
  * condition.h: conditions on a row's fields, as filters have them.
  *
- * An object {field, operator, value}, or {conditions: [such objects], match:
- * all or any}.  The functions are the parts a NodeOp is made of.
+ * An object {field, operator, value}, or a group {conditions: [such objects or
+ * groups], match: all or any}.  The functions are the parts a NodeOp is made of.
  */
 #ifndef KAIREON_CONDITION_H
 #define KAIREON_CONDITION_H

@@ -10,10 +10,15 @@ static const NodeOp *const ops[] = {
     &node_add_field,
     &node_cast,
     &node_drop,
+    &node_expression,
     &node_filter,
+    &node_hash,
+    &node_map_values,
     &node_mask_pii,
+    &node_merge,
     &node_rename,
     &node_source,
+    &node_split,
     &node_target,
 };
 

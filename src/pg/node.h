@@ -74,10 +74,15 @@ extern void node_describe_list(StringInfo out, List *texts);
 extern const NodeOp node_add_field;
 extern const NodeOp node_cast;
 extern const NodeOp node_drop;
+extern const NodeOp node_expression;
 extern const NodeOp node_filter;
+extern const NodeOp node_hash;
+extern const NodeOp node_map_values;
 extern const NodeOp node_mask_pii;
+extern const NodeOp node_merge;
 extern const NodeOp node_rename;
 extern const NodeOp node_source;
+extern const NodeOp node_split;
 extern const NodeOp node_target;
 
 #endif

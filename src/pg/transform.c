@@ -1,0 +1,69 @@
+/*
+ * transform.c: the SQL functions behind map_values and split nodes.  See transform.h.
+ *
+ * They stand for what would be a CASE of many arms or a nest of split_part
+ * calls: the value is an expression that the planner would repeat in each.
+ */
+#include "postgres.h"
+
+#include "pg/transform.h"
+
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+
+#include "pg/compat.h"
+#include "pg/json.h"
+
+PG_FUNCTION_INFO_V1(kaireon_map_value);
+PG_FUNCTION_INFO_V1(kaireon_split_field);
+
+Datum
+kaireon_map_value(PG_FUNCTION_ARGS)
+{
+    text *value;
+    Jsonb *mappings;
+    JsonbValue found;
+    char *mapped;
+
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+        PG_RETURN_NULL();
+    value = PG_GETARG_TEXT_PP(0);
+    mappings = PG_GETARG_JSONB_P(1);
+    if (!JB_ROOT_IS_OBJECT(mappings))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("mappings must be a JSON object")));
+    if (getKeyJsonValueFromContainer(&mappings->root, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &found) == NULL)
+    {
+        if (PG_NARGS() == 2)
+            PG_RETURN_TEXT_P(value);
+        if (PG_ARGISNULL(2))
+            PG_RETURN_NULL();
+        PG_RETURN_TEXT_P(PG_GETARG_TEXT_PP(2));
+    }
+    mapped = json_scalar_text(&found);
+    if (mapped == NULL)
+        PG_RETURN_NULL();
+    PG_RETURN_TEXT_P(cstring_to_text(mapped));
+}
+
+Datum
+kaireon_split_field(PG_FUNCTION_ARGS)
+{
+    text *value = PG_GETARG_TEXT_PP(0), *separator = PG_GETARG_TEXT_PP(1);
+    int part = PG_GETARG_INT32(2), parts = PG_GETARG_INT32(3);
+    const char *at = VARDATA_ANY(value), *end = at + VARSIZE_ANY_EXHDR(value);
+    int length = VARSIZE_ANY_EXHDR(separator);
+
+    if (length == 0 || part < 1 || part > parts)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no such part")));
+    for (int i = 1;; i++)
+    {
+        /* in UTF-8 no character's bytes begin inside another's */
+        const char *next = memmem(at, end - at, VARDATA_ANY(separator), length);
+
+        if (i == part)
+            PG_RETURN_TEXT_P(cstring_to_text_with_len(at, (next && part < parts ? next : end) - at));
+        if (next == NULL)
+            PG_RETURN_NULL();
+        at = next + length;
+    }
+}
