@@ -1,11 +1,11 @@
 /*
  * local_fs.h: the driver for files of the server's own machine.
  *
- * local_fs.c opens and reads files, walk.c finds directories and lists them.
- * Nothing outside the allowed roots can be named: every path is walked one
- * component at a time from a root, without following symbolic links and
- * without "..", and a directory the request forbids (the data directory) is
- * known by its device and inode, whatever the path to it.
+ * local_fs.c reads files, walk.c opens directories and files, list.c finds the
+ * files that a resource names.  Nothing outside the allowed roots can be named:
+ * every path is walked one component at a time from a root, without following
+ * symbolic links and without "..", and a directory the request forbids (the
+ * data directory) is known by its device and inode, whatever the path to it.
  */
 #ifndef KAIREON_LOCAL_FS_H
 #define KAIREON_LOCAL_FS_H
@@ -17,8 +17,9 @@
 
 extern const Driver driver_local_fs;
 
-#define LOCAL_FS_DEPTH 64       /* components of a path */
+#define LOCAL_FS_DEPTH 64       /* components of a path or pattern, and folders one in another */
 #define LOCAL_FS_LIST_MAX 1000000
+#define LOCAL_FS_FOLDERS_MAX 100000
 
 /* A directory, whatever its name. */
 typedef struct LocalFsId { dev_t device; ino_t inode; } LocalFsId;
@@ -44,11 +45,42 @@ STATUS_CHECK bool local_fs_open_base(LocalFs *fs, const DriverConfig *config, co
  */
 STATUS_CHECK bool local_fs_open_file(const LocalFs *fs, const char *path, int *fd, struct stat *info, Status *st);
 
-/* As Driver.list. */
+/* As Driver.list.  Patterns are those of core/glob.h, component by component, with "**" for folders of any depth. */
 STATUS_CHECK bool local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st);
 
 /* `path` without the base when it begins with it, and without slashes at its ends; may be "". */
 const char *local_fs_relative(const LocalFs *fs, const char *path);
+
+/* ---- between walk.c and list.c --------------------------------------------- */
+
+/* Beside errno: the directory is forbidden. */
+#define LOCAL_FS_FORBIDDEN (-1)
+
+/* What `error` (an errno, or FORBIDDEN) says about `path`, a file, a directory.., as a status.  Returns false. */
+bool local_fs_os_fail(const char *what, const char *path, int error, Status *st);
+
+bool local_fs_is_forbidden(const LocalFs *fs, const struct stat *info);
+
+/*
+ * Opens directory `name`, one component, in directory `at`; no link is followed.
+ * The descriptor is the caller's; -1 with *error on failure (ELOOP: a link).
+ */
+int local_fs_enter(const LocalFs *fs, int at, const char *name, int *error);
+
+/*
+ * Walks from directory `fd`, which it closes, along `rest`; `path` is the whole,
+ * for messages.  The last directory's descriptor is the caller's; -1 on failure.
+ */
+int local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st);
+
+/*
+ * The base once more, under a descriptor to be closed, or -1 with errno.  Not dup:
+ * copies share the place where a listing of the directory stands.
+ */
+int local_fs_open_base_again(const LocalFs *fs);
+
+/* True when `path` equals `root` or lies below it; both absolute, without a slash at the end. */
+bool local_fs_lies_below(const char *path, const char *root);
 
 /* Modification time in microseconds since 1970. */
 int64_t local_fs_mtime(const struct stat *info);

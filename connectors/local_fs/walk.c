@@ -1,27 +1,20 @@
 /*
- * walk.c: from names to open directories and files, and listings.
+ * walk.c: from names to open directories and files.
  *
- * All access goes through enter() and open_last(): openat with O_NOFOLLOW on
- * one component, from a directory that was reached the same way.  A component
- * swapped for a symbolic link between two calls is therefore refused, not
- * followed.  O_NONBLOCK keeps the open of a FIFO from waiting; what is no
- * regular file is closed again at once.
- *
- * A pattern is matched component by component (fnmatch, where * and ? don't
- * match a leading dot).  A listing leaves out what is no regular file, links,
- * and hidden names that the pattern does not spell out.
+ * All access goes through local_fs_enter() and open_last(): openat with
+ * O_NOFOLLOW on one component, from a directory that was reached the same way.
+ * A component swapped for a symbolic link between two calls is therefore
+ * refused, not followed.  O_NONBLOCK keeps the open of a FIFO from waiting; what
+ * is no regular file is closed again at once.
  */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "../connectors/local_fs/local_fs.h"
-#include "format/convert.h"
 
 int64_t
 local_fs_mtime(const struct stat *info)
@@ -29,9 +22,8 @@ local_fs_mtime(const struct stat *info)
     return (int64_t) info->st_mtim.tv_sec * 1000000 + info->st_mtim.tv_nsec / 1000;
 }
 
-/* What the operating system said about `path`, as a status. */
-static bool
-os_fail(const char *what, const char *path, int error, Status *st)
+bool
+local_fs_os_fail(const char *what, const char *path, int error, Status *st)
 {
     switch (error)
     {
@@ -47,6 +39,8 @@ os_fail(const char *what, const char *path, int error, Status *st)
         case EPERM:
             status_fail(st, STATUS_FORBIDDEN, "no permission to read %s \"%s\"", what, path);
             return status_hint(st, "The server's operating system user must be able to read it.");
+        case LOCAL_FS_FORBIDDEN:
+            return status_fail(st, STATUS_FORBIDDEN, "\"%s\" lies in a directory that must not be read", path);
         case ENXIO:
             return status_fail(st, STATUS_WRONG_KIND, "\"%s\" is not a regular file", path);
         default:
@@ -54,8 +48,10 @@ os_fail(const char *what, const char *path, int error, Status *st)
     }
 }
 
-static bool
-is_forbidden(const LocalFs *fs, const struct stat *info)
+/* ---- directories ------------------------------------------------------- */
+
+bool
+local_fs_is_forbidden(const LocalFs *fs, const struct stat *info)
 {
     size_t i;
 
@@ -65,16 +61,36 @@ is_forbidden(const LocalFs *fs, const struct stat *info)
     return false;
 }
 
+int
+local_fs_enter(const LocalFs *fs, int at, const char *name, int *error)
+{
+    struct stat info;
+    int fd = openat(at, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+
+    if (fd < 0)
+    {
+        *error = errno;
+        /* With O_DIRECTORY a link is "not a directory": tell the two apart. */
+        if (*error == ENOTDIR && fstatat(at, name, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
+            *error = ELOOP;
+        return -1;
+    }
+    *error = fstat(fd, &info) != 0 ? errno : local_fs_is_forbidden(fs, &info) ? LOCAL_FS_FORBIDDEN : 0;
+    if (*error == 0)
+        return fd;
+    close(fd);
+    return -1;
+}
+
 /* Opens directory `name` (n bytes) below `at`; `path` is the whole, for messages.  -1 on failure. */
 static int
 enter(const LocalFs *fs, int at, const char *name, size_t n, const char *path, Status *st)
 {
     char component[256];
-    struct stat info;
-    int fd;
+    int fd, error;
 
     if (n >= sizeof(component))
-        return os_fail("directory", path, ENAMETOOLONG, st), -1;
+        return local_fs_os_fail("directory", path, ENAMETOOLONG, st), -1;
     memcpy(component, name, n);
     component[n] = '\0';
     if (strcmp(component, "..") == 0)
@@ -82,31 +98,16 @@ enter(const LocalFs *fs, int at, const char *name, size_t n, const char *path, S
         status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", path);
         return -1;
     }
-    fd = openat(at, component, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK);
+    fd = local_fs_enter(fs, at, component, &error);
     if (fd < 0)
-    {
-        int error = errno;
-
-        /* With O_DIRECTORY a link is "not a directory": tell the two apart. */
-        if (error == ENOTDIR && fstatat(at, component, &info, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(info.st_mode))
-            error = ELOOP;
-        os_fail("directory", path, error, st);
-        return -1;
-    }
-    if (fstat(fd, &info) != 0 || is_forbidden(fs, &info))
-    {
-        close(fd);
-        status_fail(st, STATUS_FORBIDDEN, "\"%s\" lies in a directory that must not be read", path);
-        return -1;
-    }
+        local_fs_os_fail("directory", path, error, st);
     return fd;
 }
 
 /* ---- the base ---------------------------------------------------------- */
 
-/* True when `path` equals `root` or lies below it; both absolute, without a slash at the end. */
-static bool
-lies_below(const char *path, const char *root)
+bool
+local_fs_lies_below(const char *path, const char *root)
 {
     size_t n = strlen(root);
 
@@ -123,9 +124,8 @@ without_end_slash(const char *path)
     return strndup(path, n);
 }
 
-/* Walks from directory `fd` (which is closed) along `rest`; -1 on failure. */
-static int
-walk_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st)
+int
+local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st)
 {
     int depth = 0;
 
@@ -161,11 +161,11 @@ open_root(const LocalFs *fs, const DriverConfig *config, const char *root, Statu
     int fd;
 
     if (real == NULL)
-        return os_fail("root directory", root, errno, st), -1;
+        return local_fs_os_fail("root directory", root, errno, st), -1;
     for (i = 0; i < config->nforbidden; i++)
     {
         forbidden = realpath(config->forbidden[i], NULL);
-        if (forbidden != NULL && lies_below(real, forbidden))
+        if (forbidden != NULL && local_fs_lies_below(real, forbidden))
             inside = true;
         free(forbidden);
     }
@@ -173,8 +173,8 @@ open_root(const LocalFs *fs, const DriverConfig *config, const char *root, Statu
     if (inside)
         status_fail(st, STATUS_FORBIDDEN, "root directory \"%s\" lies in a directory that must not be read", root);
     else if (fd < 0)
-        os_fail("root directory", root, errno, st);
-    else if (fstat(fd, &info) != 0 || is_forbidden(fs, &info))
+        local_fs_os_fail("root directory", root, errno, st);
+    else if (fstat(fd, &info) != 0 || local_fs_is_forbidden(fs, &info))
     {
         close(fd);
         fd = -1;
@@ -243,12 +243,12 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
     {
         char *root = without_end_slash(config->roots[i]);
 
-        if (root != NULL && root[0] == '/' && lies_below(fs->base_path, root))
+        if (root != NULL && root[0] == '/' && local_fs_lies_below(fs->base_path, root))
         {
             const char *rest = fs->base_path + strlen(root);
 
             fd = open_root(fs, config, root, st);
-            fs->base = fd < 0 ? -1 : walk_down(fs, fd, rest, fs->base_path, st);
+            fs->base = fd < 0 ? -1 : local_fs_walk_down(fs, fd, rest, fs->base_path, st);
             free(root);
             return fs->base >= 0;
         }
@@ -261,19 +261,15 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
 const char *
 local_fs_relative(const LocalFs *fs, const char *path)
 {
-    if (path[0] == '/' && lies_below(path, fs->base_path))
+    if (path[0] == '/' && local_fs_lies_below(path, fs->base_path))
         path += strlen(fs->base_path);
     while (*path == '/')
         path++;
     return path;
 }
 
-/*
- * The base once more, under a descriptor to be closed.  Not dup: copies share
- * the place where a listing of the directory stands.
- */
-static int
-open_base_again(const LocalFs *fs)
+int
+local_fs_open_base_again(const LocalFs *fs)
 {
     return openat(fs->base, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 }
@@ -286,7 +282,7 @@ open_last(int at, const char *name, const char *path, int *fd, struct stat *info
 {
     *fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
     if (*fd < 0)
-        return os_fail("file", path, errno, st);
+        return local_fs_os_fail("file", path, errno, st);
     if (fstat(*fd, info) == 0 && S_ISREG(info->st_mode))
         return true;
     close(*fd);
@@ -308,13 +304,13 @@ local_fs_open_file(const LocalFs *fs, const char *path, int *fd, struct stat *in
     *fd = -1;
     if (folder == NULL)
         return status_out_of_memory(st, 0);
-    at = open_base_again(fs);
+    at = local_fs_open_base_again(fs);
     if (at < 0)
     {
         free(folder);
-        return os_fail("directory", fs->base_path, errno, st);
+        return local_fs_os_fail("directory", fs->base_path, errno, st);
     }
-    at = walk_down(fs, at, folder, path, st);
+    at = local_fs_walk_down(fs, at, folder, path, st);
     free(folder);
     if (at < 0)
         return false;
@@ -323,239 +319,5 @@ local_fs_open_file(const LocalFs *fs, const char *path, int *fd, struct stat *in
     else
         fine = open_last(at, name, path, fd, info, st);
     close(at);
-    return fine;
-}
-
-/* ---- listing ----------------------------------------------------------- */
-
-typedef struct Found { char *path; uint64_t size; int64_t mtime; } Found;
-
-typedef struct Walk
-{
-    LocalFs *fs;
-    Found *found;
-    size_t nfound, size;
-    Status *st;
-} Walk;
-
-static bool
-add_found(Walk *walk, const char *folder, const char *name, const struct stat *info)
-{
-    size_t length = strlen(folder) + strlen(name) + 2;
-    Found *f;
-
-    if (walk->nfound == LOCAL_FS_LIST_MAX)
-        return status_fail(walk->st, STATUS_LIMIT, "the listing has more than %d files", LOCAL_FS_LIST_MAX);
-    if (walk->nfound == walk->size)
-    {
-        size_t size = walk->size * 2 + 64;
-        Found *grown = realloc(walk->found, size * sizeof(*grown));
-
-        if (grown == NULL)
-            return status_out_of_memory(walk->st, size * sizeof(*grown));
-        walk->found = grown;
-        walk->size = size;
-    }
-    f = &walk->found[walk->nfound];
-    f->path = malloc(length);
-    if (f->path == NULL)
-        return status_out_of_memory(walk->st, length);
-    snprintf(f->path, length, "%s%s%s", folder, folder[0] == '\0' ? "" : "/", name);
-    f->size = (uint64_t) info->st_size;
-    f->mtime = local_fs_mtime(info);
-    walk->nfound++;
-    return true;
-}
-
-static bool
-is_pattern(const char *s, size_t n)
-{
-    size_t i;
-
-    for (i = 0; i < n; i++)
-        if (s[i] == '*' || s[i] == '?' || s[i] == '[')
-            return true;
-    return false;
-}
-
-static bool walk_pattern(Walk *walk, int at, const char *folder, const char *pattern, int depth);
-
-/* One name of a directory against the pattern's first component; `rest` is what follows it. */
-static bool
-walk_name(Walk *walk, int at, const char *folder, const char *name, const char *rest, int depth)
-{
-    struct stat info;
-    char *path;
-    size_t length;
-    bool fine;
-    int fd;
-
-    if (fstatat(at, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
-        return true;    /* gone since the directory was read */
-    /* Names become text of the database: leaving one out silently would lose a file. */
-    if (!convert_utf8_valid(name, strlen(name)))
-    {
-        status_fail(walk->st, STATUS_BAD_ENCODING, "a file name in \"%s\" is not valid UTF-8", folder);
-        return status_hint(walk->st, "Rename the file, or use a pattern that does not match it.");
-    }
-    if (rest == NULL)
-        return !S_ISREG(info.st_mode) || add_found(walk, folder, name, &info);
-    if (!S_ISDIR(info.st_mode) || is_forbidden(walk->fs, &info))
-        return true;
-    length = strlen(folder) + strlen(name) + 2;
-    path = malloc(length);
-    if (path == NULL)
-        return status_out_of_memory(walk->st, length);
-    snprintf(path, length, "%s%s%s", folder, folder[0] == '\0' ? "" : "/", name);
-    fd = enter(walk->fs, at, name, strlen(name), path, walk->st);
-    fine = fd >= 0 && walk_pattern(walk, fd, path, rest, depth + 1);
-    free(path);
-    return fine;
-}
-
-/* Lists directory `at`, which it closes, by `pattern`: "a?/b*.csv". */
-static bool
-walk_pattern(Walk *walk, int at, const char *folder, const char *pattern, int depth)
-{
-    size_t n = strcspn(pattern, "/");
-    const char *rest = pattern + n;
-    char component[256];
-    struct dirent *entry;
-    bool fine = true;
-    DIR *dir;
-
-    while (*rest == '/')
-        rest++;
-    if (n >= sizeof(component) || depth > LOCAL_FS_DEPTH)
-    {
-        close(at);
-        return status_fail(walk->st, STATUS_LIMIT, "pattern is too long or too deep");
-    }
-    memcpy(component, pattern, n);
-    component[n] = '\0';
-    dir = fdopendir(at);
-    if (dir == NULL)
-    {
-        close(at);
-        return os_fail("directory", folder, errno, walk->st);
-    }
-    while (fine && (entry = readdir(dir)) != NULL)
-    {
-        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 ||
-            fnmatch(component, entry->d_name, FNM_PERIOD | FNM_NOESCAPE) != 0)
-            continue;
-        fine = walk_name(walk, dirfd(dir), folder, entry->d_name, *rest == '\0' ? NULL : rest, depth);
-    }
-    closedir(dir);
-    return fine;
-}
-
-static int
-compare_found(const void *a, const void *b)
-{
-    return strcmp(((const Found *) a)->path, ((const Found *) b)->path);
-}
-
-/*
- * Splits a resource into the folder named plainly and the pattern after it;
- * "a/b" without a pattern character is a folder or a file.
- */
-static bool
-walk_resource(Walk *walk, const char *resource)
-{
-    size_t plain = 0, next;
-    const char *name;
-    struct stat info;
-    char *folder;
-    bool fine;
-    int at, fd;
-
-    while (resource[plain] != '\0' && !is_pattern(resource + plain, strcspn(resource + plain, "/")))
-    {
-        next = plain + strcspn(resource + plain, "/");
-        while (resource[next] == '/')
-            next++;
-        plain = next;
-    }
-    if (resource[plain] == '\0' && plain > 0)
-    {
-        info.st_mode = 0;
-        if (local_fs_open_file(walk->fs, resource, &fd, &info, walk->st))
-        {
-            close(fd);
-            return add_found(walk, "", resource, &info);
-        }
-        if (!S_ISDIR(info.st_mode))
-            return false;
-    }
-    at = open_base_again(walk->fs);
-    folder = strndup(resource, plain);
-    if (at < 0 || folder == NULL)
-    {
-        int error = errno;
-
-        if (at >= 0)
-            close(at);
-        free(folder);
-        return at < 0 ? os_fail("directory", walk->fs->base_path, error, walk->st) : status_out_of_memory(walk->st, 0);
-    }
-    while (plain > 0 && folder[plain - 1] == '/')
-        folder[--plain] = '\0';
-    at = walk_down(walk->fs, at, folder, folder, walk->st);
-    name = resource + strlen(folder);
-    while (*name == '/')
-        name++;
-    fine = at >= 0 && walk_pattern(walk, at, folder, *name == '\0' ? "*" : name, 0);
-    free(folder);
-    return fine;
-}
-
-/* Some component of the path is "..". */
-static bool
-goes_up(const char *path)
-{
-    size_t n;
-
-    for (; *path != '\0'; path += n + (path[n] == '/' ? 1 : 0))
-    {
-        n = strcspn(path, "/");
-        if (n == 2 && path[0] == '.' && path[1] == '.')
-            return true;
-    }
-    return false;
-}
-
-bool
-local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st)
-{
-    Walk walk = {fs, NULL, 0, 0, st};
-    char *relative;
-    bool fine;
-    size_t i;
-
-    if (resource == NULL)
-        resource = "";
-    if (goes_up(resource))
-        return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
-    if (resource[0] == '/' && !lies_below(resource, fs->base_path))
-    {
-        status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not lie below basePath \"%s\"", resource, fs->base_path);
-        return status_hint(st, "Give the path relative to basePath.");
-    }
-    relative = without_end_slash(local_fs_relative(fs, resource));
-    if (relative == NULL)
-        return status_out_of_memory(st, strlen(resource));
-    fine = walk_resource(&walk, strcmp(relative, ".") == 0 ? "" : relative);
-    free(relative);
-    if (fine && walk.nfound > 1)
-        qsort(walk.found, walk.nfound, sizeof(*walk.found), compare_found);
-    for (i = 0; i < walk.nfound; i++)
-    {
-        DriverEntry entry = {walk.found[i].path, walk.found[i].size, walk.found[i].mtime, ""};
-
-        fine = fine && emit(context, &entry, st);
-        free(walk.found[i].path);
-    }
-    free(walk.found);
     return fine;
 }

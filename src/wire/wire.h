@@ -280,7 +280,7 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."}, "auth": {} },
  *   "roots": ["/srv/data"],           local_fs: directories that may be read
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
- *   "resource": "daily/c-?.csv",       path or glob (* ? [..]) below basePath
+ *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath
  *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed

@@ -59,6 +59,33 @@ my $run = $k->run('many');
 is("$run->{status} $run->{rows_loaded} " . $k->sql('SELECT sum(id) FROM ds_many'), 'success 100000 5000050000', 'a run over a hundred members')
   or diag($run->{error_message});
 
+# ---- which files
+
+my @tree = ('t/a.csv', 't/x/a.csv', 't/x/y/a.csv', 't/x/y/b.csv', 't/.hidden/a.csv', 't/v[1].csv', 't/v1.csv', 't/*', 't/a\\b.csv', 't/{q}.csv');
+mkdir "$files/$_" or die $! for qw(t t/x t/x/y t/.hidden);
+symlink "$files/t/x", "$files/t/link" or die $!;
+$k->write_file($tree[$_], "id\n$_\n") for 0 .. $#tree;
+
+# found(RESOURCE, FILES BY NUMBER, WHAT): list_objects and read find the same.
+sub found
+{
+    my ($resource, $numbers, $what) = @_;
+    local $Test::Builder::Level = $Test::Builder::Level + 1;
+    is($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('files', E'$resource')"), join(' ', map { $tree[$_] } @$numbers), "$what: listed");
+    is($k->sql("SELECT string_agg(id::text, ' ') FROM kaireon.read('files', E'$resource') AS t(id int)"), join(' ', @$numbers), "$what: read");
+    return;
+}
+found('t/**/a.csv', [ 0, 1, 2 ], 'folders of any depth, none too; hidden ones and links are left out');
+found('t/x/**', [ 1, 2, 3 ], 'all files below a folder');
+found('t/v[1].csv', [5], 'a file that is called like a pattern');
+found('t/v[1-2].csv', [6], 'a pattern that no file is called like');
+found('t/v\\\\[1\\\\]*', [5], 'quoted characters in a pattern');
+found('t/\\\\*', [7], 'a quoted star');
+found('t/a\\\\b.csv', [8], 'a backslash in a name');
+found('t/{?}.csv', [9], 'braces mean themselves');
+found('t/*', [ 7, 0, 8, 6, 5, 9 ], 'a file called * does not hide the others');
+like(error_of("SELECT * FROM kaireon.read('files', 't/link/**') AS t(id int)"), qr/42501: "t\/link" is or goes through a symbolic link/, 'a link that is named');
+
 # ---- cut and damaged
 
 my $text = "id,name\n" . join('', map { "$_,\"name\n$_\"\n" } 1 .. 50_000);

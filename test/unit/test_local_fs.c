@@ -5,14 +5,16 @@
 
 #include <fcntl.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/un.h>
 #include <unistd.h>
 
 #include "core/buf.h"
 #include "../connectors/local_fs/local_fs.h"
 
 static char top[] = "/tmp/kaireon-test-XXXXXX";
-static char path[300];
+static char path[500];
 
 static const char *
 at(const char *name)
@@ -89,6 +91,8 @@ opens(void *s, const char *name, const char *want)
     is_str(got, want, "open %s", name);
 }
 
+/* ---- what may be read ---------------------------------------------------- */
+
 static void
 check_base(void)
 {
@@ -159,6 +163,9 @@ check_names(void)
     opens(s, "sub/d.csv", "fine");
     opens(s, "sub", "42809 \"sub\" is not a regular file");
     opens(s, "fifo", "42809 \"fifo\" is not a regular file");
+    opens(s, "socket", "42809 \"socket\" is not a regular file");
+    lists(s, "socket", "42809 \"socket\" is not a regular file");
+    lists(s, "[fs]*", "");
     opens(s, "link.csv", "42501 \"link.csv\" is or goes through a symbolic link");
     opens(s, "link/x.csv", "42501 \"link/x.csv\" is or goes through a symbolic link");
     opens(s, "sub/../a.csv", "42501 \"sub/../a.csv\" contains \"..\"");
@@ -168,6 +175,88 @@ check_names(void)
     opens(s, "", "58P01 file \"\" does not exist");
     driver_local_fs.close(s);
 }
+
+/* "**", names that look like patterns, and ways to name them. */
+static void
+check_patterns(void)
+{
+    Status st;
+    char deep[400] = "deep", nested[400], want[200];
+    void *s = session("/pat", "/pat", NULL, &st);
+    int i;
+
+    lists(s, "a/**/b.csv", "a/b.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "**/b.csv", "a/b.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "a/**", "a/b.csv a/c.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "a/**/", "a/b.csv a/c.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "a/**/**/b.csv", "a/b.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "**/x/**/*.csv", "a/x/b.csv a/x/y/b.csv ");
+    lists(s, "**/*/**/b.csv", "a/b.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "**/y/b.csv", "a/x/y/b.csv ");
+    lists(s, "**/?/?.csv", "a/b.csv a/c.csv a/x/b.csv a/x/y/b.csv ");
+    lists(s, "a/x/**/b.csv", "a/x/b.csv a/x/y/b.csv ");
+    lists(s, "**/.h/*", "a/.h/b.csv ");
+    lists(s, "a/**.csv", "a/b.csv a/c.csv ");
+    lists(s, "**/none", "");
+    lists(s, "none/**", "58P01 directory \"none\" does not exist");
+    lists(s, "a/link/**", "42501 \"a/link\" is or goes through a symbolic link");
+    lists(s, "./a/.//**/y/*", "a/x/y/b.csv ");
+    lists(s, "./a/.//x/", "a/x/b.csv ");
+    lists(s, ".//a/./b.csv", "a/b.csv ");
+
+    lists(s, "odd/v[1].csv", "odd/v[1].csv ");
+    lists(s, "odd/v[12].csv", "odd/v1.csv ");
+    lists(s, "odd/v\\[1\\].csv", "odd/v[1].csv ");
+    lists(s, "odd/v\\[*", "odd/v[1].csv ");
+    lists(s, "odd/*", "odd/* odd/?.csv odd/a\\b.csv odd/v1.csv odd/v[1].csv odd/{x,y}.csv ");
+    lists(s, "odd/\\*", "odd/* ");
+    lists(s, "odd/\\?.csv", "odd/?.csv ");
+    lists(s, "odd/?.csv", "odd/?.csv ");
+    lists(s, "odd/???.csv", "odd/a\\b.csv ");
+    lists(s, "odd/[?].csv", "odd/?.csv ");
+    lists(s, "odd/a\\b.csv", "odd/a\\b.csv ");
+    lists(s, "odd/a\\\\b.csv", "odd/a\\b.csv ");
+    lists(s, "odd\\/v1.csv", "58P01 directory \"odd\\/v1.csv\" does not exist");
+    lists(s, "odd/{x,y}.csv", "odd/{x,y}.csv ");
+    lists(s, "odd/\\{x*", "odd/{x,y}.csv ");
+    lists(s, "dir[1]", "dir[1]/in.csv ");
+    lists(s, "dir[1]/in.csv", "dir[1]/in.csv ");
+    lists(s, "dir[1]/*.csv", "dir1/in.csv ");
+    lists(s, "dir\\[1\\]/*.csv", "dir[1]/in.csv ");
+    lists(s, "dir\\[1\\]", "dir[1]/in.csv ");
+    lists(s, "odd/v\\[2\\].csv", "58P01 file \"odd/v[2].csv\" does not exist");
+    lists(s, "a/\\.\\./odd/v1.csv", "42501 \"a/../odd/v1.csv\" contains \"..\"");
+    lists(s, "a/\\.\\./odd/*", "42501 \"a/../odd\" contains \"..\"");
+    lists(s, "\\a/\\*.csv", "58P01 file \"a/*.csv\" does not exist");
+    opens(s, "odd/v[1].csv", "fine");
+    opens(s, "odd/*", "fine");
+    opens(s, "odd/a\\b.csv", "fine");
+
+    /* As deep as is allowed, and one more. */
+    for (i = 0; i < LOCAL_FS_DEPTH; i++)
+    {
+        snprintf(nested, sizeof(nested), "pat/%s", deep);
+        if (mkdir(at(nested), 0700) != 0)
+            abort();
+        strcat(deep, "/d");
+        if (i == LOCAL_FS_DEPTH - 1)
+            lists(s, "deep/**", "");
+    }
+    snprintf(nested, sizeof(nested), "pat/%s", deep);
+    if (mkdir(at(nested), 0700) != 0)
+        abort();
+    snprintf(want, sizeof(want), "54000 folders are nested more than %d deep", LOCAL_FS_DEPTH);
+    lists(s, "deep/**", want);
+    lists(s, "**/v1.csv", want);
+    lists(s, "odd/**/v1.csv", "odd/v1.csv ");
+    for (i = 0, nested[0] = '\0'; i <= LOCAL_FS_DEPTH; i++)
+        strcat(nested, "*/");
+    snprintf(want, sizeof(want), "54000 pattern has more than %d components", LOCAL_FS_DEPTH);
+    lists(s, nested, want);
+    driver_local_fs.close(s);
+}
+
+/* ---- reading ------------------------------------------------------------- */
 
 /* Reads a.csv, with `change` done to it in the middle; returns the SQLSTATE. */
 static const char *
@@ -233,15 +322,46 @@ check_reading(void)
     driver_local_fs.close(s);
 }
 
+static void
+make_socket(const char *name)
+{
+    struct sockaddr_un address = {.sun_family = AF_UNIX};
+    int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+    snprintf(address.sun_path, sizeof(address.sun_path), "%s", at(name));
+    if (fd < 0 || bind(fd, (struct sockaddr *) &address, sizeof(address)) != 0)
+        abort();
+    close(fd);
+}
+
+static void
+make_folders(void)
+{
+    static const char *const folders[] = {"data", "data/sub", "data/pg", "data/pg/base", "data/pg/base/5", "data/pg/tblspc", "data/bind", "data/bind2", "other",
+        "secret", "data2", "wal", "space", "space/sub", "pat", "pat/a", "pat/a/x", "pat/a/x/y", "pat/a/.h", "pat/odd", "pat/dir[1]", "pat/dir1"};
+    static const char *const links[][2] = {{"../secret", "data/link"}, {"b.csv", "data/link.csv"}, {"data", "rootlink"}, {"data/pg", "pglink"},
+        {"data/pg/base/5", "walllink"}, {"../../wal", "data/pg/wal"}, {"../../../space", "data/pg/tblspc/1"}, {"../../secret", "pat/a/link"}};
+    size_t i;
+
+    for (i = 0; i < sizeof(folders) / sizeof(folders[0]); i++)
+        if (mkdir(at(folders[i]), 0700) != 0)
+            abort();
+    for (i = 0; i < sizeof(links) / sizeof(links[0]); i++)
+        if (symlink(links[i][0], at(links[i][1])) != 0)
+            abort();
+    if (mkfifo(at("data/fifo"), 0600) != 0)
+        abort();
+    make_socket("data/socket");
+}
+
 int
 main(void)
 {
     char command[100];
 
-    if (mkdtemp(top) == NULL || mkdir(at("data"), 0700) != 0 || mkdir(at("data/sub"), 0700) != 0 ||
-        mkdir(at("data/pg"), 0700) != 0 || mkdir(at("secret"), 0700) != 0 || mkdir(at("data2"), 0700) != 0 ||
-        mkfifo(at("data/fifo"), 0600) != 0)
+    if (mkdtemp(top) == NULL)
         abort();
+    make_folders();
     put("data/b.csv", "b");
     put("data/a.csv", "a");
     put("data/c.txt", "c");
@@ -250,10 +370,25 @@ main(void)
     put("data/sub/d.csv", "d");
     put("data/pg/PG_VERSION", "15");
     put("secret/x.csv", "x");
-    if (symlink("../secret", at("data/link")) != 0 || symlink("b.csv", at("data/link.csv")) != 0)
-        abort();
+    put("data/pg/base/in_base", "x");
+    put("space/in_space", "x");
+    put("wal/in_wal", "x");
+    put("pat/a/b.csv", "b");
+    put("pat/a/c.csv", "c");
+    put("pat/a/x/b.csv", "b");
+    put("pat/a/x/y/b.csv", "b");
+    put("pat/a/.h/b.csv", "b");
+    put("pat/odd/v1.csv", "1");
+    put("pat/odd/v[1].csv", "1");
+    put("pat/odd/*", "*");
+    put("pat/odd/?.csv", "?");
+    put("pat/odd/a\\b.csv", "ab");
+    put("pat/odd/{x,y}.csv", "xy");
+    put("pat/dir[1]/in.csv", "in");
+    put("pat/dir1/in.csv", "in");
     check_base();
     check_names();
+    check_patterns();
     check_reading();
     snprintf(command, sizeof(command), "rm -r '%s'", top);
     return system(command) != 0 || done();

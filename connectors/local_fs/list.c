@@ -1,0 +1,409 @@
+/*
+ * list.c: the files that a resource names.
+ *
+ * A resource is a file, a folder or a pattern.  What exists under exactly the
+ * name that was given is meant, unless the name is a pattern that matches
+ * itself: a file called "*.csv" must not hide the others from "*.csv".  Else
+ * the components without wildcards are walked first, and the folders below them
+ * are searched once each, carrying the set of components that may match next:
+ * so "**" costs no more than the folders there are, and no file is found twice.
+ *
+ * A listing leaves out what is no regular file, links, forbidden directories,
+ * and hidden names that the pattern does not spell out.  What is gone or has
+ * become something else between two looks is left out as well; a folder that
+ * can't be read is an error, because its files would be missed.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../connectors/local_fs/local_fs.h"
+#include "core/glob.h"
+#include "format/convert.h"
+
+typedef struct Found { char *path; uint64_t size; int64_t mtime; } Found;
+
+typedef struct Component { const char *s; size_t n; bool deep; } Component;
+
+typedef struct Walk
+{
+    const LocalFs *fs;
+    Component components[LOCAL_FS_DEPTH];
+    size_t ncomponents;     /* the last is not deep */
+    Found *found;
+    size_t nfound, size;
+    size_t folders;         /* entered so far */
+    Status *st;
+} Walk;
+
+/* Components that may match next, bit by bit. */
+typedef uint64_t Next;
+
+static bool
+add_found(Walk *walk, const char *path, const struct stat *info)
+{
+    Found *f;
+
+    if (walk->nfound == LOCAL_FS_LIST_MAX)
+        return status_fail(walk->st, STATUS_LIMIT, "the listing has more than %d files", LOCAL_FS_LIST_MAX);
+    if (walk->nfound == walk->size)
+    {
+        size_t size = walk->size * 2 + 64;
+        Found *grown = realloc(walk->found, size * sizeof(*grown));
+
+        if (grown == NULL)
+            return status_out_of_memory(walk->st, size * sizeof(*grown));
+        walk->found = grown;
+        walk->size = size;
+    }
+    f = &walk->found[walk->nfound];
+    f->path = strdup(path);
+    if (f->path == NULL)
+        return status_out_of_memory(walk->st, strlen(path));
+    f->size = (uint64_t) info->st_size;
+    f->mtime = local_fs_mtime(info);
+    walk->nfound++;
+    return true;
+}
+
+/* ---- patterns ---------------------------------------------------------- */
+
+static bool
+add_component(Walk *walk, const char *s, size_t n)
+{
+    bool deep = glob_is_deep(s, n);
+
+    /* "**" twice is "**" once. */
+    if (deep && walk->ncomponents > 0 && walk->components[walk->ncomponents - 1].deep)
+        return true;
+    if (walk->ncomponents == LOCAL_FS_DEPTH)
+        return status_fail(walk->st, STATUS_LIMIT, "pattern has more than %d components", LOCAL_FS_DEPTH);
+    walk->components[walk->ncomponents++] = (Component) {s, n, deep};
+    return true;
+}
+
+/* Cuts a pattern into components; "" is all files of the folder. */
+static bool
+parse_pattern(Walk *walk, const char *pattern)
+{
+    while (*pattern != '\0')
+    {
+        size_t n = strcspn(pattern, "/");
+
+        if (!add_component(walk, pattern, n))
+            return false;
+        pattern += n + (pattern[n] == '/' ? 1 : 0);
+    }
+    if (walk->ncomponents == 0 || walk->components[walk->ncomponents - 1].deep)
+        return add_component(walk, "*", 1);
+    return true;
+}
+
+/* "**" may stand for no folder at all. */
+static Next
+with_skipped(const Walk *walk, Next next)
+{
+    size_t i;
+
+    for (i = 0; i + 1 < walk->ncomponents; i++)
+        if (walk->components[i].deep && (next >> i & 1) != 0)
+            next |= (Next) 1 << (i + 1);
+    return next;
+}
+
+/* What may match below `name`, when `next` may match it; *whole: it is the last component's. */
+static Next
+match_name(const Walk *walk, Next next, const char *name, bool *whole)
+{
+    Next below = 0;
+    size_t i;
+
+    *whole = false;
+    for (i = 0; i < walk->ncomponents; i++)
+    {
+        const Component *c = &walk->components[i];
+
+        if ((next >> i & 1) == 0)
+            continue;
+        if (c->deep)
+            below |= name[0] == '.' ? 0 : (Next) 1 << i;
+        else if (!glob_match(c->s, c->n, name))
+            continue;
+        else if (i + 1 == walk->ncomponents)
+            *whole = true;
+        else
+            below |= (Next) 1 << (i + 1);
+    }
+    return with_skipped(walk, below);
+}
+
+/* ---- folders ----------------------------------------------------------- */
+
+static bool walk_folder(Walk *walk, int at, const char *folder, Next next, int depth);
+
+/* One entry of a folder, which matched. */
+static bool
+walk_entry(Walk *walk, int at, const char *folder, const char *name, Next below, bool whole, int depth)
+{
+    size_t length = strlen(folder) + strlen(name) + 2;
+    struct stat info;
+    char *path;
+    bool fine = true;
+    int fd, error;
+
+    if (fstatat(at, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return true;    /* gone since the directory was read */
+    if (S_ISREG(info.st_mode) ? !whole : !S_ISDIR(info.st_mode) || below == 0 || local_fs_is_forbidden(walk->fs, &info))
+        return true;
+    /* Names become text of the database: leaving one out silently would lose a file. */
+    if (!convert_utf8_valid(name, strlen(name)))
+    {
+        status_fail(walk->st, STATUS_BAD_ENCODING, "a file name in \"%s\" is not valid UTF-8", folder);
+        return status_hint(walk->st, "Rename the file, or use a pattern that does not match it.");
+    }
+    path = malloc(length);
+    if (path == NULL)
+        return status_out_of_memory(walk->st, length);
+    snprintf(path, length, "%s%s%s", folder, folder[0] == '\0' ? "" : "/", name);
+    if (S_ISREG(info.st_mode))
+        fine = add_found(walk, path, &info);
+    else
+    {
+        fd = local_fs_enter(walk->fs, at, name, &error);
+        if (fd >= 0)
+            fine = walk_folder(walk, fd, path, below, depth + 1);
+        else if (error != ENOENT && error != ENOTDIR && error != ELOOP && error != LOCAL_FS_FORBIDDEN)
+            fine = local_fs_os_fail("directory", path, error, walk->st);
+    }
+    free(path);
+    return fine;
+}
+
+/* Finds files in directory `at`, which it closes, and below it. */
+static bool
+walk_folder(Walk *walk, int at, const char *folder, Next next, int depth)
+{
+    struct dirent *entry;
+    bool fine = true;
+    DIR *dir;
+
+    if (depth > LOCAL_FS_DEPTH || ++walk->folders > LOCAL_FS_FOLDERS_MAX)
+    {
+        close(at);
+        if (depth > LOCAL_FS_DEPTH)
+            return status_fail(walk->st, STATUS_LIMIT, "folders are nested more than %d deep", LOCAL_FS_DEPTH);
+        status_fail(walk->st, STATUS_LIMIT, "the listing goes through more than %d folders", LOCAL_FS_FOLDERS_MAX);
+        return status_hint(walk->st, "Name a folder or a pattern that has fewer.");
+    }
+    dir = fdopendir(at);
+    if (dir == NULL)
+    {
+        close(at);
+        return local_fs_os_fail("directory", folder, errno, walk->st);
+    }
+    while (fine && (entry = readdir(dir)) != NULL)
+    {
+        bool whole;
+        Next below;
+
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
+            continue;
+        below = match_name(walk, next, entry->d_name, &whole);
+        if (below != 0 || whole)
+            fine = walk_entry(walk, dirfd(dir), folder, entry->d_name, below, whole, depth);
+    }
+    closedir(dir);
+    return fine;
+}
+
+/* Finds the files below `folder` that the pattern stands for. */
+static bool
+walk_pattern(Walk *walk, const char *folder, const char *pattern)
+{
+    int at, depth = folder[0] != '\0';
+    const char *p;
+
+    if (!parse_pattern(walk, pattern))
+        return false;
+    at = local_fs_open_base_again(walk->fs);
+    if (at < 0)
+        return local_fs_os_fail("directory", walk->fs->base_path, errno, walk->st);
+    at = local_fs_walk_down(walk->fs, at, folder, folder, walk->st);
+    for (p = folder; *p != '\0'; p++)
+        depth += *p == '/';
+    return at >= 0 && walk_folder(walk, at, folder, with_skipped(walk, 1), depth);
+}
+
+/* ---- resources --------------------------------------------------------- */
+
+/* A file, or the files of a folder, of exactly this name; *exists says whether it is either. */
+static bool
+walk_exact(Walk *walk, const char *name, bool *exists)
+{
+    struct stat info = {.st_mode = 0};
+    int fd;
+
+    *exists = true;
+    if (local_fs_open_file(walk->fs, name, &fd, &info, walk->st))
+    {
+        close(fd);
+        return add_found(walk, name, &info);
+    }
+    if (S_ISDIR(info.st_mode))
+        return walk_pattern(walk, name, "");
+    *exists = false;
+    return false;
+}
+
+/* The length of the beginning of a pattern that has no wildcard: whole components. */
+static size_t
+plain_length(const char *pattern)
+{
+    size_t n = 0;
+
+    while (pattern[n] != '\0')
+    {
+        size_t length = strcspn(pattern + n, "/");
+
+        if (glob_is_pattern(pattern + n, length))
+            return n;
+        n += length + (pattern[n + length] == '/');
+    }
+    return n;
+}
+
+/* Each component of the pattern is one of the names it stands for. */
+static bool
+matches_itself(const char *pattern)
+{
+    size_t n;
+    bool same = true;
+
+    for (; same && *pattern != '\0'; pattern += n + (pattern[n] == '/'))
+    {
+        char *name;
+
+        n = strcspn(pattern, "/");
+        name = strndup(pattern, n);
+        same = name != NULL && glob_match(pattern, n, name);
+        free(name);
+    }
+    return same;
+}
+
+static bool
+walk_resource(Walk *walk, const char *resource)
+{
+    size_t plain = plain_length(resource);
+    bool is_name = !glob_has_pattern(resource, strlen(resource)), exists, fine;
+    char *folder;
+
+    if (resource[0] == '\0')
+        return walk_pattern(walk, "", "");
+    if (is_name || !matches_itself(resource))
+    {
+        fine = walk_exact(walk, resource, &exists);
+        if (exists || is_name)
+            return fine;
+        status_clear(walk->st);
+    }
+    folder = malloc(plain + 1);
+    if (folder == NULL)
+        return status_out_of_memory(walk->st, plain);
+    glob_unescape(resource, plain, folder);
+    if (resource[plain] == '\0')
+        fine = walk_exact(walk, folder, &exists);
+    else
+    {
+        size_t n = strlen(folder);
+
+        if (n > 0)
+            folder[n - 1] = '\0';
+        fine = walk_pattern(walk, folder, resource + plain);
+    }
+    free(folder);
+    return fine;
+}
+
+static int
+compare_found(const void *a, const void *b)
+{
+    return strcmp(((const Found *) a)->path, ((const Found *) b)->path);
+}
+
+/* Some component of the path is "..". */
+static bool
+goes_up(const char *path)
+{
+    size_t n;
+
+    for (; *path != '\0'; path += n + (path[n] == '/' ? 1 : 0))
+    {
+        n = strcspn(path, "/");
+        if (n == 2 && path[0] == '.' && path[1] == '.')
+            return true;
+    }
+    return false;
+}
+
+/* A copy without "." and empty components, to be freed: one file, one path.  NULL without memory. */
+static char *
+clean_path(const char *path)
+{
+    char *clean = malloc(strlen(path) + 2), *to = clean;
+
+    while (clean != NULL && *path != '\0')
+    {
+        size_t n = strcspn(path, "/");
+
+        if (n > 0 && !(n == 1 && *path == '.'))
+        {
+            memcpy(to, path, n);
+            to += n;
+            *to++ = '/';
+        }
+        path += n + (path[n] == '/');
+    }
+    if (clean != NULL)
+        to[to > clean ? -1 : 0] = '\0';
+    return clean;
+}
+
+bool
+local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st)
+{
+    Walk walk = {.fs = fs, .st = st};
+    char *relative;
+    bool fine;
+    size_t i;
+
+    if (resource == NULL)
+        resource = "";
+    if (goes_up(resource))
+        return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
+    if (resource[0] == '/' && !local_fs_lies_below(resource, fs->base_path))
+    {
+        status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not lie below basePath \"%s\"", resource, fs->base_path);
+        return status_hint(st, "Give the path relative to basePath.");
+    }
+    relative = clean_path(local_fs_relative(fs, resource));
+    if (relative == NULL)
+        return status_out_of_memory(st, strlen(resource));
+    fine = walk_resource(&walk, relative);
+    free(relative);
+    if (fine && walk.nfound > 1)
+        qsort(walk.found, walk.nfound, sizeof(*walk.found), compare_found);
+    for (i = 0; i < walk.nfound; i++)
+    {
+        DriverEntry entry = {walk.found[i].path, walk.found[i].size, walk.found[i].mtime, ""};
+
+        fine = fine && emit(context, &entry, st);
+        free(walk.found[i].path);
+    }
+    free(walk.found);
+    return fine;
+}
