@@ -4,9 +4,16 @@
  * All access goes through local_fs_enter() and open_last(): openat with
  * O_NOFOLLOW on one component, from a directory that was reached the same way.
  * A component swapped for a symbolic link between two calls is therefore
- * refused, not followed.  O_NONBLOCK keeps the open of a FIFO from waiting; what
- * is no regular file is closed again at once.
+ * refused, not followed.  What is no regular file is not opened; O_NONBLOCK
+ * keeps the open of a FIFO that has just taken a file's place from waiting, and
+ * it is closed again at once.
+ *
+ * A forbidden directory is known by device and inode, and so are the
+ * directories in it and those that links in it lead to (a data directory's WAL
+ * and tablespaces): none of them is entered, under whatever name or mount.
  */
+#define _GNU_SOURCE     /* O_PATH */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -147,41 +154,91 @@ local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path
     return fd;
 }
 
+/* Whether directory `fd` or one above it is forbidden; true also when that can't be found out. */
+static bool
+lies_in_forbidden(const LocalFs *fs, int fd)
+{
+    struct stat info, above;
+    bool forbidden = fstat(fd, &info) != 0 || local_fs_is_forbidden(fs, &info);
+
+    fd = forbidden ? -1 : dup(fd);
+    while (!forbidden)
+    {
+        int up = openat(fd, "..", O_PATH | O_DIRECTORY | O_CLOEXEC);
+
+        if (fd >= 0)
+            close(fd);
+        fd = up;
+        if (fd < 0 || fstat(fd, &above) != 0 || local_fs_is_forbidden(fs, &above))
+            forbidden = true;
+        else if (above.st_dev == info.st_dev && above.st_ino == info.st_ino)
+            break;
+        info = above;
+    }
+    if (fd >= 0)
+        close(fd);
+    return forbidden;
+}
+
 /*
  * Opens a root.  Its path is the administrator's, so links in it are followed;
  * it must not lie inside a forbidden directory.
  */
 static int
-open_root(const LocalFs *fs, const DriverConfig *config, const char *root, Status *st)
+open_root(const LocalFs *fs, const char *root, Status *st)
 {
-    char *real = realpath(root, NULL), *forbidden;
-    struct stat info;
-    bool inside = false;
-    size_t i;
-    int fd;
+    int fd = open(root, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-    if (real == NULL)
+    if (fd < 0)
         return local_fs_os_fail("root directory", root, errno, st), -1;
-    for (i = 0; i < config->nforbidden; i++)
-    {
-        forbidden = realpath(config->forbidden[i], NULL);
-        if (forbidden != NULL && local_fs_lies_below(real, forbidden))
-            inside = true;
-        free(forbidden);
-    }
-    fd = inside ? -1 : open(real, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-    if (inside)
-        status_fail(st, STATUS_FORBIDDEN, "root directory \"%s\" lies in a directory that must not be read", root);
-    else if (fd < 0)
-        local_fs_os_fail("root directory", root, errno, st);
-    else if (fstat(fd, &info) != 0 || local_fs_is_forbidden(fs, &info))
+    if (!lies_in_forbidden(fs, fd))
+        return fd;
+    close(fd);
+    status_fail(st, STATUS_FORBIDDEN, "root directory \"%s\" lies in a directory that must not be read", root);
+    return -1;
+}
+
+static bool
+note(LocalFs *fs, const struct stat *info, Status *st)
+{
+    LocalFsId *grown;
+
+    if (local_fs_is_forbidden(fs, info))
+        return true;
+    grown = realloc(fs->forbidden, (fs->nforbidden + 1) * sizeof(*grown));
+    if (grown == NULL)
+        return status_out_of_memory(st, 0);
+    fs->forbidden = grown;
+    fs->forbidden[fs->nforbidden++] = (LocalFsId) {info->st_dev, info->st_ino};
+    return true;
+}
+
+/* Notes the directories in forbidden directory `fd`, which it closes; deeper ones only when a link leads there. */
+static bool
+note_below(LocalFs *fs, int fd, bool deep, Status *st)
+{
+    DIR *dir = fdopendir(fd);
+    struct dirent *entry;
+    struct stat info;
+    bool fine = true;
+
+    if (dir == NULL)
     {
         close(fd);
-        fd = -1;
-        status_fail(st, STATUS_FORBIDDEN, "root directory \"%s\" must not be read", root);
+        return true;
     }
-    free(real);
-    return fd;
+    while (fine && (entry = readdir(dir)) != NULL)
+    {
+        if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0 || entry->d_type == DT_REG ||
+            (deep && entry->d_type == DT_DIR) || fstatat(dirfd(dir), entry->d_name, &info, 0) != 0 || !S_ISDIR(info.st_mode))
+            continue;
+        fine = note(fs, &info, st);
+        fd = deep || !fine ? -1 : openat(dirfd(dir), entry->d_name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0)
+            fine = note_below(fs, fd, true, st);
+    }
+    closedir(dir);
+    return fine;
 }
 
 static bool
@@ -189,16 +246,17 @@ note_forbidden(LocalFs *fs, const DriverConfig *config, Status *st)
 {
     struct stat info;
     size_t i;
+    int fd;
 
-    fs->forbidden = calloc(config->nforbidden + 1, sizeof(*fs->forbidden));
-    if (fs->forbidden == NULL)
-        return status_out_of_memory(st, 0);
     for (i = 0; i < config->nforbidden; i++)
     {
         if (stat(config->forbidden[i], &info) != 0)
             continue;
-        fs->forbidden[fs->nforbidden].device = info.st_dev;
-        fs->forbidden[fs->nforbidden++].inode = info.st_ino;
+        if (!note(fs, &info, st))
+            return false;
+        fd = open(config->forbidden[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+        if (fd >= 0 && !note_below(fs, fd, false, st))
+            return false;
     }
     return true;
 }
@@ -247,7 +305,7 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
         {
             const char *rest = fs->base_path + strlen(root);
 
-            fd = open_root(fs, config, root, st);
+            fd = open_root(fs, root, st);
             fs->base = fd < 0 ? -1 : local_fs_walk_down(fs, fd, rest, fs->base_path, st);
             free(root);
             return fs->base >= 0;
@@ -280,13 +338,19 @@ local_fs_open_base_again(const LocalFs *fs)
 static bool
 open_last(int at, const char *name, const char *path, int *fd, struct stat *info, Status *st)
 {
-    *fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
-    if (*fd < 0)
+    /* Opening a device may do something to it. */
+    if (fstatat(at, name, info, AT_SYMLINK_NOFOLLOW) != 0)
         return local_fs_os_fail("file", path, errno, st);
-    if (fstat(*fd, info) == 0 && S_ISREG(info->st_mode))
-        return true;
-    close(*fd);
-    *fd = -1;
+    if (S_ISREG(info->st_mode) || S_ISLNK(info->st_mode))
+    {
+        *fd = openat(at, name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+        if (*fd < 0)
+            return local_fs_os_fail("file", path, errno, st);
+        if (fstat(*fd, info) == 0 && S_ISREG(info->st_mode))
+            return true;
+        close(*fd);
+        *fd = -1;
+    }
     status_fail(st, STATUS_WRONG_KIND, "\"%s\" is not a regular file", path);
     if (S_ISDIR(info->st_mode))
         status_hint(st, "It is a directory: name it as the resource to read its files, or use a pattern.");

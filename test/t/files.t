@@ -86,6 +86,19 @@ found('t/{?}.csv', [9], 'braces mean themselves');
 found('t/*', [ 7, 0, 8, 6, 5, 9 ], 'a file called * does not hide the others');
 like(error_of("SELECT * FROM kaireon.read('files', 't/link/**') AS t(id int)"), qr/42501: "t\/link" is or goes through a symbolic link/, 'a link that is named');
 
+# The data directory, by any path.
+my $data = $k->node->data_dir;
+symlink $data, "$files/pgdata" or die $!;
+like(error_of("SELECT * FROM kaireon.list_objects('files', 'pgdata/**')"), qr/42501/, 'no link to the data directory');
+mkdir "$files/space" or die $!;
+$k->sql("CREATE TABLESPACE elsewhere LOCATION '$files/space'");
+$k->sql('CREATE TABLE secret TABLESPACE elsewhere AS SELECT 1 AS id');
+like(error_of("SELECT * FROM kaireon.list_objects('files', 'space/**')"), qr/42501: "space" lies in a directory that must not be read/, 'no tablespace');
+is($k->sql("SELECT count(*) FROM kaireon.list_objects('files', '**') WHERE path LIKE 'space%'"), 0, 'not even by a pattern');
+$k->sql('DROP TABLE secret; DROP TABLESPACE elsewhere');
+rmdir "$files/space" or die $!;
+unlink "$files/pgdata" or die $!;
+
 # ---- cut and damaged
 
 my $text = "id,name\n" . join('', map { "$_,\"name\n$_\"\n" } 1 .. 50_000);

@@ -1,13 +1,17 @@
 /*
  * test_local_fs.c: what the local file driver lists, opens and refuses.
  */
+#define _GNU_SOURCE     /* unshare */
 #include "tap.h"
 
 #include <fcntl.h>
+#include <sched.h>
 #include <stdlib.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/un.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "core/buf.h"
@@ -120,6 +124,20 @@ check_base(void)
     ok(session("/data", "/data", "/data", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "%s", st.message);
     ok(session("/data", "/data", "", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "%s", st.message);
     ok(session("/data/sub", "/data", "/data/sub", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "%s", st.message);
+    /* Links in the path of a root are followed; what it leads to counts. */
+    s = session("/rootlink/sub", "/rootlink", NULL, &st);
+    ok(s != NULL, "a root by a link (%s)", st.message);
+    driver_local_fs.close(s);
+    ok(session("/rootlink/pg", "/rootlink", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "another path to what is forbidden: %s", st.message);
+    ok(session("/pglink", "/pglink", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "a root that leads into it: %s", st.message);
+    ok(session("/walllink", "/walllink", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "a root that leads deeper into it: %s", st.message);
+    ok(session("/space", "/space", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "a root that a link in it leads to: %s", st.message);
+    ok(session("/space/sub", "/space/sub", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "a root below that: %s", st.message);
+    ok(session("/wal", "/", "/data/pg", &st) == NULL && strcmp(st.sqlstate, "42501") == 0, "a base that a link in it leads to: %s", st.message);
+    s = session("/", "/", "/data/pg", &st);
+    lists(s, "**/in_*", "");
+    lists(s, "space/in_space", "42501 \"space/in_space\" lies in a directory that must not be read");
+    driver_local_fs.close(s);
 }
 
 static void
@@ -256,6 +274,82 @@ check_patterns(void)
     driver_local_fs.close(s);
 }
 
+/* In a mount namespace of its own: 0 when all is refused, 77 when there is none to be had. */
+static int
+in_mounts(void)
+{
+    Status st;
+    char source[300], target[300];
+    int wrong = 0, i;
+    /* The directory itself, one in it, and one above it, each under another path. */
+    static const char *const mounts[][2] = {{"data/pg", "data/bind"}, {"data/pg/base", "data/bind2"}, {"data", "other"}};
+    void *s;
+
+    if ((unshare(CLONE_NEWNS) != 0 && unshare(CLONE_NEWUSER | CLONE_NEWNS) != 0) || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) != 0)
+        return 77;
+    for (i = 0; i < 3; i++)
+    {
+        snprintf(source, sizeof(source), "%s/%s", top, mounts[i][0]);
+        snprintf(target, sizeof(target), "%s/%s", top, mounts[i][1]);
+        if (mount(source, target, NULL, MS_BIND, NULL) != 0)
+            return 77;
+    }
+    s = session("/data", "/data", "/data/pg", &st);
+    if (s == NULL)
+        return 1;
+    for (i = 0; i < 2; i++)
+    {
+        static const char *const names[] = {"bind/PG_VERSION", "bind2/in_base"};
+        DriverInfo info;
+        void *object;
+        char got[100] = "";
+
+        wrong += driver_local_fs.object_open(s, names[i], &object, &info, &st) || strcmp(st.sqlstate, "42501") != 0;
+        wrong += !driver_local_fs.list(s, "b*/**", collect, got, &st) || got[0] != '\0';
+    }
+    driver_local_fs.close(s);
+    wrong += session("/data/bind", "/data/bind", "/data/pg", &st) != NULL;
+    wrong += session("/data/bind2", "/data/bind2", "/data/pg", &st) != NULL;
+    wrong += session("/other/pg/base", "/other/pg/base", "/data/pg", &st) != NULL;
+    wrong += session("/other/pg/base/5", "/other/pg/base/5", "/data/pg", &st) != NULL;
+    return wrong;
+}
+
+static void
+check_mounts(void)
+{
+    int status;
+    pid_t child;
+
+    fflush(stdout);
+    child = fork();
+    if (child == 0)
+        _exit(in_mounts());
+    if (waitpid(child, &status, 0) != child)
+        abort();
+    if (WIFEXITED(status) && WEXITSTATUS(status) == 77)
+        skip("what is forbidden through a bind mount", "no mounts can be made here");
+    else
+        is_int(status, 0, "what is forbidden through a bind mount");
+}
+
+/* Devices are not opened; as root, they could be. */
+static void
+check_devices(void)
+{
+    const char *roots[] = {"/dev"};
+    DriverConfig config = {.roots = roots, .nroots = 1};
+    void *s = NULL;
+    Status st;
+
+    if (!driver_local_fs.open(&config, &s, &st))
+        abort();
+    opens(s, "null", "42809 \"null\" is not a regular file");
+    opens(s, "zero", "42809 \"zero\" is not a regular file");
+    lists(s, "nul*", "");
+    driver_local_fs.close(s);
+}
+
 /* ---- reading ------------------------------------------------------------- */
 
 /* Reads a.csv, with `change` done to it in the middle; returns the SQLSTATE. */
@@ -389,6 +483,8 @@ main(void)
     check_base();
     check_names();
     check_patterns();
+    check_mounts();
+    check_devices();
     check_reading();
     snprintf(command, sizeof(command), "rm -r '%s'", top);
     return system(command) != 0 || done();
