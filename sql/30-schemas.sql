@@ -95,7 +95,7 @@ CREATE FUNCTION kaireon_internal.default_sql(f kaireon_internal.field) RETURNS t
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     given text := btrim(f.default_value, ' ');
-    word text := lower(given);
+    word text := lower(given COLLATE "C");
     literal text;
     place text := format('Found in field "%s".', f.name);
 BEGIN
@@ -135,19 +135,20 @@ $$;
 -- ---- fields
 
 -- One element of a fields array as a row, checked; raises 22023 and others.
--- ordinal counts from 1.
-CREATE FUNCTION kaireon_internal.parse_field(field jsonb, ordinal int) RETURNS kaireon_internal.field
+-- ordinal counts from 1.  With an old field, what the element leaves out stays
+-- as it is there; a null then takes a text or the default away.
+CREATE FUNCTION kaireon_internal.parse_field(field jsonb, ordinal int, old kaireon_internal.field = NULL) RETURNS kaireon_internal.field
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    f kaireon_internal.field;
-    place text := CASE WHEN jsonb_typeof(field -> 'name') = 'string' THEN format('field "%s"', field ->> 'name')
+    f kaireon_internal.field := old;
+    place text := CASE WHEN old.name IS NOT NULL THEN format('changes of field "%s"', old.name)
+                       WHEN jsonb_typeof(field -> 'name') = 'string' THEN format('field "%s"', field ->> 'name')
                        ELSE format('field %s', ordinal) END;
     types text[] := ARRAY(SELECT t.name FROM kaireon_internal.data_types() AS t);
-    extra text;
 BEGIN
     PERFORM kaireon_internal.check_object(field, jsonb_build_object(
-        'name', '{"kind": "string", "required": true}'::jsonb,
+        'name', jsonb_build_object('kind', 'string', 'required', old.name IS NULL),
         'dataType', jsonb_build_object('kind', 'string', 'values', types),
         'length', '{"kind": "integer", "min": 1, "max": 10485760}'::jsonb,
         'precision', '{"kind": "integer", "min": 1, "max": 1000}'::jsonb,
@@ -157,19 +158,40 @@ BEGIN
         'displayName', '{"kind": "string"}'::jsonb, 'description', '{"kind": "string"}'::jsonb), place);
 
     f.ordinal := ordinal;
-    f.name := kaireon_internal.make_safe_name('field', field ->> 'name', 63);
-    -- A name that had to be changed is still what people know it by.
-    f.display_name := COALESCE(NULLIF(field ->> 'displayName', ''),
-                               CASE WHEN f.name <> field ->> 'name' THEN field ->> 'name' END);
-    f.data_type := COALESCE(field ->> 'dataType', 'varchar');
-    f.length := (field ->> 'length')::numeric;
-    f.precision := (field ->> 'precision')::numeric;
-    f.scale := (field ->> 'scale')::numeric;
-    f.is_primary_key := COALESCE((field ->> 'isPrimaryKey')::boolean, false);
-    f.is_unique := COALESCE((field ->> 'isUnique')::boolean, false);
-    f.is_nullable := COALESCE((field ->> 'isNullable')::boolean, true) AND NOT f.is_primary_key;
-    f.default_value := NULLIF(field ->> 'defaultValue', '');
-    f.description := NULLIF(field ->> 'description', '');
+    f.is_primary_key := COALESCE((field ->> 'isPrimaryKey')::boolean, old.is_primary_key, false);
+    f.is_unique := COALESCE((field ->> 'isUnique')::boolean, old.is_unique, false);
+    f.is_nullable := COALESCE((field ->> 'isNullable')::boolean, old.is_nullable, true) AND NOT f.is_primary_key;
+    f.default_value := CASE WHEN field ? 'defaultValue' THEN NULLIF(field ->> 'defaultValue', '') ELSE old.default_value END;
+    f.description := CASE WHEN field ? 'description' THEN NULLIF(field ->> 'description', '') ELSE old.description END;
+    f.display_name := CASE WHEN field ? 'displayName' THEN NULLIF(field ->> 'displayName', '') ELSE old.display_name END;
+    IF field ->> 'name' IS NOT NULL AND field ->> 'name' IS DISTINCT FROM old.name THEN
+        f.name := kaireon_internal.make_safe_name('field', field ->> 'name', 63);
+        -- A name that had to be changed is still what people know it by.
+        f.display_name := COALESCE(f.display_name, CASE WHEN f.name <> field ->> 'name' THEN field ->> 'name' END);
+    END IF;
+    IF old.name IS NULL OR field ?| '{dataType,length,precision,scale}' THEN
+        f := kaireon_internal.parse_field_type(field, f, old, place);
+    END IF;
+    PERFORM kaireon_internal.default_sql(f);
+    RETURN f;
+END
+$$;
+
+-- The type of parse_field: data_type, length, precision, scale.  A new type
+-- keeps none of the old one's.
+CREATE FUNCTION kaireon_internal.parse_field_type(field jsonb, f kaireon_internal.field, old kaireon_internal.field, place text)
+    RETURNS kaireon_internal.field LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    extra text;
+BEGIN
+    f.data_type := COALESCE(field ->> 'dataType', old.data_type, 'varchar');
+    IF f.data_type IS DISTINCT FROM old.data_type THEN
+        old := NULL;
+    END IF;
+    f.length := CASE WHEN field ? 'length' THEN (field ->> 'length')::numeric ELSE old.length END;
+    f.precision := CASE WHEN field ? 'precision' THEN (field ->> 'precision')::numeric ELSE old.precision END;
+    f.scale := CASE WHEN field ? 'scale' THEN (field ->> 'scale')::numeric ELSE old.scale END;
 
     SELECT k INTO extra FROM unnest('{length,precision,scale}'::text[]) AS k, kaireon_internal.data_types() AS t
      WHERE t.name = f.data_type AND k <> ALL (t.keys) AND COALESCE(jsonb_typeof(field -> k), 'null') <> 'null' LIMIT 1;
@@ -185,7 +207,6 @@ BEGIN
     IF f.data_type = 'varchar' AND f.length IS NULL THEN
         f.length := 255;
     END IF;
-    PERFORM kaireon_internal.default_sql(f);
     RETURN f;
 END
 $$;

@@ -67,6 +67,19 @@ CREATE FUNCTION kaireon_internal.lock_writers(caller regrole, schema kaireon_int
     SELECT kaireon_internal.ddl(caller, schema, format('LOCK TABLE %s IN SHARE ROW EXCLUSIVE MODE', kaireon_internal.table_name(schema)))
 $$;
 
+-- ---- what PostgreSQL knows of a table
+
+-- The indexes that keep columns unique for every row, with the names of those columns.
+CREATE FUNCTION kaireon_internal.unique_indexes(relation regclass)
+    RETURNS TABLE (index_id oid, columns text[], is_primary boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT i.indexrelid, (SELECT array_agg(a.attname::text ORDER BY k.n) FROM unnest(i.indkey) WITH ORDINALITY AS k (attnum, n)
+                            JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = k.attnum WHERE k.n <= i.indnkeyatts),
+           i.indisprimary
+      FROM pg_index AS i
+     WHERE i.indrelid = relation AND i.indisunique AND i.indisvalid AND i.indimmediate AND i.indpred IS NULL AND i.indexprs IS NULL
+$$;
+
 -- ---- making a table
 
 CREATE FUNCTION kaireon.touch_updated_at() RETURNS trigger LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_touch_updated_at';
@@ -82,13 +95,14 @@ BEGIN
 END
 $$;
 
--- A column's definition for CREATE TABLE or ADD COLUMN.
-CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field) RETURNS text
+-- A column's definition for CREATE TABLE or ADD COLUMN; is_key: it is the whole
+-- primary key, which makes it unique already.
+CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field, is_key boolean) RETURNS text
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('%I %s', f.name, kaireon_internal.column_type(f))
         || COALESCE(' DEFAULT ' || kaireon_internal.default_sql(f), '')
         || CASE WHEN f.is_nullable THEN '' ELSE ' NOT NULL' END
-        || CASE WHEN f.is_unique AND NOT f.is_primary_key THEN ' UNIQUE' ELSE '' END
+        || CASE WHEN f.is_unique AND NOT is_key THEN ' UNIQUE' ELSE '' END
 $$;
 
 -- CREATE TABLE for checked fields.
@@ -96,11 +110,12 @@ CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, f
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT format('CREATE TABLE %I.%I (%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
                   'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
-                  CASE WHEN bool_or(f.is_primary_key) THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
-                  string_agg(kaireon_internal.column_sql(f), ', ' ORDER BY f.ordinal),
+                  CASE WHEN k.n > 0 THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
+                  string_agg(kaireon_internal.column_sql(f, f.is_primary_key AND k.n = 1), ', ' ORDER BY f.ordinal),
                   COALESCE(', PRIMARY KEY (' || string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
                                                             FILTER (WHERE f.is_primary_key) || ')', ''))
-      FROM unnest(fields) AS f
+      FROM unnest(fields) AS f, (SELECT count(*) FILTER (WHERE o.is_primary_key) AS n FROM unnest(fields) AS o) AS k
+     GROUP BY k.n
 $$;
 
 -- Makes the table, as the caller; gives its OID.

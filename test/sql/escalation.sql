@@ -68,6 +68,19 @@ INSERT INTO public.ds_attack2 (k, j) VALUES (1, 2);
 ALTER TABLE public.ds_attack2 ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;
 CREATE POLICY p ON public.ds_attack2 USING (attack.policy());
 DO $$ BEGIN PERFORM kaireon.drop_field('attack2', 'j'); EXCEPTION WHEN OTHERS THEN NULL; END $$;
+DO $$
+DECLARE
+    changes jsonb;
+BEGIN
+    FOREACH changes IN ARRAY '{"{\"dataType\": \"smallint\"}","{\"dataType\": \"uuid\"}","{\"isUnique\": true}","{\"isNullable\": false}"}'::jsonb[] LOOP
+        BEGIN
+            PERFORM kaireon.alter_field('attack2', 'k', changes, force => true);
+            RAISE EXCEPTION 'undo';
+        EXCEPTION WHEN OTHERS THEN
+            NULL;
+        END;
+    END LOOP;
+END $$;
 SHOW search_path;
 RESET search_path;
 

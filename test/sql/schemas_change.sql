@@ -47,19 +47,27 @@ SELECT kaireon.alter_field('sc', 'n', '{"name": null, "description": "count"}');
 SELECT * FROM pg_temp.f WHERE name IN ('val', 'd');
 SELECT attname, attnotnull, pg_get_expr(adbin, adrelid) FROM pg_attribute LEFT JOIN pg_attrdef ON adrelid = attrelid AND adnum = attnum
  WHERE attrelid = 'ds_sc'::regclass AND attnum > 0 AND NOT attisdropped ORDER BY attnum;
-SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"dataType": "integer"}')$$);
-SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'k', '{"length": 3}')$$);
-SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'd', '{"precision": 7, "scale": 4}')$$);
-SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"dataType": "uuid"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"isNullable": false}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'k', '{"isNullable": true}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "k"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "updated_at"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"defaultValue": "x"}')$$);
-SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"isUnique": true}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"isPrimaryKey": true}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'k', '{"isPrimaryKey": false}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"dataType": "varchr"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"scale": 1}')$$);
+SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"nullable": true}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '[]')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'nn', '{}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('s_c', 'n', '{}')$$);
+
+-- A script that runs twice.
+SELECT kaireon.add_field('sc', '{"name": "U", "isUnique": true}', if_not_exists => true);
+SELECT kaireon.drop_field('sc', 'gone', if_exists => true);
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "u"}')$$);
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'gone')$$);
+-- The same default for every row is no key.
+SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w", "isUnique": true, "defaultValue": 1, "dataType": "integer"}')$$);
 
 -- Drop.
 CREATE VIEW sc_view AS SELECT val FROM ds_sc;

@@ -75,6 +75,27 @@ $super->query(q(SET kaireon.ddl_lock_timeout = 50; SELECT kaireon.create_schema(
 like($super->err, qr/ERROR:  55P03: canceling statement due to lock timeout\nHINT:  Another session holds the lock\. Try again later, or raise kaireon.ddl_lock_timeout\./,
     'nor is the same name waited for without end');
 $ann->query('ROLLBACK');
+
+# A transaction whose snapshot is older than a row counts that row all the same.
+$k->sql(q(SELECT kaireon.create_schema('snap', '[{"name": "a"}, {"name": "b"}]')));
+for my $call (q(alter_field('snap', 'a', '{"dataType": "integer"}')), q(alter_field('snap', 'a', '{"length": 1}')), q(alter_field('snap', 'b', '{"isNullable": false}')),
+    q(drop_field('snap', 'a')), q(alter_field('snap', 'a', '{"isUnique": true}')), q(add_field('snap', '{"name": "c", "isNullable": false}')))
+{
+    $k->sql('TRUNCATE ds_snap');
+    $super->query('BEGIN ISOLATION LEVEL REPEATABLE READ; SELECT 1');
+    $k->sql(q(INSERT INTO ds_snap (a) VALUES ('x2'), ('x2')));
+    $super->query("SELECT kaireon.$call");
+    like($super->err, qr/ERROR:  (22018|55000|23502|23505): .*\nDETAIL:  .*\b2\b/, "$call in an old snapshot");
+    $super->query('ROLLBACK');
+}
+
+# Who has to wait longer is told so.
+$k->sql(q(SELECT kaireon.create_schema('wide', '[{"name": "a", "dataType": "integer"}, {"name": "v", "length": 1000}]');
+    INSERT INTO ds_wide (a, v) SELECT i, repeat('x', 900) FROM generate_series(1, 15000) AS i));
+$super->query(q(SELECT kaireon.alter_field('wide', 'a', '{"dataType": "bigint"}')));
+like($super->err, qr/NOTICE:  00000: table public\.ds_wide \(\d+ MB\) is written anew; nobody else can use it until this transaction ends/, 'a large table is written anew');
+$super->query(q(SELECT kaireon.alter_field('wide', 'v', '{"dataType": "text"}')));
+is($super->err, '', 'not for what PostgreSQL does in place');
 $_->close for $ann, $bob, $super;
 
 # ---- loads
