@@ -5,8 +5,9 @@
 --   aliases         array of other names that create_connector takes for the type
 --   authMethods     array of names
 --   configFields    array of {name, type, required, values, ...}: the keys of config
---   authFields      the same, with "methods": [..] for fields of some methods only:
---                   the keys of auth_config
+--   authFields      the same, with "methods": [..] for fields of some methods only,
+--                   and "secret": false for what an error may show: the keys of
+--                   auth_config
 --   resources       handed on as it is
 -- A field's type is string, integer, number, boolean, object, array or any; any
 -- other (password, url, select, ...) is a kind of string.  It may have "values",
@@ -14,6 +15,9 @@
 -- "patternHint", and, of an object, "fields" of its own.  Its "description" is
 -- the hint of errors about it.  The types themselves are inserted by the
 -- generated part that follows this module.
+--
+-- Functions here never see what auth_config holds: they get its shape and ask
+-- for the sealed whole (src/pg/auth.h).
 
 CREATE VIEW kaireon.connector_types WITH (security_barrier) AS
 SELECT t.type,
@@ -62,14 +66,56 @@ CREATE FUNCTION kaireon_internal.real_type(type text) RETURNS text
                       WHERE t.type = $1 OR t.spec -> 'aliases' ? $1 ORDER BY t.type <> $1, t.type COLLATE "C" LIMIT 1), $1)
 $$;
 
--- Checks a connector's config and credentials against its type.
+CREATE FUNCTION kaireon_internal.seal_auth(connector uuid, caller regrole, owner regrole) RETURNS bytea
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_seal_auth';
+
+CREATE FUNCTION kaireon_internal.public_auth(keys text[]) RETURNS jsonb
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_public_auth';
+
+-- A type's auth fields of a method.
+CREATE FUNCTION kaireon_internal.auth_fields(type text, auth_method text) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE(jsonb_agg(f - 'methods' ORDER BY i), '[]')
+      FROM kaireon_internal.connector_type AS t,
+           jsonb_array_elements(COALESCE(t.spec -> 'authFields', '[]')) WITH ORDINALITY AS e (f, i)
+     WHERE t.type = $1 AND (NOT f ? 'methods' OR f -> 'methods' ? auth_method)
+$$;
+
+-- Checks the shape of credentials against a type's fields of that method.
+CREATE FUNCTION kaireon_internal.check_auth(type text, auth_method text, auth_config jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    fields jsonb := kaireon_internal.auth_fields(type, auth_method);
+    shown text[] := ARRAY(SELECT f ->> 'name' FROM jsonb_array_elements(fields) AS f
+                           WHERE f -> 'secret' = 'false' AND auth_config ->> (f ->> 'name') = '');
+BEGIN
+    IF fields = '[]' AND auth_config <> '{}' AND jsonb_typeof(auth_config) = 'object' THEN
+        PERFORM kaireon_internal.fail('22023',
+            format('auth_method "%s" of connector type "%s" takes no auth_config', auth_method, type),
+            format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)),
+            COALESCE((SELECT 'Methods that take one: ' || string_agg(m, ', ' ORDER BY i) || '.'
+                        FROM kaireon_internal.connector_type AS t,
+                             jsonb_array_elements_text(t.spec -> 'authMethods') WITH ORDINALITY AS e (m, i)
+                       WHERE t.type = check_auth.type AND kaireon_internal.auth_fields(t.type, m) <> '[]'),
+                     'Leave it out: this type needs no credentials.'));
+    END IF;
+    IF shown <> '{}' THEN -- some of these are checked by their value
+        auth_config := auth_config || kaireon_internal.public_auth(shown);
+    END IF;
+    PERFORM kaireon_internal.check_object(auth_config, kaireon_internal.field_rules(fields),
+        format('auth_config of connector type %s', type), secret => true);
+END
+$$;
+
+-- Checks a connector's config and credentials against its type; auth_config
+-- null: those it has stay.
 CREATE FUNCTION kaireon_internal.check_connector(type text, config jsonb, auth_method text, auth_config jsonb) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     spec jsonb := (SELECT t.spec FROM kaireon_internal.connector_type AS t WHERE t.type = check_connector.type);
     methods text[];
-    fields jsonb;
 BEGIN
     IF spec IS NULL THEN
         PERFORM kaireon_internal.fail_missing('connector type', type,
@@ -84,22 +130,17 @@ BEGIN
     PERFORM kaireon_internal.check_object(config,
         kaireon_internal.field_rules(COALESCE(spec -> 'configFields', '[]')),
         format('config of connector type %s', type));
-
-    SELECT COALESCE(jsonb_agg(f), '[]') INTO fields
-      FROM jsonb_array_elements(COALESCE(spec -> 'authFields', '[]')) AS f
-     WHERE NOT f ? 'methods' OR f -> 'methods' ? auth_method;
-    IF fields = '[]' AND auth_config <> '{}' AND jsonb_typeof(auth_config) = 'object' THEN
-        PERFORM kaireon_internal.fail('22023',
-            format('auth_method "%s" of connector type "%s" takes no auth_config', auth_method, type),
-            format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)), NULL);
-    END IF;
-    PERFORM kaireon_internal.check_object(auth_config, kaireon_internal.field_rules(fields),
-        format('auth_config of connector type %s', type), secret => true);
-    IF auth_config <> '{}' THEN
-        PERFORM kaireon_internal.fail('0A000', 'credentials cannot be kept without a vault', NULL,
-            'This version has none; use an auth_method that needs no auth_config.');
+    IF auth_config IS NOT NULL THEN
+        PERFORM kaireon_internal.check_auth(type, auth_method, auth_config);
     END IF;
 END
+$$;
+
+-- The sealed form of the call's auth_config; null when its shape holds nothing.
+CREATE FUNCTION kaireon_internal.sealed(connector uuid, caller regrole, owner regrole, auth_config jsonb) RETURNS bytea
+    LANGUAGE sql VOLATILE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN jsonb_strip_nulls(COALESCE(auth_config, '{}')) <> '{}'
+                THEN kaireon_internal.seal_auth(connector, caller, owner) END
 $$;
 
 -- The connector of a name, locked; raises 42704, and 42501 unless the caller may change it.
@@ -133,6 +174,7 @@ CREATE FUNCTION kaireon_internal.create_connector(caller regrole, name text, typ
     RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
+    fresh uuid := gen_random_uuid();
     made uuid;
 BEGIN
     PERFORM kaireon_internal.check_name('connector', name);
@@ -147,8 +189,9 @@ BEGIN
     type := kaireon_internal.real_type(type);
     auth_method := COALESCE(auth_method, kaireon_internal.default_auth_method(type), 'none');
     PERFORM kaireon_internal.check_connector(type, config, auth_method, COALESCE(auth_config, '{}'));
-    INSERT INTO kaireon_internal.connector (name, type, owner, config, auth_method, description)
-    VALUES (name, type, caller, config, auth_method, NULLIF(description, ''))
+    INSERT INTO kaireon_internal.connector (id, name, type, owner, config, auth_method, auth_sealed, description)
+    VALUES (fresh, name, type, caller, config, auth_method, kaireon_internal.sealed(fresh, caller, caller, auth_config),
+            NULLIF(description, ''))
     ON CONFLICT ON CONSTRAINT connector_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
@@ -169,11 +212,20 @@ CREATE FUNCTION kaireon_internal.update_connector(caller regrole, name text, con
 DECLARE
     old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
     touched boolean := config IS NOT NULL OR auth_method IS NOT NULL OR auth_config IS NOT NULL;
+    sealed bytea := old.auth_sealed;
 BEGIN
     IF touched THEN
         config := COALESCE(config, old.config);
         auth_method := COALESCE(auth_method, old.auth_method);
-        PERFORM kaireon_internal.check_connector(old.type, config, auth_method, COALESCE(auth_config, '{}'));
+        -- Another method has other keys, as a rule: then what is there is of no use.
+        IF auth_config IS NULL AND kaireon_internal.auth_fields(old.type, auth_method)
+                                   <> kaireon_internal.auth_fields(old.type, old.auth_method) THEN
+            auth_config := '{}';
+        END IF;
+        PERFORM kaireon_internal.check_connector(old.type, config, auth_method, auth_config);
+        IF auth_config IS NOT NULL THEN
+            sealed := kaireon_internal.sealed(old.id, caller, old.owner, auth_config);
+        END IF;
     END IF;
     IF new_name IS NOT NULL THEN
         PERFORM kaireon_internal.check_name('connector', new_name);
@@ -186,7 +238,7 @@ BEGIN
     -- What was tested is not what is there now.
     UPDATE kaireon_internal.connector AS c
        SET name = COALESCE(new_name, c.name), config = COALESCE(update_connector.config, c.config),
-           auth_method = COALESCE(update_connector.auth_method, c.auth_method),
+           auth_method = COALESCE(update_connector.auth_method, c.auth_method), auth_sealed = sealed,
            description = CASE WHEN update_connector.description IS NULL THEN c.description
                               ELSE NULLIF(update_connector.description, '') END,
            status = CASE WHEN touched THEN 'disconnected' ELSE c.status END,
@@ -218,13 +270,19 @@ $$;
 CREATE FUNCTION kaireon.create_connector(name text, type text, config jsonb = '{}', auth_method text = NULL,
                                          auth_config jsonb = '{}', description text = NULL, if_not_exists boolean = false)
     RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.create_connector IS 'makes a connector and returns its id; see view connector_types for the keys of config';
+COMMENT ON FUNCTION kaireon.create_connector IS 'makes a connector and returns its id; see view connector_types for the keys of config and auth_config';
 
 CREATE FUNCTION kaireon.update_connector(name text, config jsonb = NULL, auth_method text = NULL, auth_config jsonb = NULL,
                                          description text = NULL, new_name text = NULL)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.update_connector IS 'changes a connector; what is null stays, config is replaced as a whole';
+COMMENT ON FUNCTION kaireon.update_connector IS
+    'changes a connector; what is null stays, config and auth_config are replaced as a whole, {} takes credentials away';
 
 CREATE FUNCTION kaireon.delete_connector(name text)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.delete_connector IS 'deletes a connector that no pipeline uses';
+
+CREATE FUNCTION kaireon.rotate_master_key() RETURNS int
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_rotate_master_key';
+COMMENT ON FUNCTION kaireon.rotate_master_key() IS
+    'encrypts all credentials that are encrypted with the previous master key with the current one; how many';

@@ -8,7 +8,6 @@
 #include "postgres.h"
 
 #include "pg/call.h"
-#include "pg/catalog.h"
 
 #include "access/htup_details.h"
 #include "catalog/namespace.h"
@@ -17,6 +16,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "mb/pg_wchar.h"
+#include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
 #include "utils/array.h"
@@ -28,6 +28,8 @@
 #include "utils/syscache.h"
 #include "utils/varlena.h"
 
+#include "pg/auth.h"
+#include "pg/catalog.h"
 #include "pg/guc.h"
 #include "pg/settings.h"
 
@@ -41,7 +43,23 @@ typedef struct Target
 {
     FmgrInfo function;
     Oid owner;               /* of the extension */
+    int auth_config;         /* the argument with credentials, from 0; -1: there is none */
 } Target;
+
+static int
+find_argument(HeapTuple proc, const char *name)
+{
+    Oid *types;
+    char **names, *modes;
+    int count = get_func_arg_info(proc, &types, &names, &modes);
+
+    for (int i = 0; names && i < count; i++)
+    {
+        if (strcmp(names[i], name) == 0)
+            return i;
+    }
+    return -1;
+}
 
 /* The function behind a public one. */
 static Target *
@@ -65,6 +83,7 @@ find_target(FmgrInfo *flinfo)
                             PointerGetDatum(buildoidvector(types, proc->pronargs + 1)), ObjectIdGetDatum(schema));
     if (!OidIsValid(found))
         elog(ERROR, "there is no kaireon_internal.%s for these arguments", NameStr(proc->proname));
+    target->auth_config = find_argument(tuple, "auth_config");
     ReleaseSysCache(tuple);
     target->owner = catalog_owner();
     fmgr_info_cxt(found, &target->function, flinfo->fn_mcxt);
@@ -118,6 +137,8 @@ kaireon_call(PG_FUNCTION_ARGS)
     MemoryContext context = CurrentMemoryContext;
     Target *target = fcinfo->flinfo->fn_extra;
     volatile Datum result = (Datum) 0;
+    AuthCall auth;
+    bool secret;
     Oid user;
     int sec_context, level;
 
@@ -134,6 +155,10 @@ kaireon_call(PG_FUNCTION_ARGS)
     inner->args[0].isnull = false;
     for (int i = 0; i < fcinfo->nargs; i++)
         inner->args[i + 1] = fcinfo->args[i];
+    secret = target->auth_config >= 0 && !PG_ARGISNULL(target->auth_config);
+    if (secret)
+        inner->args[target->auth_config + 1].value =
+            JsonbPGetDatum(auth_begin(&auth, PG_GETARG_JSONB_P(target->auth_config)));
 
     level = fix_settings();
     SetUserIdAndSecContext(target->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE);
@@ -145,11 +170,15 @@ kaireon_call(PG_FUNCTION_ARGS)
     PG_CATCH();
     {
         SetUserIdAndSecContext(user, sec_context);
+        if (secret)
+            auth_end(&auth);
         throw_without_context(context);
     }
     PG_END_TRY();
     SetUserIdAndSecContext(user, sec_context);
     AtEOXact_GUC(true, level);
+    if (secret)
+        auth_end(&auth);
 
     fcinfo->isnull = inner->isnull;
     return result;

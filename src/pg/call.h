@@ -30,7 +30,8 @@
  * While it runs, values mean what they mean in a run (settings.h) and a lock is
  * waited for at most kaireon.ddl_lock_timeout.
  * On a standby it raises 25006: all of these functions write.
- * Does not work for functions that return sets.
+ * Does not work for functions that return sets.  An argument named auth_config
+ * holds credentials: the called function gets its shape only (auth.h).
  */
 extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);
 

@@ -121,6 +121,20 @@ row_text(int column, MemoryContext context)
     return text ? MemoryContextStrdup(context, text) : NULL;
 }
 
+void
+catalog_auth(Auth *auth, int n, MemoryContext context)
+{
+    bool null;
+    Datum sealed;
+
+    auth->connector = *DatumGetUUIDP(row_datum(n, &null, context));
+    auth->name = row_text(n + 1, context);
+    auth->method = row_text(n + 2, context);
+    sealed = row_datum(n + 3, &null, context);
+    auth->sealed = null ? NULL : DatumGetByteaP(sealed);
+    auth_set_owner(auth, DatumGetObjectId(row_datum(n + 4, &null, context)));
+}
+
 bool
 catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin)
 {
@@ -163,21 +177,6 @@ catalog_type_ready(const char *type, char **ready)
     }
     catalog_end(scope);
     return found;
-}
-
-char *
-catalog_real_type(const char *type)
-{
-    MemoryContext context = CurrentMemoryContext;
-    CatalogScope scope = catalog_begin();
-    Oid types[] = {TEXTOID};
-    Datum values[] = {CStringGetTextDatum(type)};
-    char *real;
-
-    catalog_execute("SELECT kaireon_internal.real_type($1)", 1, types, values, NULL, SPI_OK_SELECT);
-    real = row_text(1, context);
-    catalog_end(scope);
-    return real;
 }
 
 void
@@ -265,8 +264,8 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     char *handling;
     bool null;
 
-    if (catalog_execute("SELECT p.name, v.version, p.owner::pg_catalog.oid, c.type, c.config, v.nodes, v.edges, v.execution_config, p.schema_id "
-                        "FROM kaireon_internal.pipeline p JOIN kaireon_internal.connector c ON c.id = p.connector_id "
+    if (catalog_execute("SELECT p.name, v.version, p.owner::pg_catalog.oid, c.type, c.config, v.nodes, v.edges, v.execution_config, p.schema_id, "
+                        "c.id, c.name, c.auth_method, c.auth_sealed, c.owner::pg_catalog.oid FROM kaireon_internal.pipeline p JOIN kaireon_internal.connector c ON c.id = p.connector_id "
                         "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id "
                         "AND v.version = CASE WHEN $2 > 0 THEN $2 ELSE coalesce(p.published_version, p.draft_version) END "
                         "WHERE p.id = $1", 2, types, values, NULL, SPI_OK_SELECT) == 0)
@@ -285,6 +284,7 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     spec->edges = DatumGetJsonbP(row_datum(7, &null, context));
     spec->execution_config = DatumGetJsonbP(row_datum(8, &null, context));
     schema_id = *DatumGetUUIDP(row_datum(9, &null, context));
+    catalog_auth(&spec->auth, 10, context);
     catalog_end(scope);
     handling = json_get_text(&spec->execution_config->root, "errorHandling");
     spec->error_given = handling != NULL;

@@ -14,6 +14,7 @@
 #include "utils/timestamp.h"
 #include "utils/uuid.h"
 
+#include "pg/auth.h"
 #include "pg/compile.h"
 
 /* Everything a run needs to know, in the context it was loaded in. */
@@ -25,6 +26,7 @@ typedef struct PipelineSpec
     Oid owner;
     char *connector_type;
     Jsonb *connector_config;
+    Auth auth;
     Jsonb *nodes;
     Jsonb *edges;
     Jsonb *execution_config;
@@ -61,10 +63,11 @@ extern bool catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetFi
 
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);
-/* The type's own name, for its name or an alias. */
-extern char *catalog_real_type(const char *type);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */
 extern void catalog_require_primary(const char *function);
+
+/* Fills an Auth from columns n to n + 4 of SPI's first row: id, name, auth_method, auth_sealed, owner as oid. */
+extern void catalog_auth(Auth *auth, int n, MemoryContext context);
 
 /* Raises 42704 for a pipeline name that does not exist. */
 pg_noreturn extern void catalog_no_pipeline(const char *name);

@@ -20,4 +20,13 @@
 /* The database is a restored or cloned copy; its pipelines are held. */
 #define ERRCODE_KAIREON_INSTANCE_HELD MAKE_SQLSTATE('K', 'A', '0', '0', '5')
 
+/* The key that credentials are encrypted with is not configured or can't be had. */
+#define ERRCODE_KAIREON_NO_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '0')
+/* Credentials were encrypted with a key that is not configured. */
+#define ERRCODE_KAIREON_OTHER_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '1')
+/* Encrypted credentials are damaged, or were encrypted for another connector. */
+#define ERRCODE_KAIREON_BAD_SEAL MAKE_SQLSTATE('K', 'A', '0', '1', '2')
+/* A file or variable that credentials refer to can't be had. */
+#define ERRCODE_KAIREON_NO_CREDENTIAL MAKE_SQLSTATE('K', 'A', '0', '1', '3')
+
 #endif

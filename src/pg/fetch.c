@@ -128,6 +128,7 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
 
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
+    request.auth = &spec->auth;
     request.resource = fetch_resource(graph);
     link_request(link, &request);
     for (;;)
@@ -183,6 +184,7 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *f
         limit = row_limit;
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
+    request.auth = &spec->auth;
     request.resource = fetch_resource(program->graph);
     request.files = list.data;
     request.format = source_format(source_node(program->graph)->config);
@@ -221,6 +223,7 @@ fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph)
 
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
+    request.auth = &spec->auth;
     request.resource = fetch_resource(graph);
     request.format = source_format(source_node(graph)->config);
     link_request(link, &request);

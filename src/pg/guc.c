@@ -19,6 +19,12 @@ int guc_max_logged_errors = 10000;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
 char *guc_instance_name = NULL;
+char *guc_master_key_file = NULL;
+char *guc_master_key_command = NULL;
+char *guc_previous_master_key_file = NULL;
+char *guc_previous_master_key_command = NULL;
+int guc_master_key_timeout = 10;
+char *guc_credential_env = NULL;
 
 static bool
 check_roots(char **newval, void **extra, GucSource source)
@@ -45,6 +51,47 @@ check_roots(char **newval, void **extra, GucSource source)
     return true;
 }
 
+static bool
+check_file(char **newval, void **extra, GucSource source)
+{
+    if (*newval == NULL || (*newval)[0] == '\0' || is_absolute_path(*newval))
+        return true;
+    GUC_check_errdetail("\"%s\" is not an absolute path.", *newval);
+    return false;
+}
+
+static bool
+check_names(char **newval, void **extra, GucSource source)
+{
+    char *copy = pstrdup(*newval ? *newval : "");
+    List *list = NIL;
+    bool good = SplitGUCList(copy, ',', &list);
+
+    if (!good)
+        GUC_check_errdetail("The list is not well formed.");
+    list_free(list);
+    pfree(copy);
+    return good;
+}
+
+static void
+define_vault(void)
+{
+    DefineCustomStringVariable("kaireon.master_key_file", "File with the key that credentials of connectors are encrypted with.",
+                               NULL, &guc_master_key_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_file, NULL, NULL);
+    DefineCustomStringVariable("kaireon.master_key_command", "Command that prints that key.",
+                               NULL, &guc_master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+    DefineCustomStringVariable("kaireon.previous_master_key_file", "File with the key before, while kaireon.rotate_master_key is due.",
+                               NULL, &guc_previous_master_key_file, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_file, NULL, NULL);
+    DefineCustomStringVariable("kaireon.previous_master_key_command", "Command that prints the key before.",
+                               NULL, &guc_previous_master_key_command, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.master_key_timeout", "How long a command for a key may take.",
+                            NULL, &guc_master_key_timeout, 10, 1, 300, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
+    DefineCustomStringVariable("kaireon.credential_env", "Variables of the server's environment that credentials may refer to.",
+                               "Connectors of superusers may refer to any.", &guc_credential_env, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY,
+                               check_names, NULL, NULL);
+}
+
 void
 guc_define(void)
 {
@@ -62,5 +109,6 @@ guc_define(void)
                             "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
     DefineCustomStringVariable("kaireon.instance_name", "The name that tells a database from its copies, the same on all servers that may take it over.",
                                "Empty: the data directory and the machine tell them apart.", &guc_instance_name, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
+    define_vault();
     MarkGUCPrefixReserved("kaireon");
 }

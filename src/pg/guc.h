@@ -13,6 +13,12 @@ extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
 extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
 extern int guc_ddl_lock_timeout;       /* ms a catalog function waits for a lock; 0: as lock_timeout says */
 extern char *guc_instance_name;        /* tells the database from its copies; empty: none */
+extern char *guc_master_key_file;      /* see masterkey.h */
+extern char *guc_master_key_command;
+extern char *guc_previous_master_key_file;
+extern char *guc_previous_master_key_command;
+extern int guc_master_key_timeout;     /* seconds */
+extern char *guc_credential_env;       /* comma-separated names; see auth.h */
 
 extern void guc_define(void);
 

@@ -1,9 +1,8 @@
 /*
  * link.c: a kaireon-reader process and the socket to it.  See link.h.
  *
- * The reader is started by posix_spawn (no copy of the server's page tables),
- * in a process group of its own (the postmaster's signals are not for it), with
- * an empty environment.  It dies with the worker by itself.
+ * The reader is started with an empty environment (child.h), and dies with the
+ * worker by itself.
  */
 #include "postgres.h"
 
@@ -11,8 +10,6 @@
 
 #include <dlfcn.h>
 #include <fcntl.h>
-#include <signal.h>
-#include <spawn.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -24,6 +21,7 @@
 #include "storage/latch.h"
 #include "utils/memutils.h"
 
+#include "pg/child.h"
 #include "pg/compat.h"
 #include "pg/encoding.h"
 #include "pg/errors.h"
@@ -62,14 +60,7 @@ link_cleanup(void *arg)
     if (link->fd >= 0)
         close(link->fd);
     link->fd = -1;
-    if (link->pid > 0)
-    {
-        /* nothing it could still do is wanted */
-        kill(-link->pid, SIGKILL); /* its process group: children it should not have */
-        kill(link->pid, SIGKILL);
-        while (waitpid(link->pid, NULL, 0) < 0 && errno == EINTR)
-            ;
-    }
+    child_end(link->pid); /* nothing it could still do is wanted */
     link->pid = 0;
     /* it holds a descriptor of its own, which nothing else closes after an error */
     if (link->events)
@@ -92,34 +83,18 @@ reader_path(void)
 }
 
 static void
-spawn_reader(Link *link, int their_end)
+start_reader(Link *link, int their_end)
 {
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t signals;
     char *path = reader_path();
     char program[] = READER_PROGRAM;
     char *argv[] = {program, NULL};
     char *envp[] = {NULL};
-    int failed;
 
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_adddup2(&actions, their_end, WIRE_READER_FD);
-    posix_spawnattr_init(&attributes);
-    sigfillset(&signals);
-    posix_spawnattr_setsigdefault(&attributes, &signals);
-    sigemptyset(&signals);
-    posix_spawnattr_setsigmask(&attributes, &signals);
-    posix_spawnattr_setpgroup(&attributes, 0);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGDEF | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETPGROUP);
-    failed = posix_spawn(&link->pid, path, &actions, &attributes, argv, envp);
-    posix_spawn_file_actions_destroy(&actions);
-    posix_spawnattr_destroy(&attributes);
-    if (failed)
+    link->pid = child_start(path, argv, envp, their_end, WIRE_READER_FD);
+    if (link->pid == 0)
     {
-        link->pid = 0;
+        int failed = errno;
+
         close(their_end);
         errno = failed;
         ereport(ERROR, (errcode_for_file_access(), errmsg("could not start \"%s\": %m", path)));
@@ -142,7 +117,7 @@ link_open(void)
     link->fd = ends[0];
     (void) fcntl(link->fd, F_SETFL, O_NONBLOCK);
     (void) setsockopt(link->fd, SOL_SOCKET, SO_RCVBUF, &size, sizeof(size));
-    spawn_reader(link, ends[1]);
+    start_reader(link, ends[1]);
     close(ends[1]);
     link->events = compat_wait_event_set(link->context, 3);
     AddWaitEventToSet(link->events, WL_LATCH_SET, PGINVALID_SOCKET, MyLatch, NULL);
@@ -423,31 +398,59 @@ append_directories(StringInfo out)
     appendStringInfoChar(out, ']');
 }
 
+/* What comes before the credentials in a request, and what after. */
+static void
+append_before(StringInfo out, const LinkRequest *request)
+{
+    appendStringInfo(out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, request->operation);
+    json_append_string(out, request->connector_type);
+    appendStringInfo(out, ",\"config\":%s,\"authMethod\":", request->config);
+    json_append_string(out, request->auth->method);
+    appendStringInfoString(out, ",\"auth\":");
+}
+
+static void
+append_after(StringInfo out, const LinkRequest *request)
+{
+    appendStringInfoChar(out, '}');
+    append_directories(out);
+    appendStringInfoString(out, ",\"resource\":");
+    json_append_string(out, request->resource);
+    if (request->files)
+        appendStringInfo(out, ",\"files\":%s", request->files);
+    if (request->columns)
+        appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
+                         request->columns, request->row_limit, request->batch_rows);
+    appendStringInfo(out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
+}
+
 void
 link_request(Link *link, const LinkRequest *request)
 {
-    StringInfoData out;
-    const char *utf8;
+    StringInfoData before, after;
+    WireHeader header = {WIRE_MAGIC, WIRE_VERSION, WIRE_REQUEST, 0, 0, 0};
+    const char *first, *last;
+    size_t length;
+    Secret *auth;
 
-    initStringInfo(&out);
-    appendStringInfo(&out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, request->operation);
-    json_append_string(&out, request->connector_type);
-    appendStringInfo(&out, ",\"config\":%s,\"auth\":{}}", request->config);
-    append_directories(&out);
-    appendStringInfoString(&out, ",\"resource\":");
-    json_append_string(&out, request->resource);
-    if (request->files)
-        appendStringInfo(&out, ",\"files\":%s", request->files);
-    if (request->columns)
-        appendStringInfo(&out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
-                         request->columns, request->row_limit, request->batch_rows);
-    appendStringInfo(&out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
+    initStringInfo(&before);
+    initStringInfo(&after);
+    append_before(&before, request);
+    append_after(&after, request);
+    first = encoding_utf8(before.data);
+    last = encoding_utf8(after.data);
     link->used_credit = 0;
-    utf8 = encoding_utf8(out.data);
-    if (strlen(utf8) > WIRE_MAX_REQUEST)
+    auth = auth_open(request->auth);
+    length = strlen(first) + auth->length + strlen(last);
+    if (length > WIRE_MAX_REQUEST)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("what the reader is asked for takes %zu bytes, more than the limit of %u", strlen(utf8), WIRE_MAX_REQUEST),
+                        errmsg("what the reader is asked for takes %zu bytes, more than the limit of %u", length, WIRE_MAX_REQUEST),
                         errdetail("It has the source's options and the path of each file."),
                         errhint("Name a folder or a pattern that holds fewer files, or give shorter options.")));
-    send_message(link, WIRE_REQUEST, utf8, strlen(utf8));
+    header.length = length;
+    send_all(link, &header, sizeof(header));
+    send_all(link, first, strlen(first));
+    send_all(link, auth->data, auth->length);
+    secret_free(auth);
+    send_all(link, last, strlen(last));
 }

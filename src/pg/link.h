@@ -12,6 +12,7 @@
 #include "postgres.h"
 #include "lib/stringinfo.h"
 
+#include "pg/auth.h"
 #include "wire/wire.h"
 
 typedef struct Link Link;
@@ -49,6 +50,7 @@ typedef struct LinkRequest
     const char *operation;   /* "read" or "list" */
     const char *connector_type;
     const char *config;      /* JSON */
+    const Auth *auth;        /* opened when the request is sent, and wiped */
     const char *resource;
     const char *files;       /* JSON array, or NULL: what the source lists */
     const char *format;      /* JSON; of a read */

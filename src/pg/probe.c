@@ -197,18 +197,43 @@ must_pass(int code)
            class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
 }
 
-/* What create_connector would say about a connector that is not saved yet. */
-static void
-check_unsaved(const char *type, Jsonb *config, const char *method, Jsonb *secrets)
-{
-    CatalogScope scope = catalog_begin();
-    Oid types[] = {TEXTOID, JSONBOID, TEXTOID, JSONBOID};
-    Datum values[4] = {CStringGetTextDatum(type), JsonbPGetDatum(config), method ? CStringGetTextDatum(method) : 0,
-                       JsonbPGetDatum(secrets)};
+/* What is tested before it is made: the arguments of test_connector. */
+typedef struct Unsaved { char *type; Jsonb *config; char *method; Jsonb *auth_config; } Unsaved;
 
-    catalog_execute("SELECT kaireon_internal.check_connector($1, $2, coalesce($3, kaireon_internal.default_auth_method($1), 'none'), $4)",
-                    4, types, values, method ? NULL : "  n ", SPI_OK_SELECT);
-    catalog_end(scope);
+/* Says what create_connector would say about it, and makes a source of it. */
+static void
+take_unsaved(const Unsaved *unsaved, ReadSource *source)
+{
+    MemoryContext context = CurrentMemoryContext;
+    AuthCall call;
+    Jsonb *volatile shape = auth_begin(&call, unsaved->auth_config);
+
+    PG_TRY();
+    {
+        CatalogScope scope = catalog_begin();
+        Oid types[] = {TEXTOID, JSONBOID, TEXTOID, JSONBOID};
+        Datum values[4] = {CStringGetTextDatum(unsaved->type), JsonbPGetDatum(unsaved->config),
+                           unsaved->method ? CStringGetTextDatum(unsaved->method) : 0, JsonbPGetDatum(shape)};
+        char *method;
+
+        catalog_execute("SELECT t, coalesce($3, kaireon_internal.default_auth_method(t), 'none') FROM kaireon_internal.real_type($1) AS t",
+                        4, types, values, unsaved->method ? NULL : "  n ", SPI_OK_SELECT);
+        source->spec.connector_type = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+        method = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
+        values[0] = CStringGetTextDatum(source->spec.connector_type);
+        values[2] = CStringGetTextDatum(method);
+        catalog_execute("SELECT kaireon_internal.check_connector($1, $2, $3, $4)", 4, types, values, NULL, SPI_OK_SELECT);
+        catalog_end(scope);
+        source->spec.auth.name = source->spec.connector_type;
+        source->spec.auth.method = method;
+    }
+    PG_FINALLY();
+    {
+        auth_end(&call);
+    }
+    PG_END_TRY();
+    source->spec.auth.packed = auth_pack(unsaved->auth_config, GetUserId(), GetUserId());
+    auth_set_owner(&source->spec.auth, GetUserId());
 }
 
 /* The round trip: a reader opens the source and lists its base. */
@@ -221,22 +246,15 @@ try_source(ReadSource *source, TestResult *result)
     link_close(link);
 }
 
-/* unsaved: what check_unsaved takes, as text and jsonb; NULL for a connector that has a name. */
-typedef struct Unsaved { char *type; Jsonb *config; char *method; Jsonb *secrets; } Unsaved;
-
+/* unsaved is NULL for a connector that has a name. */
 typedef struct TestWork { ReadSource *source; const Unsaved *unsaved; TestResult *result; } TestWork;
 
 static void
 test_work(void *arg)
 {
     TestWork *work = arg;
-    const Unsaved *unsaved = work->unsaved;
-
-    if (unsaved)
-    {
-        work->source->spec.connector_type = catalog_real_type(unsaved->type);
-        check_unsaved(work->source->spec.connector_type, unsaved->config, unsaved->method, unsaved->secrets);
-    }
+    if (work->unsaved)
+        take_unsaved(work->unsaved, work->source);
     read_require_ready(work->source);
     read_set_options(work->source, NULL, NULL);
     try_source(work->source, work->result);

@@ -47,6 +47,7 @@ no_connector(const char *name)
         near = MemoryContextStrdup(TopTransactionContext, near);
     catalog_end(scope);
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("connector \"%s\" does not exist", name),
+                    errdetail("Upper and lower case count."),
                     near ? errhint("Perhaps you meant \"%s\".", near) : errhint("See the view kaireon.connectors for those there are.")));
     pg_unreachable();
 }
@@ -71,7 +72,8 @@ read_connector(const char *name)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of the connector must not be null")));
     values[0] = CStringGetTextDatum(name);
     scope = catalog_begin();
-    found = catalog_execute("SELECT id, owner::pg_catalog.oid, type, config FROM kaireon_internal.connector WHERE name = $1",
+    found = catalog_execute("SELECT id, owner::pg_catalog.oid, type, config, id, name, auth_method, auth_sealed, owner::pg_catalog.oid "
+                            "FROM kaireon_internal.connector WHERE name = $1",
                             1, types, values, NULL, SPI_OK_SELECT) == 1;
     if (found)
     {
@@ -84,13 +86,15 @@ read_connector(const char *name)
         source->spec.connector_type = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
         source->spec.connector_config = (Jsonb *) PG_DETOAST_DATUM_COPY(SPI_getbinval(row, desc, 4, &null));
         MemoryContextSwitchTo(old);
+        catalog_auth(&source->spec.auth, 5, context);
     }
     catalog_end(scope);
     if (!found)
         no_connector(name);
     if (!catalog_may_act(GetUserId(), owner))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of connector \"%s\"", name),
-                        errdetail("It belongs to role %s.", GetUserNameFromId(owner, false))));
+                        errdetail("It belongs to role %s.", GetUserNameFromId(owner, false)),
+                        errhint("Be a member of %s, or make one of your own.", GetUserNameFromId(owner, false))));
     source->connector = pstrdup(name);
     return source;
 }

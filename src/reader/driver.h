@@ -27,7 +27,8 @@ typedef struct DriverEntry
 typedef struct DriverConfig
 {
     const json_t *config;       /* object, may be NULL */
-    const json_t *auth;         /* object, may be NULL */
+    const char *auth_method;    /* "none" when it was not given */
+    const json_t *auth;         /* object, may be NULL; only while open() runs */
     const char *const *roots;   /* local files: directories that may be read */
     size_t nroots;
     const char *const *forbidden;

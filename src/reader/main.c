@@ -48,7 +48,7 @@ static const char usage[] =
 /* ---- for a worker ------------------------------------------------------ */
 
 static bool
-answer(WireSink *wire, const Buf *json, Status *st)
+answer(WireSink *wire, Buf *json, Status *st)
 {
     Status failure;
     Request request;
@@ -56,6 +56,7 @@ answer(WireSink *wire, const Buf *json, Status *st)
 
     status_clear(&failure);
     fine = request_parse(&request, (const char *) json->data, json->used, false, &failure);
+    explicit_bzero(json->data, json->used); /* it held credentials */
     if (fine)
     {
         Sink sink = wire_sink_begin(wire, request.credit);
@@ -85,6 +86,7 @@ serve(int fd)
     Status st;
 
     process_harden(fd);
+    request_wipe_memory();
     (void) setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &size, sizeof(size));
     wire_sink_init(&wire, fd);
     buf_init(&json, WIRE_MAX_REQUEST);

@@ -7,6 +7,7 @@
 #include "reader/request.h"
 
 #include <limits.h>
+#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -149,11 +150,12 @@ parse_files(Request *request, const json_t *files, Status *st)
 static bool
 parse_connector(Request *request, const json_t *connector, Status *st)
 {
-    const char *type = NULL;
+    const char *type = NULL, *auth_method = "none";
     json_t *config = NULL, *auth = NULL;
     const JsonField fields[] = {
         {"type", JSON_FIELD_TEXT, true, &type, 0, 0},
         {"config", JSON_FIELD_OBJECT, false, &config, 0, 0},
+        {"authMethod", JSON_FIELD_TEXT, false, &auth_method, 0, 0},
         {"auth", JSON_FIELD_OBJECT, false, &auth, 0, 0},
     };
 
@@ -166,6 +168,7 @@ parse_connector(Request *request, const json_t *connector, Status *st)
         return status_hint(st, "Known types: %s.", driver_types());
     }
     request->config.config = config;
+    request->config.auth_method = auth_method;
     request->config.auth = auth;
     return true;
 }
@@ -298,6 +301,28 @@ parse_root(Request *request, bool debug, Status *st)
         parse_files(request, files, st) &&
         parse_format(request, format, st) &&
         parse_columns(request, columns, debug, st);
+}
+
+static void
+wipe_and_free(void *memory)
+{
+    if (memory != NULL)
+        explicit_bzero(memory, malloc_usable_size(memory));
+    free(memory);
+}
+
+void
+request_wipe_memory(void)
+{
+    json_set_alloc_funcs(malloc, wipe_and_free);
+}
+
+void
+request_forget_auth(const Request *request)
+{
+    /* Constant to the driver; the request owns it. */
+    if (request->config.auth != NULL)
+        json_object_clear((json_t *) request->config.auth);
 }
 
 bool

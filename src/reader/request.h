@@ -53,6 +53,15 @@ typedef struct Request
 } Request;
 
 /*
+ * From here on memory of parsed JSON is overwritten when it is freed: requests
+ * hold credentials.  Once, at the program's start.
+ */
+void request_wipe_memory(void);
+
+/* Frees the credentials, which only a driver's open() needs. */
+void request_forget_auth(const Request *request);
+
+/*
  * Parses `length` bytes of JSON.  `debug`: a person wrote it; "roots" may be
  * absent (the base path, else the working directory) and so may "columns".
  * Fails with 22023 or 53200, and then leaves nothing to free.

@@ -378,7 +378,10 @@ run(Session *s, Status *st)
     const RequestFile *files = request->files;
     size_t n = request->nfiles, i;
 
-    if (!request->driver->open(&request->config, &s->driver, st))
+    bool open = request->driver->open(&request->config, &s->driver, st);
+
+    request_forget_auth(request);
+    if (!open)
         return false;
     if (request->list)
         return request->driver->list(s->driver, request->resource, forward, s, st);

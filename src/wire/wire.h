@@ -277,7 +277,8 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *   "operation": "read",              "read"; "list": OBJECT messages, then END; "describe": the SPLIT of the
  *                                     first object alone, its dialect with "fields" (all its fields' names
  *                                     in order), and how it was found out ("confidence", "reason"), then END
- *   "connector": { "type": "local_fs", "config": {"basePath": "..."}, "auth": {} },
+ *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
+ *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
  *   "roots": ["/srv/data"],           local_fs: directories that may be read
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
  *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath

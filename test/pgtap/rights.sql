@@ -91,7 +91,7 @@ SELECT is(as_user('r_nobody', 'SELECT count(*) FROM kaireon.connectors WHERE r_l
 
 SELECT is(as_user(who, format('SELECT kaireon.%s', call)), '42501', format('%s may not: %s', who, call))
   FROM (VALUES ('r_operator'), ('r_viewer')) AS w (who),
-       (VALUES ($$create_connector('x', 'local_fs')$$), ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$),
+       (VALUES ($$create_connector('x', 'local_fs')$$), ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$rotate_master_key()$$),
                ($$create_schema('x', '[{"name": "a"}]')$$), ($$update_schema('r_s', description => 'x')$$), ($$delete_schema('r_s')$$),
                ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$), ($$drop_field('r_s', 'a')$$),
                ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$), ($$publish_pipeline('r_p')$$),

@@ -33,13 +33,14 @@ my $json = JSON::PP->new->canonical->allow_nonref;
 # How long poll waits for something that should happen, in seconds.
 our $TIMEOUT = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;
 
-# new(NAME, preload => 'kaireon', conf => "text", files => DIR, start => 1):
+# new(NAME, preload => 'kaireon', conf => "text", files => DIR, start => 1,
+#     install_path => PREFIX of another installation):
 # a started node, its files folder among the roots, the extension created in
 # database postgres.
 sub new
 {
     my ($class, $name, %options) = @_;
-    my $node = PostgreSQL::Test::Cluster->new($name);
+    my $node = PostgreSQL::Test::Cluster->new($name, $options{install_path} ? (install_path => $options{install_path}) : ());
     my $files = $options{files} || PostgreSQL::Test::Utils::tempdir();
     my $preload = $options{preload} || 'kaireon';
     my $self = bless { node => $node, files => $files }, $class;

@@ -52,6 +52,8 @@ main(void)
         "{\"name\":\"n\",\"type\":\"numeric\",\"precision\":12,\"scale\":2,\"required\":false},{\"name\":\"t\"},"
         "{\"name\":\"u\",\"type\":\"varchar\"}],"
         "\"batchRows\":10,\"batchBytes\":20,\"rowLimit\":30,\"memoryLimit\":40000000,\"credit\":50}";
+    static const char with_auth[] =
+        "{\"connector\":{\"type\":\"local_fs\",\"authMethod\":\"token\",\"auth\":{\"token\":\"s3cret\"}}}";
     Request r;
     Status st;
     size_t i;
@@ -83,6 +85,16 @@ main(void)
 
     ok(request_parse(&r, "{" CONNECTOR "}", strlen("{" CONNECTOR "}"), true, &st), "debug mode: the connector is enough");
     ok(r.all_columns && r.config.nroots == 1 && strcmp(r.config.roots[0], "/srv") == 0, "the base path is the root");
+    is_str(r.config.auth_method, "none", "no auth method is none");
+    request_forget_auth(&r);
+    request_free(&r);
+
+    request_wipe_memory();
+    ok(request_parse(&r, with_auth, strlen(with_auth), true, &st), "credentials (%s)", st.message);
+    is_str(r.config.auth_method, "token", "their method");
+    is_str(json_string_value(json_object_get(r.config.auth, "token")), "s3cret", "and what they are");
+    request_forget_auth(&r);
+    ok(json_object_size(r.config.auth) == 0, "until they are forgotten");
     request_free(&r);
     return done();
 }
