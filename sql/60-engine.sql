@@ -26,6 +26,49 @@ COMMENT ON FUNCTION kaireon.map_value(text, jsonb) IS 'What a JSON object has un
 COMMENT ON FUNCTION kaireon.map_value(text, jsonb, text) IS 'What a JSON object has under a key, or the fallback';
 COMMENT ON FUNCTION kaireon.split_field(text, text, int, int) IS 'One of so many parts of a text; the last is all that is left';
 
+-- What users' expressions are rewritten to call, so that their results have a size.
+CREATE FUNCTION kaireon.bounded_size(value anyelement) RETURNS anyelement
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_size';
+CREATE FUNCTION kaireon.bounded_lpad(value text, length int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_lpad';
+CREATE FUNCTION kaireon.bounded_lpad(value text, length int, fill text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_lpad';
+CREATE FUNCTION kaireon.bounded_rpad(value text, length int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_rpad';
+CREATE FUNCTION kaireon.bounded_rpad(value text, length int, fill text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_rpad';
+CREATE FUNCTION kaireon.bounded_repeat(value text, times int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_repeat';
+CREATE FUNCTION kaireon.bounded_replace(value text, search text, replacement text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_replace';
+CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text, flags text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text, start int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text, start int, n int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text, start int, n int, flags text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+
+DO $$
+DECLARE
+    f regprocedure;
+BEGIN
+    FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
+                AND pg_catalog.starts_with(p.proname::text, 'bounded_') LOOP
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', f, 'For expressions: fails for a result larger than kaireon.max_field_bytes');
+    END LOOP;
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.expression_functions(OUT name text, OUT kind text, OUT category text, OUT description text, OUT example text)
+    RETURNS SETOF record LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_expression_functions';
+CREATE VIEW kaireon.expression_functions WITH (security_barrier) AS
+SELECT f.name, f.category, f.kind, f.description, f.example FROM kaireon_internal.expression_functions() AS f;
+COMMENT ON VIEW kaireon.expression_functions IS 'what expressions in pipelines may call: functions, syntax and operators, each with an example';
+
 -- Called by create_pipeline and update_pipeline, as the extension's owner.
 CREATE FUNCTION kaireon_internal.check_pipeline(caller regrole, connector_id uuid, schema_id uuid, nodes jsonb, edges jsonb,
                                                 execution_config jsonb)

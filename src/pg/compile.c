@@ -12,6 +12,7 @@
 
 #include "catalog/namespace.h"
 #include "catalog/pg_type.h"
+#include "mb/pg_wchar.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
@@ -24,6 +25,7 @@
 #include "utils/snapmgr.h"
 
 #include "pg/compat.h"
+#include "pg/exprbound.h"
 #include "pg/exprcheck.h"
 #include "pg/flow.h"
 #include "pg/guard.h"
@@ -97,6 +99,7 @@ compile_analyze(const char *sql, QueryEnvironment *env)
     statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, NULL, 0, env);
     AtEOXact_GUC(true, level);
+    exprbound_query(query);
     return query;
 }
 
@@ -144,6 +147,27 @@ work_on_node(void *arg)
 }
 
 /*
+ * Where in the node's expression an error was found, in characters from 1; 0
+ * when that is not known.  Checks of an expression alone, and then those of
+ * all the SQL, put it between "(\n" and "\n)".
+ */
+static int
+expression_position(Compiler *c, const GraphNode *node, const ErrorData *error)
+{
+    char *expression = json_get_text(node->config, "expression");
+    char *written, *found;
+    /* what runs SQL around us takes the position for one in its own text */
+    int position = error->cursorpos > 0 ? error->cursorpos : error->internalpos;
+
+    if (expression == NULL || position <= 0)
+        return 0;
+    written = psprintf("(\n%s\n)", expression);
+    found = c->sql ? strstr(c->sql->data, written) : NULL;
+    position -= (found ? pg_mbstrlen_with_len(c->sql->data, found - c->sql->data) : (int) strlen("SELECT ")) + (int) strlen("(\n");
+    return position >= 1 && position <= pg_mbstrlen(expression) + 1 ? position : 0;
+}
+
+/*
  * Does something with a node; an error of parsing or analysis becomes the
  * node's finding.  Without `collect` errors are simply raised.
  */
@@ -152,6 +176,7 @@ with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Co
 {
     NodeWork node_work = {c, node, work};
     ErrorData *error;
+    int position;
 
     if (!collect)
     {
@@ -164,6 +189,8 @@ with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Co
     /* of an aggregate the parser says that all other fields are not grouped by */
     if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
         graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
+    else if ((position = expression_position(c, node, error)) > 0)
+        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s, at character %d of the expression", error->message, position);
     else
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
 }

@@ -22,18 +22,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
-/* Functions of pg_catalog an expression may call by name, in strcmp order. */
-static const char *const allowed_functions[] = {
-    "abs", "age", "ascii", "btrim", "cbrt", "ceil", "ceiling", "char_length", "character_length", "chr",
-    "concat", "concat_ws", "convert_to", "date", "date_bin", "date_part", "date_trunc", "decode", "degrees", "div", "encode",
-    "exp", "extract", "float4", "float8", "floor", "initcap", "int2", "int4", "int8", "isfinite",
-    "justify_days", "justify_hours", "justify_interval", "left", "length", "ln", "log", "lower", "lpad", "ltrim",
-    "make_date", "make_interval", "make_timestamp", "make_timestamptz", "md5", "mod", "now", "numeric",
-    "octet_length", "overlay", "position", "power", "quote_ident", "quote_literal", "radians",
-    "regexp_count", "regexp_like", "regexp_match", "regexp_replace", "regexp_substr", "replace", "reverse", "right",
-    "round", "rpad", "rtrim", "sha256", "sign", "split_part", "sqrt", "starts_with", "strpos",
-    "substr", "substring", "text", "timezone", "to_char", "to_date", "to_hex", "to_number", "to_timestamp",
-    "translate", "trim_scale", "trunc", "upper", "varchar"};
+#include "pg/exprlist.h"
 
 static bool
 is_system(Oid namespace)
@@ -54,12 +43,6 @@ type_namespace(Oid type)
     return namespace;
 }
 
-static int
-compare_names(const void *a, const void *b)
-{
-    return strcmp((const char *) a, *(const char *const *) b);
-}
-
 static bool
 function_allowed(Oid funcid, bool by_name, char **name)
 {
@@ -75,7 +58,7 @@ function_allowed(Oid funcid, bool by_name, char **name)
     if (good && is_system(proc->pronamespace))
     {
         if (by_name)
-            good = bsearch(*name, allowed_functions, lengthof(allowed_functions), sizeof(char *), compare_names) != NULL;
+            good = exprlist_function(*name);
     }
     else if (good)
     {
@@ -83,7 +66,7 @@ function_allowed(Oid funcid, bool by_name, char **name)
         char *schema = get_namespace_name(proc->pronamespace);
 
         good = schema && strcmp(schema, "kaireon") == 0 &&
-               (strncmp(*name, "mask_", 5) == 0 || strcmp(*name, "map_value") == 0 || strcmp(*name, "split_field") == 0);
+               (strncmp(*name, "mask_", 5) == 0 || strncmp(*name, "bounded_", 8) == 0 || strcmp(*name, "map_value") == 0 || strcmp(*name, "split_field") == 0);
     }
     ReleaseSysCache(tuple);
     return good;
@@ -100,8 +83,7 @@ refuse(const CheckContext *context, int location, const char *what, const char *
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              name ? errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, name)
                   : errmsg("%s is not allowed in a pipeline's expression", what),
-             errhint("Expressions may use the row's fields, operators, casts, CASE and functions such as upper, round, "
-                     "date_trunc, coalesce or to_date."),
+             errhint("View kaireon.expression_functions lists what expressions may use."),
              errposition(pos)));
 }
 
@@ -194,10 +176,14 @@ check_walker(Node *node, CheckContext *context)
         case T_NullTest:
         case T_BooleanTest:
         case T_CollateExpr:
+        case T_NamedArgExpr:
         case T_SubscriptingRef:
         case T_List:
         case T_TargetEntry:
+            break;
         case T_SQLValueFunction:
+            if (((SQLValueFunction *) node)->op > SVFOP_LOCALTIMESTAMP_N)
+                refuse(context, exprLocation(node), "what tells about the session", NULL);
             break;
         default:
             refuse(context, exprLocation(node), "this kind of expression", NULL);
@@ -215,53 +201,64 @@ exprcheck_query(Query *query, const char *sql)
         check_walker(query->jointree->quals, &context);
 }
 
+typedef struct ParseContext { const char *sql; List *names; } ParseContext;
+
+/* The position of an error that is found before parse analysis. */
+static int
+place(const ParseContext *context, int location)
+{
+    return location >= 0 ? errposition(pg_mbstrlen_with_len(context->sql, location) + 1) : 0;
+}
+
 /*
  * A name the parser will look up must mean something of pg_catalog: parse
  * analysis itself runs code, the input functions of types that literals have,
  * and with them the constraints of domains inside.
  */
 static void
-check_schema(List *name, const char *what)
+check_schema(const ParseContext *context, List *name, const char *what, int location)
 {
     if (list_length(name) == 1 || (list_length(name) == 2 && strcmp(strVal(linitial(name)), "pg_catalog") == 0))
         return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, NameListToString(name)),
-                    errhint("Only what is built into PostgreSQL is.")));
+                    errhint("Only what is built into PostgreSQL is."), place(context, location)));
 }
 
 static void
-check_type_name(const TypeName *type)
+check_type_name(const ParseContext *context, const TypeName *type)
 {
     const char *name;
+    Oid oid;
 
     if (type->names == NIL)
         return;
-    check_schema(type->names, "type");
+    check_schema(context, type->names, "type", type->location);
     name = strVal(llast(type->names));
-    if (type->pct_type || type->setof ||
-        !SearchSysCacheExists2(TYPENAMENSP, CStringGetDatum(name), ObjectIdGetDatum(PG_CATALOG_NAMESPACE)))
+    oid = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name), ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+    if (type->pct_type || type->setof || !OidIsValid(oid) || !exprlist_type(oid))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("type \"%s\" is not allowed in a pipeline's expression", name),
-                        errhint("Only types that are built into PostgreSQL are.")));
+                        errhint("Types of fields, intervals, times and arrays of them are."), place(context, type->location)));
 }
 
 /* What is refused before parse analysis; gathers the columns meanwhile. */
 static bool
-collect_columns(Node *node, List **names)
+collect_columns(Node *node, ParseContext *context)
 {
     if (node == NULL)
         return false;
     if (IsA(node, SubLink))
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a sub-select is not allowed in a pipeline's expression")));
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a sub-select is not allowed in a pipeline's expression"),
+                        place(context, ((SubLink *) node)->location)));
     if (IsA(node, TypeName))
-        check_type_name((TypeName *) node);
+        check_type_name(context, (TypeName *) node);
     if (IsA(node, TypeCast))
-        check_type_name(((TypeCast *) node)->typeName);
+        check_type_name(context, ((TypeCast *) node)->typeName);
     if (IsA(node, FuncCall))
-        check_schema(((FuncCall *) node)->funcname, "function");
+        check_schema(context, ((FuncCall *) node)->funcname, "function", ((FuncCall *) node)->location);
     if (IsA(node, A_Expr))
-        check_schema(((A_Expr *) node)->name, "operator");
+        check_schema(context, ((A_Expr *) node)->name, "operator", ((A_Expr *) node)->location);
     if (IsA(node, ColumnRef))
     {
         ColumnRef *ref = (ColumnRef *) node;
@@ -270,16 +267,16 @@ collect_columns(Node *node, List **names)
 
         if (list_length(ref->fields) != 1 || !IsA(last, String))
             ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                            errmsg("an expression names fields without a table or a star")));
-        foreach(lc, *names)
+                            errmsg("an expression names fields without a table or a star"), place(context, ref->location)));
+        foreach(lc, context->names)
         {
             if (strcmp(lfirst(lc), strVal(last)) == 0)
                 return false;
         }
-        *names = lappend(*names, pstrdup(strVal(last)));
+        context->names = lappend(context->names, pstrdup(strVal(last)));
         return false;
     }
-    return raw_expression_tree_walker(node, collect_columns, names);
+    return raw_expression_tree_walker(node, collect_columns, context);
 }
 
 List *
@@ -288,7 +285,7 @@ exprcheck_parse(const char *text)
     char *sql = psprintf("SELECT (\n%s\n)", text);
     List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     SelectStmt *select;
-    List *names = NIL;
+    ParseContext context = {sql, NIL};
 
     if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
@@ -299,6 +296,6 @@ exprcheck_parse(const char *text)
         select->lockingClause || select->withClause || select->intoClause || select->distinctClause ||
         select->op != SETOP_NONE || select->valuesLists)
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
-    collect_columns(linitial_node(ResTarget, select->targetList)->val, &names);
-    return names;
+    collect_columns(linitial_node(ResTarget, select->targetList)->val, &context);
+    return context.names;
 }

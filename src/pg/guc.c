@@ -18,6 +18,7 @@ int guc_max_workers = 4;
 int guc_max_logged_errors = 10000;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
+int guc_max_field_bytes = 16384;
 char *guc_instance_name = NULL;
 char *guc_master_key_file = NULL;
 char *guc_master_key_command = NULL;
@@ -107,6 +108,8 @@ guc_define(void)
                             NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.ddl_lock_timeout", "How long functions that change schemas and pipelines wait for a lock.",
                             "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.max_field_bytes", "Size of a value that a pipeline's expression may make.", NULL, &guc_max_field_bytes,
+                            16384, 1, 256 * 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
     DefineCustomStringVariable("kaireon.instance_name", "The name that tells a database from its copies, the same on all servers that may take it over.",
                                "Empty: the data directory and the machine tell them apart.", &guc_instance_name, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
     define_vault();

@@ -12,6 +12,7 @@ extern int guc_max_workers;            /* runs at once, in all databases */
 extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
 extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
 extern int guc_ddl_lock_timeout;       /* ms a catalog function waits for a lock; 0: as lock_timeout says */
+extern int guc_max_field_bytes;        /* kB: results of expressions */
 extern char *guc_instance_name;        /* tells the database from its copies; empty: none */
 extern char *guc_master_key_file;      /* see masterkey.h */
 extern char *guc_master_key_command;

@@ -158,12 +158,20 @@ SELECT e, pg_temp.expression(e) FROM unnest(ARRAY[
     'upper(name)', 'CASE WHEN amount > ''1'' THEN 1 ELSE 2 END', 'coalesce(name, ''x'') || id', 'nullif(name, '''')', 'name IN (''a'', ''b'')',
     '(name)::date + 1', 'extract(year FROM day::date)', 'name ~ ''^a''', 'greatest(1, 2)', 'name IS NULL', 'now()', 'current_date', '_line * 2', '"name"',
     'name COLLATE "C" < ''b''', '1 -- a comment', '1 /* another */', ''' || (SELECT 1) || ''', 'ctid || source']) AS e;
+-- what is listed can be used as its example says
+SELECT count(*) >= 80 AS many, count(DISTINCT category) AS categories, bool_and(description <> '' AND example <> '') AS told FROM kaireon.expression_functions;
+SELECT name, example, f FROM kaireon.expression_functions, pg_temp.expression(example) AS f WHERE f <> 'sound';
+-- results have a size, also those of constants
+SELECT e, pg_temp.expression(e) FROM unnest(ARRAY[
+    'repeat(''x'', 1000000000)', 'lpad(''x'', 1000000000)', 'rpad(''x'', 1000000000, ''ab'')', 'replace(repeat(''a'', 100000), ''a'', repeat(''b'', 100000))',
+    'regexp_replace(repeat(''a'', 10000), ''.'', repeat(''b'', 100000), ''g'')', 'repeat(repeat(repeat(''x'', 5000), 5000), 5000)',
+    'repeat(''x'', 16000000) || repeat(''y'', 16000000)', 'length(repeat(''x'', 16000000))', 'lpad(''x'', 5, ''-'')', 'regexp_replace(''abab'', ''a'', ''x'', 2)']) AS e;
 -- refused
 SELECT e, pg_temp.expression(e) FROM unnest(ARRAY[
     '(SELECT 1)', 'EXISTS (SELECT FROM pg_authid)', 'ARRAY(SELECT rolname FROM pg_authid)', 'name IN (SELECT rolname FROM pg_authid)',
     'random()', 'clock_timestamp()', 'nextval(''pg_class'')', 'pg_sleep(10)', 'pg_read_file(''/etc/passwd'')', 'current_setting(''data_directory'')', 'set_config(''a.b'', ''c'', false)',
     'query_to_xml(''select 1'', true, true, '''')', 'lo_import(''/etc/passwd'')', 'pg_catalog.pg_ls_dir(''.'')', 'version()', 'current_user', 'repeat(''x'', 1000000000)',
-    'generate_series(1, 3)', 'unnest(ARRAY[1, 2])', 'count(*)', 'sum(1)', 'row_number() OVER ()', 'source.name', 'source.*', '*',
+    'current_role', 'session_user', '1::regclass', 'name::xml', 'generate_series(1, 3)', 'unnest(ARRAY[1, 2])', 'count(*)', 'sum(1)', 'row_number() OVER ()', 'source.name', 'source.*', '*',
     'ROW(1, 2)', '1, 2', '1; SELECT 2', '1 AS x', '', '   ', '-- nothing', '1 FROM pg_authid', '1) FROM pg_authid --', '1)) AS text) FROM pg_authid; --',
     '1 /*', '$1', ':x', 'name = ANY (SELECT 1)', 'DEFAULT', 'k_user(1)', 'public.k_user(1)', '1::k_domain', '''a''::k_enum', '1 === 1',
     'kaireon.version()', 'kaireon.mask_ssn(name)', 'xmlelement(name foo)', '(name).x', 'GROUPING(name)']) AS e;
