@@ -60,6 +60,9 @@ CREATE TABLE kaireon_internal.schema (
     linked_schema uuid,                     -- another schema; no foreign key: pg_dump would warn of a cycle
     join_mapping  jsonb,
     summary_columns jsonb,
+    summary_relation regclass,              -- the table of its summary; see 34-links.sql
+    automatic     text[] NOT NULL DEFAULT '{}', -- columns of the table that are no fields: id, created_at, updated_at
+    former_names  text[] NOT NULL DEFAULT '{}', -- what it was called before; versions of pipelines may say so
     status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'draft', 'archived')),
     created_at    timestamptz NOT NULL DEFAULT now(),
     updated_at    timestamptz NOT NULL DEFAULT now()

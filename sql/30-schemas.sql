@@ -16,14 +16,16 @@ SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type
        s.status, l.name AS linked_schema, s.join_mapping, s.summary_columns, s.owner,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE pg_stat_get_live_tuples(c.oid) END AS row_estimate,
        pg_total_relation_size(c.oid) AS size_bytes,
-       s.created_at, s.updated_at
+       s.created_at, s.updated_at, m.relname::text AS summary_table
   FROM kaireon_internal.schema s
   LEFT JOIN pg_class c ON c.oid = s.relation
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
   LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema
+  LEFT JOIN pg_class m ON m.oid = s.summary_relation
  WHERE kaireon_internal.may_see(s.owner);
 COMMENT ON VIEW kaireon.schemas IS 'the tables that pipelines load, with size and estimated number of rows';
 COMMENT ON COLUMN kaireon.schemas.table_name IS 'the table''s name; null when somebody dropped it';
+COMMENT ON COLUMN kaireon.schemas.summary_table IS 'of a collection with summary_columns, in the same table_schema; null when somebody dropped it';
 COMMENT ON COLUMN kaireon.schemas.row_estimate IS 'as the planner has it; count(*) tells exactly';
 COMMENT ON COLUMN kaireon.schemas.size_bytes IS 'table, indexes and TOAST together';
 
@@ -65,19 +67,19 @@ BEGIN
 END
 $$;
 
--- The abstract types, and what each may be given.
+-- The abstract types, what they are in PostgreSQL (as format_type says it), and
+-- what each may be given.
 CREATE FUNCTION kaireon_internal.data_types() RETURNS TABLE (name text, column_type text, keys text[])
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    VALUES ('varchar', 'pg_catalog.varchar', '{length}'::text[]), ('text', 'pg_catalog.text', '{}'),
-           ('integer', 'pg_catalog.int4', '{}'), ('bigint', 'pg_catalog.int8', '{}'), ('smallint', 'pg_catalog.int2', '{}'),
-           ('numeric', 'pg_catalog.numeric', '{precision,scale}'), ('decimal', 'pg_catalog.numeric', '{precision,scale}'),
-           ('float', 'pg_catalog.float4', '{}'), ('real', 'pg_catalog.float4', '{}'), ('double', 'pg_catalog.float8', '{}'),
-           ('boolean', 'pg_catalog.bool', '{}'), ('date', 'pg_catalog.date', '{}'),
-           ('timestamp', 'pg_catalog.timestamp', '{}'), ('timestamptz', 'pg_catalog.timestamptz', '{}'),
-           ('json', 'pg_catalog.jsonb', '{}'), ('uuid', 'pg_catalog.uuid', '{}')
+    VALUES ('varchar', 'character varying', '{length}'::text[]), ('text', 'text', '{}'),
+           ('integer', 'integer', '{}'), ('bigint', 'bigint', '{}'), ('smallint', 'smallint', '{}'),
+           ('numeric', 'numeric', '{precision,scale}'), ('decimal', 'numeric', '{precision,scale}'),
+           ('float', 'real', '{}'), ('real', 'real', '{}'), ('double', 'double precision', '{}'),
+           ('boolean', 'boolean', '{}'), ('date', 'date', '{}'), ('timestamp', 'timestamp without time zone', '{}'),
+           ('timestamptz', 'timestamp with time zone', '{}'), ('json', 'jsonb', '{}'), ('uuid', 'uuid', '{}')
 $$;
 
--- The column's type in SQL.
+-- The column's type in SQL, as format_type says it.
 CREATE FUNCTION kaireon_internal.column_type(f kaireon_internal.field) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.column_type || CASE WHEN f.length IS NOT NULL THEN format('(%s)', f.length)
@@ -212,18 +214,24 @@ END
 $$;
 
 -- Raises 42701 for a name that the table has, or will have, anyway.
-CREATE FUNCTION kaireon_internal.check_reserved(name text, automatic_id boolean) RETURNS void
+CREATE FUNCTION kaireon_internal.check_reserved(name text, automatic text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    IF name IN ('created_at', 'updated_at') OR (name = 'id' AND automatic_id) THEN
+    IF name = ANY (automatic) THEN
         PERFORM kaireon_internal.fail('42701', format('field "%s" collides with an automatic column', name),
             CASE WHEN name = 'id' THEN 'A schema without a primary key gets a column "id".'
                  ELSE 'Every schema has columns "created_at" and "updated_at".' END,
             CASE WHEN name = 'id' THEN 'Mark it isPrimaryKey, or rename it.' ELSE 'Rename or leave out the field.' END);
     ELSIF name IN ('tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid') THEN
-        PERFORM kaireon_internal.fail('42701', format('field "%s" collides with a system column', name), NULL, 'Rename the field.');
+        PERFORM kaireon_internal.fail('42701', format('"%s" collides with a system column', name), NULL, 'Choose another name.');
     END IF;
 END
+$$;
+
+-- The columns that a table gets besides its fields.
+CREATE FUNCTION kaireon_internal.automatic_columns(fields kaireon_internal.field[]) RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN bool_or(f.is_primary_key) THEN '{created_at,updated_at}' ELSE '{id,created_at,updated_at}'::text[] END FROM unnest(fields) AS f
 $$;
 
 -- A whole fields array, checked; raises 22023, 42701 and others.
@@ -232,7 +240,6 @@ CREATE FUNCTION kaireon_internal.parse_fields(fields jsonb) RETURNS SETOF kaireo
 #variable_conflict use_variable
 DECLARE
     all_fields kaireon_internal.field[] := '{}';
-    has_key boolean := false;
     f kaireon_internal.field;
     seen jsonb := '{}';
     item record;
@@ -243,7 +250,6 @@ BEGIN
     END IF;
     FOR item IN SELECT e.value, e.n FROM jsonb_array_elements(fields) WITH ORDINALITY AS e (value, n) LOOP
         f := kaireon_internal.parse_field(item.value, item.n::int);
-        has_key := has_key OR f.is_primary_key;
         IF seen ? f.name THEN
             PERFORM kaireon_internal.fail('42701', format('field "%s" is given twice', f.name),
                 format('Names "%s" and "%s" are the same column.', seen ->> f.name, item.value ->> 'name'), NULL);
@@ -255,7 +261,7 @@ BEGIN
         PERFORM kaireon_internal.fail('54011', 'a schema can have at most 1500 fields', NULL, NULL);
     END IF;
     FOREACH f IN ARRAY all_fields LOOP
-        PERFORM kaireon_internal.check_reserved(f.name, NOT has_key);
+        PERFORM kaireon_internal.check_reserved(f.name, kaireon_internal.automatic_columns(all_fields));
         RETURN NEXT f;
     END LOOP;
 END
@@ -296,37 +302,17 @@ BEGIN
 END
 $$;
 
--- Checks what create_schema and update_schema say about a schema as a whole.
--- Gives the id of the linked schema.
-CREATE FUNCTION kaireon_internal.check_schema_links(caller regrole, linked_schema text, join_mapping jsonb, summary_columns jsonb)
-    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
-DECLARE
-    linked kaireon_internal.schema;
-BEGIN
-    IF join_mapping IS NOT NULL AND jsonb_typeof(join_mapping) <> 'object' THEN
-        PERFORM kaireon_internal.fail('22023', 'join_mapping must be a JSON object', NULL, NULL);
-    ELSIF summary_columns IS NOT NULL AND jsonb_typeof(summary_columns) <> 'array' THEN
-        PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array', NULL, NULL);
-    ELSIF linked_schema IS NOT NULL THEN
-        -- Locked, so that delete_schema sees the link or the link sees the deletion.
-        SELECT s.* INTO linked FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(linked_schema) FOR KEY SHARE;
-        IF NOT FOUND THEN
-            PERFORM kaireon_internal.fail_missing('schema', linked_schema,
-                ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
-        ELSIF linked.schema_type <> 'customer' THEN
-            PERFORM kaireon_internal.fail('22023', format('linked_schema "%s" is not a customer schema', linked.name),
-                format('Its schema_type is "%s".', linked.schema_type), NULL);
-        END IF;
-    END IF;
-    RETURN linked.id;
-END
-$$;
-
 CREATE FUNCTION kaireon_internal.check_entity_type(entity_type text) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT kaireon_internal.check_choice('entity_type', entity_type, '{customer,account,transaction,product,event,'
         'interaction,segment,campaign,subscription,custom}')
+$$;
+
+-- The name of a schema that does not have it yet; raises 42710.
+CREATE FUNCTION kaireon_internal.fail_schema_exists(safe text, given text, hint text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.fail('42710', format('schema "%s" already exists', safe),
+        CASE WHEN given <> safe THEN format('"%s" becomes "%s".', given, safe) END, hint)
 $$;
 
 CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields jsonb, entity_type text, schema_type text,
@@ -337,7 +323,6 @@ CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields
 DECLARE
     safe text := kaireon_internal.make_safe_name('schema', name, 60);
     made uuid;
-    linked uuid;
     parsed kaireon_internal.field[];
     made_relation regclass;
 BEGIN
@@ -350,39 +335,73 @@ BEGIN
     END IF;
     PERFORM kaireon_internal.check_entity_type(entity_type);
     PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
-    linked := kaireon_internal.check_schema_links(caller, linked_schema, join_mapping, summary_columns);
     parsed := ARRAY(SELECT f FROM kaireon_internal.parse_fields(fields) AS f);
 
     -- The name first: whoever else is making this schema waits here.
-    INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation,
-                                         linked_schema, join_mapping, summary_columns)
+    INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,
+                                         join_mapping, summary_columns, automatic)
     VALUES (safe, caller, COALESCE(NULLIF(display_name, ''), CASE WHEN safe <> name THEN name END),
-            NULLIF(description, ''), entity_type, schema_type, 0, linked, join_mapping, summary_columns)
+            NULLIF(description, ''), entity_type, schema_type, 0,
+            CASE WHEN linked_schema IS NOT NULL THEN kaireon_internal.get_linked(caller, linked_schema) END,
+            kaireon_internal.safe_mapping(join_mapping), kaireon_internal.safe_columns(summary_columns), kaireon_internal.automatic_columns(parsed))
     ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
             RETURN (SELECT o.id FROM kaireon_internal.schema AS o WHERE o.name = safe);
         END IF;
-        PERFORM kaireon_internal.fail('42710', format('schema "%s" already exists', safe), NULL,
-            'Choose another name, or pass if_not_exists => true.');
+        PERFORM kaireon_internal.fail_schema_exists(safe, name, 'Choose another name, or pass if_not_exists => true.');
     END IF;
-    made_relation := kaireon_internal.make_table(caller, COALESCE(table_schema, 'public'), 'ds_' || safe, parsed);
-    UPDATE kaireon_internal.schema AS s SET relation = made_relation WHERE s.id = made;
     INSERT INTO kaireon_internal.field
     SELECT made, f.ordinal, f.name, f.display_name, f.data_type, f.length, f.precision, f.scale, f.is_primary_key,
            f.is_unique, f.is_nullable, f.default_value, f.description
       FROM unnest(parsed) AS f;
+    PERFORM kaireon_internal.check_links(made);
+    made_relation := kaireon_internal.make_table(caller, COALESCE(table_schema, 'public'), 'ds_' || safe, kaireon_internal.table_sql(parsed));
+    UPDATE kaireon_internal.schema AS s SET relation = made_relation WHERE s.id = made;
+    PERFORM kaireon_internal.sync_summary(caller, made, NULL);
     RETURN made;
 END
 $$;
 
+-- Gives a schema and, where they are called after it, its tables another name.
+CREATE FUNCTION kaireon_internal.rename_schema(caller regrole, s kaireon_internal.schema, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    safe text := kaireon_internal.make_safe_name('schema', new_name, 60);
+    t record;
+BEGIN
+    IF safe = s.name THEN
+        RETURN;
+    ELSIF EXISTS (SELECT FROM kaireon_internal.schema AS o WHERE o.name = safe) THEN
+        PERFORM kaireon_internal.fail_schema_exists(safe, new_name, 'Choose another name.');
+    ELSIF s.summary_relation IS NOT NULL AND length(safe) > 52 THEN
+        PERFORM kaireon_internal.fail('42622', format('the name of schema "%s" is too long for a summary', safe),
+            format('The summary table would be ds_%s_summary.', safe), 'With summary_columns a schema''s name has at most 52 characters.');
+    END IF;
+    PERFORM kaireon_internal.check_no_load(s);
+    UPDATE kaireon_internal.schema AS o
+       SET name = safe, former_names = array_append(array_remove(o.former_names, safe), o.name),
+           display_name = COALESCE(o.display_name, CASE WHEN safe <> new_name THEN new_name END)
+     WHERE o.id = s.id;
+    FOR t IN SELECT c.oid, c.relnamespace, r.new_name FROM pg_class AS c JOIN (VALUES
+                    (s.relation, 'ds_' || s.name, 'ds_' || safe), (s.summary_relation, 'ds_' || s.name || '_summary', 'ds_' || safe || '_summary')
+                    ) AS r (relation, old_name, new_name) ON c.oid = r.relation AND c.relname = r.old_name LOOP
+        IF EXISTS (SELECT FROM pg_class AS o WHERE o.relnamespace = t.relnamespace AND o.relname = t.new_name) THEN
+            PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists', t.new_name), NULL, 'Rename it, or choose another name for the schema.');
+        END IF;
+        PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME TO %I', kaireon_internal.relation_name(t.oid), t.new_name));
+    END LOOP;
+END
+$$;
+
 CREATE FUNCTION kaireon_internal.update_schema(caller regrole, name text, display_name text, description text, entity_type text,
-                                               linked_schema text, join_mapping jsonb, summary_columns jsonb, status text)
+                                               linked_schema text, join_mapping jsonb, summary_columns jsonb, status text,
+                                               new_name text, schema_type text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     old kaireon_internal.schema := kaireon_internal.get_schema(caller, name);
-    linked uuid := kaireon_internal.check_schema_links(caller, linked_schema, join_mapping, summary_columns);
+    users text;
 BEGIN
     IF entity_type IS NOT NULL THEN
         PERFORM kaireon_internal.check_entity_type(entity_type);
@@ -390,8 +409,13 @@ BEGIN
     IF status IS NOT NULL THEN
         PERFORM kaireon_internal.check_choice('status', status, '{active,draft,archived}');
     END IF;
-    IF linked = old.id THEN
-        PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', old.name), NULL, NULL);
+    IF schema_type IS NOT NULL THEN
+        PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
+        users := kaireon_internal.linked_to(old);
+        IF schema_type <> 'customer' AND users IS NOT NULL THEN
+            PERFORM kaireon_internal.fail('2BP01', format('schema "%s" must stay a customer schema', old.name),
+                format('Schemas that are linked to it: %s.', users), 'Pass linked_schema => '''' to update_schema of each first.');
+        END IF;
     END IF;
     UPDATE kaireon_internal.schema AS s
        SET display_name = CASE WHEN update_schema.display_name IS NULL THEN s.display_name
@@ -399,25 +423,69 @@ BEGIN
            description = CASE WHEN update_schema.description IS NULL THEN s.description
                               ELSE NULLIF(update_schema.description, '') END,
            entity_type = COALESCE(update_schema.entity_type, s.entity_type),
-           linked_schema = COALESCE(linked, s.linked_schema),
-           join_mapping = COALESCE(update_schema.join_mapping, s.join_mapping),
-           summary_columns = COALESCE(update_schema.summary_columns, s.summary_columns),
+           schema_type = COALESCE(update_schema.schema_type, s.schema_type),
+           linked_schema = CASE WHEN update_schema.linked_schema IS NULL THEN s.linked_schema
+                                WHEN update_schema.linked_schema <> '' THEN kaireon_internal.get_linked(caller, update_schema.linked_schema) END,
+           -- Without a link there is nothing to map.
+           join_mapping = NULLIF(CASE WHEN update_schema.join_mapping IS NOT NULL THEN kaireon_internal.safe_mapping(update_schema.join_mapping)
+                                      WHEN update_schema.linked_schema = '' THEN '{}' ELSE s.join_mapping END, '{}'),
+           summary_columns = NULLIF(COALESCE(kaireon_internal.safe_columns(update_schema.summary_columns), s.summary_columns), '[]'),
            status = COALESCE(update_schema.status, s.status),
            updated_at = now()
      WHERE s.id = old.id;
+    PERFORM kaireon_internal.check_links(old.id);
+    PERFORM kaireon_internal.sync_summary(caller, old.id, old.summary_columns);
+    IF new_name IS NOT NULL THEN
+        SELECT s.* INTO old FROM kaireon_internal.schema AS s WHERE s.id = old.id;
+        PERFORM kaireon_internal.rename_schema(caller, old, new_name);
+    END IF;
 END
 $$;
 
-CREATE FUNCTION kaireon_internal.delete_schema(caller regrole, name text, cascade boolean)
+-- Schemas that are linked to one, for people; NULL when there is none.
+CREATE FUNCTION kaireon_internal.linked_to(s kaireon_internal.schema) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(format('"%s"', o.name), ', ' ORDER BY o.name COLLATE "C")
+      FROM kaireon_internal.schema AS o WHERE o.linked_schema = s.id AND o.id <> s.id
+$$;
+
+-- Drops tables of a schema.  What depends on them, and publications that name
+-- them, is listed in an error (2BP01) unless it may go too.
+CREATE FUNCTION kaireon_internal.drop_tables(caller regrole, s kaireon_internal.schema, tables text[], cascade boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    -- PostgreSQL takes a table out of a publication without a word.
+    published text := (SELECT string_agg(format('publication %I publishes %s', p.pubname, kaireon_internal.relation_name(r.prrelid)), E'\n'
+                                         ORDER BY p.pubname, r.prrelid)
+                         FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid IN (s.relation, s.summary_relation));
+    detail text;
+BEGIN
+    IF tables = '{}' THEN
+        RETURN;
+    END IF;
+    PERFORM kaireon_internal.ddl(caller, s, format('DROP TABLE %s %s', array_to_string(tables, ', '), CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
+    IF published IS NOT NULL AND NOT COALESCE(cascade, false) THEN
+        RAISE SQLSTATE '2BP01';
+    END IF;
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    PERFORM kaireon_internal.fail('2BP01', format('other objects depend on schema "%s"', s.name),
+        concat_ws(E'\n', NULLIF(detail, ''), published), 'Pass cascade => true to drop them too.');
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.delete_schema(caller regrole, name text, cascade boolean, if_exists boolean)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    old kaireon_internal.schema := kaireon_internal.get_schema(caller, name);
+    old kaireon_internal.schema;
     users text;
-    table_name text;
-    message text;
-    detail text;
 BEGIN
+    IF if_exists AND NOT EXISTS (SELECT FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(delete_schema.name)) THEN
+        RAISE NOTICE 'schema "%" does not exist, skipping', name;
+        RETURN;
+    END IF;
+    old := kaireon_internal.get_schema(caller, name);
     -- Waits for whoever is just making a pipeline for it.
     PERFORM FROM kaireon_internal.schema AS s WHERE s.id = old.id FOR UPDATE;
     SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
@@ -426,25 +494,14 @@ BEGIN
         PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
             format('Pipelines that load into it: %s.', users), 'Delete them, or give them another schema, first.');
     END IF;
-    SELECT string_agg(format('"%s"', s.name), ', ' ORDER BY s.name COLLATE "C") INTO users
-      FROM kaireon_internal.schema AS s WHERE s.linked_schema = old.id AND s.id <> old.id;
+    users := kaireon_internal.linked_to(old);
     IF users IS NOT NULL THEN
         PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
-            format('Schemas that are linked to it: %s.', users), 'Delete them first.');
+            format('Schemas that are linked to it: %s.', users), 'Delete them, or pass linked_schema => '''' to update_schema of each, first.');
     END IF;
     DELETE FROM kaireon_internal.schema AS s WHERE s.id = old.id;
-    SELECT format('%I.%I', n.nspname, c.relname) INTO table_name
-      FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = old.relation;
-    IF NOT FOUND THEN
-        RETURN; -- somebody has dropped the table already
-    END IF;
-    BEGIN
-        PERFORM kaireon_internal.ddl(caller, old, format('DROP TABLE %s %s', table_name, CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
-    EXCEPTION WHEN dependent_objects_still_exist THEN
-        GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
-        PERFORM kaireon_internal.fail('2BP01', format('other objects depend on table %s of schema "%s"', table_name, old.name),
-            detail, 'Pass cascade => true to drop them too.');
-    END;
+    PERFORM kaireon_internal.drop_tables(caller, old, array_remove(ARRAY[kaireon_internal.relation_name(old.relation),
+                                                                         kaireon_internal.relation_name(old.summary_relation)], NULL), cascade);
 END
 $$;
 
@@ -457,10 +514,10 @@ COMMENT ON FUNCTION kaireon.create_schema IS 'makes a schema and its table ds_<n
 
 CREATE FUNCTION kaireon.update_schema(name text, display_name text = NULL, description text = NULL, entity_type text = NULL,
                                       linked_schema text = NULL, join_mapping jsonb = NULL, summary_columns jsonb = NULL,
-                                      status text = NULL)
+                                      status text = NULL, new_name text = NULL, schema_type text = NULL)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.update_schema IS 'changes what is known about a schema; what is null stays';
+COMMENT ON FUNCTION kaireon.update_schema IS 'changes what is known about a schema; what is null stays, an empty text, object or array takes away; a new name is its table''s too';
 
-CREATE FUNCTION kaireon.delete_schema(name text, cascade boolean = false)
+CREATE FUNCTION kaireon.delete_schema(name text, cascade boolean = false, if_exists boolean = false)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.delete_schema IS 'deletes a schema and drops its table; with cascade also what depends on the table';

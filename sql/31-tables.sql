@@ -23,12 +23,17 @@ CREATE FUNCTION kaireon_internal.lock_hint() RETURNS text
     SELECT format('Try again later, or raise kaireon.ddl_lock_timeout, which is %s.', current_setting('kaireon.ddl_lock_timeout'))
 $$;
 
+-- A table's name, quoted, with its schema; NULL when there is no such table.
+CREATE FUNCTION kaireon_internal.relation_name(relation oid) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = relation
+$$;
+
 -- A schema's table, quoted; raises 42P01 when somebody has dropped it.
 CREATE FUNCTION kaireon_internal.table_name(schema kaireon_internal.schema) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    name text := (SELECT format('%I.%I', n.nspname, c.relname) FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace
-                   WHERE c.oid = schema.relation);
+    name text := kaireon_internal.relation_name(schema.relation);
 BEGIN
     IF name IS NULL THEN
         PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), NULL,
@@ -49,7 +54,7 @@ BEGIN
 EXCEPTION WHEN lock_not_available THEN
     SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid) INTO holders
       FROM (SELECT DISTINCT l.pid FROM pg_locks AS l
-             WHERE l.locktype = 'relation' AND l.relation = schema.relation AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+             WHERE l.locktype = 'relation' AND l.relation IN (schema.relation, schema.summary_relation) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
                AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) AS h;
     PERFORM kaireon_internal.fail('55P03', format('the table of schema "%s" is in use', schema.name),
         'By ' || holders || '.', kaireon_internal.lock_hint());
@@ -105,11 +110,11 @@ CREATE FUNCTION kaireon_internal.column_sql(f kaireon_internal.field, is_key boo
         || CASE WHEN f.is_unique AND NOT is_key THEN ' UNIQUE' ELSE '' END
 $$;
 
--- CREATE TABLE for checked fields.
-CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, fields kaireon_internal.field[]) RETURNS text
+-- The table of checked fields: what stands behind CREATE TABLE x.
+CREATE FUNCTION kaireon_internal.table_sql(fields kaireon_internal.field[]) RETURNS text
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('CREATE TABLE %I.%I (%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
-                  'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)', table_schema, table_name,
+    SELECT format('(%s%s, created_at pg_catalog.timestamptz NOT NULL DEFAULT now(), '
+                  'updated_at pg_catalog.timestamptz NOT NULL DEFAULT now()%s)',
                   CASE WHEN k.n > 0 THEN '' ELSE 'id bigserial PRIMARY KEY, ' END,
                   string_agg(kaireon_internal.column_sql(f, f.is_primary_key AND k.n = 1), ', ' ORDER BY f.ordinal),
                   COALESCE(', PRIMARY KEY (' || string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal)
@@ -118,8 +123,8 @@ CREATE FUNCTION kaireon_internal.table_sql(table_schema text, table_name text, f
      GROUP BY k.n
 $$;
 
--- Makes the table, as the caller; gives its OID.
-CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, fields kaireon_internal.field[])
+-- Makes a table, as the caller, with a column updated_at; gives its OID.
+CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, definition text)
     RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     place oid := (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = table_schema);
@@ -137,7 +142,7 @@ BEGIN
         PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, table_schema),
             NULL, 'Rename it, or choose another name for the schema.');
     END IF;
-    PERFORM kaireon_internal.as_role(caller, kaireon_internal.table_sql(table_schema, table_name, fields));
+    PERFORM kaireon_internal.as_role(caller, format('CREATE TABLE %I.%I %s', table_schema, table_name, definition));
     PERFORM kaireon_internal.add_touch_trigger(caller, format('%I.%I', table_schema, table_name));
     RETURN format('%I.%I', table_schema, table_name)::regclass;
 END

@@ -53,7 +53,7 @@ $$;
 CREATE FUNCTION kaireon_internal.check_new_column(schema kaireon_internal.schema, name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
-    PERFORM kaireon_internal.check_reserved(name, false);
+    PERFORM kaireon_internal.check_reserved(name, schema.automatic);
     PERFORM FROM pg_attribute AS a WHERE a.attrelid = schema.relation AND a.attname = name AND NOT a.attisdropped;
     IF FOUND THEN
         PERFORM kaireon_internal.fail('42701', format('schema "%s" already has a column "%s"', schema.name, name), NULL, NULL);
@@ -297,6 +297,7 @@ BEGIN
     DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = old.schema_id AND f.name = old.name;
     INSERT INTO kaireon_internal.field SELECT new.*;
     UPDATE kaireon_internal.schema AS t SET updated_at = now() WHERE t.id = s.id;
+    PERFORM kaireon_internal.follow_field(caller, s, old.name, new.name);
     PERFORM kaireon_internal.warn_pipelines(s);
 END
 $$;
@@ -322,6 +323,9 @@ BEGIN
     ELSIF (SELECT count(*) = 1 FROM kaireon_internal.field AS f WHERE f.schema_id = s.id) THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" is the only one of schema "%s"', old.name, s.name), NULL,
             'Use delete_schema to drop the whole schema.');
+    ELSIF kaireon_internal.field_uses(s, old.name) IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('field "%s" of schema "%s" is in use', old.name, s.name),
+            format('Used in %s.', kaireon_internal.field_uses(s, old.name)), 'Change that with kaireon.update_schema first.');
     END IF;
     PERFORM kaireon_internal.check_no_load(s);
     IF NOT COALESCE(force, false) THEN

@@ -78,23 +78,26 @@ check_execution(Jsonb *config, List **findings)
         graph_complain(findings, NULL, "wrong_value", "Leave it out.", "parallelism other than 1 is not supported in this version");
 }
 
-/* The target node may repeat the pipeline's schema; another one would be a surprise. */
+/* The target node may repeat the pipeline's schema, also by a name it had before; another one would be a surprise. */
 static void
 check_target_schema(const Graph *graph, const pg_uuid_t *schema_id, List **findings)
 {
     const GraphNode *target = &graph->nodes[graph->nnodes - 1];
     char *named = json_get_text(target->config, "schema");
     CatalogScope scope;
-    Oid types[] = {UUIDOID};
-    Datum values[] = {UUIDPGetDatum(schema_id)};
+    Oid types[] = {UUIDOID, TEXTOID};
+    Datum values[2];
     char *name = NULL;
 
     if (named == NULL)
         return;
+    values[0] = UUIDPGetDatum(schema_id);
+    values[1] = CStringGetTextDatum(named);
     scope = catalog_begin();
-    if (catalog_execute("SELECT name FROM kaireon_internal.schema WHERE id = $1", 1, types, values, NULL, SPI_OK_SELECT) == 1)
+    if (catalog_execute("SELECT name FROM kaireon_internal.schema WHERE id = $1 AND $2 <> ALL (name || former_names)", 2, types, values, NULL,
+                        SPI_OK_SELECT) == 1)
         name = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-    if (name && strcmp(name, named) != 0)
+    if (name)
     {
         MemoryContext inner = MemoryContextSwitchTo(GetMemoryChunkContext(named));
 

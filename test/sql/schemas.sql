@@ -75,6 +75,7 @@ SELECT pg_temp.try($$SELECT kaireon.create_schema('--', '[{"name": "a"}]')$$);
 -- Again.
 SELECT kaireon.create_schema('S_KEYS', '[{"name": "a"}]', if_not_exists => true) = id FROM kaireon.schemas WHERE name = 's_keys';
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_keys', '[{"name": "a"}]')$$);
+SELECT pg_temp.try($$SELECT kaireon.create_schema('S keys', '[{"name": "a"}]')$$);
 CREATE TABLE ds_s_taken ();
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_taken', '[{"name": "a"}]')$$);
 DROP TABLE ds_s_taken;
@@ -112,6 +113,13 @@ SELECT 'default ' || d, pg_temp.try(format($$SELECT kaireon.create_schema('s_bad
                ('''a''b''', 'text'), ('''a\''', 'text'), (E'''a\n''', 'text'), ('E''a''', 'text'), ('$$a$$', 'text'), ('1; SELECT 2', 'integer'),
                ('1 2', 'integer'), ('--1', 'integer'), ('0x10', 'integer'), ('nextval(''s'')', 'bigint'), ('now() + 1', 'date'),
                ('now()', 'text'), ('abc()', 'text'), ('''abc''', 'integer'), ('1.5', 'integer'), ('99999', 'smallint'), ('12', 'boolean'),
+               ('''a'' -- x', 'text'), ('''a'' /* x */', 'text'), ('/**/''a''', 'text'), ('1/**/', 'integer'), ('''a''::text', 'text'),
+               ('''a''||''b''', 'text'), (E'''a''\n''b''', 'text'), ('U&''\0061''', 'text'), ('B''1''', 'text'), ('X''1F''', 'text'), ('N''a''', 'text'),
+               ('CAST(''a'' AS text)', 'text'), ('text ''a''', 'text'), ('DATE ''2024-01-01''', 'date'), ('(1)', 'integer'), ('- 1', 'integer'), ('1::int', 'integer'),
+               ('1e', 'double'), ('.', 'double'), ('1_000', 'integer'), ('Infinity', 'double'), ('current_date', 'date'), ('now ()', 'timestamptz'),
+               ('pg_catalog.now()', 'timestamptz'), ('now()::date', 'date'), ('current_timestamp(3)', 'timestamptz'), ('localtimestamp', 'timestamp'),
+               ('clock_timestamp()', 'timestamptz'), ('true AND false', 'boolean'), ('NOT true', 'boolean'), ('true--', 'boolean'), ('null::text', 'text'),
+               (E'1\u00a0', 'integer'), (E'\uff11', 'integer'), (E'\u2019a\u2019', 'text'), (E'1\t', 'integer'), (E'now()\u200b', 'date'), ('ARRAY[1]', 'json'), ('"a"', 'text'),
                ('''2024-02-31''', 'date'), ('''Today''', 'date'), ('true', 'date'), ('''{''', 'json'), ('current_user', 'text')) AS v (d, t);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a", "length": 3, "defaultValue": "''abcd''"}]')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a", "defaultValue": ["x"]}]')$$);
@@ -120,8 +128,6 @@ SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a", "defa
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', entity_type => 'client')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', entity_type => NULL)$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', schema_type => 'event')$$);
-SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', join_mapping => '[]')$$);
-SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', summary_columns => '{}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', linked_schema => 's_kays')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', table_schema => 'nowhere')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_schema('s_bad', '[{"name": "a"}]', table_schema => 'pg_catalog')$$);
@@ -131,7 +137,7 @@ SELECT to_regclass('ds_s_bad');
 
 -- Another place for the table; a collection.
 CREATE SCHEMA "Odd Place";
-SELECT kaireon.create_schema('s_orders', '[{"name": "a"}]', entity_type => 'transaction', schema_type => 'collection', linked_schema => 's_keys',
+SELECT kaireon.create_schema('s_orders', '[{"name": "a", "dataType": "uuid"}]', entity_type => 'transaction', schema_type => 'collection', linked_schema => 's_keys',
     join_mapping => '{"a": "id"}', summary_columns => '[{"sourceField": "a", "function": "count", "outputField": "n"}]',
     table_schema => 'Odd Place') IS NOT NULL;
 SELECT name, table_schema, table_name, linked_schema, join_mapping, summary_columns FROM kaireon.schemas WHERE name = 's_orders';
@@ -144,7 +150,6 @@ SELECT kaireon.update_schema('s_orders', display_name => '');
 SELECT display_name, description FROM kaireon.schemas WHERE name = 's_orders';
 SELECT pg_temp.try($$SELECT kaireon.update_schema('s_orders', entity_type => 'x')$$);
 SELECT pg_temp.try($$SELECT kaireon.update_schema('s_orders', status => 'x')$$);
-SELECT pg_temp.try($$SELECT kaireon.update_schema('s_keys', linked_schema => 's_keys')$$);
 SELECT pg_temp.try($$SELECT kaireon.update_schema('s_order')$$);
 
 -- Delete.

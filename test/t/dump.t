@@ -23,6 +23,9 @@ $k->sql('SET SESSION AUTHORIZATION loader; SELECT kaireon.create_schema(\'hers\'
       . "SELECT kaireon.create_pipeline('hers', 'hers', 'hers', " . $k->json([ { id => 's', type => 'source', config => { resource => 'in/a.csv' } },
             { id => 'f', type => 'filter', config => { field => 'id', operator => '>', value => 1 } }, { id => 't', type => 'target', config => { validation => 'skip' } } ]) . ')');
 $k->run('hers');
+$k->sql(q(SELECT kaireon.create_schema('orders', '[{"name": "customer", "dataType": "integer"}, {"name": "amount", "dataType": "numeric"}]', schema_type => 'collection',
+    linked_schema => 'plain', join_mapping => '{"customer": "id"}', summary_columns => '[{"function": "sum", "sourceField": "amount", "outputField": "total"}]');
+    INSERT INTO ds_orders_summary (customer, total) VALUES (1, 2.5); SELECT kaireon.update_schema('orders', new_name => 'sales')));
 # The least readable of names has to come through too.
 $k->sql(q(SELECT kaireon.create_pipeline('a "b" ''c'' \d', 'files', 'plain')));
 
@@ -38,6 +41,8 @@ $k->poll('a run under way', "SELECT status = 'running' FROM kaireon.runs WHERE r
 my @queries = (
     'SELECT * FROM kaireon.connectors', 'SELECT name, auth_sealed FROM kaireon_internal.connector WHERE auth_sealed IS NOT NULL',
     'SELECT id, name, table_schema, table_name, fields, owner, status, created_at FROM kaireon.schemas', 'SELECT * FROM kaireon.schema_fields',
+    'SELECT name, linked_schema, join_mapping, summary_columns, summary_table FROM kaireon.schemas', 'SELECT automatic, former_names FROM kaireon_internal.schema',
+    'SELECT * FROM ds_sales_summary',
     'SELECT * FROM kaireon.pipeline_versions', 'SELECT * FROM kaireon_internal.run', 'SELECT * FROM kaireon.run_nodes',
     'SELECT * FROM kaireon.run_errors', 'SELECT * FROM kaireon.dead_letters', 'SELECT * FROM kaireon.source_state', 'SELECT * FROM kaireon_internal.lease',
     'SELECT * FROM kaireon_internal.source_file', 'SELECT * FROM ds_plain', 'SELECT * FROM ds_hers', 'SELECT * FROM kaireon_internal.pipeline',
@@ -105,6 +110,8 @@ is($r->sql('SELECT string_agg(id::text, \' \' ORDER BY id) FROM ds_plain'), '1 3
 $r->sql('TRUNCATE ds_hers');
 is($r->sql("SELECT status, rows_loaded FROM kaireon.run_pipeline('hers')"), 'partial|1', 'another owner\'s runs too');
 is($r->sql("SELECT owner FROM kaireon_internal.run WHERE pipeline = 'hers' ORDER BY queued_at DESC LIMIT 1"), 'loader', 'as its owner');
+is($r->sql(q(SELECT kaireon.alter_field('sales', 'customer', '{"name": "buyer"}'); SELECT buyer, total FROM ds_sales_summary)), "\n1|2.5", 'a summary follows its schema');
+is($r->sql(q(SELECT kaireon.delete_schema('sales'); SELECT to_regclass('ds_sales'), to_regclass('ds_sales_summary'))), "\n|", 'and goes with it');
 is($r->sql("SELECT kaireon.update_pipeline('plain', execution_config => '{}')"), 3, 'versions go on being numbered');
 is($r->sql("SELECT kaireon.reset_source_state('plain')"), 2, 'what it loaded can be forgotten');
 is($r->sql(q(SELECT count(*) FROM kaireon.validate_pipeline('a "b" ''c'' \d'))), 0, 'a pipeline with an odd name is sound');
@@ -128,7 +135,7 @@ $k->sql('CREATE DATABASE beside', 'template1');
 $k->node->command_ok([ 'pg_restore', '--exit-on-error', '-d', $k->node->connstr('beside'), "$dump.custom" ], 'pg_restore into the same cluster');
 held($k, 'a restored database of the same cluster', 'database', 'beside');
 is($k->sql("SELECT status FROM kaireon.run_pipeline('plain')"), 'success', 'its original goes on');
-$k->sql('DROP EXTENSION kaireon; DROP SCHEMA kaireon; DROP TABLE ds_plain, ds_hers');
+$k->sql('DROP EXTENSION kaireon; DROP SCHEMA kaireon; DROP TABLE ds_plain, ds_hers, ds_sales, ds_sales_summary');
 $k->node->command_ok([ 'psql', '-Xq', '-v', 'ON_ERROR_STOP=1', '-f', $dump, '-d', $k->node->connstr('postgres') ], 'a dump goes back to where it came from');
 held($k, 'a database put back', 'extension');
 

@@ -1,0 +1,356 @@
+-- Links between schemas, and the summaries of collections.
+--
+-- A collection (many rows a customer) is linked to a customer schema by
+-- join_mapping: {"field of the collection": "field of the customer"}.  With
+-- summary_columns it has a summary table ds_<name>_summary besides, one row for
+-- each value of the fields it is joined by:
+--
+--     the collection's join fields, which are the primary key
+--     a column for each summary column
+--     updated_at
+--
+-- This file makes the table and keeps its columns what the schema says.  Its
+-- rows are made by a run, which finds everything it needs here:
+--
+--     kaireon_internal.schema.summary_relation   the table; null without one
+--     kaireon_internal.summary_fields(schema_id) its columns, how each is computed
+--
+-- A row of the collection with a null among its join fields belongs to nobody
+-- and is not summarised.
+
+-- The 6 functions, and for a number or a whole type what they give.
+CREATE FUNCTION kaireon_internal.summary_type(function text, f kaireon_internal.field) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE
+        WHEN function = 'count' THEN 'bigint'
+        WHEN function = 'bool_or' AND f.data_type = 'boolean' THEN 'boolean'
+        WHEN function IN ('sum', 'avg') AND kaireon_internal.type_family(f.data_type) = 'number' THEN
+            CASE WHEN f.data_type IN ('float', 'real', 'double') THEN 'double precision'
+                 WHEN function = 'sum' AND f.data_type IN ('smallint', 'integer') THEN 'bigint'
+                 ELSE 'numeric' END
+        WHEN function IN ('min', 'max') AND kaireon_internal.type_family(f.data_type) IN ('number', 'text', 'time') THEN
+            kaireon_internal.column_type(f) END
+$$;
+
+-- The columns of a schema's summary table, keys first; nothing without a
+-- summary.  aggregate is SQL over the collection's columns, of column_type;
+-- null for a key, whose name is that of the collection's column.
+CREATE FUNCTION kaireon_internal.summary_fields(schema_id uuid)
+    RETURNS TABLE (ordinal int, name text, column_type text, is_key boolean, function text, source_field text, aggregate text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH s AS (SELECT o.* FROM kaireon_internal.schema AS o WHERE o.id = schema_id AND o.summary_columns IS NOT NULL),
+         c AS (SELECT true AS is_key, f.ordinal::bigint AS n, f.name, kaireon_internal.column_type(f) AS column_type, NULL AS function, NULL AS source
+                 FROM s JOIN kaireon_internal.field AS f ON f.schema_id = s.id WHERE s.join_mapping ? f.name
+                UNION ALL
+               SELECT false, e.n, e.value ->> 'outputField', kaireon_internal.summary_type(e.value ->> 'function', f),
+                      e.value ->> 'function', e.value ->> 'sourceField'
+                 FROM s CROSS JOIN LATERAL jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n)
+                 LEFT JOIN kaireon_internal.field AS f ON f.schema_id = s.id AND f.name = e.value ->> 'sourceField')
+    SELECT row_number() OVER (ORDER BY NOT c.is_key, c.n)::int, c.name, c.column_type, c.is_key, c.function, c.source,
+           CASE WHEN c.function IS NOT NULL THEN format('CAST(%I(%s) AS %s)', c.function, COALESCE(quote_ident(c.source), '*'), c.column_type) END
+      FROM c ORDER BY 1
+$$;
+
+-- ---- checks
+
+-- The customer schema that a collection is linked to; raises 42704, 22023.
+-- Locked, so that delete_schema sees the link or the link sees the deletion.
+CREATE FUNCTION kaireon_internal.get_linked(caller regrole, linked_schema text) RETURNS uuid
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    linked kaireon_internal.schema;
+BEGIN
+    SELECT s.* INTO linked FROM kaireon_internal.schema AS s
+     WHERE s.name = kaireon_internal.safe_name(linked_schema) AND kaireon_internal.may_see_as(caller, s.owner) FOR KEY SHARE;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail_missing('schema', linked_schema,
+            ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
+    ELSIF linked.schema_type <> 'customer' THEN
+        PERFORM kaireon_internal.fail('22023', format('linked_schema "%s" is not a customer schema', linked.name),
+            format('Its schema_type is "%s".', linked.schema_type), NULL);
+    END IF;
+    RETURN linked.id;
+END
+$$;
+
+-- The field that a link names; raises 42703.  Of a customer an automatic id counts: it may have no other key.
+CREATE FUNCTION kaireon_internal.link_field(schema_id uuid, schema_name text, name text, argument text, automatic_id boolean = false) RETURNS kaireon_internal.field
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    object kaireon_internal.field;
+    known text[] := ARRAY(SELECT f.name FROM kaireon_internal.field AS f WHERE f.schema_id = schema_id ORDER BY f.ordinal);
+    near text := kaireon_internal.closest(name, known);
+BEGIN
+    SELECT f.* INTO object FROM kaireon_internal.field AS f WHERE f.schema_id = link_field.schema_id AND f.name = link_field.name;
+    IF NOT FOUND AND automatic_id AND name = 'id' AND
+       (SELECT 'id' = ANY (s.automatic) FROM kaireon_internal.schema AS s WHERE s.id = link_field.schema_id) THEN
+        object.name := 'id';
+        object.data_type := 'bigint';
+    ELSIF object.name IS NULL THEN
+        PERFORM kaireon_internal.fail('42703', format('%s: schema "%s" has no field "%s"', argument, schema_name, name), NULL,
+            COALESCE('Perhaps you meant "' || near || '".', format('It has: %s.', array_to_string(known, ', '))));
+    END IF;
+    RETURN object;
+END
+$$;
+
+-- Checks join_mapping against the fields of both schemas; raises 22023, 42703, 42804.
+CREATE FUNCTION kaireon_internal.check_join_mapping(s kaireon_internal.schema) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    customer text := (SELECT o.name FROM kaireon_internal.schema AS o WHERE o.id = s.linked_schema);
+    example text := 'For example: {"customer_id": "customer_id"}, the collection''s field to the left.';
+    pair record;
+    mine kaireon_internal.field;
+    theirs kaireon_internal.field;
+BEGIN
+    IF jsonb_typeof(s.join_mapping) <> 'object' OR s.join_mapping = '{}' THEN
+        PERFORM kaireon_internal.fail('22023', 'join_mapping must be a JSON object of at least one pair', NULL, example);
+    END IF;
+    FOR pair IN SELECT e.key, e.value FROM jsonb_each(s.join_mapping) AS e ORDER BY e.key COLLATE "C" LOOP
+        IF jsonb_typeof(pair.value) <> 'string' THEN
+            PERFORM kaireon_internal.fail('22023', format('join_mapping: key "%s" must be a string', pair.key),
+                format('It is %s.', left(pair.value::text, 100)), example);
+        END IF;
+        mine := kaireon_internal.link_field(s.id, s.name, pair.key, 'join_mapping');
+        theirs := kaireon_internal.link_field(s.linked_schema, customer, pair.value #>> '{}', 'join_mapping', true);
+        IF kaireon_internal.type_family(mine.data_type) <> kaireon_internal.type_family(theirs.data_type) OR
+           (kaireon_internal.type_family(mine.data_type) = 'time' AND mine.data_type <> theirs.data_type) THEN
+            PERFORM kaireon_internal.fail('42804', format('join_mapping: fields "%s" and "%s" can''t be compared', mine.name, theirs.name),
+                format('Field "%s" of schema "%s" is of type %s, field "%s" of schema "%s" of type %s.', mine.name, s.name,
+                       kaireon_internal.type_name(mine), theirs.name, customer, kaireon_internal.type_name(theirs)),
+                'Change the type of one with kaireon.alter_field.');
+        END IF;
+    END LOOP;
+END
+$$;
+
+-- Checks summary_columns against the collection's fields; raises 22023, 42701, 42703, 42804.
+CREATE FUNCTION kaireon_internal.check_summary_columns(s kaireon_internal.schema) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    seen text[] := ARRAY['updated_at'] || ARRAY(SELECT jsonb_object_keys(s.join_mapping));
+    item record;
+    place text;
+    f kaireon_internal.field;
+BEGIN
+    IF jsonb_typeof(s.summary_columns) <> 'array' OR s.summary_columns = '[]' THEN
+        PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array of at least one column', NULL,
+            'For example: [{"sourceField": "balance", "function": "sum", "outputField": "total_balance"}].');
+    END IF;
+    FOR item IN SELECT e.value, e.n FROM jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n) LOOP
+        place := format('summary column %s', COALESCE('"' || (item.value ->> 'outputField') || '"', item.n::text));
+        PERFORM kaireon_internal.check_object(item.value, '{"sourceField": {"kind": "string"}, "outputField": {"kind": "string", "required": true},
+            "function": {"kind": "string", "required": true, "values": ["count", "sum", "max", "min", "avg", "bool_or"]}}', place);
+        IF item.value ->> 'sourceField' IS NOT NULL THEN
+            f := kaireon_internal.link_field(s.id, s.name, item.value ->> 'sourceField', 'summary_columns');
+            IF kaireon_internal.summary_type(item.value ->> 'function', f) IS NULL THEN
+                PERFORM kaireon_internal.fail('42804', format('function "%s" does not apply to field "%s"', item.value ->> 'function', f.name),
+                    format('The field is of type %s. Found in %s.', kaireon_internal.type_name(f), place),
+                    'sum and avg are for numbers, max and min for numbers, texts and times, bool_or for booleans, count for all.');
+            END IF;
+        ELSIF item.value ->> 'function' <> 'count' THEN
+            PERFORM kaireon_internal.fail('22023', 'key "sourceField" is missing', format('Found in %s.', place),
+                'Only count works without: it counts rows then.');
+        END IF;
+        PERFORM kaireon_internal.check_reserved(item.value ->> 'outputField', '{}');
+        IF item.value ->> 'outputField' = ANY (seen) THEN
+            PERFORM kaireon_internal.fail('42701', format('summary column "%s" is there already', item.value ->> 'outputField'),
+                'The summary table has the join fields, the summary columns and updated_at.', 'Choose another outputField.');
+        END IF;
+        seen := seen || (item.value ->> 'outputField');
+    END LOOP;
+END
+$$;
+
+-- Checks all that links a schema, as it is in the catalog.
+CREATE FUNCTION kaireon_internal.check_links(schema_id uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s kaireon_internal.schema := (SELECT o FROM kaireon_internal.schema AS o WHERE o.id = schema_id);
+    given text := (SELECT v.name FROM (VALUES ('linked_schema', s.linked_schema IS NOT NULL), ('join_mapping', s.join_mapping IS NOT NULL),
+                       ('summary_columns', s.summary_columns IS NOT NULL)) AS v (name, given) WHERE v.given LIMIT 1);
+BEGIN
+    IF given IS NULL THEN
+        RETURN;
+    ELSIF s.schema_type <> 'collection' THEN
+        PERFORM kaireon_internal.fail('22023', format('%s is for collection schemas', given),
+            format('Schema "%s" has schema_type "%s".', s.name, s.schema_type), 'Pass schema_type => ''collection''.');
+    ELSIF s.linked_schema = s.id THEN
+        PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', s.name), NULL, NULL);
+    ELSIF s.linked_schema IS NULL THEN
+        PERFORM kaireon_internal.fail('22023', format('%s needs linked_schema', given), NULL,
+            'Pass linked_schema => the name of the customer schema.');
+    ELSIF s.join_mapping IS NULL THEN
+        PERFORM kaireon_internal.fail('22023', format('%s needs join_mapping', given), NULL,
+            'For example: {"customer_id": "customer_id"}, the collection''s field to the left.');
+    END IF;
+    PERFORM kaireon_internal.check_join_mapping(s);
+    IF s.summary_columns IS NOT NULL THEN
+        PERFORM kaireon_internal.check_summary_columns(s);
+    END IF;
+END
+$$;
+
+-- Names in links as the catalog has them, which are safe names.
+CREATE FUNCTION kaireon_internal.safe_mapping(mapping jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN jsonb_typeof(mapping) = 'object' AND mapping <> '{}' THEN
+        (SELECT jsonb_object_agg(kaireon_internal.safe_name(e.key), CASE jsonb_typeof(e.value)
+                    WHEN 'string' THEN to_jsonb(kaireon_internal.safe_name(e.value #>> '{}')) ELSE e.value END) FROM jsonb_each(mapping) AS e)
+        ELSE mapping END
+$$;
+
+CREATE FUNCTION kaireon_internal.safe_columns(columns jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT CASE WHEN jsonb_typeof(columns) = 'array' AND columns <> '[]' THEN
+        (SELECT jsonb_agg(CASE WHEN jsonb_typeof(e.value) <> 'object' THEN e.value
+                    ELSE CASE WHEN e.value ->> 'sourceField' = '*' THEN e.value - 'sourceField' ELSE e.value END
+                    || CASE WHEN jsonb_typeof(e.value -> 'outputField') = 'string'
+                            THEN jsonb_build_object('outputField', kaireon_internal.make_safe_name('summary column', e.value ->> 'outputField', 63)) ELSE '{}' END
+                    || CASE WHEN jsonb_typeof(e.value -> 'sourceField') = 'string' AND e.value ->> 'sourceField' <> '*'
+                            THEN jsonb_build_object('sourceField', kaireon_internal.safe_name(e.value ->> 'sourceField')) ELSE '{}' END END ORDER BY e.n)
+           FROM jsonb_array_elements(columns) WITH ORDINALITY AS e (value, n))
+        ELSE columns END
+$$;
+
+-- ---- the summary table
+
+CREATE FUNCTION kaireon_internal.make_summary(caller regrole, s kaireon_internal.schema) RETURNS regclass
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    place text := (SELECT n.nspname FROM pg_class AS c JOIN pg_namespace AS n ON n.oid = c.relnamespace WHERE c.oid = s.relation);
+    name text := 'ds_' || s.name || '_summary';
+BEGIN
+    IF octet_length(name) > 63 THEN
+        PERFORM kaireon_internal.fail('42622', format('the name of schema "%s" is too long for a summary', s.name),
+            format('The summary table would be %s.', name), 'With summary_columns a schema''s name has at most 52 characters.');
+    END IF;
+    RETURN kaireon_internal.make_table(caller, place, name, (
+        SELECT format('(%s, updated_at pg_catalog.timestamptz NOT NULL DEFAULT now(), PRIMARY KEY (%s))',
+                      string_agg(format('%I %s', f.name, f.column_type), ', ' ORDER BY f.ordinal),
+                      string_agg(quote_ident(f.name), ', ' ORDER BY f.ordinal) FILTER (WHERE f.is_key))
+          FROM kaireon_internal.summary_fields(s.id) AS f));
+END
+$$;
+
+-- Drops a summary table or columns of it; raises 2BP01 with what depends on them.
+CREATE FUNCTION kaireon_internal.drop_of_summary(caller regrole, s kaireon_internal.schema, statement text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    detail text;
+BEGIN
+    PERFORM kaireon_internal.ddl(caller, s, statement);
+EXCEPTION WHEN dependent_objects_still_exist THEN
+    GET STACKED DIAGNOSTICS detail = PG_EXCEPTION_DETAIL;
+    PERFORM kaireon_internal.fail('2BP01', format('other objects depend on the summary of schema "%s"', s.name), detail, 'Drop them first.');
+END
+$$;
+
+-- Makes the summary table what the catalog says by now.  A column whose
+-- definition is another than in old_columns is empty until the next summary;
+-- with other keys all of the table is.
+CREATE FUNCTION kaireon_internal.sync_summary(caller regrole, schema_id uuid, old_columns jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s kaireon_internal.schema := (SELECT o FROM kaireon_internal.schema AS o WHERE o.id = schema_id);
+    table_name text := kaireon_internal.relation_name(s.summary_relation);
+    keys_changed boolean;
+    made regclass := s.summary_relation;
+    actions text;
+BEGIN
+    IF table_name IS NULL THEN
+        made := NULL;
+    ELSE
+        keys_changed := EXISTS (
+            SELECT FROM (SELECT f.name, f.column_type FROM kaireon_internal.summary_fields(s.id) AS f WHERE f.is_key) AS wanted
+              FULL JOIN (SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS column_type
+                           FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
+                          WHERE i.indrelid = s.summary_relation AND i.indisprimary) AS held
+                     ON held.name = wanted.name AND held.column_type = wanted.column_type
+             WHERE held.name IS NULL OR wanted.name IS NULL);
+        IF s.summary_columns IS NULL OR keys_changed THEN
+            PERFORM kaireon_internal.drop_of_summary(caller, s, 'DROP TABLE ' || table_name);
+            made := NULL;
+        END IF;
+    END IF;
+    IF s.summary_columns IS NULL THEN
+        NULL;
+    ELSIF made IS NULL THEN
+        made := kaireon_internal.make_summary(caller, s);
+        IF keys_changed THEN
+            RAISE NOTICE 'summary table % was made anew; it is empty until the next summary', made;
+        END IF;
+    ELSE
+        WITH held AS (
+            SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS column_type,
+                   (SELECT o.value FROM jsonb_array_elements(old_columns) AS o WHERE o.value ->> 'outputField' = a.attname) AS definition
+              FROM pg_attribute AS a WHERE a.attrelid = s.summary_relation AND a.attnum > 0 AND NOT a.attisdropped
+        ), wanted AS (
+            SELECT f.*, (SELECT o.value FROM jsonb_array_elements(s.summary_columns) AS o WHERE o.value ->> 'outputField' = f.name) AS definition
+              FROM kaireon_internal.summary_fields(s.id) AS f WHERE NOT f.is_key
+        ), fitting AS (
+            SELECT w.name FROM wanted AS w JOIN held AS h ON h.name = w.name AND h.definition = w.definition
+               AND h.column_type = w.column_type
+        )
+        SELECT string_agg(a.action, ', ' ORDER BY a.n, a.ordinal) INTO actions FROM (
+            SELECT 1 AS n, 0 AS ordinal, format('DROP COLUMN %I', h.name) AS action FROM held AS h
+             WHERE h.name NOT IN (SELECT f.name FROM fitting AS f) AND (h.definition IS NOT NULL OR h.name IN (SELECT w.name FROM wanted AS w))
+             UNION ALL
+            SELECT 2, w.ordinal, format('ADD COLUMN %I %s', w.name, w.column_type) FROM wanted AS w WHERE w.name NOT IN (SELECT f.name FROM fitting AS f)) AS a;
+        IF actions IS NOT NULL THEN
+            PERFORM kaireon_internal.drop_of_summary(caller, s, format('ALTER TABLE %s %s', table_name, actions));
+        END IF;
+    END IF;
+    UPDATE kaireon_internal.schema AS o SET summary_relation = made WHERE o.id = s.id AND o.summary_relation IS DISTINCT FROM made;
+END
+$$;
+
+-- ---- fields that links use
+
+-- Where a field is used: join_mapping, summary columns, the join_mapping of others.
+CREATE FUNCTION kaireon_internal.field_uses(s kaireon_internal.schema, name text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(u.text, ', ' ORDER BY u.n, u.text COLLATE "C") FROM (
+        SELECT 1 AS n, 'join_mapping' AS text WHERE s.join_mapping ? name
+         UNION ALL
+        SELECT 2, format('summary column "%s"', e.value ->> 'outputField') FROM jsonb_array_elements(s.summary_columns) AS e
+         WHERE e.value ->> 'sourceField' = name
+         UNION ALL
+        SELECT 3, format('join_mapping of schema "%s"', o.name) FROM kaireon_internal.schema AS o
+         WHERE o.linked_schema = s.id AND EXISTS (SELECT FROM jsonb_each_text(o.join_mapping) AS e WHERE e.value = field_uses.name)) AS u
+$$;
+
+-- After a change of a field: its new name in all links, the links checked, the
+-- summary adapted.  Of collections that are linked to the schema too.
+CREATE FUNCTION kaireon_internal.follow_field(caller regrole, s kaireon_internal.schema, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    other uuid;
+    summary text := kaireon_internal.relation_name(s.summary_relation);
+    renamed boolean := new_name <> old_name;
+    columns jsonb := (SELECT jsonb_agg(CASE WHEN e.value ->> 'sourceField' = old_name THEN e.value || jsonb_build_object('sourceField', new_name)
+                                            ELSE e.value END ORDER BY e.n)
+                        FROM jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n));
+BEGIN
+    IF renamed THEN
+        IF s.join_mapping ? old_name AND summary IS NOT NULL THEN
+            PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME COLUMN %I TO %I', summary, old_name, new_name));
+        END IF;
+        UPDATE kaireon_internal.schema AS o SET summary_columns = columns,
+               join_mapping = CASE WHEN o.join_mapping ? old_name
+                                   THEN o.join_mapping - old_name || jsonb_build_object(new_name, o.join_mapping -> old_name) ELSE o.join_mapping END
+         WHERE o.id = s.id;
+        UPDATE kaireon_internal.schema AS o
+           SET join_mapping = (SELECT jsonb_object_agg(e.key, CASE e.value WHEN old_name THEN new_name ELSE e.value END) FROM jsonb_each_text(o.join_mapping) AS e)
+         WHERE o.linked_schema = s.id;
+    END IF;
+    PERFORM kaireon_internal.check_links(s.id);
+    PERFORM kaireon_internal.sync_summary(caller, s.id, columns);
+    FOR other IN SELECT o.id FROM kaireon_internal.schema AS o WHERE o.linked_schema = s.id LOOP
+        PERFORM kaireon_internal.check_links(other);
+    END LOOP;
+END
+$$;
