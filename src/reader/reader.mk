@@ -5,7 +5,7 @@
 #
 #   build/kaireon-reader      the program
 #   build/unit/<test>         one unit test, TAP on standard output
-#   build/fuzz/<target>       one fuzz target: build/fuzz/csv test/fuzz/corpus/csv
+#   build/fuzz/<target>       one fuzz target: build/fuzz/csv -dict=test/fuzz/csv.dict NEW-DIR test/fuzz/corpus/csv
 #   reader-check reader-fuzz  run all unit tests; run each fuzz target for a while
 
 READER_CC ?= $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
@@ -23,9 +23,9 @@ READER_OBJS = $(READER_SRCS:%.c=build/reader/%.o)
 
 UNIT_TESTS = $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/test_*.c)))
 FUZZ_TARGETS = $(patsubst test/fuzz/fuzz_%.c,build/fuzz/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
-FUZZ_SECONDS ?= 20
+FUZZ_SECONDS ?= 60
 FUZZ_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Isrc -fno-omit-frame-pointer \
-             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=undefined
+             -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/reader/%.o: %.c $(READER_HDRS)
 	@mkdir -p $(@D)
@@ -53,5 +53,5 @@ reader-check: $(UNIT_TESTS)
 # New inputs go to build/, the corpus in the tree stays as it is.
 reader-fuzz: $(FUZZ_TARGETS)
 	@for t in $(FUZZ_TARGETS); do n=$$(basename $$t); mkdir -p build/fuzz-corpus/$$n; echo "# $$n"; \
-	  $$t -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 -close_fd_mask=1 \
+	  $$t -dict=test/fuzz/$$n.dict -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=0 -close_fd_mask=1 \
 	    -artifact_prefix=build/fuzz-corpus/ build/fuzz-corpus/$$n test/fuzz/corpus/$$n || exit 1; done

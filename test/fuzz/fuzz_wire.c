@@ -1,5 +1,8 @@
 /*
- * fuzz_wire.c: bytes as a batch and as the small messages of the protocol.
+ * fuzz_wire.c: bytes as what the reader sends: a batch and the small messages.
+ *
+ * It is the part of the server's side that needs no server: what link.c and
+ * cells.c do with it then is tested by running them.
  *
  * The first byte says how many columns are expected; after wire_batch_open
  * everything it promised is touched, so a lie is found by the sanitizers.
@@ -49,6 +52,7 @@ small_messages(const uint8_t *data, size_t size)
     WireFailure failure;
     WireHeader header;
     WireReader r = {data, size, 0, false};
+    WireStr log;
 
     if (wire_get_object(&r, &object))
         touch((const uint8_t *) object.path.data, object.path.length);
@@ -58,6 +62,14 @@ small_messages(const uint8_t *data, size_t size)
     r = (WireReader) {data, size, 0, false};
     if (wire_get_failure(&r, &failure))
         touch((const uint8_t *) failure.path.data, failure.path.length);
+    r = (WireReader) {data, size, 0, false};
+    seen += wire_get_u8(&r);
+    log = wire_get_str(&r);
+    touch((const uint8_t *) log.data, log.length);
+    r = (WireReader) {data, size, 0, false};
+    seen += wire_get_u32(&r) + wire_get_u64(&r) + wire_get_u64(&r);
+    if (r.at > size || r.bad != (size < 20))
+        abort();
     if (size >= sizeof(header))
     {
         memcpy(&header, data, sizeof(header));
