@@ -12,6 +12,31 @@
 CREATE SCHEMA kaireon_internal;
 REVOKE ALL ON SCHEMA kaireon_internal FROM PUBLIC;
 
+-- CREATE EXTENSION takes a schema kaireon that is there already, whoever made
+-- it: nothing of its maker's may be among what is called with others' rights.
+DO $$
+DECLARE
+    found text;
+    grantee text;
+BEGIN
+    SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) INTO found
+      FROM pg_catalog.pg_depend AS d
+     WHERE d.refclassid OPERATOR(pg_catalog.=) 'pg_catalog.pg_namespace'::pg_catalog.regclass
+       AND d.refobjid OPERATOR(pg_catalog.=) 'kaireon'::pg_catalog.regnamespace
+       AND NOT (d.classid OPERATOR(pg_catalog.=) 'pg_catalog.pg_extension'::pg_catalog.regclass) LIMIT 1;
+    IF found IS NOT NULL THEN
+        RAISE EXCEPTION 'schema "kaireon" is not empty'
+            USING ERRCODE = '55000', DETAIL = pg_catalog.format('It contains %s.', found), HINT = 'Drop or rename that schema first.';
+    END IF;
+    ALTER SCHEMA kaireon OWNER TO CURRENT_USER;
+    FOR grantee IN SELECT DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+                     FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
+                    WHERE n.nspname OPERATOR(pg_catalog.=) 'kaireon' AND a.grantee OPERATOR(pg_catalog.<>) n.nspowner LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA kaireon FROM %s CASCADE', grantee);
+    END LOOP;
+END
+$$;
+
 -- Where the database was when its pipelines were allowed to run here; after a
 -- restore a second row, of another place (18-instance.sql).
 CREATE TABLE kaireon_internal.instance (

@@ -31,6 +31,21 @@ GRANT USAGE ON TYPE kaireon.run TO kaireon_admin, kaireon_operator, kaireon_view
 GRANT SELECT ON ALL TABLES IN SCHEMA kaireon TO kaireon_admin, kaireon_operator, kaireon_viewer;
 GRANT EXECUTE ON ALL FUNCTIONS IN SCHEMA kaireon TO kaireon_admin;
 
+-- Row-level security without policies: only the owner of a table sees its rows,
+-- so that SELECT granted on one by mistake gives nothing away.  Users see what
+-- is theirs through the views.
+DO $$
+DECLARE
+    t regclass;
+BEGIN
+    FOR t IN SELECT c.oid FROM pg_catalog.pg_class AS c
+              WHERE c.relnamespace OPERATOR(pg_catalog.=) 'kaireon_internal'::regnamespace
+                AND c.relkind OPERATOR(pg_catalog.=) 'r' LOOP
+        EXECUTE pg_catalog.format('ALTER TABLE %s ENABLE ROW LEVEL SECURITY', t);
+    END LOOP;
+END
+$$;
+
 -- Views call these with the rights of whoever selects; schema kaireon_internal
 -- stays closed, so they can't be called by name.
 GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole),
