@@ -21,12 +21,15 @@ CREATE FUNCTION kaireon_internal.closest(word text, candidates text[]) RETURNS t
 
 -- May the current user see an object of that owner?  Evaluated in views, which
 -- leave current_user alone; a role that somebody dropped counts as not there.
+-- The extension's owner sees all: the tables behind the views are his.
 CREATE FUNCTION kaireon_internal.may_see(owner regrole) RETURNS boolean
     LANGUAGE sql STABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
     SELECT COALESCE(pg_catalog.pg_has_role(owner, 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(pg_catalog.to_regrole('kaireon_admin'), 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(pg_catalog.to_regrole('kaireon_operator'), 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(pg_catalog.to_regrole('kaireon_viewer'), 'USAGE'), false)
+        OR COALESCE((SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace AS n
+                      WHERE n.nspname = 'kaireon_internal'), false)
 $$;
 
 -- May the current user read what a run could not load?  Viewers may not: that
@@ -36,6 +39,8 @@ CREATE FUNCTION kaireon_internal.may_read(owner regrole) RETURNS boolean
     SELECT COALESCE(pg_catalog.pg_has_role(owner, 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(pg_catalog.to_regrole('kaireon_admin'), 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(pg_catalog.to_regrole('kaireon_operator'), 'USAGE'), false)
+        OR COALESCE((SELECT pg_catalog.pg_has_role(n.nspowner, 'USAGE') FROM pg_catalog.pg_namespace AS n
+                      WHERE n.nspname = 'kaireon_internal'), false)
 $$;
 
 -- As may_see, for a caller.
@@ -45,6 +50,13 @@ CREATE FUNCTION kaireon_internal.may_see_as(caller regrole, owner regrole) RETUR
         OR COALESCE(pg_catalog.pg_has_role(caller, pg_catalog.to_regrole('kaireon_admin'), 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(caller, pg_catalog.to_regrole('kaireon_operator'), 'USAGE'), false)
         OR COALESCE(pg_catalog.pg_has_role(caller, pg_catalog.to_regrole('kaireon_viewer'), 'USAGE'), false)
+$$;
+
+-- Is the caller an operator: may run and pause what is not its own.  Admins are.
+CREATE FUNCTION kaireon_internal.is_operator(caller regrole) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE(pg_catalog.pg_has_role(caller, pg_catalog.to_regrole('kaireon_admin'), 'USAGE'), false)
+        OR COALESCE(pg_catalog.pg_has_role(caller, pg_catalog.to_regrole('kaireon_operator'), 'USAGE'), false)
 $$;
 
 -- May the caller change an object of that owner: the owner itself, members of

@@ -114,7 +114,7 @@ $$;
 -- ---- pipelines
 
 -- The pipeline of a name, locked; raises 42704, and 42501 unless the caller may
--- change it, or is an operator where operators will do.
+-- change it, or is an operator (or admin) where operators will do.
 CREATE FUNCTION kaireon_internal.get_pipeline(caller regrole, name text, operators boolean = false)
     RETURNS kaireon_internal.pipeline LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -126,10 +126,26 @@ BEGIN
         PERFORM kaireon_internal.fail_missing('pipeline', name,
             ARRAY(SELECT p.name FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.may_see_as(caller, p.owner)));
     END IF;
-    IF NOT (operators AND COALESCE(pg_has_role(caller, to_regrole('kaireon_operator'), 'USAGE'), false)) THEN
+    IF NOT (operators AND kaireon_internal.is_operator(caller)) THEN
         PERFORM kaireon_internal.require_owner(caller, object.owner, 'pipeline', name);
     END IF;
     RETURN object;
+END
+$$;
+
+-- The schema of a name, locked, to load into: that takes INSERT on its table,
+-- where changing the schema takes its owner.
+CREATE FUNCTION kaireon_internal.get_target_schema(caller regrole, name text) RETURNS kaireon_internal.schema
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    object kaireon_internal.schema;
+BEGIN
+    SELECT s.* INTO object FROM kaireon_internal.schema AS s
+     WHERE s.name = kaireon_internal.safe_name(get_target_schema.name) FOR NO KEY UPDATE;
+    IF has_any_column_privilege(caller::oid, object.relation::oid, 'INSERT') THEN
+        RETURN object;
+    END IF;
+    RETURN kaireon_internal.get_schema(caller, name);
 END
 $$;
 
@@ -164,7 +180,8 @@ BEGIN
     END IF;
     PERFORM kaireon_internal.refuse_schedule(schedule, timezone);
     c := kaireon_internal.get_connector(caller, connector);
-    s := kaireon_internal.get_schema(caller, schema);
+    s := kaireon_internal.get_target_schema(caller, schema);
+    PERFORM kaireon_internal.require_rights(caller, c.id, s.id);
     execution_config := COALESCE(execution_config, '{}');
     nodes := kaireon_internal.normalise_nodes(nodes);
     edges := kaireon_internal.normalise_edges(edges, nodes);
@@ -207,7 +224,10 @@ BEGIN
         c := (kaireon_internal.get_connector(caller, connector)).id;
     END IF;
     IF schema IS NOT NULL THEN
-        s := (kaireon_internal.get_schema(caller, schema)).id;
+        s := (kaireon_internal.get_target_schema(caller, schema)).id;
+    END IF;
+    IF moved THEN
+        PERFORM kaireon_internal.require_rights(p.owner, c, s);
     END IF;
     IF new_name IS NOT NULL THEN
         PERFORM kaireon_internal.check_name('pipeline', new_name);

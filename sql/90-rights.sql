@@ -1,7 +1,8 @@
 -- Who may do what.  Nothing is granted to PUBLIC.
 --
 --   kaireon_admin      every function and view
---   kaireon_operator   runs, pauses, looks at pipelines; every view
+--   kaireon_operator   runs and pauses pipelines, looks at them but not at
+--                      their data; every view, with the bad rows of runs
 --   kaireon_viewer     views; not the data that runs could not load
 --
 -- Roles belong to the cluster, not to the database: they are made when they
@@ -60,7 +61,7 @@ BEGIN
     FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
               WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
                 AND p.proname OPERATOR(pg_catalog.=) ANY ('{run_pipeline,start_pipeline,cancel_run,resume_run,validate_pipeline,'
-                    'preview_pipeline,explain_pipeline,pipeline_diagram,pause_pipeline,resume_pipeline}'::name[])
+                    'explain_pipeline,pipeline_diagram,pause_pipeline,resume_pipeline}'::name[])
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO kaireon_operator', f);
     END LOOP;

@@ -10,7 +10,9 @@
 #include "pg/call.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
@@ -21,8 +23,8 @@
 #include "storage/proc.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/formatting.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -31,12 +33,16 @@
 #include "pg/auth.h"
 #include "pg/catalog.h"
 #include "pg/guc.h"
+#include "pg/rights.h"
 #include "pg/settings.h"
 
 PG_FUNCTION_INFO_V1(kaireon_call);
 PG_FUNCTION_INFO_V1(kaireon_as_role);
 PG_FUNCTION_INFO_V1(kaireon_fail);
 PG_FUNCTION_INFO_V1(kaireon_closest);
+
+/* For whom a function of kaireon_internal is running, innermost; as_role acts for nobody else. */
+static Oid served = InvalidOid;
 
 /* Who is called, looked up once a call site. */
 typedef struct Target
@@ -139,7 +145,7 @@ kaireon_call(PG_FUNCTION_ARGS)
     volatile Datum result = (Datum) 0;
     AuthCall auth;
     bool secret;
-    Oid user;
+    Oid user, outer = served;
     int sec_context, level;
 
     catalog_require_primary(get_func_name(fcinfo->flinfo->fn_oid));
@@ -149,6 +155,8 @@ kaireon_call(PG_FUNCTION_ARGS)
         fcinfo->flinfo->fn_extra = target;
     }
     GetUserIdAndSecContext(&user, &sec_context);
+    /* who may become an owner is not dropped before this transaction has ended */
+    shdepLockAndCheckObject(AuthIdRelationId, user);
 
     InitFunctionCallInfoData(*inner, &target->function, fcinfo->nargs + 1, fcinfo->fncollation, NULL, NULL);
     inner->args[0].value = ObjectIdGetDatum(user);
@@ -165,16 +173,19 @@ kaireon_call(PG_FUNCTION_ARGS)
     PG_TRY();
     {
         error_context_stack = NULL;
+        served = user;
         result = FunctionCallInvoke(inner);
     }
     PG_CATCH();
     {
+        served = outer;
         SetUserIdAndSecContext(user, sec_context);
         if (secret)
             auth_end(&auth);
         throw_without_context(context);
     }
     PG_END_TRY();
+    served = outer;
     SetUserIdAndSecContext(user, sec_context);
     AtEOXact_GUC(true, level);
     if (secret)
@@ -182,6 +193,27 @@ kaireon_call(PG_FUNCTION_ARGS)
 
     fcinfo->isnull = inner->isnull;
     return result;
+}
+
+void
+call_internal(const char *sql, int nargs, Oid *types, Datum *values)
+{
+    MemoryContext context = CurrentMemoryContext;
+
+    PG_TRY();
+    {
+        CatalogScope scope;
+
+        error_context_stack = NULL;
+        scope = catalog_begin();
+        catalog_execute(sql, nargs, types, values, NULL, SPI_OK_SELECT);
+        catalog_end(scope);
+    }
+    PG_CATCH();
+    {
+        throw_without_context(context);
+    }
+    PG_END_TRY();
 }
 
 /*
@@ -209,40 +241,33 @@ kaireon_as_role(PG_FUNCTION_ARGS)
     Oid role = PG_GETARG_OID(0);
     char *sql = text_to_cstring(PG_GETARG_TEXT_PP(1));
     MemoryContext context = CurrentMemoryContext;
-    char *volatile value = NULL;
-    Oid user;
-    int sec_context, level;
+    char *value = NULL;
+    RightsScope scope;
+    int code;
+
+    if (role != served)
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("as_role acts only for who called a function of kaireon"),
+                        errdetail("It was called for the role with OID %u.", role),
+                        errhint("It is no function to be called by hand.")));
 
     /*
      * The role's own code may run in there (defaults, row policies): whatever
      * it SETs must be gone before statements of the extension's owner go on.
      */
-    level = NewGUCNestLevel();
-    GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
-    PG_TRY();
+    scope = rights_assume(role, SECURITY_RESTRICTED_OPERATION);
+    SPI_connect();
+    code = execute_latest(sql);
+    if (code < 0)
+        elog(ERROR, "as_role: %s", SPI_result_code_string(code));
+    if (SPI_tuptable != NULL && SPI_processed > 0)
     {
-        int code;
+        char *found = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
 
-        SPI_connect();
-        code = execute_latest(sql);
-        if (code < 0)
-            elog(ERROR, "as_role: %s", SPI_result_code_string(code));
-        if (SPI_tuptable != NULL && SPI_processed > 0)
-        {
-            char *found = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
-
-            if (found != NULL)
-                value = MemoryContextStrdup(context, found);
-        }
-        SPI_finish();
+        if (found != NULL)
+            value = MemoryContextStrdup(context, found);
     }
-    PG_FINALLY();
-    {
-        SetUserIdAndSecContext(user, sec_context);
-    }
-    PG_END_TRY();
-    AtEOXact_GUC(false, level);
+    SPI_finish();
+    rights_resume(scope);
 
     if (value == NULL)
         PG_RETURN_NULL();

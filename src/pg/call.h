@@ -36,10 +36,17 @@
 extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);
 
 /*
+ * A statement that calls a function of kaireon_internal, for the server's side
+ * itself: as the extension's owner; errors as those of kaireon_call.
+ */
+extern void call_internal(const char *sql, int nargs, Oid *types, Datum *values);
+
+/*
  * kaireon_internal.as_role(role regrole, sql text) RETURNS text: runs one or
  * more statements as that role.  Gives the first column of the first row the
  * last statement returned, or NULL.  The statements can't change the role; all
  * of them see what was committed when the function was called.
+ * Raises 42501 for any role but the one that kaireon_call serves.
  */
 extern PGDLLEXPORT Datum kaireon_as_role(PG_FUNCTION_ARGS);
 

@@ -295,7 +295,8 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     {
         Finding *f = linitial(findings);
 
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_COLUMN), errmsg("%s", f->message), f->hint ? errhint("%s", f->hint) : 0));
+        ereport(ERROR, (errcode(get_rel_name(spec->relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
+                        errmsg("%s", f->message), f->hint ? errhint("%s", f->hint) : 0));
     }
     return spec;
 }

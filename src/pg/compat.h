@@ -100,6 +100,17 @@ compat_check_execute(Oid function)
     InvokeFunctionExecuteHook(function);
 }
 
+/* Raises 42501 unless the member could become the role; since 16 that is the right to SET ROLE. */
+static inline void
+compat_check_can_become(Oid member, Oid role)
+{
+#if PG_VERSION_NUM >= 160000
+    check_can_set_role(member, role);
+#else
+    check_is_member_of_role(member, role);
+#endif
+}
+
 /* Since 17 a worker may run as a role that can't log in. */
 #if PG_VERSION_NUM >= 170000
 #define COMPAT_WORKER_FLAGS BGWORKER_BYPASS_ROLELOGINCHECK

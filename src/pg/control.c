@@ -180,7 +180,8 @@ control_take(SlotState state)
         slot->waiter = slot->worker = NULL;
         slot->worker_pid = slot->reader_pid = 0;
         slot->started_at = 0;
-        slot->options[0] = '\0';
+        slot->options[0] = slot->failure[0] = '\0';
+        slot->failure_code = 0;
         pg_atomic_write_u32(&slot->stage, STAGE_STARTING);
         pg_atomic_write_u64(&slot->bytes_read, 0);
         pg_atomic_write_u64(&slot->bytes_total, 0);

@@ -21,6 +21,7 @@
 #define CONTROL_DATABASES 128
 #define CONTROL_OPTIONS 4096
 #define CONTROL_NAME 1024    /* a pipeline's name: 255 characters */
+#define CONTROL_FAILURE 512
 
 typedef enum SlotState
 {
@@ -52,6 +53,8 @@ typedef struct RunSlot
     pid_t reader_pid;
     TimestampTz started_at;
     char options[CONTROL_OPTIONS]; /* JSON */
+    int failure_code;        /* why the worker could not connect; 0: it could */
+    char failure[CONTROL_FAILURE]; /* the server's message about it */
     pg_atomic_uint32 stage;  /* RunStage */
     pg_atomic_uint64 bytes_read;
     pg_atomic_uint64 bytes_total;

@@ -9,11 +9,13 @@
 #include "pg/exprcheck.h"
 
 #include "access/htup_details.h"
+#include "catalog/dependency.h"
 #include "catalog/namespace.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_operator.h"
 #include "catalog/pg_proc.h"
 #include "catalog/pg_type.h"
+#include "commands/extension.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parser.h"
@@ -63,10 +65,11 @@ function_allowed(Oid funcid, bool by_name, char **name)
     else if (good)
     {
         /* our own, which only the compiler can name */
-        char *schema = get_namespace_name(proc->pronamespace);
+        Oid extension = get_extension_oid("kaireon", true);
 
-        good = schema && strcmp(schema, "kaireon") == 0 &&
-               (strncmp(*name, "mask_", 5) == 0 || strncmp(*name, "bounded_", 8) == 0 || strcmp(*name, "map_value") == 0 || strcmp(*name, "split_field") == 0);
+        good = OidIsValid(extension) && getExtensionOfObject(ProcedureRelationId, funcid) == extension &&
+               (strncmp(*name, "mask_", 5) == 0 || strncmp(*name, "bounded_", 8) == 0 || strcmp(*name, "map_value") == 0 ||
+                strcmp(*name, "split_field") == 0);
     }
     ReleaseSysCache(tuple);
     return good;

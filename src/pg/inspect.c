@@ -17,7 +17,6 @@
 #include "portability/instr_time.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -33,6 +32,7 @@
 #include "pg/errors.h"
 #include "pg/fetch.h"
 #include "pg/json.h"
+#include "pg/rights.h"
 #include "pg/stage.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
@@ -115,16 +115,12 @@ check_target_schema(const Graph *graph, const pg_uuid_t *schema_id, List **findi
 static Program *
 compile_as(Oid role, Graph *graph, const PipelineSpec *spec, List **findings)
 {
+    RightsScope scope = rights_assume(role, SECURITY_RESTRICTED_OPERATION);
     Program *program;
-    Oid user;
-    int sec_context, level = NewGUCNestLevel();
 
-    GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(role, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
     program = compile_program(graph, spec->relid, spec->fields, spec->nfields,
                               spec->error_skip ? VALIDATION_SKIP : VALIDATION_STRICT, NULL, findings);
-    SetUserIdAndSecContext(user, sec_context);
-    AtEOXact_GUC(false, level);
+    rights_resume(scope);
     return program;
 }
 
@@ -174,6 +170,31 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     return findings;
 }
 
+/* What the owner is not allowed, which would keep a run from beginning. */
+static void
+add_obstacles(const pg_uuid_t *id, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(id)};
+    uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.pipeline p, "
+                                   "kaireon_internal.find_obstacles(p.owner, p.connector_id, p.schema_id) o WHERE p.id = $1",
+                                   1, types, values, NULL, SPI_OK_SELECT);
+
+    for (uint64 i = 0; i < count; i++)
+    {
+        char *message = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+        char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+        char *code = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
+        MemoryContext old = MemoryContextSwitchTo(context);
+
+        graph_complain(findings, NULL, strcmp(code, "42501") == 0 ? "permission_denied" : "missing_owner", pstrdup(hint), "%s", message);
+        MemoryContextSwitchTo(old);
+    }
+    catalog_end(scope);
+}
+
 static void
 return_findings(FunctionCallInfo fcinfo, List *findings, bool with_hint)
 {
@@ -212,18 +233,20 @@ kaireon_check_pipeline(PG_FUNCTION_ARGS)
     return (Datum) 0;
 }
 
-/* The pipeline of a name that the caller may look at (its owner or an operator); gives its owner. */
+/* The pipeline of a name that the caller may look at; whoever may not see its data: the owner only, else operators too. */
 static Oid
-find_visible(const char *name, pg_uuid_t *id)
+find_visible(const char *name, pg_uuid_t *id, bool data)
 {
     Oid owner;
     TransactionId xmin;
 
     if (!catalog_find_pipeline(name, id, &owner, &xmin))
         catalog_no_pipeline(name);
-    if (!catalog_may_act(GetUserId(), owner) && !catalog_is_operator(GetUserId()))
+    if (!catalog_may_act(GetUserId(), owner) && (data || !catalog_is_operator(GetUserId())))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
-                        errhint("Its owner and members of kaireon_operator may look at it.")));
+                        data ? errdetail("It reads with its owner's rights what its owner may see.") : 0,
+                        data ? errhint("Its owner may look at its data.")
+                             : errhint("Its owner and members of kaireon_operator may look at it.")));
     return owner;
 }
 
@@ -237,10 +260,11 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     CatalogScope scope;
     Jsonb *documents[3];
     pg_uuid_t connector_id, schema_id;
+    List *findings;
     Oid owner;
     bool null;
 
-    owner = find_visible(text_to_cstring(PG_GETARG_TEXT_PP(0)), &id);
+    owner = find_visible(text_to_cstring(PG_GETARG_TEXT_PP(0)), &id, false);
     values[0] = UUIDPGetDatum(&id);
     scope = catalog_begin();
     catalog_execute("SELECT v.nodes, v.edges, v.execution_config, p.schema_id, p.connector_id FROM kaireon_internal.pipeline p "
@@ -256,19 +280,21 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     schema_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
     connector_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &null));
     catalog_end(scope);
-    return_findings(fcinfo, find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]), false);
+    findings = find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]);
+    add_obstacles(&id, &findings);
+    return_findings(fcinfo, findings, false);
     return (Datum) 0;
 }
 
 /* A pipeline's draft, or what runs, compiled. */
 static PipelineSpec *
-load_compiled(const char *name, Graph **graph, Program **program)
+load_compiled(const char *name, bool data, Graph **graph, Program **program)
 {
     pg_uuid_t id;
     PipelineSpec *spec;
     List *findings = NIL;
 
-    (void) find_visible(name, &id);
+    (void) find_visible(name, &id, data);
     spec = catalog_load_pipeline(&id, 0);
     if (spec == NULL)
         catalog_no_pipeline(name);
@@ -416,13 +442,11 @@ preview_rows(const PipelineSpec *spec, const Program *program, PreviewSink *sink
 static void
 preview_as_owner(const PipelineSpec *spec, const Program *program, PreviewSink *sink)
 {
-    Oid user;
-    int sec_context;
+    RightsScope scope = rights_assume(spec->owner, SECURITY_RESTRICTED_OPERATION);
 
-    GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(spec->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    rights_require_runnable(&spec->id);
     preview_rows(spec, program, sink);
-    SetUserIdAndSecContext(user, sec_context);
+    rights_resume(scope);
 }
 
 Datum
@@ -430,7 +454,7 @@ kaireon_preview_pipeline(PG_FUNCTION_ARGS)
 {
     Graph *graph;
     Program *program;
-    PipelineSpec *spec = load_compiled(text_to_cstring(PG_GETARG_TEXT_PP(0)), &graph, &program);
+    PipelineSpec *spec = load_compiled(text_to_cstring(PG_GETARG_TEXT_PP(0)), true, &graph, &program);
     PreviewSink sink = {.sink = {preview_next, preview_accept}};
 
     sink.result = (ReturnSetInfo *) fcinfo->resultinfo;
@@ -514,10 +538,9 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
     Graph *graph;
     Program *program;
-    PipelineSpec *spec = load_compiled(text_to_cstring(PG_GETARG_TEXT_PP(0)), &graph, &program);
+    PipelineSpec *spec = load_compiled(text_to_cstring(PG_GETARG_TEXT_PP(0)), false, &graph, &program);
     StringInfoData nodes;
-    Oid user;
-    int sec_context;
+    RightsScope scope;
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     initStringInfo(&nodes);
@@ -532,10 +555,9 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     put_lines(result, "", "  SQL:");
     put_lines(result, "    ", program->sql);
     put_lines(result, "", "  Plan:");
-    GetUserIdAndSecContext(&user, &sec_context);
-    SetUserIdAndSecContext(spec->owner, sec_context | SECURITY_LOCAL_USERID_CHANGE | SECURITY_RESTRICTED_OPERATION);
+    scope = rights_assume(spec->owner, SECURITY_RESTRICTED_OPERATION);
     put_plan(result, program);
-    SetUserIdAndSecContext(user, sec_context);
+    rights_resume(scope);
     if (PG_GETARG_BOOL(1))
         put_measured(result, spec, program);
     return (Datum) 0;
@@ -584,7 +606,7 @@ kaireon_pipeline_diagram(PG_FUNCTION_ARGS)
     Graph *graph;
     List *findings = NIL;
 
-    (void) find_visible(name, &id);
+    (void) find_visible(name, &id, false);
     spec = catalog_load_pipeline(&id, 0);
     if (spec == NULL)
         catalog_no_pipeline(name);

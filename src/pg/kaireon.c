@@ -4,7 +4,8 @@
  * Preloaded, it reserves shared memory and registers the launcher.  Loaded by
  * a session only (CREATE EXTENSION without preloading), functions that need
  * neither work and the others say what is missing.  Either way queries are
- * planned with a hook that looks for kaireon.read.
+ * planned with a hook that looks for kaireon.read, and statements about roles
+ * and tables are followed by the catalog.
  */
 #include "postgres.h"
 
@@ -14,6 +15,7 @@
 #include "pg/control.h"
 #include "pg/guc.h"
 #include "pg/launcher.h"
+#include "pg/ownership.h"
 #include "pg/scan.h"
 
 PG_MODULE_MAGIC;
@@ -25,6 +27,7 @@ _PG_init(void)
 {
     guc_define();
     scan_install_hook();
+    ownership_install_hooks();
     if (!process_shared_preload_libraries_in_progress)
         return;
     control_install_hooks();

@@ -92,9 +92,13 @@ read_connector(const char *name)
     if (!found)
         no_connector(name);
     if (!catalog_may_act(GetUserId(), owner))
+    {
+        char *role = DatumGetCString(DirectFunctionCall1(regroleout, ObjectIdGetDatum(owner))); /* it may be gone */
+
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of connector \"%s\"", name),
-                        errdetail("It belongs to role %s.", GetUserNameFromId(owner, false)),
-                        errhint("Be a member of %s, or make one of your own.", GetUserNameFromId(owner, false))));
+                        errdetail("It belongs to role %s.", role),
+                        errhint("Be a member of %s, or make one of your own.", role)));
+    }
     source->connector = pstrdup(name);
     return source;
 }

@@ -46,6 +46,7 @@
 #include "pg/load.h"
 #include "pg/node.h"
 #include "pg/reject.h"
+#include "pg/rights.h"
 #include "pg/stage.h"
 #include "pg/worker.h"
 
@@ -95,6 +96,15 @@ fallback_validation(const PipelineSpec *spec)
     return spec->error_skip ? VALIDATION_SKIP : VALIDATION_STRICT;
 }
 
+pg_noreturn static void
+no_pipeline(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the pipeline or its version does not exist any more"),
+                    errdetail("It was deleted after the run was asked for."),
+                    errhint("The view kaireon.pipelines has those there are.")));
+    pg_unreachable();
+}
+
 static void
 mark_running(Run *run)
 {
@@ -107,8 +117,11 @@ mark_running(Run *run)
     values[1] = UUIDPGetDatum(&run->spec->id);
     values[2] = Int32GetDatum(MyProcPid);
     values[3] = CStringGetTextDatum("append");
+    /* whoever is dropping it is waited for */
+    if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
+        no_pipeline();
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3, "
-                        "loading_strategy = $4 WHERE run_id = $1 AND status = 'queued' AND $2 IS NOT NULL",
+                        "loading_strategy = $4 WHERE run_id = $1 AND status = 'queued'",
                         4, types, values, NULL, SPI_OK_UPDATE) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more")));
     if (catalog_execute("INSERT INTO kaireon_internal.lease AS l (pipeline_id, epoch, run_id) VALUES ($2, 1, $1) "
@@ -128,7 +141,8 @@ start(Run *run)
     MemoryContextSwitchTo(run->context);
     run->spec = catalog_load_pipeline(&run->slot->pipeline_id, run->slot->version);
     if (run->spec == NULL)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the pipeline or its version does not exist any more")));
+        no_pipeline();
+    rights_require_runnable(&run->slot->pipeline_id);
     mark_running(run);
     run->graph = graph_parse(run->spec->nodes, run->spec->edges, &findings);
     if (run->graph == NULL)
@@ -263,6 +277,7 @@ begin_load(Run *run)
     worker_begin();
     MemoryContextSwitchTo(run->context);
     run->target = table_open(run->spec->relid, RowExclusiveLock);
+    rights_require_runnable(&run->slot->pipeline_id); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL || spec->relid != run->spec->relid)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run began")));
@@ -303,10 +318,13 @@ static void
 load_batch(Run *run, const LinkMessage *message)
 {
     instr_time since;
+    RightsScope scope;
 
     if (run->split == NULL)
         ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent rows outside of a split")));
     INSTR_TIME_SET_CURRENT(since);
+    /* the table's own code runs in here: no role it takes and no setting it makes outlasts the batch */
+    scope = rights_assume(run->slot->owner, 0);
     ensure_stage(run);
     cells_load(run->cells, message->body, message->length);
     run->counts.read += run->cells->nrows + run->cells->batch.header->nrejects;
@@ -316,6 +334,7 @@ load_batch(Run *run, const LinkMessage *message)
     stage_run(run->stage, run->cells, run->rejects, run->split->path, loader_sink(run->loader));
     add_since(&run->evaluating, &since);
     loader_flush(run->loader);
+    rights_resume(scope);
     add_since(&run->loading, &since);
     show_progress(run);
 }
@@ -499,11 +518,14 @@ check_lease(Run *run)
 static void
 finish_load(Run *run)
 {
+    RightsScope rights;
     CatalogScope scope;
 
     enter_stage(run, STAGE_COMMITTING);
     report("committing");
+    rights = rights_assume(run->slot->owner, 0);
     loader_finish(run->loader);
+    rights_resume(rights);
     run->counts.loaded = loader_loaded(run->loader);
     drop_stage(run);
     run->counts.filtered += loader_suppressed(run->loader);
@@ -605,17 +627,53 @@ perform(Run *run)
     PG_END_TRY();
 }
 
-/* Settings that could change what a value means, or that a role's own could break. */
+/*
+ * Settings that could change what a value means, whose rights the run has and
+ * which triggers fire, or that could break it: those that ALTER ROLE and ALTER
+ * DATABASE made for sessions do not count.
+ */
 static void
 fix_settings(void)
 {
     static const char *const settings[][2] = {
         {"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"},
         {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"idle_in_transaction_session_timeout", "0"},
-        {"array_nulls", "on"}, {"xmloption", "content"}, {"bytea_output", "hex"}};
+        {"array_nulls", "on"}, {"xmloption", "content"}, {"bytea_output", "hex"}, {"transform_null_equals", "off"},
+        {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}, {"transaction_timeout", "0"}};
 
     for (size_t i = 0; i < lengthof(settings); i++)
-        SetConfigOption(settings[i][0], settings[i][1], PGC_USERSET, PGC_S_SESSION);
+    {
+        if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
+            SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
+    }
+}
+
+/* ---- connecting: what is refused there ends the process, so the slot keeps why ---- */
+
+static RunSlot *connecting = NULL;
+static emit_log_hook_type previous_log = NULL;
+
+static void
+keep_failure(ErrorData *error)
+{
+    if (connecting && error->elevel >= FATAL)
+    {
+        connecting->failure_code = error->sqlerrcode;
+        strlcpy(connecting->failure, error->message ? error->message : "", CONTROL_FAILURE);
+    }
+    if (previous_log)
+        previous_log(error);
+}
+
+static void
+connect_as_owner(RunSlot *slot)
+{
+    previous_log = emit_log_hook;
+    emit_log_hook = keep_failure;
+    connecting = slot;
+    BackgroundWorkerInitializeConnectionByOid(slot->database, slot->owner, COMPAT_WORKER_FLAGS);
+    connecting = NULL;
+    emit_log_hook = previous_log;
 }
 
 static void
@@ -653,7 +711,7 @@ kaireon_run_main(Datum arg)
     slot->state = SLOT_RUNNING;
     LWLockRelease(control->lock);
     before_shmem_exit(end_slot, PointerGetDatum(slot));
-    BackgroundWorkerInitializeConnectionByOid(slot->database, slot->owner, COMPAT_WORKER_FLAGS);
+    connect_as_owner(slot);
     pgstat_report_appname(psprintf("kaireon: %s", slot->pipeline));
     fix_settings();
     context = AllocSetContextCreate(TopMemoryContext, "kaireon run", ALLOCSET_DEFAULT_SIZES);

@@ -63,6 +63,7 @@ end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *m
                     5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE);
 }
 
+#define OWNER_HINT "A superuser can give the pipeline to another role with kaireon.change_owner."
 #define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
 
 /* Runs that a server crash or restart left behind; in a copy they are its original's. */
@@ -122,7 +123,8 @@ insert_row(RunSlot *slot, bool cancelled)
     values[5] = CStringGetTextDatum(slot->options);
     values[6] = CStringGetTextDatum(cancelled ? "cancelled" : "queued");
     catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, waits, status, finished_at, error_code, error_message) "
-                    "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, $5::regrole, $6::jsonb, true, $7, "
+                    "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, "
+                    "coalesce((SELECT owner FROM kaireon_internal.pipeline WHERE id = $2), $5::regrole), $6::jsonb, true, $7, "
                     "CASE $7 WHEN 'cancelled' THEN clock_timestamp() END, CASE $7 WHEN 'cancelled' THEN '57014' END, "
                     "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END",
                     7, types, values, NULL, SPI_OK_INSERT);
@@ -243,9 +245,12 @@ reap_workers(void)
         scope = catalog_begin();
         if (slot->cancel)        /* it came while the worker was connecting */
             end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
+        else if (slot->failure_code != 0)
+            end_row(&slot->run_id, "failed", slot->failure_code,
+                    psprintf("could not connect as the pipeline's owner: %s", slot->failure), OWNER_HINT);
         else
             end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
-                    "It was terminated or could not connect; the server's log says why. " ORPHAN_HINT);
+                    "It was terminated or crashed; the server's log says why. " ORPHAN_HINT);
         catalog_end(scope);
         worker_commit();
         end_slot(slot);
@@ -282,20 +287,32 @@ register_worker(RunSlot *slot)
     return handles[i] != NULL;
 }
 
-static bool
-owner_can_run(Oid owner)
-{
-    HeapTuple tuple;
-    bool can;
+/* Why a worker could not connect as that role, as far as can be told without trying. */
+typedef enum OwnerState { OWNER_FINE, OWNER_GONE, OWNER_NO_LOGIN } OwnerState;
 
-    tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
-    can = HeapTupleIsValid(tuple) && (!COMPAT_OWNER_NEEDS_LOGIN || ((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin);
-    if (HeapTupleIsValid(tuple))
-        ReleaseSysCache(tuple);
-    return can;
+static OwnerState
+owner_state(Oid owner)
+{
+    HeapTuple tuple = SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner));
+    OwnerState state = OWNER_FINE;
+
+    if (!HeapTupleIsValid(tuple))
+        return OWNER_GONE;
+    if (COMPAT_OWNER_NEEDS_LOGIN && !((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
+        state = OWNER_NO_LOGIN;
+    ReleaseSysCache(tuple);
+    return state;
 }
 
-typedef struct QueuedRun { pg_uuid_t run_id, pipeline_id; char *pipeline; int version; Oid owner; bool waits; bool can_run; } QueuedRun;
+typedef struct QueuedRun
+{
+    pg_uuid_t run_id, pipeline_id;
+    char *pipeline;
+    int version;
+    Oid owner;
+    bool waits;
+    OwnerState owner_state;
+} QueuedRun;
 
 /* Rows that wait, oldest first. */
 static int
@@ -322,7 +339,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
         run->version = DatumGetInt32(SPI_getbinval(row, desc, 4, &null));
         run->owner = DatumGetObjectId(SPI_getbinval(row, desc, 5, &null));
         run->waits = DatumGetBool(SPI_getbinval(row, desc, 6, &null));
-        run->can_run = owner_can_run(run->owner);
+        run->owner_state = owner_state(run->owner);
     }
     catalog_end(scope);
     worker_commit();
@@ -337,8 +354,11 @@ refuse_owner(const QueuedRun *run)
 
     worker_begin();
     scope = catalog_begin();
-    end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
-            "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
+    if (run->owner_state == OWNER_GONE)
+        end_row(&run->run_id, "failed", ERRCODE_UNDEFINED_OBJECT, "the pipeline's owner does not exist any more", OWNER_HINT);
+    else
+        end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
+                "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
     catalog_end(scope);
     worker_commit();
     LWLockAcquire(control->lock, LW_SHARED);
@@ -412,7 +432,7 @@ start_queued(MemoryContext context, bool *waiting)
     {
         StartResult result;
 
-        if (!queue[i].can_run)
+        if (queue[i].owner_state != OWNER_FINE)
         {
             refuse_owner(&queue[i]);
             continue;

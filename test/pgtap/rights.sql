@@ -100,16 +100,22 @@ SELECT is(as_user('r_bob', format('SELECT kaireon.%s', call)), '42501', format('
   FROM (VALUES ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$update_schema('r_s', description => 'x')$$),
                ($$delete_schema('r_s', true)$$), ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$),
                ($$drop_field('r_s', 'a', true)$$), ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$),
-               ($$publish_pipeline('r_p')$$), ($$pause_pipeline('r_p')$$), ($$resume_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$),
-               ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$)) AS c (call);
+               ($$publish_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$),
+               ($$change_owner('connector', 'r_c', 'r_bob')$$), ($$change_owner('schema', 'r_s', 'r_bob')$$),
+               ($$change_owner('pipeline', 'r_p', 'r_bob')$$)) AS c (call);
 SELECT is(as_user('r_viewer', format('SELECT kaireon.%s', call)), '42501', format('a viewer may not: %s', call))
   FROM (VALUES ($$pause_pipeline('r_p')$$), ($$resume_pipeline('r_p')$$), ($$run_pipeline('r_p')$$), ($$start_pipeline('r_p')$$)) AS c (call);
-SELECT is(as_user('r_operator', $$SELECT kaireon.pause_pipeline('r_p')$$), '', 'an operator pauses');
-SELECT is((SELECT status FROM kaireon.pipelines WHERE name = 'r_p'), 'paused', 'it is paused');
-SELECT is(as_user('r_operator', $$SELECT kaireon.resume_pipeline('r_p')$$), '', 'and resumes');
-UPDATE kaireon_internal.pipeline SET status = 'archived' WHERE name = 'r_p';
-SELECT is(as_user('r_operator', $$SELECT kaireon.resume_pipeline('r_p')$$), '42501', 'but not what was archived');
-UPDATE kaireon_internal.pipeline SET status = 'draft' WHERE name = 'r_p';
+CREATE FUNCTION pauses(who name) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    RETURN NEXT is(as_user(who, $q$SELECT kaireon.pause_pipeline('r_p')$q$), '', who || ' pauses');
+    RETURN NEXT is((SELECT status FROM kaireon.pipelines WHERE name = 'r_p'), 'paused', 'it is paused');
+    RETURN NEXT is(as_user(who, $q$SELECT kaireon.resume_pipeline('r_p')$q$), '', who || ' resumes');
+    UPDATE kaireon_internal.pipeline SET status = 'archived' WHERE name = 'r_p';
+    RETURN NEXT is(as_user(who, $q$SELECT kaireon.resume_pipeline('r_p')$q$), '42501', 'but not what was archived');
+    UPDATE kaireon_internal.pipeline SET status = 'draft' WHERE name = 'r_p';
+END
+$$;
+SELECT pauses(who) FROM (VALUES ('r_operator'), ('r_bob')) AS w (who);
 SELECT is(as_user('r_member', $$SELECT kaireon.update_connector('r_c', description => 'mine too')$$), '', 'a member of the owner changes it');
 SELECT is(as_user('r_member', $$SELECT kaireon.add_field('r_s', '{"name": "c"}')$$), '', 'and the table');
 SELECT lives_ok($$SELECT kaireon.update_schema('r_s', description => 'x')$$, 'so does a superuser');
@@ -175,7 +181,9 @@ SELECT is(as_user('r_alice', $$SELECT kaireon.delete_connector('r_c')$$), '', 'a
 SELECT is(as_user('r_alice', $$SELECT kaireon.delete_schema('r_s')$$), '', 'and her schema');
 SELECT is(to_regclass('r_data.ds_r_s')::text, NULL, 'with its table');
 SELECT ok(as_user('r_bob', $$SELECT kaireon.create_connector('r_orphan', 'local_fs')$$) LIKE '%-%', 'bob makes a connector');
-REVOKE kaireon_admin FROM r_bob;
+SELECT throws_ok('DROP ROLE r_bob', '2BP01', 'role "r_bob" cannot be dropped because some objects depend on it', 'bob can''t be dropped');
+-- As if he had been dropped from another database.
+UPDATE kaireon_internal.connector SET owner = 1 WHERE name = 'r_orphan';
 DROP ROLE r_bob;
 SELECT is((SELECT name FROM kaireon.connectors), 'r_orphan', 'an object whose owner was dropped is still seen');
 SELECT is(as_user('r_alice', $$SELECT kaireon.delete_connector('r_orphan')$$), '42501', 'but changed only');

@@ -1,0 +1,255 @@
+-- Owners: what a pipeline's owner must be allowed, objects that change their
+-- owner, and roles whose objects are reassigned or dropped.
+--
+-- REASSIGN OWNED, DROP OWNED, DROP ROLE and DROP TABLE are PostgreSQL's; after
+-- each of them src/pg/ownership.c calls a function here, in the same transaction.
+
+-- ---- what an owner must be allowed
+
+-- May pipelines of that role run: the role could run them itself.
+CREATE FUNCTION kaireon_internal.may_run(owner regrole) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE(has_schema_privilege(owner::oid, 'kaireon', 'USAGE') AND
+                    has_function_privilege(owner::oid, 'kaireon.run_pipeline(text, jsonb)', 'EXECUTE'), false)
+$$;
+
+CREATE FUNCTION kaireon_internal.is_superuser(role regrole) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = role), false)
+$$;
+
+-- A function of somebody who is no superuser that loading the table would call:
+-- by a trigger, default, constraint, index, rule or type, of the table or of a
+-- partition.  NULL when there is none.
+CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS regprocedure
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH RECURSIVE tables AS (
+        SELECT relation::oid AS oid
+        UNION SELECT i.inhrelid FROM pg_inherits AS i JOIN tables AS t ON t.oid = i.inhparent
+    ), parts (classid, objid) AS (
+        SELECT 'pg_class'::regclass, t.oid FROM tables AS t
+        UNION ALL SELECT 'pg_class'::regclass, i.indexrelid FROM pg_index AS i JOIN tables AS t ON t.oid = i.indrelid
+        UNION ALL SELECT 'pg_attrdef'::regclass, d.oid FROM pg_attrdef AS d JOIN tables AS t ON t.oid = d.adrelid
+        UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c JOIN tables AS t ON t.oid = c.conrelid
+        UNION ALL SELECT 'pg_trigger'::regclass, g.oid FROM pg_trigger AS g JOIN tables AS t ON t.oid = g.tgrelid WHERE NOT g.tgisinternal
+        UNION ALL SELECT 'pg_rewrite'::regclass, r.oid FROM pg_rewrite AS r JOIN tables AS t ON t.oid = r.ev_class
+    ), reached (classid, objid) AS (
+        SELECT p.classid::oid, p.objid FROM parts AS p
+        UNION SELECT n.classid, n.objid FROM reached AS r CROSS JOIN LATERAL (
+            SELECT d.refclassid, d.refobjid FROM pg_depend AS d
+             WHERE d.classid = r.classid AND d.objid = r.objid
+               AND d.refclassid IN ('pg_proc'::regclass, 'pg_operator'::regclass, 'pg_type'::regclass, 'pg_opclass'::regclass)
+            UNION ALL SELECT 'pg_class'::regclass, t.typrelid FROM pg_type AS t
+             WHERE r.classid = 'pg_type'::regclass AND t.oid = r.objid AND t.typrelid <> 0
+            UNION ALL SELECT 'pg_constraint'::regclass, c.oid FROM pg_constraint AS c
+             WHERE r.classid = 'pg_type'::regclass AND c.contypid = r.objid) AS n (classid, objid)
+    )
+    SELECT p.oid::regprocedure FROM reached AS r JOIN pg_proc AS p ON p.oid = r.objid
+     WHERE r.classid = 'pg_proc'::regclass AND NOT kaireon_internal.is_superuser(p.proowner::regrole)
+     ORDER BY p.oid LIMIT 1
+$$;
+
+-- What keeps a pipeline of that owner from running.
+CREATE FUNCTION kaireon_internal.find_obstacles(owner regrole, connector_id uuid, schema_id uuid)
+    RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    c kaireon_internal.connector := (SELECT o FROM kaireon_internal.connector AS o WHERE o.id = connector_id);
+    target regclass := (SELECT s.relation FROM kaireon_internal.schema AS s JOIN pg_class AS t ON t.oid = s.relation WHERE s.id = schema_id);
+    ours regrole := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'kaireon_internal');
+    function regprocedure;
+BEGIN
+    IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = owner) THEN
+        RETURN QUERY VALUES ('42704', 'the pipeline''s owner does not exist any more', format('It was the role with OID %s.', owner),
+            'A superuser can give the pipeline to another role with kaireon.change_owner.');
+        RETURN;
+    END IF;
+    IF NOT kaireon_internal.may_run(owner) THEN
+        RETURN QUERY VALUES ('42501', format('role %s may not run pipelines', owner), 'A run has the rights of the pipeline''s owner.',
+            format('GRANT kaireon_operator TO %s, or give the pipeline to another role with kaireon.change_owner.', owner));
+    END IF;
+    IF NOT kaireon_internal.may_change(owner, c.owner) THEN
+        RETURN QUERY VALUES ('42501', format('permission denied for connector "%s"', c.name),
+            format('It belongs to role %s, of which the pipeline''s owner %s is no member.', c.owner, owner),
+            format('GRANT %s TO %s, or give one of them to another role with kaireon.change_owner.', c.owner, owner));
+    END IF;
+    IF target IS NOT NULL AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT') THEN
+        RETURN QUERY VALUES ('42501', format('permission denied for table %s', (SELECT t.relname FROM pg_class AS t WHERE t.oid = target)),
+            format('Role %s, who owns the pipeline, may not insert into it.', owner), format('GRANT INSERT ON %s TO %s.', target, owner));
+    END IF;
+    -- What others wrote must not become a superuser's doing.
+    IF NOT kaireon_internal.is_superuser(owner) THEN
+        RETURN;
+    END IF;
+    IF NOT kaireon_internal.is_superuser(ours) THEN
+        RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not run while the extension belongs to role %s', ours),
+            'That role can change whose pipeline it is, and is no superuser.',
+            'Give the pipeline to a role that is no superuser with kaireon.change_owner, or the extension to a superuser with REASSIGN OWNED.');
+    END IF;
+    function := kaireon_internal.foreign_code(target);
+    IF function IS NOT NULL THEN
+        RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not load a table that calls code of role %s',
+                (SELECT p.proowner::regrole FROM pg_proc AS p WHERE p.oid = function)),
+            format('Function %s would have a superuser''s rights.', function),
+            'Give the pipeline to a role that is no superuser with kaireon.change_owner.');
+    END IF;
+END
+$$;
+
+-- Raises the first of them.
+CREATE FUNCTION kaireon_internal.require_rights(owner regrole, connector_id uuid, schema_id uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    o record;
+BEGIN
+    FOR o IN SELECT f.* FROM kaireon_internal.find_obstacles(owner, connector_id, schema_id) AS f LOOP
+        PERFORM kaireon_internal.fail(o.code, o.message, o.detail, o.hint);
+    END LOOP;
+END
+$$;
+
+-- The same for a pipeline whose run has begun as that role.
+CREATE FUNCTION kaireon_internal.require_runnable(pipeline_id uuid, role regrole) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p kaireon_internal.pipeline := (SELECT o FROM kaireon_internal.pipeline AS o WHERE o.id = pipeline_id);
+BEGIN
+    IF p.id IS NULL THEN
+        PERFORM kaireon_internal.fail('42704', 'the pipeline does not exist any more', 'It was deleted after the run was asked for.',
+            'The view kaireon.pipelines has those there are.');
+    ELSIF p.owner <> role THEN
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" was given to role %s while its run began', p.name, p.owner),
+            format('The run has the rights of role %s.', role), 'Run the pipeline again.');
+    END IF;
+    PERFORM kaireon_internal.require_rights(p.owner, p.connector_id, p.schema_id);
+END
+$$;
+
+-- ---- another owner
+
+-- Raises PostgreSQL's error unless the caller could become the role; and holds
+-- the role, so that it is not dropped before this transaction ends.
+CREATE FUNCTION kaireon_internal.require_can_become(caller regrole, role regrole) RETURNS void
+    LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'kaireon_require_can_become';
+
+CREATE FUNCTION kaireon_internal.change_owner(caller regrole, kind text, name text, new_owner regrole)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    c kaireon_internal.connector;
+    s kaireon_internal.schema;
+    p kaireon_internal.pipeline;
+BEGIN
+    PERFORM kaireon_internal.check_choice('kind', kind, '{connector,schema,pipeline}');
+    IF kind = 'connector' THEN
+        c := kaireon_internal.get_connector(caller, name);
+    ELSIF kind = 'schema' THEN
+        s := kaireon_internal.get_schema(caller, name);
+    ELSE
+        p := kaireon_internal.get_pipeline(caller, name);
+    END IF;
+    IF new_owner IS NULL THEN
+        PERFORM kaireon_internal.fail('22004', 'new_owner must not be null', format('It is the role that owns the %s afterwards.', kind), 'Name a role, as in new_owner => ''alice''.');
+    END IF;
+    PERFORM kaireon_internal.require_can_become(caller, new_owner);
+    IF kind = 'connector' THEN
+        UPDATE kaireon_internal.connector AS t SET owner = new_owner, updated_at = now() WHERE t.id = c.id AND t.owner <> new_owner;
+    ELSIF kind = 'schema' THEN
+        IF EXISTS (SELECT FROM pg_class AS t WHERE t.oid = s.relation) THEN
+            PERFORM kaireon_internal.alter_table(caller, s, format('OWNER TO %s', new_owner));
+        END IF;
+        UPDATE kaireon_internal.schema AS t SET owner = new_owner, updated_at = now() WHERE t.id = s.id AND t.owner <> new_owner;
+    ELSIF p.owner <> new_owner THEN
+        PERFORM kaireon_internal.check_no_run(p);
+        PERFORM kaireon_internal.require_rights(new_owner, p.connector_id, p.schema_id);
+        UPDATE kaireon_internal.pipeline AS t SET owner = new_owner, updated_at = now() WHERE t.id = p.id;
+        -- Who sees a pipeline sees what became of its runs.
+        UPDATE kaireon_internal.run AS r SET owner = new_owner WHERE r.pipeline_id = p.id;
+    END IF;
+END
+$$;
+
+CREATE FUNCTION kaireon.change_owner(kind text, name text, new_owner regrole)
+    RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+COMMENT ON FUNCTION kaireon.change_owner IS 'gives a connector, a schema with its table, or a pipeline to another role, as ALTER ... OWNER TO does';
+
+-- ---- roles that go
+
+-- After REASSIGN OWNED: what the roles own here belongs to the new owner, runs too.
+CREATE FUNCTION kaireon_internal.reassign_owned(roles oid[], new_owner oid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE kaireon_internal.connector SET owner = new_owner, updated_at = now() WHERE owner = ANY (roles);
+    UPDATE kaireon_internal.schema SET owner = new_owner, updated_at = now() WHERE owner = ANY (roles);
+    UPDATE kaireon_internal.pipeline SET owner = new_owner, updated_at = now() WHERE owner = ANY (roles);
+    UPDATE kaireon_internal.run SET owner = new_owner WHERE owner = ANY (roles);
+$$;
+
+-- After DROP OWNED: what the roles own here goes, and their tables have gone.
+-- What others own and needs it goes with cascade.  Runs are history and stay.
+CREATE FUNCTION kaireon_internal.drop_owned(roles oid[], cascade boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    connectors uuid[] := ARRAY(SELECT c.id FROM kaireon_internal.connector AS c WHERE c.owner = ANY (roles));
+    schemas uuid[] := ARRAY(SELECT s.id FROM kaireon_internal.schema AS s WHERE s.owner = ANY (roles));
+    pipelines uuid[];
+    found text;
+BEGIN
+    SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") INTO found FROM (
+        SELECT format('pipeline "%s" depends on connector "%s"', p.name, c.name)
+          FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.connector AS c ON c.id = p.connector_id
+         WHERE c.id = ANY (connectors) AND p.owner <> ALL (roles)
+        UNION ALL SELECT format('pipeline "%s" depends on schema "%s"', p.name, s.name)
+          FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.schema AS s ON s.id = p.schema_id
+         WHERE s.id = ANY (schemas) AND p.owner <> ALL (roles)
+        UNION ALL SELECT format('schema "%s" depends on schema "%s"', l.name, s.name)
+          FROM kaireon_internal.schema AS l JOIN kaireon_internal.schema AS s ON s.id = l.linked_schema
+         WHERE s.id = ANY (schemas) AND l.owner <> ALL (roles)) AS f (line);
+    IF found IS NOT NULL AND NOT cascade THEN
+        PERFORM kaireon_internal.fail('2BP01', 'cannot drop desired object(s) because other objects depend on them', found,
+            'Use DROP ... CASCADE to drop the dependent objects too.');
+    END IF;
+    SELECT array_agg(l.id) INTO pipelines FROM (
+        SELECT p.id FROM kaireon_internal.pipeline AS p
+         WHERE p.owner = ANY (roles) OR p.connector_id = ANY (connectors) OR p.schema_id = ANY (schemas) FOR UPDATE) AS l;
+    SELECT format('Run %s of pipeline "%s" is running.', r.run_id, r.pipeline) INTO found FROM kaireon_internal.run AS r
+     WHERE r.pipeline_id = ANY (pipelines) AND r.status = 'running' ORDER BY r.queued_at LIMIT 1;
+    IF found IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('55006', 'cannot drop a pipeline with a run that is not finished', found,
+            'Wait for the run, or cancel it with kaireon.cancel_run.');
+    END IF;
+    UPDATE kaireon_internal.run AS r
+       SET status = 'cancelled', finished_at = clock_timestamp(), error_code = '57014',
+           error_message = 'the pipeline was dropped before the run started', error_detail = 'DROP OWNED dropped what its owner had.'
+     WHERE r.pipeline_id = ANY (pipelines) AND r.status = 'queued';
+    DELETE FROM kaireon_internal.pipeline AS p WHERE p.id = ANY (pipelines);
+    DELETE FROM kaireon_internal.connector AS c WHERE c.id = ANY (connectors);
+    UPDATE kaireon_internal.schema AS s SET linked_schema = NULL WHERE s.linked_schema = ANY (schemas);
+    DELETE FROM kaireon_internal.schema AS s WHERE s.id = ANY (schemas);
+END
+$$;
+
+-- After DROP ROLE: raises 2BP01, which undoes it, when the role still owns
+-- something here.  History forgets whose it was: the OID may become another role's.
+CREATE FUNCTION kaireon_internal.drop_role(role oid, name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    found text := (SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") FROM (
+        SELECT format('owner of connector "%s"', c.name) FROM kaireon_internal.connector AS c WHERE c.owner = role
+        UNION ALL SELECT format('owner of pipeline "%s"', p.name) FROM kaireon_internal.pipeline AS p WHERE p.owner = role
+        UNION ALL SELECT format('owner of schema "%s"', s.name) FROM kaireon_internal.schema AS s WHERE s.owner = role) AS f (line));
+BEGIN
+    IF found IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('role "%s" cannot be dropped because some objects depend on it', name), found,
+            format('Use REASSIGN OWNED BY %I TO another role, or DROP OWNED BY %I.', name, name));
+    END IF;
+    UPDATE kaireon_internal.run AS r SET owner = 0 WHERE r.owner = role;
+    UPDATE kaireon_internal.pipeline_version AS v SET author = 0 WHERE v.author = role;
+END
+$$;
+
+-- After tables were dropped: their OIDs may become other tables'.
+CREATE FUNCTION kaireon_internal.forget_tables(dropped oid[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE kaireon_internal.schema AS s SET relation = 0, updated_at = now() WHERE s.relation = ANY (dropped)
+$$;
