@@ -29,6 +29,7 @@
 #include "pg/guc.h"
 #include "pg/json.h"
 #include "pg/masterkey.h"
+#include "pg/redact.h"
 #include "pg/vault.h"
 
 PG_FUNCTION_INFO_V1(kaireon_seal_auth);
@@ -464,6 +465,8 @@ auth_begin(AuthCall *call, Jsonb *auth_config)
 {
     Jsonb *result = shape(auth_config);
 
+    if (!JB_ROOT_IS_OBJECT(auth_config) || JB_ROOT_COUNT(auth_config) > 0)
+        redact_statement();
     call->auth_config = auth_config;
     call->outer = current;
     current = call;

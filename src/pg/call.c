@@ -32,6 +32,7 @@
 
 #include "pg/auth.h"
 #include "pg/catalog.h"
+#include "pg/errors.h"
 #include "pg/guc.h"
 #include "pg/rights.h"
 #include "pg/settings.h"

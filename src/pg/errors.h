@@ -9,6 +9,13 @@
 
 #include "utils/elog.h"
 
+/*
+ * The domain of errors that are raised where this is included: by it the log's
+ * hook (redact.c) knows messages that show no value of a credential.
+ */
+#undef TEXTDOMAIN
+#define TEXTDOMAIN "kaireon"
+
 /* The reader ended without saying why (killed, crashed, out of memory). */
 #define ERRCODE_KAIREON_READER_ENDED MAKE_SQLSTATE('K', 'A', '0', '0', '1')
 /* What the reader sent is not what the protocol allows. */

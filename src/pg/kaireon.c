@@ -4,8 +4,8 @@
  * Preloaded, it reserves shared memory and registers the launcher.  Loaded by
  * a session only (CREATE EXTENSION without preloading), functions that need
  * neither work and the others say what is missing.  Either way queries are
- * planned with a hook that looks for kaireon.read, and statements about roles
- * and tables are followed by the catalog.
+ * planned with a hook that looks for kaireon.read, statements about roles and
+ * tables are followed by the catalog, and credentials are kept out of logs.
  */
 #include "postgres.h"
 
@@ -16,6 +16,7 @@
 #include "pg/guc.h"
 #include "pg/launcher.h"
 #include "pg/ownership.h"
+#include "pg/redact.h"
 #include "pg/scan.h"
 
 PG_MODULE_MAGIC;
@@ -28,6 +29,7 @@ _PG_init(void)
     guc_define();
     scan_install_hook();
     ownership_install_hooks();
+    redact_install_hooks();
     if (!process_shared_preload_libraries_in_progress)
         return;
     control_install_hooks();

@@ -21,6 +21,7 @@
 #include "utils/timestamp.h"
 
 #include "pg/compat.h"
+#include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/guard.h"
 
