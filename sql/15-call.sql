@@ -118,6 +118,18 @@ BEGIN
 END
 $$;
 
+-- What a create function does about an object that is there already; raises
+-- 22023 for both at once.
+CREATE FUNCTION kaireon_internal.check_existing(if_not_exists boolean, replace boolean) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF if_not_exists AND replace THEN
+        PERFORM kaireon_internal.fail('22023', 'if_not_exists and replace can''t both be true',
+            'An object that is there already is either left as it is or made as given.', 'Pass one of them.');
+    END IF;
+END
+$$;
+
 -- ---- JSON arguments
 
 -- The kinds of value that check_object knows, as a message calls them.

@@ -169,8 +169,28 @@ CREATE FUNCTION kaireon_internal.default_auth_method(type text) RETURNS text
       FROM kaireon_internal.connector_type AS t WHERE t.type = $1
 $$;
 
+-- Makes a connector that is there what create_connector would have made it; its
+-- id, its owner and the outcome of its last test stay, the last if nothing else changes.
+CREATE FUNCTION kaireon_internal.replace_connector(caller regrole, name text, type text, config jsonb, auth_method text,
+                                                   auth_config jsonb, description text)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
+BEGIN
+    IF old.type <> type THEN
+        PERFORM kaireon_internal.fail('42809', format('connector "%s" is of type "%s", not "%s"', name, old.type, type),
+            'Pipelines that use it are made for its type.', 'Delete it first, or choose another name.');
+    ELSIF old.config = config AND old.auth_method = auth_method AND old.auth_sealed IS NULL AND COALESCE(auth_config, '{}') = '{}' THEN
+        PERFORM kaireon_internal.update_connector(caller, name, NULL, NULL, NULL, COALESCE(description, ''), NULL);
+    ELSE
+        PERFORM kaireon_internal.update_connector(caller, name, config, auth_method, COALESCE(auth_config, '{}'), COALESCE(description, ''), NULL);
+    END IF;
+    RETURN old.id;
+END
+$$;
+
 CREATE FUNCTION kaireon_internal.create_connector(caller regrole, name text, type text, config jsonb, auth_method text,
-                                                  auth_config jsonb, description text, if_not_exists boolean)
+                                                  auth_config jsonb, description text, if_not_exists boolean, replace boolean)
     RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -178,6 +198,7 @@ DECLARE
     made uuid;
 BEGIN
     PERFORM kaireon_internal.check_name('connector', name);
+    PERFORM kaireon_internal.check_existing(if_not_exists, replace);
     IF if_not_exists THEN
         SELECT c.id INTO made FROM kaireon_internal.connector AS c WHERE c.name = create_connector.name;
         IF FOUND THEN
@@ -188,6 +209,9 @@ BEGIN
     config := COALESCE(config, '{}');
     type := kaireon_internal.real_type(type);
     auth_method := COALESCE(auth_method, kaireon_internal.default_auth_method(type), 'none');
+    IF replace AND EXISTS (SELECT FROM kaireon_internal.connector AS c WHERE c.name = create_connector.name) THEN
+        RETURN kaireon_internal.replace_connector(caller, name, type, config, auth_method, auth_config, description);
+    END IF;
     PERFORM kaireon_internal.check_connector(type, config, auth_method, COALESCE(auth_config, '{}'));
     INSERT INTO kaireon_internal.connector (id, name, type, owner, config, auth_method, auth_sealed, description)
     VALUES (fresh, name, type, caller, config, auth_method, kaireon_internal.sealed(fresh, caller, caller, auth_config),
@@ -196,10 +220,12 @@ BEGIN
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
             RETURN (SELECT o.id FROM kaireon_internal.connector AS o WHERE o.name = create_connector.name);
+        ELSIF replace THEN
+            RETURN kaireon_internal.replace_connector(caller, name, type, config, auth_method, auth_config, description);
         END IF;
         PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', name),
             'Names of connectors are unique in a database, whoever owns them.',
-            'Choose another name, or pass if_not_exists => true.');
+            'Choose another name, or pass if_not_exists => true or replace => true.');
     END IF;
     RETURN made;
 END
@@ -248,13 +274,18 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kaireon_internal.delete_connector(caller regrole, name text)
+CREATE FUNCTION kaireon_internal.delete_connector(caller regrole, name text, if_exists boolean)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
+    old kaireon_internal.connector;
     users text;
 BEGIN
+    IF if_exists AND name IS NOT NULL AND NOT EXISTS (SELECT FROM kaireon_internal.connector AS c WHERE c.name = delete_connector.name) THEN
+        RAISE NOTICE 'connector "%" does not exist, skipping', name;
+        RETURN;
+    END IF;
+    old := kaireon_internal.get_connector(caller, name);
     -- Waits for whoever is just making a pipeline with it.
     PERFORM FROM kaireon_internal.connector AS c WHERE c.id = old.id FOR UPDATE;
     SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
@@ -268,9 +299,10 @@ END
 $$;
 
 CREATE FUNCTION kaireon.create_connector(name text, type text, config jsonb = '{}', auth_method text = NULL,
-                                         auth_config jsonb = '{}', description text = NULL, if_not_exists boolean = false)
+                                         auth_config jsonb = '{}', description text = NULL, if_not_exists boolean = false,
+                                         replace boolean = false)
     RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.create_connector IS 'makes a connector and returns its id; see view connector_types for the keys of config and auth_config';
+COMMENT ON FUNCTION kaireon.create_connector IS 'makes a connector and returns its id, or with replace makes one that is there as given; see view connector_types for the keys of config and auth_config';
 
 CREATE FUNCTION kaireon.update_connector(name text, config jsonb = NULL, auth_method text = NULL, auth_config jsonb = NULL,
                                          description text = NULL, new_name text = NULL)
@@ -278,7 +310,7 @@ CREATE FUNCTION kaireon.update_connector(name text, config jsonb = NULL, auth_me
 COMMENT ON FUNCTION kaireon.update_connector IS
     'changes a connector; what is null stays, config and auth_config are replaced as a whole, {} takes credentials away';
 
-CREATE FUNCTION kaireon.delete_connector(name text)
+CREATE FUNCTION kaireon.delete_connector(name text, if_exists boolean = false)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.delete_connector IS 'deletes a connector that no pipeline uses';
 

@@ -51,7 +51,8 @@ BEGIN
         nodes := '[{"id": "source", "type": "source"},
                    {"id": "target", "type": "target", "config": {"loadingStrategy": "append"}}]';
     ELSIF jsonb_typeof(nodes) <> 'array' OR nodes = '[]' THEN
-        PERFORM kaireon_internal.fail('22023', 'nodes must be a JSON array of at least one node', NULL,
+        PERFORM kaireon_internal.fail('22023', 'nodes must be a JSON array of at least one node',
+            format('It is %s.', left(nodes::text, 100)),
             'For example: [{"id": "read", "type": "source"}, {"id": "load", "type": "target"}].');
     END IF;
     RETURN (SELECT jsonb_agg(CASE WHEN jsonb_typeof(n) = 'object'
@@ -73,7 +74,7 @@ BEGIN
                   FROM generate_series(1, jsonb_array_length(nodes) - 1) AS i
                  WHERE nodes -> i - 1 ? 'id' AND nodes -> i ? 'id');
     ELSIF jsonb_typeof(edges) <> 'array' THEN
-        PERFORM kaireon_internal.fail('22023', 'edges must be a JSON array', NULL,
+        PERFORM kaireon_internal.fail('22023', 'edges must be a JSON array', format('It is %s.', left(edges::text, 100)),
             'For example: [{"sourceNodeId": "read", "targetNodeId": "load"}].');
     END IF;
     RETURN (SELECT jsonb_agg(CASE WHEN jsonb_typeof(n) = 'object'
@@ -106,7 +107,8 @@ BEGIN
     IF n = 1 THEN
         PERFORM kaireon_internal.fail('22023', single, place, first_hint);
     ELSIF n > 1 THEN
-        PERFORM kaireon_internal.fail('22023', format('pipeline "%s" has %s errors', name, n), details, NULL);
+        PERFORM kaireon_internal.fail('22023', format('pipeline "%s" has %s errors', name, n), details,
+            'Nothing was saved; all of them have to be corrected.');
     END IF;
 END
 $$;
@@ -124,7 +126,8 @@ BEGIN
     SELECT p.* INTO object FROM kaireon_internal.pipeline AS p WHERE p.name = get_pipeline.name FOR NO KEY UPDATE;
     IF NOT FOUND THEN
         PERFORM kaireon_internal.fail_missing('pipeline', name,
-            ARRAY(SELECT p.name FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.may_see_as(caller, p.owner)));
+            ARRAY(SELECT p.name FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.may_see_as(caller, p.owner)),
+            detail => 'The view kaireon.pipelines has those you can see.');
     END IF;
     IF NOT (operators AND kaireon_internal.is_operator(caller)) THEN
         PERFORM kaireon_internal.require_owner(caller, object.owner, 'pipeline', name);
@@ -154,15 +157,38 @@ CREATE FUNCTION kaireon_internal.refuse_schedule(schedule text, timezone text) R
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 BEGIN
     IF schedule IS NOT NULL OR timezone IS NOT NULL THEN
-        PERFORM kaireon_internal.fail('0A000', 'this version does not fire schedules', NULL,
+        PERFORM kaireon_internal.fail('0A000', 'this version does not fire schedules',
+            'A schedule that is saved and never fires would be worse than none.',
             'Leave "schedule" and "timezone" out, and let pg_cron call kaireon.start_pipeline.');
     END IF;
 END
 $$;
 
+-- Makes a pipeline that is there what create_pipeline would have made it: with a
+-- new version if that differs from the draft, else with none.
+CREATE FUNCTION kaireon_internal.replace_pipeline(caller regrole, name text, connector text, schema text, nodes jsonb, edges jsonb,
+                                                  execution_config jsonb, description text)
+    RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name);
+    draft kaireon_internal.pipeline_version;
+BEGIN
+    SELECT v.* INTO draft FROM kaireon_internal.pipeline_version AS v WHERE v.pipeline_id = p.id AND v.version = p.draft_version;
+    IF draft.nodes = nodes AND draft.edges = edges AND draft.execution_config = execution_config THEN
+        nodes := NULL;
+        edges := NULL;
+        execution_config := NULL;
+    END IF;
+    PERFORM kaireon_internal.update_pipeline(caller, name, nodes, edges, execution_config, connector, schema, NULL, NULL,
+                                             COALESCE(description, ''), NULL);
+    RETURN p.id;
+END
+$$;
+
 CREATE FUNCTION kaireon_internal.create_pipeline(caller regrole, name text, connector text, schema text, nodes jsonb, edges jsonb,
                                                  execution_config jsonb, schedule text, timezone text, description text,
-                                                 if_not_exists boolean)
+                                                 if_not_exists boolean, replace boolean)
     RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -171,6 +197,7 @@ DECLARE
     s kaireon_internal.schema;
 BEGIN
     PERFORM kaireon_internal.check_name('pipeline', name);
+    PERFORM kaireon_internal.check_existing(if_not_exists, replace);
     IF if_not_exists THEN
         SELECT p.id INTO made FROM kaireon_internal.pipeline AS p WHERE p.name = create_pipeline.name;
         IF FOUND THEN
@@ -181,10 +208,13 @@ BEGIN
     PERFORM kaireon_internal.refuse_schedule(schedule, timezone);
     c := kaireon_internal.get_connector(caller, connector);
     s := kaireon_internal.get_target_schema(caller, schema);
-    PERFORM kaireon_internal.require_rights(caller, c.id, s.id);
     execution_config := COALESCE(execution_config, '{}');
     nodes := kaireon_internal.normalise_nodes(nodes);
     edges := kaireon_internal.normalise_edges(edges, nodes);
+    IF replace AND EXISTS (SELECT FROM kaireon_internal.pipeline AS p WHERE p.name = create_pipeline.name) THEN
+        RETURN kaireon_internal.replace_pipeline(caller, name, connector, schema, nodes, edges, execution_config, description);
+    END IF;
+    PERFORM kaireon_internal.require_rights(caller, c.id, s.id);
     PERFORM kaireon_internal.require_valid(caller, name, c.id, s.id, nodes, edges, execution_config);
 
     INSERT INTO kaireon_internal.pipeline (name, owner, connector_id, schema_id, description)
@@ -193,9 +223,12 @@ BEGIN
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
             RETURN (SELECT o.id FROM kaireon_internal.pipeline AS o WHERE o.name = create_pipeline.name);
+        ELSIF replace THEN
+            RETURN kaireon_internal.replace_pipeline(caller, name, connector, schema, nodes, edges, execution_config, description);
         END IF;
-        PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', name), NULL,
-            'Choose another name, use update_pipeline, or pass if_not_exists => true.');
+        PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', name),
+            'Names of pipelines are unique in a database, whoever owns them.',
+            'Choose another name, or pass if_not_exists => true or replace => true.');
     END IF;
     INSERT INTO kaireon_internal.pipeline_version (pipeline_id, version, nodes, edges, execution_config, author)
     VALUES (made, 1, nodes, edges, execution_config, caller);
@@ -233,7 +266,8 @@ BEGIN
         PERFORM kaireon_internal.check_name('pipeline', new_name);
         PERFORM FROM kaireon_internal.pipeline AS o WHERE o.name = new_name AND o.id <> p.id;
         IF FOUND THEN
-            PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', new_name), NULL, NULL);
+            PERFORM kaireon_internal.fail('42710', format('pipeline "%s" already exists', new_name),
+                'Names of pipelines are unique in a database, whoever owns them.', 'Choose another name.');
         END IF;
     END IF;
     IF execution_config IS NOT NULL THEN
@@ -277,14 +311,15 @@ DECLARE
     v kaireon_internal.pipeline_version;
 BEGIN
     IF p.status = 'archived' THEN
-        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), NULL,
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), 'No version of it runs.',
             'Use kaireon.resume_pipeline first.');
     END IF;
     version := COALESCE(version, p.draft_version);
     SELECT o.* INTO v FROM kaireon_internal.pipeline_version AS o WHERE o.pipeline_id = p.id AND o.version = publish_pipeline.version;
     IF NOT FOUND THEN
-        PERFORM kaireon_internal.fail('42704', format('pipeline "%s" has no version %s', name, version), NULL,
-            CASE WHEN p.draft_version = 1 THEN 'It has version 1.' ELSE format('It has versions 1 to %s.', p.draft_version) END);
+        PERFORM kaireon_internal.fail('42704', format('pipeline "%s" has no version %s', name, version),
+            CASE WHEN p.draft_version = 1 THEN 'It has version 1.' ELSE format('It has versions 1 to %s.', p.draft_version) END,
+            'The view kaireon.pipeline_versions has them.');
     END IF;
     -- The table may have changed since the version was saved.
     PERFORM kaireon_internal.require_valid(caller, name, p.connector_id, p.schema_id, v.nodes, v.edges, v.execution_config);
@@ -306,7 +341,8 @@ DECLARE
     p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name, operators => true);
 BEGIN
     IF p.status = 'archived' THEN
-        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), NULL, 'An archived pipeline does not run.');
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is archived', name), 'It does not run anyway.',
+            'Its owner can call kaireon.resume_pipeline.');
     END IF;
     PERFORM kaireon_internal.set_pipeline_status(p, 'paused');
 END
@@ -350,12 +386,17 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kaireon_internal.delete_pipeline(caller regrole, name text)
+CREATE FUNCTION kaireon_internal.delete_pipeline(caller regrole, name text, if_exists boolean)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
-    p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, name);
+    p kaireon_internal.pipeline;
 BEGIN
+    IF if_exists AND name IS NOT NULL AND NOT EXISTS (SELECT FROM kaireon_internal.pipeline AS t WHERE t.name = delete_pipeline.name) THEN
+        RAISE NOTICE 'pipeline "%" does not exist, skipping', name;
+        RETURN;
+    END IF;
+    p := kaireon_internal.get_pipeline(caller, name);
     PERFORM FROM kaireon_internal.pipeline AS t WHERE t.id = p.id FOR UPDATE;
     PERFORM kaireon_internal.check_no_run(p);
     -- Versions, lease and file ledger go with it; runs and dead letters are history and stay.
@@ -365,9 +406,9 @@ $$;
 
 CREATE FUNCTION kaireon.create_pipeline(name text, connector text, schema text, nodes jsonb = NULL, edges jsonb = NULL,
                                         execution_config jsonb = '{}', schedule text = NULL, timezone text = NULL,
-                                        description text = NULL, if_not_exists boolean = false)
+                                        description text = NULL, if_not_exists boolean = false, replace boolean = false)
     RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.create_pipeline IS 'makes a pipeline and returns its id; without nodes it appends the source to the schema''s table';
+COMMENT ON FUNCTION kaireon.create_pipeline IS 'makes a pipeline and returns its id, or with replace gives one that is there a new version; without nodes it appends the source to the schema''s table';
 
 CREATE FUNCTION kaireon.update_pipeline(name text, nodes jsonb = NULL, edges jsonb = NULL, execution_config jsonb = NULL,
                                         connector text = NULL, schema text = NULL, schedule text = NULL, timezone text = NULL,
@@ -388,5 +429,5 @@ COMMENT ON FUNCTION kaireon.resume_pipeline IS 'lets a paused or archived pipeli
 CREATE FUNCTION kaireon.archive_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.archive_pipeline IS 'puts a pipeline away: it does not run, and its history stays';
 
-CREATE FUNCTION kaireon.delete_pipeline(name text) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+CREATE FUNCTION kaireon.delete_pipeline(name text, if_exists boolean = false) RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.delete_pipeline IS 'deletes a pipeline with its versions and its record of loaded files; runs stay in the history';

@@ -139,6 +139,7 @@ DECLARE
     c kaireon_internal.connector;
     s kaireon_internal.schema;
     p kaireon_internal.pipeline;
+    found text;
 BEGIN
     PERFORM kaireon_internal.check_choice('kind', kind, '{connector,schema,pipeline}');
     IF kind = 'connector' THEN
@@ -155,9 +156,10 @@ BEGIN
     IF kind = 'connector' THEN
         UPDATE kaireon_internal.connector AS t SET owner = new_owner, updated_at = now() WHERE t.id = c.id AND t.owner <> new_owner;
     ELSIF kind = 'schema' THEN
-        IF EXISTS (SELECT FROM pg_class AS t WHERE t.oid = s.relation) THEN
-            PERFORM kaireon_internal.alter_table(caller, s, format('OWNER TO %s', new_owner));
-        END IF;
+        FOR found IN SELECT kaireon_internal.relation_name(r) FROM unnest(ARRAY[s.relation, s.summary_relation]::oid[]) AS r
+                      WHERE kaireon_internal.relation_name(r) IS NOT NULL LOOP
+            PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s OWNER TO %s', found, new_owner));
+        END LOOP;
         UPDATE kaireon_internal.schema AS t SET owner = new_owner, updated_at = now() WHERE t.id = s.id AND t.owner <> new_owner;
     ELSIF p.owner <> new_owner THEN
         PERFORM kaireon_internal.check_no_run(p);
@@ -224,7 +226,9 @@ BEGIN
      WHERE r.pipeline_id = ANY (pipelines) AND r.status = 'queued';
     DELETE FROM kaireon_internal.pipeline AS p WHERE p.id = ANY (pipelines);
     DELETE FROM kaireon_internal.connector AS c WHERE c.id = ANY (connectors);
-    UPDATE kaireon_internal.schema AS s SET linked_schema = NULL WHERE s.linked_schema = ANY (schemas);
+    -- A collection without what it was linked to; its summary table is left behind.
+    UPDATE kaireon_internal.schema AS s SET linked_schema = NULL, join_mapping = NULL, summary_columns = NULL, summary_relation = NULL
+     WHERE s.linked_schema = ANY (schemas);
     DELETE FROM kaireon_internal.schema AS s WHERE s.id = ANY (schemas);
 END
 $$;
@@ -251,5 +255,8 @@ $$;
 -- After tables were dropped: their OIDs may become other tables'.
 CREATE FUNCTION kaireon_internal.forget_tables(dropped oid[]) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    UPDATE kaireon_internal.schema AS s SET relation = 0, updated_at = now() WHERE s.relation = ANY (dropped)
+    UPDATE kaireon_internal.schema AS s
+       SET relation = CASE WHEN s.relation = ANY (dropped) THEN 0 ELSE s.relation END,
+           summary_relation = CASE WHEN s.summary_relation = ANY (dropped) THEN NULL ELSE s.summary_relation END, updated_at = now()
+     WHERE s.relation = ANY (dropped) OR s.summary_relation = ANY (dropped)
 $$;

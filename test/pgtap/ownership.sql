@@ -213,9 +213,10 @@ GRANT o_alice TO o_bob;
 SELECT make('o_bob', 'bobs');
 SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('uses', 'mine', 'bobs')$$), 'ok', 'a member uses the owner''s connector');
 SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('fills', 'bobs', 'his')$$), 'ok', 'and fills the owner''s table');
-SELECT is(try_as('o_bob', $$SELECT kaireon.update_schema('bobs', linked_schema => 'his')$$), 'ok', 'and links to it');
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_schema('links', '[{"name": "a", "dataType": "bigint"}, {"name": "b", "dataType": "bigint"}]', schema_type => 'collection',
+    linked_schema => 'his', join_mapping => '{"a": "id"}', summary_columns => '[{"function": "count", "outputField": "n"}]', table_schema => 'o_data')$$), 'ok', 'and links to it');
 SELECT is(try_as('postgres', 'DROP OWNED BY o_alice'), E'2BP01 | cannot drop desired object(s) because other objects depend on them | '
-    'pipeline "fills" depends on schema "his"\npipeline "uses" depends on connector "mine"\nschema "bobs" depends on schema "his" | '
+    'pipeline "fills" depends on schema "his"\npipeline "uses" depends on connector "mine"\nschema "links" depends on schema "his" | '
     'Use DROP ... CASCADE to drop the dependent objects too.', 'DROP OWNED names what would go with it');
 SELECT isnt(to_regclass('o_data.ds_mine'), NULL, 'and drops nothing');
 UPDATE kaireon_internal.run SET status = 'running' WHERE status = 'queued';
@@ -229,9 +230,10 @@ SELECT results_eq($$SELECT status, error_code, error_message FROM kaireon_intern
 SELECT is(to_regclass('o_data.ds_his')::text, NULL, 'tables are gone');
 SELECT is(owners('bobs'), 'connector o_bob, pipeline o_bob, run o_bob, schema o_bob, table o_bob', 'what bob has stays');
 SELECT is(owners('uses') || owners('fills'), NULL, 'but not what needed hers');
-SELECT is((SELECT linked_schema FROM kaireon.schemas WHERE name = 'bobs'), NULL, 'nor the link');
+SELECT is((SELECT linked_schema FROM kaireon.schemas WHERE name = 'links'), NULL, 'nor the link');
 SELECT is(try_as('postgres', 'DROP ROLE o_alice'), 'ok', 'now the role can go');
 SELECT is(owners('mine'), 'run -, run -', 'and history does not say whose it was');
+SELECT is(try_as('o_bob', $$SELECT kaireon.update_schema('links', description => 'alone')$$), 'ok', 'what was linked goes on without');
 SELECT is(try_as('o_bob', 'DROP OWNED BY o_bob'), 'ok', 'a role drops its own');
 SELECT is_empty('SELECT * FROM owners WHERE kind <> ''run''', 'all of it');
 
@@ -259,6 +261,23 @@ SELECT is(lost(sql), $$-; the schema's table does not exist (Delete the schema a
     || $$42P01 | the schema's table does not exist | Delete the schema and create it again, or adopt another table.; ok$$, sql)
   FROM unnest(ARRAY['DROP TABLE o_data.ds_lost', 'DROP SCHEMA o_data CASCADE', 'DO $q$BEGIN DROP TABLE o_data.ds_lost CASCADE; END$q$',
                     'ALTER TABLE o_data.ds_lost OWNER TO o_team; DROP OWNED BY o_team', 'CREATE TEMP TABLE t (); DROP TABLE t, o_data.ds_lost']) AS sql;
+CREATE FUNCTION lost_summary() RETURNS text LANGUAGE plpgsql AS $$
+DECLARE
+    answer text;
+BEGIN
+    PERFORM make('o_bob', 'hub');
+    answer := try_as('o_bob', $q$SELECT kaireon.create_schema('spoke', '[{"name": "a", "dataType": "bigint"}]', schema_type => 'collection',
+        linked_schema => 'hub', join_mapping => '{"a": "id"}', summary_columns => '[{"function": "count", "outputField": "n"}]', table_schema => 'o_data')$q$);
+    answer := answer || '; ' || try_as('postgres', $q$SELECT kaireon.change_owner('schema', 'spoke', 'o_team')$q$);
+    answer := answer || '; ' || (SELECT string_agg(relname || ' ' || relowner::regrole, ', ' ORDER BY relname) FROM pg_class WHERE relname ~ '^ds_spoke' AND relkind = 'r');
+    answer := answer || '; ' || try_as('postgres', 'DROP TABLE o_data.ds_spoke_summary');
+    answer := answer || '; ' || (SELECT concat_ws(' ', relation, COALESCE(summary_relation::text, 'none')) FROM kaireon_internal.schema WHERE name = 'spoke');
+    RAISE SQLSTATE 'P0099' USING MESSAGE = answer;
+EXCEPTION WHEN SQLSTATE 'P0099' THEN
+    RETURN SQLERRM;
+END
+$$;
+SELECT is(lost_summary(), 'ok; ok; ds_spoke o_team, ds_spoke_summary o_team; ok; o_data.ds_spoke none', 'a summary table changes hands with its schema, and is forgotten');
 SELECT is(lost($$DO $q$BEGIN DROP TABLE o_data.ds_lost; RAISE 'x'; EXCEPTION WHEN OTHERS THEN NULL; END$q$;$$) ~ '^o_data.ds_lost ds_lost 8192; ok; ', true,
     'a table whose dropping is undone is not forgotten');
 

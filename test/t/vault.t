@@ -103,6 +103,10 @@ like(failure("SELECT kaireon.update_connector('c', auth_method => 'token')"), qr
 $k->sql("SELECT kaireon.update_connector('c', auth_method => 'token', auth_config => '{\"token\": \"t\", \"user\": null}')");
 $k->sql(read_all('c'));
 is_deeply([ seen() ], [ ({ token => 't' }) x 2 ], 'null counts as left out');
+$k->sql(create('c', { token => 'again' }) =~ s/\)$/, replace => true)/r);
+$k->sql(read_all('c'));
+is_deeply([ seen() ], [ ({ token => 'again' }) x 2 ], 'replace gives others');
+like(failure("SELECT kaireon.create_connector('c', 'local_fs', $config, 'token', replace => true)"), qr/22023: key "token" is missing/, 'and keeps none that are not given');
 is($k->sql("SELECT count(DISTINCT auth_sealed) FROM (SELECT auth_sealed FROM kaireon_internal.connector WHERE name = 'c') x"), 1, 'it is sealed');
 my @sealed = map { $k->sql(update('c', { token => 'same' })); $k->sql("SELECT auth_sealed FROM kaireon_internal.connector WHERE name = 'c'") } 1 .. 2;
 isnt($sealed[0], $sealed[1], 'the same value never looks the same');
