@@ -59,18 +59,11 @@ put_back(Csv *csv, const Place *before)
 }
 
 static bool
-first_row(Csv *csv, CsvRow *row, bool *found, Place *before, Status *st)
+unreadable(const char *what, const CsvProblem *problem, Status *st)
 {
-    CsvRowKind kind;
-
-    if (!take_row(csv, row, &kind, before, st))
-        return false;
-    *found = kind == CSV_ROW_FINE;
-    if (kind != CSV_ROW_REJECT)
-        return true;
-    status_fail(st, csv->problem.sqlstate, "header can't be read: %s", csv->problem.message);
-    st->line = csv->problem.line;
-    st->offset = csv->problem.offset;
+    status_fail(st, problem->sqlstate, "%s can't be read: %s", what, problem->message);
+    st->line = problem->line;
+    st->offset = problem->offset;
     return false;
 }
 
@@ -290,41 +283,78 @@ static bool
 read_header(Csv *csv, bool keep, Status *st)
 {
     uint32_t line;
-    bool found = true, some = false;
+    bool some = false;
+    CsvRowKind kind = CSV_ROW_FINE;
     CsvRow row;
     Place before;
 
-    for (line = 0; found && line < csv->options->header_lines; line++)
+    for (line = 0; kind == CSV_ROW_FINE && line < csv->options->header_lines; line++)
     {
-        if (!first_row(csv, &row, &found, &before, st) || (found && keep && !add_header_row(csv, &row, st)))
+        if (!take_row(csv, &row, &kind, &before, st))
             return false;
-        some |= found;
+        if (kind == CSV_ROW_REJECT)
+            return unreadable("header", &csv->problem, st);
+        if (kind == CSV_ROW_FINE && keep && !add_header_row(csv, &row, st))
+            return false;
+        some |= kind == CSV_ROW_FINE;
     }
     return !keep || !some || (fill_empty(csv, st) && make_unique(csv, st));
+}
+
+/*
+ * How many fields the first row has that can be read; 0 when there is none.
+ * Takes no row.  Rows before it that can't be read are for the rows' reader to
+ * reject, as long as they are not more than CSV_SAMPLE bytes: how far is looked
+ * does not depend on the pieces the object comes in.
+ */
+static bool
+count_fields(Csv *csv, uint32_t *nfields, Status *st)
+{
+    CsvProblem problem;
+    CsvRowKind kind;
+    CsvRow row;
+    Place first;
+
+    *nfields = 0;
+    if (!take_row(csv, &row, &kind, &first, st))
+        return false;
+    problem = csv->problem;
+    while (kind == CSV_ROW_REJECT || kind == CSV_ROW_NONE)
+    {
+        if (kind == CSV_ROW_NONE)
+        {
+            /* The scanner may stop a little before what was read. */
+            if (csv->window.used - problem.start > CSV_SAMPLE + 4096)
+                return unreadable("first row", &problem, st);
+            if (!csv_rows_read(csv, CSV_CHUNK, st) || !csv_rows_scan(csv, st))
+                return false;
+        }
+        kind = csv_rows_next(csv, &row);
+        if (kind == CSV_ROW_FINE && row.start > problem.start && row.end - problem.start > CSV_SAMPLE)
+            return unreadable("first row", &problem, st);
+    }
+    if (kind == CSV_ROW_FINE)
+        *nfields = row.nfields;
+    put_back(csv, &first);
+    return true;
 }
 
 /* Neither a header nor `columns`: the fields are column1, column2, ... */
 static bool
 names_by_number(Csv *csv, Status *st)
 {
-    bool found;
-    CsvRow row;
-    Place before;
-    uint32_t i;
+    uint32_t nfields, i;
     char text[NUMBERED_MAX];
 
-    if (!first_row(csv, &row, &found, &before, st))
+    if (!count_fields(csv, &nfields, st))
         return false;
-    if (!found)
-        return true;
-    for (i = 0; i < row.nfields; i++)
+    for (i = 0; i < nfields; i++)
     {
         snprintf(text, sizeof(text), "column%" PRIu32, i + 1);
         if (!buf_append(&csv->names_text, text, strlen(text) + 1, st))
             return false;
     }
-    put_back(csv, &before);
-    return point_at_names(csv, row.nfields, st);
+    return point_at_names(csv, nfields, st);
 }
 
 /* The row's fields are the names in `columns`, whatever their case and the blanks around them. */

@@ -86,6 +86,11 @@ found('t/{?}.csv', [9], 'braces mean themselves');
 found('t/*', [ 7, 0, 8, 6, 5, 9 ], 'a file called * does not hide the others');
 like(error_of("SELECT * FROM kaireon.read('files', 't/link/**') AS t(id int)"), qr/42501: "t\/link" is or goes through a symbolic link/, 'a link that is named');
 
+$k->write_file('t/head.csv', "ID,Name\n1,Ada\n");
+$k->write_file('t/none.csv', "2,Bruno\n");
+is($k->sql("SELECT id, name, _line FROM kaireon.read('files', 't/[hn]*.csv', '{\"columns\": [\"id\", \"name\"]}') AS t(id int, name text, _line int)"),
+    "1|Ada|2\n2|Bruno|1", 'columns: a header line is none of the rows, where a file has one');
+
 # The data directory, by any path.
 my $data = $k->node->data_dir;
 symlink $data, "$files/pgdata" or die $!;

@@ -48,6 +48,17 @@ static const Fixture fixtures[] = {
      "(a) (b)\n2@4 [1][2]\n3@8 REJECT 22P04 quotes opened on line 3 are not closed by the end of the file {3,\"4\n5,6\n}\n", 0},
     {"quotes not closed behind a line end in quotes", NULL, "a,b\n\"x\ny\",\"4\n",
      "(a) (b)\n2@4 REJECT 22P04 quotes opened on line 3 are not closed by the end of the file {\"x\ny\",\"4\n}\n", 0},
+    {"quotes not closed, CR", NULL, "a,b\r1,\"x\ry\"\r3,\"4\r5,6\r",
+     "(a) (b)\n2@4 [1][x\ry]\n4@12 REJECT 22P04 quotes opened on line 4 are not closed by the end of the file {3,\"4\r5,6\r}\n", 0},
+    {"quotes not closed, CR LF", NULL, "a,b\r\n\"1\r\n\r\n2\",\"x\r\ny\r\n",
+     "(a) (b)\n2@5 REJECT 22P04 quotes opened on line 4 are not closed by the end of the file {\"1\r\n\r\n2\",\"x\r\ny\r\n}\n", 0},
+    {"no header, quotes not closed in the first row", "{\"header\":false}", "\n\"x\n",
+     "\n2@1 REJECT 22P04 quotes opened on line 2 are not closed by the end of the file {\"x\n}\n", 0},
+    {"no header, bad rows first", "{\"header\":false,\"maxRowBytes\":6}", "a\"b,2\n\n\"long\nlong\nlong\",1\n1,2,3\n4,5\n",
+     "(column1) (column2) (column3)\n1@0 REJECT 22P04 quote inside unquoted field 1 {a\"b,2}\n"
+     "3@7 REJECT 54000 row is longer than maxRowBytes (6) {\"long\n}\n6@26 [1][2][3]\n7@32 REJECT 22P04 row has 2 fields, expected 3 {4,5}\n", 0},
+    {"no header, bad rows only", "{\"header\":false}", "a\"b\nc\"d\n",
+     "\n1@0 REJECT 22P04 quote inside unquoted field 1 {a\"b}\n2@4 REJECT 22P04 quote inside unquoted field 1 {c\"d}\n", 0},
     {"columns instead of a header", "{\"columns\":[\"x\",\"y\"]}", "1,2\n3,4\n", "(x) (y)\n1@0 [1][2]\n2@4 [3][4]\n", 0},
     {"columns in place of a header", "{\"columns\":[\"x\",\"y\"],\"header\":true}", "a,b\n3,4\n", "(x) (y)\n2@4 [3][4]\n", 0},
     {"columns, and a header with these names", "{\"columns\":[\"id\",\"name\"]}", "ID,\" Name\"\nx,y\nz,w\n", "(id) (name)\n2@11 [x][y]\n3@15 [z][w]\n", 0},
@@ -228,6 +239,28 @@ check_large(void)
     free(text);
 }
 
+/* Bad rows before the first good one: as many as fit what is looked at, whatever the pieces. */
+static void
+check_bad_start(size_t bad, const char *want)
+{
+    size_t used = 0, i, step;
+    char *text = malloc(bad * 16 + 100), *got;
+
+    for (i = 0; i < bad; i++)
+        used += (size_t) sprintf(text + used, "x\"%zu,\n", i % 10);
+    used += (size_t) sprintf(text + used, "1,2,3\n");
+    for (step = 0; step < 3; step++)
+    {
+        DumpHow how = {.options = "{\"header\":false}", .first = step == 0 ? used : 1000, .step = step == 1 ? 7777 : step == 2 ? 64 : 1 << 30};
+
+        got = csv_dump(text, used, &how);
+        got[strcspn(got, "\n")] = '\0';
+        is_str(got, want, "%zu bad rows first, in pieces of %zu", bad, how.step);
+        free(got);
+    }
+    free(text);
+}
+
 int
 main(void)
 {
@@ -250,6 +283,10 @@ main(void)
     check_random("{\"shortRows\":\"pad\",\"longRows\":\"truncateEmpty\",\"trim\":\"all\",\"header\":false}", "ragged");
     check_random("{\"maxFieldBytes\":9,\"maxRowBytes\":20}", "small limits");
     check_columns();
+    check_bad_start(40000, "(column1) (column2) (column3)");
+    check_bad_start(52427, "(column1) (column2) (column3)");
+    check_bad_start(52428, "ERROR 22P04 first row can't be read: quote inside unquoted field 1");
+    check_bad_start(100000, "ERROR 22P04 first row can't be read: quote inside unquoted field 1");
     check_large();
     return done();
 }
