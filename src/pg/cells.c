@@ -143,6 +143,7 @@ cells_create(const Program *program)
         get_typlenbyval(column->type, &column->length, &column->by_value);
         fmgr_info(function, &column->input);
         column->judges_null = !column->input.fn_strict;
+        column->need = settings_need(column->type, program->columns[i].pattern);
     }
     return cells;
 }
@@ -726,7 +727,7 @@ cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error)
     {
         CellWork work = {cells, row, column, attempt, at};
 
-        settings_fixed(convert_cell, &work);
+        settings_fixed(cells->columns[column].need, convert_cell, &work);
     }
     return true;
 }

@@ -15,6 +15,7 @@
 #include "fmgr.h"
 
 #include "pg/compile.h"
+#include "pg/settings.h"
 #include "wire/wire.h"
 
 /* Beside the states of wire.h: text that the database's encoding has no place for. */
@@ -27,6 +28,7 @@ typedef struct CellColumn
     uint8 wire;              /* WireColumnType the reader must send */
     bool always_raw;         /* the reader has no converter for the type, or must not use it */
     Datum pattern;           /* text for to_date or to_timestamp; 0: the input function reads it */
+    SettingsNeed need;       /* of reading a value */
     bool by_value;
     int16 length;            /* pg_type.typlen */
     bool judges_null;        /* the input function takes nulls: a domain may refuse them */

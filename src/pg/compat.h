@@ -17,6 +17,8 @@
 #include "storage/latch.h"
 #include "storage/lock.h"
 #include "utils/acl.h"
+#include "utils/guc.h"
+#include "utils/guc_tables.h"
 #include "utils/lsyscache.h"
 #include "utils/tuplesort.h"
 #include "utils/wait_event.h"
@@ -155,6 +157,25 @@ compat_tuplesort_getdatum(Tuplesortstate *sort, Datum *value)
 #else
     return tuplesort_getdatum(sort, true, value, &null, NULL);
 #endif
+}
+
+/*
+ * The variable behind a string setting that is there for sure, which stays
+ * where it is: for looking at it often.  Since 16 one may ask for it.
+ */
+static inline char **
+compat_string_setting(const char *name)
+{
+    struct config_generic *found = NULL;
+
+#if PG_VERSION_NUM >= 160000
+    found = find_option(name, false, false, ERROR);
+#else
+    for (int i = 0; found == NULL && i < GetNumConfigOptions(); i++)
+        found = strcmp(get_guc_variables()[i]->name, name) == 0 ? get_guc_variables()[i] : NULL;
+#endif
+    Assert(found && found->vartype == PGC_STRING);
+    return ((struct config_string *) found)->variable;
 }
 
 /* Errors that are never turned into data: cancel, shutdown, exhausted resources, broken storage. */

@@ -31,6 +31,7 @@
 #include "pg/guard.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/settings.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
     {"string", TEXTOID}, {"text", TEXTOID}, {"varchar", VARCHAROID}, {"integer", INT4OID}, {"bigint", INT8OID},
@@ -94,6 +95,7 @@ compile_analyze(const char *sql, QueryEnvironment *env)
     List *statements;
     Query *query;
 
+    settings_fix_level();
     /* generated SQL names everything outside pg_catalog in full */
     (void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
     statements = raw_parser(sql, RAW_PARSE_DEFAULT);

@@ -21,10 +21,12 @@
 #include "parser/parser.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
 #include "pg/exprlist.h"
+#include "pg/settings.h"
 
 static bool
 is_system(Oid namespace)
@@ -286,10 +288,14 @@ List *
 exprcheck_parse(const char *text)
 {
     char *sql = psprintf("SELECT (\n%s\n)", text);
-    List *statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+    int level = NewGUCNestLevel();
+    List *statements;
     SelectStmt *select;
     ParseContext context = {sql, NIL};
 
+    settings_fix_level(); /* as where it is compiled: the two must see the same */
+    statements = raw_parser(sql, RAW_PARSE_DEFAULT);
+    AtEOXact_GUC(true, level);
     if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
         ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
     select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;

@@ -10,6 +10,7 @@
 #include "pg/infer.h"
 
 #include "catalog/pg_collation.h"
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/fmgroids.h"
@@ -310,7 +311,9 @@ put_question(void *arg)
 static void
 put_under_fixed_settings(void *arg)
 {
-    settings_fixed(put_question, arg);
+    Question *question = arg;
+
+    settings_fixed(question->format ? settings_need(DATEOID, question->format) : SETTINGS_NONE, put_question, arg);
 }
 
 /* What the server says to a value; an error is a no. */

@@ -33,6 +33,7 @@
 #include "pg/fetch.h"
 #include "pg/json.h"
 #include "pg/rights.h"
+#include "pg/settings.h"
 #include "pg/stage.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
@@ -438,15 +439,18 @@ preview_rows(const PipelineSpec *spec, const Program *program, PreviewSink *sink
     link_close(link);
 }
 
-/* The same with the owner's rights and nothing more. */
+/* The same with the owner's rights and nothing more, under a run's settings. */
 static void
 preview_as_owner(const PipelineSpec *spec, const Program *program, PreviewSink *sink)
 {
+    int level = NewGUCNestLevel();
     RightsScope scope = rights_assume(spec->owner, SECURITY_RESTRICTED_OPERATION);
 
+    settings_fix_level();
     rights_require_runnable(&spec->id);
     preview_rows(spec, program, sink);
     rights_resume(scope);
+    AtEOXact_GUC(true, level);
 }
 
 Datum

@@ -47,6 +47,7 @@
 #include "pg/node.h"
 #include "pg/reject.h"
 #include "pg/rights.h"
+#include "pg/settings.h"
 #include "pg/stage.h"
 #include "pg/worker.h"
 
@@ -629,18 +630,17 @@ perform(Run *run)
 
 /*
  * Settings that could change what a value means, whose rights the run has and
- * which triggers fire, or that could break it: those that ALTER ROLE and ALTER
+ * which triggers fire, or that could end it: those that ALTER ROLE and ALTER
  * DATABASE made for sessions do not count.
  */
 static void
 fix_settings(void)
 {
     static const char *const settings[][2] = {
-        {"DateStyle", "ISO, MDY"}, {"TimeZone", "UTC"}, {"IntervalStyle", "postgres"}, {"extra_float_digits", "1"},
         {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"idle_in_transaction_session_timeout", "0"},
-        {"array_nulls", "on"}, {"xmloption", "content"}, {"bytea_output", "hex"}, {"transform_null_equals", "off"},
         {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}, {"transaction_timeout", "0"}};
 
+    settings_fix_session();
     for (size_t i = 0; i < lengthof(settings); i++)
     {
         if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
