@@ -3,8 +3,7 @@
  *
  * One pass, byte by byte.  A quote opens a field at its beginning only, and
  * closes it only before a delimiter or the line's end; every other one is kept
- * as text and counted as a surprise.  A quote that never closes counts for
- * every line it swallows.
+ * as text and counted as a surprise.
  */
 #include "format/csv_guess.h"
 
@@ -60,6 +59,7 @@ quoted_field(GuessRows *g)
 {
     size_t from = g->at, bad = 0;
     uint32_t lines = 0;
+    bool needed = false;
 
     for (; g->at < g->n; g->at++)
     {
@@ -67,6 +67,7 @@ quoted_field(GuessRows *g)
         size_t next = g->at + 1;
 
         lines += c == g->line_end;
+        needed |= c == g->line_end || at_delimiter(g, g->at);
         if (c == g->escape && g->escape != g->quote && next < g->n)
         {
             g->at++;
@@ -79,18 +80,23 @@ quoted_field(GuessRows *g)
             add_cell(g, from, g->at, true);
             g->at = next;
             g->quoted++;
+            g->needed += needed;
             g->bad_quotes += (uint32_t) bad;
             g->line += lines;
             return true;
         }
         if (g->sample[next] == g->quote && g->escape == g->quote)
+        {
             g->at++;
+            needed = true;
+        }
         else
             bad++;
     }
     add_cell(g, from, g->n, true);
     g->line += lines;
-    g->bad_quotes += (uint32_t) bad + (g->whole ? lines + 1 : lines / 4);
+    g->bad_quotes += (uint32_t) bad + 1;
+    g->unclosed = g->n - from;
     return false;
 }
 
@@ -100,7 +106,7 @@ plain_field(GuessRows *g)
     size_t from = g->at;
 
     for (; g->at < g->n && !at_delimiter(g, g->at) && !at_line_end(g, g->at); g->at++)
-        g->bad_quotes += g->quote == '"' && g->sample[g->at] == '"';
+        g->bad_quotes += g->quote != 0 && g->sample[g->at] == g->quote;
     add_cell(g, from, g->at, false);
 }
 
@@ -136,6 +142,7 @@ pass_no_row(GuessRows *g)
     if (end < g->n && !at_line_end(g, end))
         return false;
     g->at = end;
+    g->blank = true;
     pass_line_end(g);
     return true;
 }
@@ -145,13 +152,14 @@ guess_next(GuessRows *g)
 {
     bool more = true;
 
+    g->blank = false;
     while (g->at < g->n && pass_no_row(g))
         ;
     if (g->at >= g->n)
         return false;
     g->row_at = g->at;
     g->row_line = g->line;
-    g->nfields = 0;
+    g->nfields = g->quoted = g->needed = g->bad_quotes = 0;
     while (more)
     {
         if (g->at < g->n && g->quote != 0 && g->sample[g->at] == g->quote)

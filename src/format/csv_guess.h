@@ -3,7 +3,7 @@
  *
  * Not the reader's parser (csv.h): that one is fast and knows the dialect;
  * this one takes any bytes, never fails, and counts what would have been an
- * error.  Used by csv_detect.c alone.
+ * error.  Used by csv_detect.c and its parts alone.
  */
 #ifndef KAIREON_CSV_GUESS_H
 #define KAIREON_CSV_GUESS_H
@@ -36,11 +36,14 @@ typedef struct GuessRows
     size_t ncomment;
     char line_end;          /* LF; CR where the sample has no LF */
     uint32_t line;          /* physical lines before `at`; set it to begin elsewhere */
-    uint32_t quoted;        /* fields properly in quotes so far */
-    uint32_t bad_quotes;    /* quotes where strict reading takes none */
+    size_t unclosed;        /* bytes behind a quote that never closes */
     /* the row guess_next found */
     size_t row_at;
     uint32_t row_line;
+    bool blank;             /* a blank line stands before it */
+    uint32_t quoted;        /* its fields properly in quotes */
+    uint32_t needed;        /* of those: with a delimiter, a line end or a quote in them */
+    uint32_t bad_quotes;    /* quotes where strict reading takes none */
     uint32_t nfields;
     GuessCell cells[GUESS_CELLS];
 } GuessRows;

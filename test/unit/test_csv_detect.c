@@ -86,6 +86,76 @@ static const Fixture fixtures[] = {
     {"sparse_first_row.csv", ";", '"', 0, 0, ANY},
     {"title_with_comma.csv", ",", '"', 1, 2, ANY},
     {"codes.csv", ",", '"', 1, 0, ANY},
+    {"address_lines.csv", ",", '"', 1, 2, SURE},
+    {"apostrophes_names.csv", ",", '"', 1, 0, UNSURE},
+    {"apostrophes_semicolon.csv", ";", '"', 1, 0, SURE},
+    {"apostrophes_text.csv", ",", '"', 1, 0, SURE},
+    {"apostrophes_thousands.csv", ";", '"', 1, 0, SURE},
+    {"bank_ch_formulas.csv", ";", '"', 1, 6, SURE},
+    {"bank_ch_statement.csv", ";", '"', 1, 9, SURE},
+    {"bank_de_prose_head.csv", ";", '"', 1, 13, SURE},
+    {"bank_de_statement.csv", ";", '"', 1, 6, SURE},
+    {"bank_fr_statement.csv", ";", '"', 1, 7, SURE},
+    {"blank_after_header.csv", ";", '"', 1, 0, SURE},
+    {"booleans.csv", ",", '"', 0, 0, SURE},
+    {"config_lines.txt", "\t", '"', -1, 0, UNSURE},
+    {"coordinates.csv", ";", '"', 1, 0, SURE},
+    {"cross_table.csv", ",", '"', 1, 0, SURE},
+    {"dates_only.csv", ";", '"', 0, 0, SURE},
+    {"hash_comments.csv", ",", '"', 1, 6, ANY},
+    {"header_only_semicolon.csv", ";", '"', 1, 0, UNSURE},
+    {"header_wider.csv", ",", '"', 1, 0, SURE},
+    {"ids_only.csv", ",", '"', 0, 0, ANY},
+    {"inches.tsv", "\t", 0, 1, 0, SURE},
+    {"indicators.csv", ",", '"', 1, 4, SURE},
+    {"json_column.tsv", "\t", 0, 1, 0, SURE},
+    {"json_column_semicolon.csv", ";", 0, 1, 0, SURE},
+    {"key_values_two_columns.csv", ";", '"', 1, 4, SURE},
+    {"last_field_left_out.tsv", "\t", '"', 0, 0, ANY},
+    {"log_pipe.txt", "|", '"', 0, 0, SURE},
+    {"log_semicolon_millis.txt", ";", '"', 1, 0, SURE},
+    {"log_tab.txt", "\t", 0, 0, 0, SURE},
+    {"mails_quoted.csv", ",", '"', 1, 0, SURE},
+    {"measurements_tab.txt", "\t", '"', 1, 4, ANY},
+    {"money_us.csv", ",", '"', 1, 0, SURE},
+    {"notes_pipe.csv", "|", 0, 1, 0, SURE},
+    {"notes_semicolon.csv", ";", '"', 1, 0, ANY},
+    {"notes_semicolon_even.csv", ";", '"', 1, 0, ANY},
+    {"notes_with_delimiters.csv", ",", '"', 1, 0, SURE},
+    {"nulls.csv", ",", '"', 1, 0, SURE},
+    {"numbers_eu_footer.csv", ";", '"', 1, 0, SURE},
+    {"numbers_fr_spaces.csv", ";", '"', 1, 0, SURE},
+    {"one_column_comma_prices.txt", "\t", '"', 0, 0, ANY},
+    {"one_column_full_names.txt", "\t", '"', 1, 0, UNSURE},
+    {"one_column_thousands.txt", "\t", '"', 1, 0, ANY},
+    {"one_column_urls.txt", ",", '"', 0, 0, ANY},
+    {"payments_comma.csv", ",", '"', 1, 0, SURE},
+    {"phones.csv", ";", '"', 1, 0, SURE},
+    {"quoted_decimal_commas.csv", ",", '"', 0, 0, SURE},
+    {"repeated_header.csv", ",", '"', 1, 0, SURE},
+    {"sep_quoted.csv", "|", '"', 1, 1, SURE},
+    {"sep_title.csv", ";", '"', 1, 3, SURE},
+    {"short_header.csv", ";", '"', 1, 0, SURE},
+    {"single_quotes_all.csv", ",", '\'', 1, 0, ANY},
+    {"sparse_tab.tsv", "\t", '"', 1, 0, SURE},
+    {"survey_spaces.csv", ",", '"', 1, 0, ANY},
+    {"text_with_header.csv", ";", '"', 1, 0, ANY},
+    {"text_without_header.csv", ";", '"', 0, 0, ANY},
+    {"title_blanks_header.csv", ";", '"', 1, 3, SURE},
+    {"title_centred.csv", ";", '"', 1, 2, SURE},
+    {"title_same_width.csv", ",", '"', 1, 1, SURE},
+    {"title_same_width_numbers.csv", ",", '"', 1, 1, UNSURE},
+    {"title_same_width_text.csv", ",", '"', 1, 2, ANY},
+    {"title_two_columns.csv", ",", '"', 1, 1, SURE},
+    {"total_footer.csv", ";", '"', 1, 0, SURE},
+    {"two_columns_small.csv", ",", '"', 0, 0, UNSURE},
+    {"two_columns_zeros.csv", ",", '"', 0, 0, UNSURE},
+    {"two_header_rows.csv", ",", '"', 1, 0, SURE},
+    {"two_lines.csv", ";", '"', 1, 0, SURE},
+    {"two_lines_text.csv", ",", '"', 1, 0, UNSURE},
+    {"weather_padded.txt", ";", '"', 1, 0, SURE},
+    {"years_alone.csv", ",", '"', 1, 0, SURE},
+    {"years_by_five.csv", ",", '"', 1, 0, SURE},
 };
 
 static const CsvDetectAsk everything = {true, true, true, true};
@@ -223,15 +293,145 @@ test_given(void)
 }
 
 static void
+test_sep(void)
+{
+    static const char text[] = "sep=|\na|b;c\n1|2;3\n";
+    CsvDetectAsk ask = {.delimiter = true};
+    CsvDialect given = defaults, d;
+
+    given.skip_lines = 1;
+    d = detect(text, strlen(text), true, &ask, &given);
+    ok(d.delimiter[0] == '|' && d.skip_lines == 1, "sep= below a number of lines that was given");
+    ask = (CsvDetectAsk) {.skip_lines = true};
+    d = detect(text, strlen(text), true, &ask, &defaults);
+    ok(d.delimiter[0] == ',', "a given delimiter is kept");
+    d = detect("sep=;", 5, true, &everything, &defaults);
+    ok(d.delimiter_length == 1, "nothing but sep=");
+    d = detect("sep=\n;\n", 7, true, &everything, &defaults);
+    ok(d.delimiter[0] != '\n', "a line end is no delimiter");
+}
+
+/* Rows before the table are left out only when that is asked for. */
+static void
+test_title_unasked(void)
+{
+    static const char text[] = "Report, generated, by, me\nid,name,qty,price\n1,apple,3,1.5\n2,pear,7,2.5\n";
+    CsvDetectAsk ask = {true, true, true, false};
+    CsvDialect d = detect(text, strlen(text), true, &ask, &defaults);
+
+    ok(d.skip_lines == 0 && d.header, "lines before the header are not asked for");
+}
+
+static void
 test_cut(void)
 {
     static const char text[] = "id,name\n1,Anna\n2,Bob\n3,\"Cem\nand";
+    char mail[2048];
+    size_t wrong = 0, from, n;
     CsvDialect d = detect(text, strlen(text), false, &everything, &defaults);
 
     ok(d.delimiter[0] == ',' && d.quote == '"' && d.header, "a sample that ends inside quotes");
     ok(strstr(d.reason, "3 of 3 rows") != NULL, "its last row does not count: %s", d.reason);
     d = detect("id,na", 5, false, &everything, &defaults);
     ok(d.delimiter[0] == ',' && d.confidence == 0, "less than one row");
+    from = n = (size_t) sprintf(mail, "id;note\n1;\"a\"\n2;\"b\"\n");
+    for (int row = 3; row < 100; row++)
+        n += (size_t) sprintf(mail + n, "%d;\"%s\"\n", row, row % 7 == 0 ? "x, y" : "said \"\"no\"\"");
+    n += (size_t) sprintf(mail + n, "100;\"Hello,\n\nx,y,z\n1,2,3\n4,5,6\n7,8,9\n");
+    for (; from <= n; from++)
+    {
+        d = detect(mail, from, false, &everything, &defaults);
+        wrong += d.delimiter[0] != ';' || d.quote != '"' || !d.header || d.skip_lines != 0;
+    }
+    is_int((int64_t) wrong, 0, "cut anywhere, also in a quoted field whose lines look like a table");
+}
+
+/* ---- tables written in several ways ---------------------------------------- */
+
+#define COLUMNS 4
+#define ROWS 5
+
+/* A header, then rows. */
+static const char *const tables[][ROWS + 1][COLUMNS] = {
+    {{"id", "customer", "remark", "since"}, {"1", "O'Brien", "called on Monday, no answer", "2024-01-31"},
+     {"2", "Smith", "it's fine; don't call", "2024-02-01"}, {"3", "L'Hermite", "", "2023-12-24"},
+     {"4", "Jones", "rock 'n' roll", "2022-07-01"}, {"5", "Ay", "tall, dark", "2021-03-15"}},
+    {{"Filiale", "Umsatz", "Anteil", "Datum"}, {"Köln", "1.234,56", "12,5 %", "31.12.2024"},
+     {"Bonn", "987,00", "7 %", "30.12.2024"}, {"Aachen", "12.001,25", "80,5 %", "29.12.2024"},
+     {"Trier", "0,05", "0 %", "28.12.2024"}, {"Mainz", "-3,10", "0 %", "27.12.2024"}},
+    {{"time", "level", "code", "took"}, {"2024-01-31 10:00:00,123", "INFO", "A-1001", "0.52"},
+     {"2024-01-31 10:00:01,456", "WARN", "A-1002", "12.07"}, {"2024-01-31 10:00:02,789", "INFO", "B-2001", "0.01"},
+     {"2024-01-31 10:00:04,012", "INFO", "B-2002", "1.5"}, {"2024-01-31 10:00:09,345", "ERROR", "C-3001", "7"}},
+    {{"name", "height", "married", "mail"}, {"Doe, John", "1.85", "true", "john@example.com"},
+     {"Roe, Jane", "1.62", "false", "jane@example.com"}, {"Poe, Edgar", "1.73", "true", "ed@example.org"},
+     {"Moe, Curly", "1.70", "false", "moe@example.net"}, {"Coe, Sue", "1.68", "true", "sue@example.net"}},
+};
+
+/* How a writer quotes: where it must, or all; 'n': no quotes, for what needs none. */
+static size_t
+write_field(char *to, const char *text, char delimiter, char quote, bool all)
+{
+    size_t n = 0;
+
+    if (!all && strchr(text, delimiter) == NULL && strchr(text, quote) == NULL)
+        return (size_t) sprintf(to, "%s", text);
+    to[n++] = quote;
+    for (; *text != '\0'; text++)
+    {
+        if (*text == quote)
+            to[n++] = quote;
+        to[n++] = *text;
+    }
+    to[n++] = quote;
+    return n;
+}
+
+static size_t
+write_table(char *to, const char *const table[ROWS + 1][COLUMNS], int from, char delimiter, char quote, bool all)
+{
+    size_t n = 0;
+
+    for (int row = from; row <= ROWS; row++)
+        for (int column = 0; column < COLUMNS; column++)
+        {
+            n += write_field(to + n, table[row][column], delimiter, quote, all);
+            to[n++] = column + 1 < COLUMNS ? delimiter : '\n';
+        }
+    return n;
+}
+
+/* The same table, whatever it is written with and whatever stands around it. */
+static void
+test_written(void)
+{
+    static const char *const titles[] = {"", "Report of May 2024\n", "Report, all branches\nmade on 31.12.2024\n\n", "Konto;DE12 3456\nVon;01.01.2024\n\n"};
+    static const char *const notes[] = {"", "\nSource: office, table 7; revised\n"};
+    static const char delimiters[] = ",;\t|", quotes[] = "\"'";
+    static const unsigned skipped[] = {0, 1, 3, 3};
+    char text[4096];
+    size_t wrong = 0, all = 0;
+
+    /* one bit or two of the number for each choice */
+    for (unsigned way = 0; way < 4 * 4 * 4 * 2 * 2 * 2 * 2; way++)
+    {
+        unsigned table = way & 3, title = way >> 2 & 3;
+        char delimiter = delimiters[way >> 4 & 3], quote = quotes[way >> 6 & 1];
+        bool header = way >> 7 & 1, quoted;
+        size_t n = (size_t) sprintf(text, "%s", titles[title]), body = n;
+        CsvDialect d;
+
+        n += write_table(text + n, tables[table], header ? 0 : 1, delimiter, quote, way >> 8 & 1);
+        quoted = memchr(text + body, quote, n - body) != NULL;
+        n += (size_t) sprintf(text + n, "%s", notes[way >> 9 & 1]);
+        d = detect(text, n, true, &everything, &defaults);
+        all++;
+        if (d.delimiter[0] == delimiter && d.quote == (quoted ? quote : '"') && d.header == header && d.skip_lines == skipped[title])
+            continue;
+        if (wrong++ < 5)
+            printf("# table %u, title %u, '%c', %c, header %d, way %u: '%s', %c, header %d, skip %u, confidence %.2f\n", table, title,
+                   delimiter, quote, header, way, d.delimiter, d.quote ? d.quote : '0', d.header, d.skip_lines, d.confidence);
+    }
+    is_int((int64_t) wrong, 0, "%zu ways to write a table", all);
 }
 
 static void
@@ -240,6 +440,12 @@ test_reason(void)
     CsvDialect d = detect("a;b\n1,5;2\n2,5;3\n", 16, true, &everything, &defaults);
 
     ok(strstr(d.reason, "semicolon: 3 of 3 rows have 2 fields; comma would give 2") == d.reason, "%s", d.reason);
+    d = detect("0,0\n1,0\n0,1\n", 12, true, &everything, &defaults);
+    ok(strstr(d.reason, "comma: 3 of 3 rows have 2 fields, but each line may be one value") == d.reason, "%s", d.reason);
+    d = detect("1.250,99\n2.375,12\n3.125,7\n", 26, true, &everything, &defaults);
+    ok(d.confidence < 0.5, "decimals and whole numbers, or thousands: %s", d.reason);
+    d = detect("1,05\n22,75\n3,10\n", 16, true, &everything, &defaults);
+    ok(strstr(d.reason, "one column: each line is one value as it stands (tab is set, which does not occur)") == d.reason, "%s", d.reason);
     d = detect("a,b,c\n1,2,x\n3,4,y\n\nbye\n", 23, true, &everything, &defaults);
     ok(strstr(d.reason, "1 row behind it has another shape") != NULL, "%s", d.reason);
 }
@@ -248,7 +454,7 @@ test_reason(void)
 static void
 test_large(void)
 {
-    static const char *const units[] = {",", "\"", "'\"", "a;", "\n", "\r", ",\n", "||", "1,\"x\n", "\"\",", NULL};
+    static const char *const units[] = {",", "\"", "'\"", "a;", "\n", "\r", ",\n", "||", "1,\"x\n", "\"\",", "\"a,b',", " ,", "1,5;2|3\n", NULL};
     size_t n = CSV_DETECT_SAMPLE + 1000, at;
     char *data = malloc(n);
 
@@ -271,7 +477,10 @@ main(void)
         test_fixture(&fixtures[i]);
     test_parts();
     test_given();
+    test_sep();
+    test_title_unasked();
     test_cut();
+    test_written();
     test_reason();
     test_large();
     return done();
