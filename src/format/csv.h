@@ -59,7 +59,8 @@ typedef enum CsvLongRows { CSV_LONG_REJECT, CSV_LONG_TRUNCATE, CSV_LONG_TRUNCATE
 typedef struct CsvOptions
 {
     CsvScanDialect dialect;
-    bool find_delimiter, find_quote, find_skip; /* "auto": by csv_detect */
+    /* "auto": by csv_detect; with the delimiter, what is not given of the others is found too */
+    bool find_delimiter, find_quote, find_skip;
     bool escape_given;
     CsvHeader header;
     uint32_t header_lines;  /* from 1 */

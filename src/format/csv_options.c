@@ -160,7 +160,10 @@ static bool
 parse_skip(CsvOptions *o, const json_t *skip, Status *st)
 {
     if (skip == NULL)
+    {
+        o->find_skip = o->find_delimiter;
         return true;
+    }
     if (json_is_string(skip) && strcmp(json_string_value(skip), "auto") == 0)
     {
         o->find_skip = true;
@@ -298,7 +301,7 @@ static bool
 parse(const json_t *json, const char *delimiter, CsvOptions *o, Status *st)
 {
     Given g = {
-        .delimiter = delimiter, .quote = "\"", .newline = "auto", .comment = "",
+        .delimiter = delimiter, .newline = "auto", .comment = "",
         .trim = "none", .short_rows = "reject", .long_rows = "reject", .quotes = "strict",
         .decimal = ".", .thousands = "",
         .header_lines = 1, .max_field = FIELD_LIMIT, .max_row = ROW_LIMIT,
@@ -306,6 +309,9 @@ parse(const json_t *json, const char *delimiter, CsvOptions *o, Status *st)
 
     if (!read_json(json, &g, st))
         return false;
+    /* who does not know the delimiter does not know the rest either */
+    if (g.quote == NULL)
+        g.quote = strcmp(g.delimiter, "auto") == 0 ? "auto" : "\"";
     o->header_lines = (uint32_t) g.header_lines;
     o->footer_lines = (uint32_t) g.footer_lines;
     o->max_field = (uint32_t) g.max_field;

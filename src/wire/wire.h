@@ -287,7 +287,7 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *                                     one is no longer as listed; without it: everything listed
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, or auto: by name, else csv
- *     "delimiter": ",",               one to eight bytes, or "auto"
+ *     "delimiter": ",",               one to eight bytes, or "auto": then quote and skipLines are, too, unless given
  *     "quote": "\"", "escape": "\"",   one character, "" for none; quote may be "auto"
  *     "newline": "auto",              auto, lf, crlf, cr
  *     "header": "auto" | true | false, "headerLines": 1, "columns": ["a", "b"],

@@ -264,7 +264,7 @@ check_describe(void)
            "\"quote\":\"\\\"\",\"escape\":\"\\\"\",\"newline\":\"auto\",\"header\":true,\"skipLines\":0,\"fields\":[\"a\",\"b,c\"],\"confidence\":",
            "describe: TSV by its name");
     is_int(get(), WIRE_END, "describe: nothing else");
-    ask(",\"resource\":\"l.txt\",\"operation\":\"describe\",\"format\":{\"encoding\":\"LATIN1\",\"delimiter\":\"auto\",\"skipLines\":\"auto\"}");
+    ask(",\"resource\":\"l.txt\",\"operation\":\"describe\",\"format\":{\"encoding\":\"LATIN1\",\"delimiter\":\"auto\"}");
     {
         const char *dialect = get_dialect();
 
