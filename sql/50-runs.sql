@@ -51,7 +51,7 @@ COMMENT ON VIEW kaireon.dead_letters IS 'bad rows kept whole, so that they can b
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
-       f.head_hash, f.rows_read, f.run_id, f.loaded_at
+       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect
   FROM kaireon_internal.source_file f
   JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
  WHERE kaireon_internal.may_see(p.owner);

@@ -3,6 +3,7 @@
 # create_schema, create_pipeline with field_mapping, run, no reject.
 use strict;
 use warnings;
+use Encode ();
 use JSON::PP;
 use Kaireon;
 use Test::More;
@@ -195,15 +196,42 @@ is(join(' ', map { type($_) } @{ infer('kinds.csv') }),
 
 # Every file that detection is tested with, as it is found out to be written; and
 # what only a person can say about some of them.
-my %said = (comments => { comment => '#' }, head_and_notes => { footerLines => 2 }, notes_behind => { footerLines => 2 },
-    ragged => { shortRows => 'pad', longRows => 'truncate' }, stray_quote => { quotes => 'lenient' },
-    trailing_delimiter => { longRows => 'truncateEmpty' });
+my %said = (comments => { comment => '#' }, head_and_notes => { footerLines => 2 }, header_wider => { shortRows => 'pad' },
+    last_field_left_out => { longRows => 'truncate' }, notes_behind => { footerLines => 2 }, notes_with_delimiters => { footerLines => 2 },
+    ragged => { shortRows => 'pad', longRows => 'truncate' }, short_header => { longRows => 'truncateEmpty' },
+    stray_quote => { quotes => 'lenient' }, trailing_delimiter => { longRows => 'truncateEmpty' });
 for my $path (sort glob "$ENV{KAIREON_DATA}/detect/*.{csv,txt,tsv}")
 {
     my ($file, $name) = $path =~ m{(([^/]+)\.\w+)$};
     next if $name eq 'empty';
     $k->write_file($file, PostgreSQL::Test::Utils::slurp_file($path));
-    loads("detect_$name", $file, { format => 'csv', delimiter => 'auto', quote => 'auto', skipLines => 'auto', %{ $said{$name} || {} } });
+    loads("detect_$name", $file, { format => 'csv', delimiter => 'auto', %{ $said{$name} || {} } });
+}
+is($k->sql('SELECT betrag__eur_ FROM ds_detect_bank_de_statement WHERE buchungstext = \'Gutschrift\''), '2.345,67', 'a bank statement below its head');
+is($k->sql("SELECT string_agg(title, '|' ORDER BY id) FROM ds_detect_apostrophes_text"),
+    "'Tis the season|Rock 'n' Roll|The boys' club|'90s classics|Singin' in the Rain", 'apostrophes stay');
+
+# What was found out is kept beside what was loaded: how, how sure and why.
+is($k->sql("SELECT dialect ->> 'delimiter', dialect ->> 'quote', dialect -> 'header', dialect -> 'skipLines', dialect ? 'confidence', dialect ->> 'reason'"
+        . " FROM kaireon.source_state WHERE pipeline = 'detect_title_same_width'"),
+    ',|"|true|1|t|comma: 5 of 5 rows have 4 fields; the table begins on line 2. Header: the first row names what is below it',
+    'the run has recorded the dialect');
+is($k->sql("SELECT count(*) FROM kaireon.source_state WHERE pipeline ~ '^detect_' AND NOT (dialect ? 'reason' AND dialect ? 'confidence')"), 0,
+    'of every file');
+
+# The same file in other encodings: the bytes differ, the answer does not.
+my $statement = PostgreSQL::Test::Utils::slurp_file("$ENV{KAIREON_DATA}/detect/bank_de_statement.csv");
+my $found = $k->sql("SELECT (d - 'path') #- '{dialect,encoding}' FROM kaireon.describe('files', 'bank_de_statement.csv', '{\"delimiter\": \"auto\"}') AS d");
+for my $way ([ 'utf16.csv', 'UTF-16', {} ], [ 'utf16be.csv', 'UTF-16BE', { encoding => 'UTF-16BE' } ], [ 'latin1.csv', 'ISO-8859-1', { encoding => 'LATIN1' } ])
+{
+    my ($file, $encoding, $options) = @$way;
+    my $given = { delimiter => 'auto', %$options };
+
+    $k->write_file($file, Encode::encode($encoding, Encode::decode('UTF-8', my $copy = $statement)));
+    is($k->sql("SELECT (d - 'path') #- '{dialect,encoding}' FROM kaireon.describe('files', '$file', " . $k->json($given) . ') AS d'), $found,
+        "$encoding: the same dialect");
+    (my $name = $file) =~ s/\W.*//;
+    loads($name, $file, $given);
 }
 $k->write_file('empty.csv', '');
 $k->write_csv('wide.csv', [ map { "c$_" } 1 .. 1501 ], [ 1 .. 1501 ]);
