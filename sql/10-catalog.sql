@@ -17,7 +17,6 @@ REVOKE ALL ON SCHEMA kaireon_internal FROM PUBLIC;
 DO $$
 DECLARE
     found text;
-    grantee text;
 BEGIN
     SELECT pg_catalog.pg_describe_object(d.classid, d.objid, d.objsubid) INTO found
       FROM pg_catalog.pg_depend AS d
@@ -28,12 +27,7 @@ BEGIN
         RAISE EXCEPTION 'schema "kaireon" is not empty'
             USING ERRCODE = '55000', DETAIL = pg_catalog.format('It contains %s.', found), HINT = 'Drop or rename that schema first.';
     END IF;
-    ALTER SCHEMA kaireon OWNER TO CURRENT_USER;
-    FOR grantee IN SELECT DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
-                     FROM pg_catalog.pg_namespace AS n, pg_catalog.aclexplode(n.nspacl) AS a
-                    WHERE n.nspname OPERATOR(pg_catalog.=) 'kaireon' AND a.grantee OPERATOR(pg_catalog.<>) n.nspowner LOOP
-        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA kaireon FROM %s CASCADE', grantee);
-    END LOOP;
+    ALTER SCHEMA kaireon OWNER TO CURRENT_USER; -- 90-rights.sql takes away what he granted
 END
 $$;
 

@@ -5,6 +5,9 @@
 --                      their data; every view, with the bad rows of runs
 --   kaireon_viewer     views; not the data that runs could not load
 --
+-- All of them may call what only computes: views and pipelines do.  A function
+-- that is added needs a line in test/pgtap/rights_matrix.sql, too.
+--
 -- Roles belong to the cluster, not to the database: they are made when they
 -- are missing, and stay when the extension is dropped.  Which objects a caller
 -- may change is decided by who owns them (15-call.sql).
@@ -25,7 +28,30 @@ BEGIN
 END
 $$;
 
-REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kaireon, kaireon_internal FROM PUBLIC;
+-- Whatever ALTER DEFAULT PRIVILEGES, or who made schema kaireon, gave to others.
+DO $$
+DECLARE
+    grantee text;
+BEGIN
+    FOR grantee IN
+        SELECT DISTINCT CASE WHEN a.grantee OPERATOR(pg_catalog.=) 0 THEN 'PUBLIC' ELSE a.grantee::pg_catalog.regrole::text END
+          FROM (SELECT n.nspacl, n.nspowner FROM pg_catalog.pg_namespace AS n
+                 WHERE n.nspname OPERATOR(pg_catalog.=) ANY ('{kaireon,kaireon_internal}'::name[])
+                UNION ALL SELECT c.relacl, c.relowner FROM pg_catalog.pg_class AS c
+                 WHERE c.relnamespace OPERATOR(pg_catalog.=) ANY ('{kaireon,kaireon_internal}'::regnamespace[]::oid[])
+                UNION ALL SELECT p.proacl, p.proowner FROM pg_catalog.pg_proc AS p
+                 WHERE p.pronamespace OPERATOR(pg_catalog.=) ANY ('{kaireon,kaireon_internal}'::regnamespace[]::oid[])) AS o (acl, owner),
+               pg_catalog.aclexplode(o.acl) AS a
+         WHERE a.grantee OPERATOR(pg_catalog.<>) o.owner
+        UNION SELECT 'PUBLIC'
+    LOOP
+        EXECUTE pg_catalog.format('REVOKE ALL ON SCHEMA kaireon, kaireon_internal FROM %s CASCADE', grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON ALL TABLES IN SCHEMA kaireon, kaireon_internal FROM %s CASCADE', grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON ALL SEQUENCES IN SCHEMA kaireon, kaireon_internal FROM %s CASCADE', grantee);
+        EXECUTE pg_catalog.format('REVOKE ALL ON ALL FUNCTIONS IN SCHEMA kaireon, kaireon_internal FROM %s CASCADE', grantee);
+    END LOOP;
+END
+$$;
 REVOKE ALL ON TYPE kaireon.run FROM PUBLIC;
 GRANT USAGE ON SCHEMA kaireon TO kaireon_admin, kaireon_operator, kaireon_viewer;
 GRANT USAGE ON TYPE kaireon.run TO kaireon_admin, kaireon_operator, kaireon_viewer;
@@ -50,7 +76,7 @@ $$;
 -- Views call these with the rights of whoever selects; schema kaireon_internal
 -- stays closed, so they can't be called by name.
 GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole),
-    kaireon_internal.progress_slots(), kaireon_internal.expression_functions(), kaireon.progress_bar(numeric), kaireon.version(), kaireon_internal.this_instance(),
+    kaireon_internal.progress_slots(), kaireon_internal.expression_functions(), kaireon.version(), kaireon_internal.this_instance(),
     kaireon_internal.instance_differences(bigint, oid, oid, text, text, text)
     TO kaireon_admin, kaireon_operator, kaireon_viewer;
 
@@ -58,6 +84,12 @@ DO $$
 DECLARE
     f regprocedure;
 BEGIN
+    FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
+              WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
+                AND p.provolatile OPERATOR(pg_catalog.=) 'i'
+    LOOP
+        EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO kaireon_operator, kaireon_viewer', f);
+    END LOOP;
     FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
               WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
                 AND p.proname OPERATOR(pg_catalog.=) ANY ('{run_pipeline,start_pipeline,cancel_run,resume_run,validate_pipeline,'
