@@ -11,6 +11,15 @@
 CREATE FUNCTION kaireon_internal.as_role(role regrole, sql text) RETURNS text
     LANGUAGE c STRICT AS 'MODULE_PATHNAME', 'kaireon_as_role';
 
+-- The same on a table that is there: as its owner, where the caller has the
+-- owner's rights.  So a superuser who changes another's schema does not run
+-- that table's constraints and policies himself.
+CREATE FUNCTION kaireon_internal.as_owner(caller regrole, relation oid, sql text) RETURNS text
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.as_role(COALESCE((SELECT c.relowner FROM pg_class AS c
+        WHERE c.oid = relation AND pg_has_role(caller, c.relowner, 'USAGE'))::regrole, caller), sql)
+$$;
+
 CREATE FUNCTION kaireon_internal.fail(sqlstate text, message text, detail text, hint text) RETURNS void
     LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_fail';
 
@@ -155,7 +164,7 @@ CREATE FUNCTION kaireon_internal.check_object(value jsonb, keys jsonb, place tex
 DECLARE
     -- The order of a jsonb object is by length; a person reads by alphabet.
     valid text := (SELECT string_agg(k, ', ' ORDER BY k COLLATE "C") FROM jsonb_object_keys(keys) AS k);
-    found text := format('Found in %s.', place);
+    found_in text := format('Found in %s.', place);
     near text;
     item record;
     rule jsonb;
@@ -171,7 +180,7 @@ BEGIN
         rule := keys -> item.key;
         IF rule IS NULL THEN
             near := kaireon_internal.closest(item.key, ARRAY(SELECT jsonb_object_keys(keys)));
-            PERFORM kaireon_internal.fail('22023', format('unknown key "%s"', item.key), found,
+            PERFORM kaireon_internal.fail('22023', format('unknown key "%s"', item.key), found_in,
                 COALESCE('Perhaps you meant "' || near || '". ', '') ||
                 COALESCE('Valid keys: ' || valid || '.', 'No keys are valid here.'));
         END IF;
@@ -182,7 +191,7 @@ BEGIN
                     WHEN 'integer' THEN 'an integer' WHEN 'object' THEN 'an object' WHEN 'array' THEN 'an array'
                     WHEN 'boolean' THEN 'true or false' WHEN 'scalar' THEN 'a string, a number, true or false'
                     ELSE 'a ' || (rule ->> 'kind') END),
-                CASE WHEN secret THEN found ELSE format('Found %s in %s.', left(item.value::text, 100), place) END, rule ->> 'hint');
+                CASE WHEN secret THEN found_in ELSE format('Found %s in %s.', left(item.value::text, 100), place) END, rule ->> 'hint');
         END IF;
         IF rule ? 'keys' THEN
             PERFORM kaireon_internal.check_object(item.value, rule -> 'keys', format('"%s" of %s', item.key, place), secret);
@@ -192,26 +201,26 @@ BEGIN
               FROM jsonb_array_elements_text(rule -> 'values') WITH ORDINALITY AS l (v, n);
             PERFORM kaireon_internal.fail('22023',
                 format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
-                       item.key), found,
+                       item.key), found_in,
                 format('Valid values: %s.', listed));
         END IF;
         IF rule ? 'pattern' AND (item.value #>> '{}') !~ (rule ->> 'pattern') THEN
             PERFORM kaireon_internal.fail('22023',
                 format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
-                       item.key), found, rule ->> 'patternHint');
+                       item.key), found_in, rule ->> 'patternHint');
         END IF;
         IF (rule ? 'min' AND (item.value #>> '{}')::numeric < (rule ->> 'min')::numeric) OR
            (rule ? 'max' AND (item.value #>> '{}')::numeric > (rule ->> 'max')::numeric) THEN
             PERFORM kaireon_internal.fail('22023',
                 format('value %sfor key "%s" is out of range', CASE WHEN secret THEN '' ELSE item.value::text || ' ' END,
-                       item.key), found,
+                       item.key), found_in,
                 CASE WHEN NOT rule ? 'max' THEN format('It must be %s or more.', rule ->> 'min')
                      ELSE format('It must be from %s to %s.', rule ->> 'min', rule ->> 'max') END);
         END IF;
     END LOOP;
     FOR item IN SELECT e.key FROM jsonb_each(keys) AS e WHERE (e.value ->> 'required')::boolean ORDER BY e.key COLLATE "C" LOOP
         IF value -> item.key IS NULL OR jsonb_typeof(value -> item.key) = 'null' THEN
-            PERFORM kaireon_internal.fail('22023', format('key "%s" is missing', item.key), found,
+            PERFORM kaireon_internal.fail('22023', format('key "%s" is missing', item.key), found_in,
                 'Valid keys: ' || valid || '.');
         END IF;
     END LOOP;

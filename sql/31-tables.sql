@@ -43,14 +43,14 @@ BEGIN
 END
 $$;
 
--- Runs a statement on a schema's table as the caller.  Raises 55P03 with those
+-- Runs a statement on a schema's table as its owner.  Raises 55P03 with those
 -- who hold the table when it can't be had in time.
 CREATE FUNCTION kaireon_internal.ddl(caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     holders text;
 BEGIN
-    PERFORM kaireon_internal.as_role(caller, statement);
+    PERFORM kaireon_internal.as_owner(caller, schema.relation, statement);
 EXCEPTION WHEN lock_not_available THEN
     SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid) INTO holders
       FROM (SELECT DISTINCT l.pid FROM pg_locks AS l

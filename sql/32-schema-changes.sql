@@ -108,7 +108,7 @@ BEGIN
     value := kaireon_internal.default_sql(f);
     IF (value IS NULL AND NOT f.is_nullable) OR (value IS NOT NULL AND f.is_unique) THEN
         PERFORM kaireon_internal.lock_writers(caller, s);
-        n := kaireon_internal.as_role(caller, format('SELECT count(*) FROM %s', kaireon_internal.table_name(s)));
+        n := kaireon_internal.as_owner(caller, s.relation, format('SELECT count(*) FROM %s', kaireon_internal.table_name(s)));
         IF value IS NULL AND n > 0 THEN
             PERFORM kaireon_internal.fail('23502', format('field "%s" can''t be without nulls: schema "%s" has rows', f.name, s.name),
                 format('Rows without a value: %s.', n), 'Give it a defaultValue, or let isNullable be true.');
@@ -178,7 +178,7 @@ DECLARE
     doubles jsonb;
 BEGIN
     PERFORM kaireon_internal.lock_writers(caller, schema);
-    doubles := kaireon_internal.as_role(caller, format($sql$
+    doubles := kaireon_internal.as_owner(caller, schema.relation, format($sql$
         SELECT jsonb_build_object('values', count(*), 'rows', sum(d.n), 'examples', (array_agg(d.v ORDER BY d.n DESC, d.v))[1:3])
           FROM (SELECT format('"%%s"', left(%1$I::text, 40)) AS v, count(*) AS n FROM %2$s WHERE %1$I IS NOT NULL
                  GROUP BY %1$I HAVING count(*) > 1) AS d $sql$, f.name, kaireon_internal.table_name(schema)));
@@ -230,7 +230,7 @@ DECLARE
     nulls jsonb;
 BEGIN
     PERFORM kaireon_internal.lock_writers(caller, schema);
-    nulls := kaireon_internal.as_role(caller, format('SELECT jsonb_build_array(count(*) FILTER (WHERE %I IS NULL), count(*)) FROM %s',
+    nulls := kaireon_internal.as_owner(caller, schema.relation, format('SELECT jsonb_build_array(count(*) FILTER (WHERE %I IS NULL), count(*)) FROM %s',
                                                      f.name, kaireon_internal.table_name(schema)));
     IF (nulls ->> 0)::bigint > 0 THEN
         PERFORM kaireon_internal.fail('23502', format('field "%s" holds nulls', f.name),
@@ -331,7 +331,7 @@ BEGIN
     IF NOT COALESCE(force, false) THEN
         -- No value may come in between looking and dropping.
         PERFORM kaireon_internal.lock_writers(caller, s);
-        held := kaireon_internal.as_role(caller, format('SELECT jsonb_build_array(count(%I), count(*)) FROM %s',
+        held := kaireon_internal.as_owner(caller, s.relation, format('SELECT jsonb_build_array(count(%I), count(*)) FROM %s',
                                                         old.name, kaireon_internal.table_name(s)));
         IF (held ->> 0)::bigint > 0 THEN
             PERFORM kaireon_internal.fail('55000', format('field "%s" of schema "%s" holds data', old.name, s.name),

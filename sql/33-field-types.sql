@@ -137,7 +137,7 @@ BEGIN
     PERFORM kaireon_internal.lock_writers(caller, schema);
     BEGIN
         -- count() has every value converted, also where that is no question of loss.
-        lossy := kaireon_internal.as_role(caller, format('SELECT pg_catalog.bool_or(%s) AND pg_catalog.count(%s) OPERATOR(pg_catalog.>=) 0 FROM (%s) AS r',
+        lossy := kaireon_internal.as_owner(caller, schema.relation, format('SELECT pg_catalog.bool_or(%s) AND pg_catalog.count(%s) OPERATOR(pg_catalog.>=) 0 FROM (%s) AS r',
             kaireon_internal.loss_sql(old, new, 'v'), kaireon_internal.conversion_sql(old, new, 'v'), rows_sql)) = 't';
         IF lossy IS NOT TRUE OR force THEN
             RETURN;

@@ -139,7 +139,7 @@ DECLARE
     c kaireon_internal.connector;
     s kaireon_internal.schema;
     p kaireon_internal.pipeline;
-    found text;
+    table_name text;
 BEGIN
     PERFORM kaireon_internal.check_choice('kind', kind, '{connector,schema,pipeline}');
     IF kind = 'connector' THEN
@@ -156,9 +156,9 @@ BEGIN
     IF kind = 'connector' THEN
         UPDATE kaireon_internal.connector AS t SET owner = new_owner, updated_at = now() WHERE t.id = c.id AND t.owner <> new_owner;
     ELSIF kind = 'schema' THEN
-        FOR found IN SELECT kaireon_internal.relation_name(r) FROM unnest(ARRAY[s.relation, s.summary_relation]::oid[]) AS r
+        FOR table_name IN SELECT kaireon_internal.relation_name(r) FROM unnest(ARRAY[s.relation, s.summary_relation]::oid[]) AS r
                       WHERE kaireon_internal.relation_name(r) IS NOT NULL LOOP
-            PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s OWNER TO %s', found, new_owner));
+            PERFORM kaireon_internal.as_role(caller, format('ALTER TABLE %s OWNER TO %s', table_name, new_owner));
         END LOOP;
         UPDATE kaireon_internal.schema AS t SET owner = new_owner, updated_at = now() WHERE t.id = s.id AND t.owner <> new_owner;
     ELSIF p.owner <> new_owner THEN
@@ -195,9 +195,9 @@ DECLARE
     connectors uuid[] := ARRAY(SELECT c.id FROM kaireon_internal.connector AS c WHERE c.owner = ANY (roles));
     schemas uuid[] := ARRAY(SELECT s.id FROM kaireon_internal.schema AS s WHERE s.owner = ANY (roles));
     pipelines uuid[];
-    found text;
+    what text;
 BEGIN
-    SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") INTO found FROM (
+    SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") INTO what FROM (
         SELECT format('pipeline "%s" depends on connector "%s"', p.name, c.name)
           FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.connector AS c ON c.id = p.connector_id
          WHERE c.id = ANY (connectors) AND p.owner <> ALL (roles)
@@ -207,17 +207,17 @@ BEGIN
         UNION ALL SELECT format('schema "%s" depends on schema "%s"', l.name, s.name)
           FROM kaireon_internal.schema AS l JOIN kaireon_internal.schema AS s ON s.id = l.linked_schema
          WHERE s.id = ANY (schemas) AND l.owner <> ALL (roles)) AS f (line);
-    IF found IS NOT NULL AND NOT cascade THEN
-        PERFORM kaireon_internal.fail('2BP01', 'cannot drop desired object(s) because other objects depend on them', found,
+    IF what IS NOT NULL AND NOT cascade THEN
+        PERFORM kaireon_internal.fail('2BP01', 'cannot drop desired object(s) because other objects depend on them', what,
             'Use DROP ... CASCADE to drop the dependent objects too.');
     END IF;
     SELECT array_agg(l.id) INTO pipelines FROM (
         SELECT p.id FROM kaireon_internal.pipeline AS p
          WHERE p.owner = ANY (roles) OR p.connector_id = ANY (connectors) OR p.schema_id = ANY (schemas) FOR UPDATE) AS l;
-    SELECT format('Run %s of pipeline "%s" is running.', r.run_id, r.pipeline) INTO found FROM kaireon_internal.run AS r
+    SELECT format('Run %s of pipeline "%s" is running.', r.run_id, r.pipeline) INTO what FROM kaireon_internal.run AS r
      WHERE r.pipeline_id = ANY (pipelines) AND r.status = 'running' ORDER BY r.queued_at LIMIT 1;
-    IF found IS NOT NULL THEN
-        PERFORM kaireon_internal.fail('55006', 'cannot drop a pipeline with a run that is not finished', found,
+    IF what IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('55006', 'cannot drop a pipeline with a run that is not finished', what,
             'Wait for the run, or cancel it with kaireon.cancel_run.');
     END IF;
     UPDATE kaireon_internal.run AS r
@@ -238,13 +238,13 @@ $$;
 CREATE FUNCTION kaireon_internal.drop_role(role oid, name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    found text := (SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") FROM (
+    what text := (SELECT string_agg(f.line, E'\n' ORDER BY f.line COLLATE "C") FROM (
         SELECT format('owner of connector "%s"', c.name) FROM kaireon_internal.connector AS c WHERE c.owner = role
         UNION ALL SELECT format('owner of pipeline "%s"', p.name) FROM kaireon_internal.pipeline AS p WHERE p.owner = role
         UNION ALL SELECT format('owner of schema "%s"', s.name) FROM kaireon_internal.schema AS s WHERE s.owner = role) AS f (line));
 BEGIN
-    IF found IS NOT NULL THEN
-        PERFORM kaireon_internal.fail('2BP01', format('role "%s" cannot be dropped because some objects depend on it', name), found,
+    IF what IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('2BP01', format('role "%s" cannot be dropped because some objects depend on it', name), what,
             format('Use REASSIGN OWNED BY %I TO another role, or DROP OWNED BY %I.', name, name));
     END IF;
     UPDATE kaireon_internal.run AS r SET owner = 0 WHERE r.owner = role;

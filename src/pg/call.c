@@ -21,6 +21,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "storage/proc.h"
+#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/formatting.h"
@@ -42,7 +43,7 @@ PG_FUNCTION_INFO_V1(kaireon_as_role);
 PG_FUNCTION_INFO_V1(kaireon_fail);
 PG_FUNCTION_INFO_V1(kaireon_closest);
 
-/* For whom a function of kaireon_internal is running, innermost; as_role acts for nobody else. */
+/* For whom a function of kaireon_internal is running, innermost; as_role does nothing he could not do. */
 static Oid served = InvalidOid;
 
 /* Who is called, looked up once a call site. */
@@ -246,8 +247,8 @@ kaireon_as_role(PG_FUNCTION_ARGS)
     RightsScope scope;
     int code;
 
-    if (role != served)
-        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("as_role acts only for who called a function of kaireon"),
+    if (!OidIsValid(served) || !has_privs_of_role(served, role))
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("as_role acts only with rights of who called a function of kaireon"),
                         errdetail("It was called for the role with OID %u.", role),
                         errhint("It is no function to be called by hand.")));
 

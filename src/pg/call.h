@@ -46,7 +46,7 @@ extern void call_internal(const char *sql, int nargs, Oid *types, Datum *values)
  * more statements as that role.  Gives the first column of the first row the
  * last statement returned, or NULL.  The statements can't change the role; all
  * of them see what was committed when the function was called.
- * Raises 42501 for any role but the one that kaireon_call serves.
+ * Raises 42501 for a role whose rights the one that kaireon_call serves has not.
  */
 extern PGDLLEXPORT Datum kaireon_as_role(PG_FUNCTION_ARGS);
 

@@ -17,6 +17,7 @@
 #include "portability/instr_time.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -111,12 +112,22 @@ check_target_schema(const Graph *graph, const pg_uuid_t *schema_id, List **findi
 /*
  * Compiling lets PostgreSQL parse and plan what somebody wrote, which can run
  * code (types of literals, constants): so it happens with the rights of the
- * pipeline's owner, whoever looks, and nothing it could SET stays.
+ * pipeline's owner, whoever looks; nothing it could SET stays, and it can't
+ * write or make anything in a session that is not his.
  */
+static RightsScope
+look_as(Oid owner)
+{
+    RightsScope scope = rights_assume(owner, SECURITY_RESTRICTED_OPERATION);
+
+    (void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    return scope;
+}
+
 static Program *
 compile_as(Oid role, Graph *graph, const PipelineSpec *spec, List **findings)
 {
-    RightsScope scope = rights_assume(role, SECURITY_RESTRICTED_OPERATION);
+    RightsScope scope = look_as(role);
     Program *program;
 
     program = compile_program(graph, spec->relid, spec->fields, spec->nfields,
@@ -443,14 +454,12 @@ preview_rows(const PipelineSpec *spec, const Program *program, PreviewSink *sink
 static void
 preview_as_owner(const PipelineSpec *spec, const Program *program, PreviewSink *sink)
 {
-    int level = NewGUCNestLevel();
-    RightsScope scope = rights_assume(spec->owner, SECURITY_RESTRICTED_OPERATION);
+    RightsScope scope = look_as(spec->owner);
 
     settings_fix_level();
     rights_require_runnable(&spec->id);
     preview_rows(spec, program, sink);
     rights_resume(scope);
-    AtEOXact_GUC(true, level);
 }
 
 Datum
@@ -559,7 +568,7 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     put_lines(result, "", "  SQL:");
     put_lines(result, "    ", program->sql);
     put_lines(result, "", "  Plan:");
-    scope = rights_assume(spec->owner, SECURITY_RESTRICTED_OPERATION);
+    scope = look_as(spec->owner);
     put_plan(result, program);
     rights_resume(scope);
     if (PG_GETARG_BOOL(1))

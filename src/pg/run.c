@@ -29,7 +29,6 @@
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -628,26 +627,6 @@ perform(Run *run)
     PG_END_TRY();
 }
 
-/*
- * Settings that could change what a value means, whose rights the run has and
- * which triggers fire, or that could end it: those that ALTER ROLE and ALTER
- * DATABASE made for sessions do not count.
- */
-static void
-fix_settings(void)
-{
-    static const char *const settings[][2] = {
-        {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"idle_in_transaction_session_timeout", "0"},
-        {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}, {"transaction_timeout", "0"}};
-
-    settings_fix_session();
-    for (size_t i = 0; i < lengthof(settings); i++)
-    {
-        if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
-            SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
-    }
-}
-
 /* ---- connecting: what is refused there ends the process, so the slot keeps why ---- */
 
 static RunSlot *connecting = NULL;
@@ -713,7 +692,8 @@ kaireon_run_main(Datum arg)
     before_shmem_exit(end_slot, PointerGetDatum(slot));
     connect_as_owner(slot);
     pgstat_report_appname(psprintf("kaireon: %s", slot->pipeline));
-    fix_settings();
+    settings_fix_session();
+    worker_fix_settings();
     context = AllocSetContextCreate(TopMemoryContext, "kaireon run", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(context);
     run = palloc0(sizeof(Run));

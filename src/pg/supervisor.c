@@ -588,6 +588,7 @@ kaireon_supervisor_main(Datum arg)
     LWLockRelease(control->lock);
     before_shmem_exit(leave, (Datum) 0);
     BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid, 0);
+    worker_fix_settings();
     check_installed();
     recover();
     supervise(AllocSetContextCreate(TopMemoryContext, "kaireon supervisor", ALLOCSET_DEFAULT_SIZES));

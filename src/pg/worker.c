@@ -8,6 +8,7 @@
 #include "access/xact.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/guc.h"
 #include "utils/snapmgr.h"
 
 BackgroundWorkerHandle *
@@ -37,6 +38,20 @@ worker_start(const char *function, const char *type, const char *name, int arg)
                       errhint("Consider increasing max_worker_processes.")));
     out_of_slots = true;
     return NULL;
+}
+
+void
+worker_fix_settings(void)
+{
+    static const char *const settings[][2] = {
+        {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"idle_in_transaction_session_timeout", "0"},
+        {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}, {"transaction_timeout", "0"}};
+
+    for (size_t i = 0; i < lengthof(settings); i++)
+    {
+        if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
+            SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
+    }
 }
 
 void

@@ -15,6 +15,13 @@
  */
 extern BackgroundWorkerHandle *worker_start(const char *function, const char *type, const char *name, int arg);
 
+/*
+ * Settings of a worker that has connected: whose rights it has, which triggers
+ * fire, whether it can work at all.  What ALTER ROLE and ALTER DATABASE made of
+ * them for sessions does not count.
+ */
+extern void worker_fix_settings(void);
+
 /* A transaction of a worker, READ COMMITTED and with an active snapshot, and its end. */
 extern void worker_begin(void);
 extern void worker_commit(void);
