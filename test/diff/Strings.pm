@@ -82,6 +82,20 @@ sub halfway
     return pick('', '-') . sprintf('%.*f', $shift + pick(0, 0, 1, 4), $odd / 2**$shift) . pick('', '', digits(int(rand(4))));
 }
 
+# The same for doubles: whole numbers of 54 bits, the last of them set, and their neighbours.
+sub halfway_double
+{
+    my $s = (2 * (2**52 + int(rand(2**52))) + 1) << int(rand(9));
+    return pick('', '-') . $s . pick('', '.0', '.' . '0' x int(rand(30)) . '1', '.000', 'e0', '0e-1');
+}
+
+sub any_float8
+{
+    return any_decimal() if rand() < 0.5;
+    return halfway_double() if rand() < 0.4;
+    return spaces() . sign() . digits(1) . '.' . digits(1 + int(rand(25))) . pick('e', 'E') . pick('', '-', '+') . pick(int(rand(20)), 300 + int(rand(30))) . spaces();
+}
+
 sub plain_float4 { return rand() < 0.5 ? plain_decimal(10, 12) : rand() < 0.5 ? halfway() : (rand() - 0.5) * 10**int(rand(40) - 20); }
 
 sub any_float4 { return rand() < 0.7 ? any_decimal() : digits(1) . '.' . digits(1 + int(rand(17))) . 'e' . pick('', '-') . (30 + int(rand(18))); }
@@ -108,8 +122,39 @@ sub plain_zone
 
 sub plain_timestamp { return plain_date() . (rand() < 0.9 ? pick(' ', 'T') . plain_time() . plain_zone() : ''); }
 
+my @months = qw(January February March April May June July August September October November December);
+
+# Months by their names, days by the year or by Julius Scaliger: nothing that DateStyle decides.
+sub worded_date
+{
+    my ($year, $month, $day) = (pick(1 + int(rand(9999)), 1900 + int(rand(200))), pick(@months), 1 + int(rand(31)));
+    $month = substr($month, 0, 3 + int(rand(3))) if rand() < 0.6;
+    $month = random_case($month) if rand() < 0.3;
+    my $two = sprintf('%02d', $day);
+    my $s = pick("$month $day, $year", "$month $two $year", "$day $month $year", "$two-$month-$year", sprintf('%04d-%s-%s', $year, $month, $two), "$month-$two-$year",
+        sprintf('%04d.%03d', $year, 1 + int(rand(367))), sprintf('%04d%03d', $year, 1 + int(rand(367))), 'J' . int(rand(5400000)), sprintf('%02d%02d%02d', $year % 100, 1 + int(rand(12)), $day),
+        pick(qw(Mon tue Wednesday SUN)) . " $month $day $year");
+    return $s . pick('', '', '', ' BC', ' AD', ' bc');
+}
+
+# Places and dates where the clock was put forward or back, or something else happened.
+my @zones = qw(America/New_York Europe/Berlin Europe/London Asia/Kathmandu Australia/Lord_Howe Pacific/Apia America/Sao_Paulo Africa/Monrovia Asia/Pyongyang
+  Europe/Dublin Antarctica/Troll UTC GMT Etc/GMT+5 EST5EDT PST8PDT CET MET WET EST MST HST zulu z Z UT utc IST BST CEST EDT PDT JST MSK NZDT +05:30:15 -0330 +14 UTC+3 GMT-2);
+my @turns = ('2024-03-10', '2024-11-03', '2024-03-31', '2024-10-27', '2011-12-29', '2011-12-30', '2018-02-18', '1972-01-07', '2015-08-15', '2018-05-05', '1940-06-01', '1883-11-18',
+    '1916-04-30', '1945-08-14', '2024-04-07', '2024-10-06', '1970-01-01', '1582-10-10', '0001-01-01', '2038-01-19', '2400-07-01');
+
+sub zoned_timestamp
+{
+    my $time = sprintf('%02d:%02d:%02d', pick(0, 1, 1, 2, 2, 3, 23, int(rand(24))), pick(0, 15, 30, 59, int(rand(60))), pick(0, 59, 60, int(rand(60))));
+    my $zone = pick(@zones);
+    $zone = random_case($zone) if rand() < 0.2;
+    return rand() < 0.15 ? "$zone " . pick(@turns) . " $time" : pick(@turns) . pick(' ', 'T') . $time . pick('', '', '.5', '.999999', '.9999995') . pick(' ', ' ', '') . $zone . pick('', '', ' BC');
+}
+
 sub any_timestamp
 {
+    return worded_date() . (rand() < 0.5 ? ' ' . plain_time() . pick('', plain_zone()) : '') if rand() < 0.2;
+    return zoned_timestamp() if rand() < 0.2;
     my $s = sprintf('%0*d%s%0*d%s%0*d', pick(1, 3, 4, 4, 4, 5), int(rand(11000)), pick('-', '-', '-', '/', '.', ''),
         pick(1, 2, 2), int(rand(14)), pick('-', '-', '-', '/', '.', ''), pick(1, 2, 2), int(rand(33)));
     $s = plain_date() if rand() < 0.5;
@@ -179,6 +224,25 @@ sub random_json
     return '{' . join(', ', map { '"' . pick('a', 'b', 'c', 'a b', '') . '"' . pick(':', ': ') . random_json($depth + 1) } 1 .. int(rand(4))) . '}';
 }
 
+# Text of the lengths at which its length word, or the batch's buffer, changes.
+my @text_lengths = ((map { ('x' x $_, "\xc3\xa9" x int($_ / 2), 'x' x ($_ - 3) . "\xe2\x82\xac") } 125 .. 131), map { 'x' x $_ } 255, 256, 1000, 8191, 65535, 65536, 70000, 131072);
+
+# Words of booleans, each cut to each length, in each case.
+my @bool_words = map { my $w = $_; map { my $cut = substr($w, 0, $_); ($cut, uc $cut, ucfirst $cut, " $cut\n") } 1 .. length $w } qw(true false yes no on off 1 0);
+
+# decimal_edges(PRECISION, SCALE): the largest number that fits and its neighbours, and what rounds up to one that does not.
+sub decimal_edges
+{
+    my ($precision, $scale) = @_;
+    my $whole = '9' x ($precision - $scale);
+    my $fraction = '9' x $scale;
+    my @edges = map { ($whole eq '' ? '0' : $whole) . '.' . $fraction . $_ } '', '0', '4', '49999999999', '5', '50', '500000000000000000001', '9';
+    my $one = '0.' . '0' x $scale;
+    push @edges, '1' . '0' x ($precision - $scale), '1' . '0' x ($precision - $scale) . 'e-1', "${one}4", "${one}5", "${one}49999", "${one}50001", '1e' . ($precision - $scale),
+      '9.99e' . ($precision - $scale - 1), "1e-$scale", "5e-" . ($scale + 1), "4.9e-" . ($scale + 1);
+    return (@edges, map { "-$_" } @edges);
+}
+
 my @uuid_edges = ('', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}',
     'a0eebc999c0b4ef8bb6d6bb9bd380a11', 'a0ee-bc99-9c0b-4ef8-bb6d-6bb9-bd38-0a11', '{a0eebc99-9c0b4ef8-bb6d6bb9-bd380a11}', ' a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11',
     'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11 ', '{a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a11}', 'a0eebc99-9c0b-4ef8-bb6d-6bb9bd380a1',
@@ -237,8 +301,8 @@ sub mistakes_for
 
 sub decimal_kind
 {
-    my ($whole, $fraction) = @_;
-    return { plain => sub { plain_decimal($whole, $fraction) }, any => \&any_decimal, edges => \@number_edges,
+    my ($whole, $fraction, @measure) = @_;
+    return { plain => sub { plain_decimal($whole, $fraction) }, any => \&any_decimal, edges => [ @number_edges, @measure ? decimal_edges(@measure) : () ],
         mistakes => [ mistakes_for(0) ] };
 }
 
@@ -254,15 +318,15 @@ my %kinds = (
     int4 => int_kind(\@int4, 11),
     int8 => int_kind(\@int8, 19),
     numeric => decimal_kind(9, 9),
-    'numeric(12,2)' => decimal_kind(11, 6),
-    'numeric(18,0)' => decimal_kind(15, 3),
-    'numeric(4,4)' => decimal_kind(1, 7),
-    'numeric(18,18)' => decimal_kind(1, 16),
-    'numeric(25,4)' => decimal_kind(9, 6),
+    'numeric(12,2)' => decimal_kind(11, 6, 12, 2),
+    'numeric(18,0)' => decimal_kind(15, 3, 18, 0),
+    'numeric(4,4)' => decimal_kind(1, 7, 4, 4),
+    'numeric(18,18)' => decimal_kind(1, 16, 18, 18),
+    'numeric(25,4)' => decimal_kind(9, 6, 25, 4),
     bool => { plain => sub { random_case(pick(qw(true false yes no on off 1 0 t f y n))) }, any => \&any_bool,
-        edges => ['o', 'of', 'tr', 'TRUE', 'oN', ' t ', 'truee', "t\x01", '@', '`'],
+        edges => [ 'oN', 'truee', 'offf', "t\x01", '@', '`', @bool_words ],
         mistakes => ['', ' ', 'maybe', 'null', '2', '-1', 'n/a', 'X', 'truefalse', 'o', 'yess', '10', "\xc3\xa9"] },
-    float8 => { plain => sub { rand() < 0.7 ? plain_decimal(10, 16) : (rand() - 0.5) * 10**int(rand(40) - 20) }, any => \&any_decimal,
+    float8 => { plain => sub { rand() < 0.7 ? plain_decimal(10, 16) : (rand() - 0.5) * 10**int(rand(40) - 20) }, any => \&any_float8,
         edges => \@number_edges, mistakes => [ mistakes_for(0) ] },
     float4 => { plain => \&plain_float4, any => \&any_float4, edges => [ @float4, @number_edges ], mistakes => [ mistakes_for(0) ] },
     date => { plain => sub { rand() < 0.9 ? plain_date() : plain_date() =~ s/-//gr }, any => \&any_timestamp, edges => \@time_edges },
@@ -272,7 +336,7 @@ my %kinds = (
         "\xe2\x82\xac" x 5, "\xf0\x9f\x98\x80" x 4 . '   ', "abcd\t", "abcd\xc2\xa0", "ab\xffcd", 'abcdefgh' x 100 ] },
     uuid => { plain => \&plain_uuid, any => \&any_uuid, edges => \@uuid_edges },
     json => { plain => \&random_json, any => sub { return spaces() . random_json() . spaces() }, edges => \@json_edges },
-    utf8 => { plain => sub { any_text() }, any => \&any_utf8, edges => ['', "\0"] });
+    utf8 => { plain => sub { any_text() }, any => \&any_utf8, edges => [ '', "\0", @text_lengths ] });
 
 # strings_of(KIND, COUNT): COUNT times [class, string], edge cases first.
 sub strings_of
