@@ -202,7 +202,6 @@ resolve_field(TupleDesc desc, TargetField *field, List **findings)
         field->typmod = att->atttypmod;
         field->not_null = att->attnotnull;
         field->has_default = att->atthasdef || att->attidentity != '\0';
-        field->source = -1;
         return true;
     }
     graph_complain(findings, NULL, "schema_drift", "The table was changed outside of kaireon's functions.",
@@ -210,31 +209,31 @@ resolve_field(TupleDesc desc, TargetField *field, List **findings)
     return false;
 }
 
-bool
-catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields, int *nfields, List **findings)
+/* Reads the schema of which a condition on $1 and $2 holds. */
+static bool
+load_schema(const char *where, Oid *types, Datum *values, SchemaSpec *schema, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
-    Oid types[] = {UUIDOID};
-    Datum values[] = {UUIDPGetDatum(schema_id)};
     Relation rel;
     int count, good = 0;
     bool null;
 
-    count = catalog_execute("SELECT s.relation::pg_catalog.oid, f.name FROM kaireon_internal.schema s "
-                            "JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE s.id = $1 ORDER BY f.ordinal",
-                            1, types, values, NULL, SPI_OK_SELECT);
+    count = catalog_execute(psprintf("SELECT s.relation::pg_catalog.oid, f.name, s.name FROM kaireon_internal.schema s "
+                                     "JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE %s ORDER BY f.ordinal", where),
+                            2, types, values, NULL, SPI_OK_SELECT);
     if (count == 0)
     {
         catalog_end(scope);
         return false;
     }
-    *relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-    *fields = MemoryContextAllocZero(context, sizeof(TargetField) * count);
+    schema->relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    schema->name = row_text(3, context);
+    schema->fields = MemoryContextAllocZero(context, sizeof(TargetField) * count);
     for (int i = 0; i < count; i++)
-        (*fields)[i].name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
+        schema->fields[i].name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
     catalog_end(scope);
-    rel = try_table_open(*relid, AccessShareLock);
+    rel = try_table_open(schema->relid, AccessShareLock);
     if (rel == NULL)
     {
         graph_complain(findings, NULL, "schema_drift", "Delete the schema and create it again, or adopt another table.",
@@ -243,12 +242,47 @@ catalog_load_fields(const pg_uuid_t *schema_id, Oid *relid, TargetField **fields
     }
     for (int i = 0; i < count; i++)
     {
-        if (resolve_field(RelationGetDescr(rel), &(*fields)[i], findings))
-            (*fields)[good++] = (*fields)[i];
+        if (resolve_field(RelationGetDescr(rel), &schema->fields[i], findings))
+            schema->fields[good++] = schema->fields[i];
     }
-    *nfields = good;
+    schema->nfields = good;
     table_close(rel, AccessShareLock);
     return true;
+}
+
+bool
+catalog_load_schema(const pg_uuid_t *schema_id, SchemaSpec *schema, List **findings)
+{
+    Oid types[] = {UUIDOID, OIDOID};
+    Datum values[] = {UUIDPGetDatum(schema_id), ObjectIdGetDatum(InvalidOid)};
+
+    return load_schema("s.id = $1", types, values, schema, findings);
+}
+
+SchemaSpec *
+catalog_find_schema(const char *name, Oid own, const char *node_id, List **findings)
+{
+    SchemaSpec *schema = palloc0(sizeof(SchemaSpec));
+    Oid types[] = {TEXTOID, OIDOID};
+    Datum values[] = {CStringGetTextDatum(name), ObjectIdGetDatum(own)};
+    List *found = NIL;
+    ListCell *lc;
+
+    if (!load_schema("s.id = (SELECT o.id FROM kaireon_internal.schema o, kaireon_internal.safe_name($1) AS n "
+                     "WHERE n = ANY (o.name || o.former_names) ORDER BY o.relation = $2 DESC, o.name = n DESC, o.updated_at DESC LIMIT 1)",
+                     types, values, schema, &found))
+    {
+        graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
+                       "schema \"%s\" does not exist or has no fields", name);
+        return NULL;
+    }
+    foreach(lc, found)
+    {
+        Finding *f = lfirst(lc);
+
+        graph_complain(findings, node_id, f->code, f->hint, "%s", f->message);
+    }
+    return schema;
 }
 
 PipelineSpec *
@@ -289,13 +323,13 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     handling = json_get_text(&spec->execution_config->root, "errorHandling");
     spec->error_given = handling != NULL;
     spec->error_skip = handling && strcmp(handling, "skip") == 0;
-    if (!catalog_load_fields(&schema_id, &spec->relid, &spec->fields, &spec->nfields, &findings))
+    if (!catalog_load_schema(&schema_id, &spec->schema, &findings))
         elog(ERROR, "the schema of pipeline \"%s\" is missing", spec->name);
     if (findings != NIL)
     {
         Finding *f = linitial(findings);
 
-        ereport(ERROR, (errcode(get_rel_name(spec->relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
+        ereport(ERROR, (errcode(get_rel_name(spec->schema.relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
                         errmsg("%s", f->message), f->hint ? errhint("%s", f->hint) : 0));
     }
     return spec;

@@ -116,45 +116,45 @@ request_type(const SourceColumn *column, uint8 *wire)
 }
 
 Cells *
-cells_create(const Program *program)
+cells_create(const ProgramSource *source)
 {
     Cells *cells = palloc0(sizeof(Cells));
 
-    cells->ncolumns = program->ncolumns;
-    cells->columns = palloc0(sizeof(CellColumn) * Max(program->ncolumns, 1));
-    cells->expected = palloc0(Max(program->ncolumns, 1));
-    cells->states = palloc0(sizeof(uint8 *) * Max(program->ncolumns, 1));
-    cells->coerce = program->validation == VALIDATION_COERCE;
+    cells->ncolumns = source->ncolumns;
+    cells->columns = palloc0(sizeof(CellColumn) * Max(source->ncolumns, 1));
+    cells->expected = palloc0(Max(source->ncolumns, 1));
+    cells->states = palloc0(sizeof(uint8 *) * Max(source->ncolumns, 1));
     /* The first block stays over resets: what a usual batch needs is not given back and faulted in again. */
     cells->context = AllocSetContextCreate(CurrentMemoryContext, "kaireon batch", 0, BATCH_BLOCK, ALLOCSET_DEFAULT_MAXSIZE);
     cells->scratch = AllocSetContextCreate(CurrentMemoryContext, "kaireon cell", 0, SCRATCH_BLOCK, ALLOCSET_DEFAULT_MAXSIZE);
-    for (int i = 0; i < program->ncolumns; i++)
+    for (int i = 0; i < source->ncolumns; i++)
     {
         CellColumn *column = &cells->columns[i];
         Oid function;
 
-        column->type = program->columns[i].type;
-        column->typmod = program->columns[i].typmod;
-        column->always_raw = strcmp(request_type(&program->columns[i], &column->wire), "raw") == 0;
-        if (program->columns[i].pattern)
-            column->pattern = CStringGetTextDatum(program->columns[i].pattern);
+        column->type = source->columns[i].type;
+        column->typmod = source->columns[i].typmod;
+        column->coerce = source->columns[i].coerce;
+        column->always_raw = strcmp(request_type(&source->columns[i], &column->wire), "raw") == 0;
+        if (source->columns[i].pattern)
+            column->pattern = CStringGetTextDatum(source->columns[i].pattern);
         cells->expected[i] = column->wire;
         getTypeInputInfo(column->type, &function, &column->ioparam);
         get_typlenbyval(column->type, &column->length, &column->by_value);
         fmgr_info(function, &column->input);
         column->judges_null = !column->input.fn_strict;
-        column->need = settings_need(column->type, program->columns[i].pattern);
+        column->need = settings_need(column->type, source->columns[i].pattern);
     }
     return cells;
 }
 
 void
-cells_request(const Program *program, StringInfo out)
+cells_request(const ProgramSource *source, StringInfo out)
 {
     appendStringInfoChar(out, '[');
-    for (int i = 0; i < program->ncolumns; i++)
+    for (int i = 0; i < source->ncolumns; i++)
     {
-        const SourceColumn *column = &program->columns[i];
+        const SourceColumn *column = &source->columns[i];
         uint8 wire;
         const char *type = request_type(column, &wire);
 
@@ -165,7 +165,7 @@ cells_request(const Program *program, StringInfo out)
             appendStringInfo(out, ",\"length\":%d", column->typmod - VARHDRSZ);
         if (strcmp(type, "numeric") == 0 && column->typmod >= VARHDRSZ)
             appendStringInfo(out, ",\"precision\":%d,\"scale\":%d", numeric_precision(column->typmod), numeric_scale(column->typmod));
-        if (program->validation == VALIDATION_COERCE)
+        if (column->coerce)
             appendStringInfoString(out, ",\"coerce\":true");
         appendStringInfoChar(out, '}');
     }
@@ -460,7 +460,7 @@ load_uuid(Cells *cells, int c, const WireColumnHeader *header, uint8 *states)
             cells->values[row * cells->ncolumns + c] = UUIDPGetDatum(&room[row]);
             states[row] = WIRE_VALUE;
         }
-        else if (!cells->coerce && no_uuid(text, length))
+        else if (!cells->columns[c].coerce && no_uuid(text, length))
             states[row] = WIRE_BAD_SYNTAX;
     }
 }

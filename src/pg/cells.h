@@ -27,6 +27,7 @@ typedef struct CellColumn
     int32 typmod;
     uint8 wire;              /* WireColumnType the reader must send */
     bool always_raw;         /* the reader has no converter for the type, or must not use it */
+    bool coerce;             /* a cell that is no value is tried a second time */
     Datum pattern;           /* text for to_date or to_timestamp; 0: the input function reads it */
     SettingsNeed need;       /* of reading a value */
     bool by_value;
@@ -41,7 +42,6 @@ typedef struct Cells
     int ncolumns;
     CellColumn *columns;
     uint8 *expected;         /* wire type of each column, for wire_batch_open */
-    bool coerce;
     MemoryContext context;   /* of one batch; reset by cells_load */
     MemoryContext scratch;   /* of one call of an input function */
     WireBatch batch;
@@ -56,10 +56,10 @@ typedef struct Cells
 typedef struct CellError { int sqlstate; char *message; } CellError;
 
 /* Lives in the current context. */
-extern Cells *cells_create(const Program *program);
+extern Cells *cells_create(const ProgramSource *source);
 
 /* The columns of a request, as JSON (wire.h), appended to out. */
-extern void cells_request(const Program *program, StringInfo out);
+extern void cells_request(const ProgramSource *source, StringInfo out);
 
 /* Opens and checks a batch message; raises KA002 when it is not what the reader promised. */
 extern void cells_load(Cells *cells, uint8 *body, size_t length);

@@ -1,10 +1,11 @@
 /*
  * compile.c: from a graph to SQL.  See compile.h.
  *
- * Two walks over the nodes, both in topological order: the first finds the
- * source's fields and their types (compile_fields.c), the second writes the
- * SQL (compile_sql.c).  What a node does in them is in its NodeOp; what is here
- * brings them together and checks the SQL node by node.
+ * Two walks: the first goes over the nodes in topological order and finds the
+ * sources' fields and their types (compile_fields.c), the second goes along
+ * each lane of each stage and writes the SQL (compile_sql.c).  What a node does
+ * in them is in its NodeOp; what is here brings them together and checks the
+ * SQL node by node.
  */
 #include "postgres.h"
 
@@ -16,14 +17,11 @@
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/analyze.h"
-#include "parser/parse_coerce.h"
 #include "parser/parser.h"
 #include "tcop/tcopprot.h"
-#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/lsyscache.h"
-#include "utils/snapmgr.h"
 
+#include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/exprbound.h"
 #include "pg/exprcheck.h"
@@ -57,20 +55,7 @@ compile_field_type_list(void)
            "timestamp, timestamptz, json, uuid";
 }
 
-/* ---- the relation "source" ---------------------------------------------- */
-
-TupleDesc
-compile_source_desc(const Program *program)
-{
-    TupleDesc desc = CreateTemplateTupleDesc(Max(program->ncolumns, 1));
-
-    for (int i = 0; i < program->ncolumns; i++)
-        TupleDescInitEntry(desc, i + 1, program->columns[i].name, program->columns[i].type,
-                           program->columns[i].typmod, 0);
-    if (program->ncolumns == 0)  /* a pipeline of constants still counts rows */
-        TupleDescInitEntry(desc, 1, "_", TEXTOID, -1, 0);
-    return desc;
-}
+/* ---- statements ------------------------------------------------------------- */
 
 QueryEnvironment *
 compile_environment(const char *name, TupleDesc desc, void *tuplestore)
@@ -105,6 +90,139 @@ compile_analyze(const char *sql, QueryEnvironment *env)
     return query;
 }
 
+/* ---- places in statements ----------------------------------------------------- */
+
+/* Where an expression itself stands in the statement, whatever its arguments; -1 when nobody knows. */
+static int
+own_location(Node *node)
+{
+    switch (nodeTag(node))
+    {
+        case T_Var:
+            return ((Var *) node)->location;
+        case T_Const:
+            return ((Const *) node)->location;
+        case T_FuncExpr:
+            return ((FuncExpr *) node)->location;
+        case T_OpExpr:
+        case T_DistinctExpr:
+        case T_NullIfExpr:
+            return ((OpExpr *) node)->location;
+        case T_ScalarArrayOpExpr:
+            return ((ScalarArrayOpExpr *) node)->location;
+        case T_BoolExpr:
+            return ((BoolExpr *) node)->location;
+        case T_RelabelType:
+            return ((RelabelType *) node)->location;
+        case T_CoerceViaIO:
+            return ((CoerceViaIO *) node)->location;
+        case T_ArrayCoerceExpr:
+            return ((ArrayCoerceExpr *) node)->location;
+        case T_CoerceToDomain:
+            return ((CoerceToDomain *) node)->location;
+        case T_CaseExpr:
+            return ((CaseExpr *) node)->location;
+        case T_ArrayExpr:
+            return ((ArrayExpr *) node)->location;
+        case T_CoalesceExpr:
+            return ((CoalesceExpr *) node)->location;
+        case T_MinMaxExpr:
+            return ((MinMaxExpr *) node)->location;
+        case T_SQLValueFunction:
+            return ((SQLValueFunction *) node)->location;
+        case T_NullTest:
+            return ((NullTest *) node)->location;
+        case T_BooleanTest:
+            return ((BooleanTest *) node)->location;
+        default:
+            return -1;
+    }
+}
+
+int
+compile_step_at(const Lane *lane, int at, int location)
+{
+    int step = 0;
+
+    if (location < 0)
+        return -1;
+    /* ranges lie within one another, the feed's innermost; outside of all is the last step */
+    while (step < lane->nsteps - 1 && (location - at < lane->steps[step].begin || location - at >= lane->steps[step].end))
+        step++;
+    return step;
+}
+
+typedef struct StepSearch { const Lane *lane; int at; int step; } StepSearch;
+
+static bool
+search_step(Node *node, StepSearch *search)
+{
+    int step;
+
+    if (node == NULL)
+        return false;
+    step = compile_step_at(search->lane, search->at, own_location(node));
+    search->step = Max(search->step, step);
+    return expression_tree_walker(node, search_step, search);
+}
+
+int
+compile_step_of(const Lane *lane, int at, Node *expression)
+{
+    StepSearch search = {lane, at, -1};
+
+    search_step(expression, &search);
+    return search.step;
+}
+
+/* ---- lanes ------------------------------------------------------------------- */
+
+/* Adds the lane of these steps to the stage. */
+static void
+add_lane(Compiler *c, ProgramStage *stage, const LaneStep *steps, int nsteps)
+{
+    Program *p = c->program;
+    Lane *lane;
+
+    if (stage->nlanes == 0)
+        stage->lanes = palloc(sizeof(Lane));
+    else
+        stage->lanes = repalloc(stage->lanes, sizeof(Lane) * (stage->nlanes + 1));
+    lane = &stage->lanes[stage->nlanes++];
+    memset(lane, 0, sizeof(Lane));
+    lane->nsteps = nsteps;
+    lane->steps = palloc(sizeof(LaneStep) * nsteps);
+    memcpy(lane->steps, steps, sizeof(LaneStep) * nsteps);
+    for (int i = 0; i < p->ntargets; i++)
+    {
+        if (p->targets[i].node == steps[nsteps - 1].node)
+            lane->target = &p->targets[i];
+    }
+}
+
+/* All ways on from the last of the steps, in the order of branches' routes. */
+static void
+find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
+{
+    const Graph *graph = c->program->graph;
+    LaneStep *last = &steps[nsteps - 1];
+    List *edges = graph_edges_from(graph, last->node);
+    ListCell *lc;
+
+    CHECK_FOR_INTERRUPTS();
+    if (edges == NIL)
+        add_lane(c, stage, steps, nsteps);
+    foreach(lc, edges)
+    {
+        const GraphEdge *edge = lfirst(lc);
+
+        last->route = list_length(edges) > 1 || last->node->op->kind == NODE_BRANCH ? edge->label : NULL;
+        memset(&steps[nsteps], 0, sizeof(LaneStep));
+        steps[nsteps].node = &graph->nodes[edge->to];
+        find_lanes(c, stage, steps, nsteps + 1);
+    }
+}
+
 /* ---- checking ---------------------------------------------------------------- */
 
 /* What the node made has the type that PostgreSQL finds it has. */
@@ -118,23 +236,30 @@ take_types(Compiler *c, const Query *query)
         TargetEntry *te = lfirst_node(TargetEntry, lc);
         FlowColumn *column = te->resname ? flow_find(c, te->resname) : NULL;
 
-        if (column && column->source < 0)
+        if (column && column->source == NULL)
             column->type = exprType((Node *) te->expr);
     }
 }
 
-/* Parses, checks and plans what stands so far, so that an error is the node's own. */
+/*
+ * Parses, checks and plans what stands so far, so that an error is the node's
+ * own.  What an earlier lane has written the same way is only parsed, for the
+ * types.
+ */
 static void
 check_sql(Compiler *c, const GraphNode *node)
 {
-    const char *sql = node->op->kind == NODE_TARGET ? c->program->select_sql : c->sql->data;
-    TupleDesc desc = compile_source_desc(c->program);
-    QueryEnvironment *env = compile_environment(SOURCE_RELATION, desc, NULL);
+    const ProgramStage *stage = c->stage;
+    bool target = node->op->kind == NODE_TARGET;
+    const char *sql = target ? c->lane->select_sql : c->sql->data;
+    QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
     Query *query = compile_analyze(sql, env);
 
-    exprcheck_query(query, sql);
-    if (node->op->kind != NODE_TARGET)
+    if (!target)
         take_types(c, query);
+    if (c->shared)
+        return;
+    exprcheck_query(query, sql);
     (void) pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK & 0, NULL);
 }
 
@@ -174,13 +299,13 @@ expression_position(Compiler *c, const GraphNode *node, const ErrorData *error)
  * node's finding.  Without `collect` errors are simply raised.
  */
 static void
-with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Compiler *, const GraphNode *))
+with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *))
 {
     NodeWork node_work = {c, node, work};
     ErrorData *error;
     int position;
 
-    if (!collect)
+    if (!c->collect)
     {
         work(c, node);
         return;
@@ -197,55 +322,7 @@ with_findings(Compiler *c, const GraphNode *node, bool collect, void (*work) (Co
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
 }
 
-/* Where each node's text ended up: the target's is outermost, the source's innermost. */
-static void
-locate_nodes(Compiler *c)
-{
-    Program *p = c->program;
-    int begin = 0, end = strlen(p->sql);
-
-    p->texts = palloc0(sizeof(NodeText) * p->graph->nnodes);
-    for (int i = p->graph->nnodes - 1; i >= 0; i--)
-    {
-        const GraphNode *node = &p->graph->nodes[i];
-        NodeText *text = &p->texts[p->ntexts];
-        const char *closing = psprintf(") AS %s", quote_identifier(node->id));
-        char *from, *close = NULL;
-
-        text->node = node;
-        text->begin = begin;
-        text->end = end;
-        p->ntexts++;
-        if (i == 0)
-            break;
-        /* the inner text lies between the first "FROM (" and the last ") AS id" of this one */
-        from = strstr(p->sql + begin, "\nFROM (");
-        for (char *at = from; at && (at = strstr(at, closing)) != NULL && at < p->sql + end; at++)
-            close = at;
-        if (from == NULL || close == NULL)
-        {
-            p->ntexts--;         /* a node that writes nothing, such as a cast the reader does */
-            continue;
-        }
-        begin = from + strlen("\nFROM (") - p->sql;
-        end = close - p->sql;
-    }
-}
-
-const GraphNode *
-compile_node_at(const Program *program, int location)
-{
-    const GraphNode *found = NULL;
-
-    if (location < 0)
-        return NULL;
-    for (int i = 0; i < program->ntexts; i++)
-    {
-        if (location >= program->texts[i].begin && location < program->texts[i].end)
-            found = program->texts[i].node;
-    }
-    return found;
-}
+/* ---- the walks ------------------------------------------------------------------ */
 
 static Validation
 target_validation(const GraphNode *target, Validation fallback)
@@ -257,48 +334,205 @@ target_validation(const GraphNode *target, Validation fallback)
     return strcmp(text, "strict") == 0 ? VALIDATION_STRICT : strcmp(text, "skip") == 0 ? VALIDATION_SKIP : VALIDATION_COERCE;
 }
 
+/* The program's targets and the nodes that give rows, before the first walk. */
+static void
+begin_program(Compiler *c, const CompileInput *input)
+{
+    Program *p = c->program;
+    const Graph *graph = p->graph;
+
+    p->sources = palloc0(sizeof(ProgramSource) * graph->nnodes);
+    p->targets = palloc0(sizeof(ProgramTarget) * graph->nnodes);
+    p->stages = palloc0(sizeof(ProgramStage) * graph->nnodes);
+    c->feeds = palloc0(sizeof(Feed *) * graph->nnodes);
+    c->edge_flows = palloc0(sizeof(Flow *) * Max(graph->nedges, 1));
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        ProgramTarget *target;
+
+        if (node->op->kind == NODE_SOURCE)
+        {
+            c->feeds[i] = palloc0(sizeof(Feed));
+            c->feeds[i]->node = node;
+        }
+        if (node->op->kind != NODE_TARGET)
+            continue;
+        target = &p->targets[p->ntargets++];
+        target->node = node;
+        target->validation = target_validation(node, input->fallback);
+        target->schema = input->schema;
+        if (json_get(node->config, "schema"))
+            target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, node->id, c->findings);
+    }
+}
+
+/* First walk, one node: with the flow of each edge that leads to it; each edge out of it gets a flow. */
+static void
+walk_node(Compiler *c, const GraphNode *node)
+{
+    const Graph *graph = c->program->graph;
+    List *edges = graph_edges_from(graph, node);
+    ListCell *lc;
+
+    c->flow = NULL;
+    if (node->op->kind == NODE_SOURCE)
+        with_findings(c, node, node->op->walk);
+    for (int e = 0; e < graph->nedges; e++)
+    {
+        if (graph->edges[e].to != node->ordinal)
+            continue;
+        c->flow = c->edge_flows[e];
+        with_findings(c, node, node->op->walk);
+    }
+    foreach(lc, edges)
+    {
+        const GraphEdge *edge = lfirst(lc);
+
+        c->edge_flows[edge - graph->edges] = list_length(edges) > 1 ? flow_fork(c, c->flow) : c->flow;
+    }
+}
+
+/* Second walk, one step of the lane. */
+static void
+write_step(Compiler *c)
+{
+    LaneStep *step = &c->lane->steps[c->step];
+    StringInfo before = c->sql;
+
+    step->node->op->write(c, step->node);
+    if (graph_has_errors(*c->findings))
+        return;
+    if (c->step == 0 || c->sql != before)
+        step->end = c->sql->len;
+    step->sql = c->sql->data;
+    with_findings(c, step->node, check_sql);
+}
+
+static bool
+same_step(const LaneStep *a, const LaneStep *b)
+{
+    return a->node == b->node && (a->route == b->route || (a->route && b->route && strcmp(a->route, b->route) == 0));
+}
+
+static bool
+write_lane(Compiler *c, int number)
+{
+    const Lane *earlier = number > 0 ? &c->stage->lanes[number - 1] : NULL;
+
+    c->shared = earlier != NULL;
+    c->lane = &c->stage->lanes[number];
+    c->flow = palloc0(sizeof(Flow));
+    c->sql = makeStringInfo();
+    for (c->step = 0; c->step < c->lane->nsteps; c->step++)
+    {
+        c->shared = c->shared && c->step < earlier->nsteps && same_step(&c->lane->steps[c->step], &earlier->steps[c->step]);
+        write_step(c);
+        if (graph_has_errors(*c->findings))
+            return false;
+    }
+    return true;
+}
+
+static TupleDesc
+source_desc(const ProgramSource *source)
+{
+    TupleDesc desc = CreateTemplateTupleDesc(Max(source->ncolumns, 1));
+
+    for (int i = 0; i < source->ncolumns; i++)
+        TupleDescInitEntry(desc, i + 1, source->columns[i].name, source->columns[i].type, source->columns[i].typmod, 0);
+    if (source->ncolumns == 0)   /* a pipeline of constants still counts rows */
+        TupleDescInitEntry(desc, 1, "_", TEXTOID, -1, 0);
+    return desc;
+}
+
+static bool
+write_stage(Compiler *c, const GraphNode *feed)
+{
+    Program *p = c->program;
+    LaneStep *steps = palloc0(sizeof(LaneStep) * (p->graph->nnodes + 1));
+
+    c->stage = &p->stages[p->nstages++];
+    c->stage->feed = feed;
+    c->stage->source = c->feeds[feed->ordinal]->source;
+    c->stage->relation = SOURCE_RELATION;
+    c->stage->desc = source_desc(c->stage->source);
+    steps[0].node = feed;
+    find_lanes(c, c->stage, steps, 1);
+    for (int i = 0; i < c->stage->nlanes; i++)
+    {
+        if (!write_lane(c, i))
+            return false;
+    }
+    return true;
+}
+
+static bool
+compile(Compiler *c)
+{
+    const Graph *graph = c->program->graph;
+
+    for (int i = 0; i < graph->nnodes; i++)
+        walk_node(c, &graph->nodes[i]);
+    if (graph_has_errors(*c->findings))
+        return false;
+    fields_settle(c);
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        if (c->feeds[i] && !write_stage(c, &graph->nodes[i]))
+            return false;
+    }
+    return true;
+}
+
 Program *
-compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields, Validation fallback,
-                const bool *present, List **findings)
+compile_program(const CompileInput *input, const bool *const *present, List **findings)
 {
     Compiler *c = palloc0(sizeof(Compiler));
-    Program *p = palloc0(sizeof(Program));
     List *found = NIL;
+    const Finding *f;
 
-    c->program = p;
+    c->program = palloc0(sizeof(Program));
+    c->program->graph = input->graph;
     c->findings = findings ? findings : &found;
+    c->collect = findings != NULL;
     c->present = present;
-    p->graph = graph;
-    p->relid = relid;
-    p->fields = fields;
-    p->nfields = nfields;
-    p->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
-    p->validation = target_validation(&graph->nodes[graph->nnodes - 1], fallback);
-    for (int i = 0; i < graph->nnodes; i++)
-        with_findings(c, &graph->nodes[i], findings != NULL, graph->nodes[i].op->walk);
-    if (graph_has_errors(*c->findings))
-        goto failed;
-    fields_settle(c);
-    c->sql = makeStringInfo();
-    for (int i = 0; i < graph->nnodes; i++)
-    {
-        graph->nodes[i].op->write(c, &graph->nodes[i]);
-        if (graph_has_errors(*c->findings))
-            goto failed;
-        with_findings(c, &graph->nodes[i], findings != NULL, check_sql);
-        if (graph_has_errors(*c->findings))
-            goto failed;
-    }
-    locate_nodes(c);
-    return p;
+    begin_program(c, input);
+    if (compile(c))
+        return c->program;
+    if (findings)
+        return NULL;
+    f = linitial(found);
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
+                    f->hint ? errhint("%s", f->hint) : 0));
+}
 
-failed:
-    if (findings == NULL)
+static bool
+same_source(const ProgramSource *a, const ProgramSource *b)
+{
+    if (a->ncolumns != b->ncolumns)
+        return false;
+    for (int i = 0; i < a->ncolumns; i++)
     {
-        Finding *f = linitial(found);
-
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
-                        f->hint ? errhint("%s", f->hint) : 0));
+        if (strcmp(a->columns[i].name, b->columns[i].name) != 0 || a->columns[i].type != b->columns[i].type ||
+            a->columns[i].typmod != b->columns[i].typmod)
+            return false;
     }
-    return NULL;
+    return true;
+}
+
+bool
+compile_same(const Program *a, const Program *b)
+{
+    for (int i = 0; i < a->nsources; i++)
+    {
+        if (!same_source(&a->sources[i], &b->sources[i]))
+            return false;
+    }
+    for (int i = 0; i < a->ntargets; i++)
+    {
+        if (a->targets[i].schema->relid != b->targets[i].schema->relid)
+            return false;
+    }
+    return true;
 }

@@ -1,15 +1,18 @@
 /*
  * compile.h: from a graph to SQL.
  *
- * A pipeline becomes one INSERT ... SELECT over the relation "source", whose
- * columns are what the reader is asked for.  PostgreSQL parses, type-checks
- * and plans it (stage.h runs it over batches); there is no other expression
- * language.  Each node wraps the SELECT of the node before it, and the planner
- * flattens them.
+ * A pipeline becomes a program: row stages, one for each node that gives rows
+ * (its feed).  All ways from the feed through row nodes and branches to
+ * something that takes rows are the stage's lanes; each is one statement,
+ * INSERT ... SELECT over the relation the feed's rows stand in.  PostgreSQL
+ * parses, type-checks and plans it (stage.h runs it over batches); there is no
+ * other expression language.  Each node wraps the SELECT of the node before
+ * it, and the planner flattens them.
  *
  * Which type a source field has, is decided here: the type of the first cast
  * node it meets, else that of the target column it reaches unchanged, else
- * text.  The reader is asked for that type, so most cells arrive converted.
+ * text; text also when two ways of it want different types.  The reader is
+ * asked for that type, so most cells arrive converted.
  */
 #ifndef KAIREON_COMPILE_H
 #define KAIREON_COMPILE_H
@@ -34,10 +37,19 @@ typedef struct SourceColumn
     int32 typmod;
     char *pattern;           /* dateFormat or timestampFormat for its cells; NULL: as PostgreSQL reads them */
     bool required;           /* a source without it is an error */
+    bool coerce;             /* the reader may try to mend a cell, and so may the server */
     const GraphNode *blame;  /* whose type it is: the node a bad cell is reported at */
 } SourceColumn;
 
-/* A column of the target. */
+/* What one source's reader is asked for. */
+typedef struct ProgramSource
+{
+    const GraphNode *node;
+    int ncolumns;
+    SourceColumn *columns;
+} ProgramSource;
+
+/* A column of a schema's table. */
 typedef struct TargetField
 {
     char *name;
@@ -46,40 +58,88 @@ typedef struct TargetField
     int32 typmod;
     bool not_null;
     bool has_default;        /* or is an identity */
-    int source;              /* the SourceColumn it takes unchanged, or -1 */
-    bool left_out;           /* no field of the pipeline reaches it: it takes its default */
 } TargetField;
 
-/* Where in Program.sql a node's text stands; finds the node of a planned expression by its location. */
-typedef struct NodeText { const GraphNode *node; int begin; int end; } NodeText;
+/* A schema, resolved against its table. */
+typedef struct SchemaSpec
+{
+    char *name;
+    Oid relid;
+    int nfields;
+    TargetField *fields;     /* in the schema's order */
+} SchemaSpec;
+
+/* A target node. */
+typedef struct ProgramTarget
+{
+    const GraphNode *node;
+    const SchemaSpec *schema;
+    Validation validation;
+} ProgramTarget;
+
+/* A node on a lane. */
+typedef struct LaneStep
+{
+    const GraphNode *node;
+    const char *route;       /* of a branch: the label of the edge the lane takes; else NULL */
+    char *sql;               /* the SELECT up to here */
+    int begin, end;          /* where that stands in the SELECT of the step before the last; empty where the node writes nothing */
+} LaneStep;
+
+/* One way of a row from a stage's feed to where its rows go. */
+typedef struct Lane
+{
+    int nsteps;
+    LaneStep *steps;         /* the feed first, the taker of its rows last */
+    const ProgramTarget *target;
+    bool *left_out;          /* by place in the target's fields: no field reaches it, it takes its default */
+    char *sql;               /* INSERT INTO target (...) SELECT ... */
+    int sql_at;              /* where in it the SELECT of the step before the last begins */
+    char *select_sql;        /* the SELECT alone, with the target's column names */
+    int select_at;
+} Lane;
+
+/* A feed and its lanes: what becomes of a row is decided by one pass over it. */
+typedef struct ProgramStage
+{
+    const GraphNode *feed;
+    const ProgramSource *source;
+    const char *relation;    /* what its lanes select from */
+    TupleDesc desc;          /* of that relation */
+    int nlanes;
+    Lane *lanes;             /* by the order of branches' routes */
+} ProgramStage;
 
 typedef struct Program
 {
     Graph *graph;
-    Oid relid;               /* the target table */
-    int nfields;
-    TargetField *fields;     /* of the schema, in its order */
-    int ncolumns;
-    SourceColumn *columns;
-    char *sql;               /* INSERT INTO target (...) SELECT ... */
-    char *select_sql;        /* the SELECT alone, with the target's column names */
-    int ntexts;
-    NodeText *texts;         /* outermost first */
-    Validation validation;
+    int nsources;
+    ProgramSource *sources;  /* in the order of the nodes */
+    int ntargets;
+    ProgramTarget *targets;  /* in the order of the nodes */
+    int nstages;
+    ProgramStage *stages;    /* in the order of their feeds */
 } Program;
 
-/*
- * Compiles.  `fields` are the schema's, resolved against the table.  `present`
- * (one flag a column of an earlier compilation of the same graph, or NULL):
- * target columns that would take an absent source column are left to their default.
- * With `findings` errors are collected there and NULL is returned; without it
- * they are raised.  `fallback` is the validation when the target node names none.
- */
-extern Program *compile_program(Graph *graph, Oid relid, TargetField *fields, int nfields,
-                                Validation fallback, const bool *present, List **findings);
+/* What is compiled. */
+typedef struct CompileInput
+{
+    Graph *graph;
+    const SchemaSpec *schema; /* of target nodes that name none */
+    Validation fallback;      /* of those that name none */
+} CompileInput;
 
-/* A tuple descriptor of SOURCE_RELATION for a program. */
-extern TupleDesc compile_source_desc(const Program *program);
+/*
+ * Compiles.  `present` (by place in Program.sources one flag a column of an
+ * earlier compilation of the same graph; NULL, of all or of one source: all
+ * are there): target columns that would take an absent source column are left
+ * to their default.  With `findings` errors are collected there and NULL is
+ * returned; without it they are raised.
+ */
+extern Program *compile_program(const CompileInput *input, const bool *const *present, List **findings);
+
+/* Do two programs of one graph ask their sources for the same, and load the same tables? */
+extern bool compile_same(const Program *a, const Program *b);
 
 /* A query environment with an ephemeral relation of that descriptor and (maybe NULL) tuplestore. */
 extern QueryEnvironment *compile_environment(const char *name, TupleDesc desc, void *tuplestore);
@@ -94,7 +154,14 @@ extern const char *compile_field_type_list(void);
 /* The type of a column that every source offers beside its own fields (_source, _line...); InvalidOid for any other name. */
 extern Oid compile_pseudo_type(const char *name);
 
-/* The node of an expression of the program's statement, by its location; NULL when unknown. */
-extern const GraphNode *compile_node_at(const Program *program, int location);
+/*
+ * Which step of a lane a planned expression belongs to: the latest one that
+ * wrote a part of it; -1 when it has no locations.  `at`: where in the planned
+ * statement the SELECT of the step before the last begins.
+ */
+extern int compile_step_of(const Lane *lane, int at, Node *expression);
+
+/* The same of a location in the statement. */
+extern int compile_step_at(const Lane *lane, int at, int location);
 
 #endif

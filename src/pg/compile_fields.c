@@ -1,8 +1,8 @@
 /*
  * compile_fields.c: the compiler's first walk: which source fields, of which type.
  *
- * Symbolic: it follows each field from the source through renames and casts to
- * the target.  A source's fields are not known before it is read, so a name
+ * Symbolic: it follows each field from its source through renames and casts to
+ * the targets.  A source's fields are not known before it is read, so a name
  * that no node has made or taken away is a source field.
  */
 #include "postgres.h"
@@ -13,6 +13,7 @@
 
 #include "pg/json.h"
 #include "pg/node.h"
+#include "wire/wire.h"
 
 /* Columns every source offers beside its own. */
 static const struct { const char *name; Oid type; } pseudo_columns[] = {
@@ -31,12 +32,12 @@ compile_pseudo_type(const char *name)
 
 /* ---- columns between nodes ------------------------------------------------ */
 
-FlowColumn *
-flow_find(Compiler *c, const char *name)
+static FlowColumn *
+find_column(const Flow *flow, const char *name)
 {
     ListCell *lc;
 
-    foreach(lc, c->flow)
+    foreach(lc, flow->columns)
     {
         FlowColumn *column = lfirst(lc);
 
@@ -47,31 +48,35 @@ flow_find(Compiler *c, const char *name)
 }
 
 FlowColumn *
-flow_add(Compiler *c, const char *name, int source, Oid type)
+flow_find(Compiler *c, const char *name)
+{
+    return find_column(c->flow, name);
+}
+
+FlowColumn *
+flow_add(Compiler *c, const char *name, SourceColumn *source, Oid type)
 {
     FlowColumn *column = palloc0(sizeof(FlowColumn));
 
     column->name = pstrdup(name);
     column->source = source;
     column->type = type;
-    c->flow = lappend(c->flow, column);
+    c->flow->columns = lappend(c->flow->columns, column);
     return column;
 }
 
 Oid
 flow_type(Compiler *c, const FlowColumn *column)
 {
-    return column->source >= 0 ? c->program->columns[column->source].type : column->type;
+    return column->source ? column->source->type : column->type;
 }
 
-/* ---- the source's fields ---------------------------------------------------- */
-
 static GoneName *
-find_gone(Compiler *c, const char *name)
+find_gone(const Flow *flow, const char *name)
 {
     ListCell *lc;
 
-    foreach(lc, c->gone)
+    foreach(lc, flow->gone)
     {
         GoneName *gone = lfirst(lc);
 
@@ -81,14 +86,97 @@ find_gone(Compiler *c, const char *name)
     return NULL;
 }
 
+void
+flow_gone(Compiler *c, const GraphNode *by, const char *name)
+{
+    GoneName *gone = palloc(sizeof(GoneName));
+
+    gone->name = pstrdup(name);
+    gone->by = by;
+    c->flow->gone = lappend(c->flow->gone, gone);
+}
+
+/* ---- which type a source column is wanted in ---------------------------------- */
+
+static Trail *
+new_trail(Compiler *c, Trail *before, ColumnUse *use)
+{
+    Trail *trail = palloc0(sizeof(Trail));
+
+    trail->before = before;
+    trail->use = use;
+    trail->wanted = before && before->wanted;
+    c->trails = lappend(c->trails, trail);
+    return trail;
+}
+
+static void
+want_type(Trail *trail, Oid type, int32 typmod, const GraphNode *by)
+{
+    ColumnUse *use = trail->use;
+
+    if (use->fixed)
+        return;
+    for (Trail *t = trail; t; t = t->before)
+        t->wanted = true;
+    if (!OidIsValid(use->type))
+    {
+        use->type = type;
+        use->typmod = typmod;
+        use->by = by;
+    }
+    else if (use->type != type)
+        use->mixed = true;
+    else if (use->typmod != typmod)
+        use->typmod = -1;
+}
+
+Flow *
+flow_fork(Compiler *c, const Flow *flow)
+{
+    Flow *copy = palloc(sizeof(Flow));
+    ListCell *lc;
+
+    copy->columns = NIL;
+    copy->gone = list_copy(flow->gone);
+    copy->feed = flow->feed;
+    foreach(lc, flow->columns)
+    {
+        FlowColumn *column = palloc(sizeof(FlowColumn));
+
+        *column = *(FlowColumn *) lfirst(lc);
+        if (column->source)
+            column->trail = new_trail(c, column->trail, column->trail->use);
+        copy->columns = lappend(copy->columns, column);
+    }
+    return copy;
+}
+
+/* ---- the feeds' fields ---------------------------------------------------------- */
+
+void
+flow_begin(Compiler *c, const GraphNode *node)
+{
+    Feed *feed = c->feeds[node->ordinal];
+    Program *p = c->program;
+
+    feed->declared = json_get_texts(node->config, "columns");
+    feed->source = &p->sources[p->nsources++];
+    feed->source->node = node;
+    feed->source->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
+    feed->uses = palloc0(sizeof(ColumnUse) * WIRE_MAX_COLUMNS);
+    c->flow = palloc0(sizeof(Flow));
+    c->flow->feed = feed;
+}
+
 static bool
-is_declared(Compiler *c, const char *name)
+is_declared(const Feed *feed, const char *name)
 {
     ListCell *lc;
 
-    if (c->declared == NIL || OidIsValid(compile_pseudo_type(name)))
+    if (feed->declared == NIL || OidIsValid(compile_pseudo_type(name)))
         return true;
-    foreach(lc, c->declared)
+    foreach(lc, feed->declared)
     {
         if (strcmp(lfirst(lc), name) == 0)
             return true;
@@ -96,58 +184,81 @@ is_declared(Compiler *c, const char *name)
     return false;
 }
 
-/* The source field of that name comes into the flow. */
-static FlowColumn *
-add_source(Compiler *c, const char *name, bool required)
+/* The source's column of that name, asked for from now on. */
+static ColumnUse *
+source_column(Feed *feed, const char *name)
 {
-    Program *p = c->program;
+    ProgramSource *source = feed->source;
     SourceColumn *column;
+    ColumnUse *use;
 
-    if (p->ncolumns >= WIRE_MAX_COLUMNS)
+    for (int i = 0; i < source->ncolumns; i++)
+    {
+        if (strcmp(source->columns[i].name, name) == 0)
+            return &feed->uses[i];
+    }
+    if (source->ncolumns >= WIRE_MAX_COLUMNS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
                         errmsg("the pipeline uses more than %d fields of its source", WIRE_MAX_COLUMNS),
                         errhint("Fields that no node names and no field of the schema takes do not count.")));
-    column = &p->columns[p->ncolumns];
+    column = &source->columns[source->ncolumns];
+    use = &feed->uses[source->ncolumns++];
+    use->column = column;
     column->name = pstrdup(name);
     column->type = TEXTOID;
     column->typmod = -1;
-    column->required = required;
-    column->blame = &p->graph->nodes[0];
+    column->blame = feed->node;
     if (OidIsValid(compile_pseudo_type(name)))
         column->type = compile_pseudo_type(name);
-    return flow_add(c, name, p->ncolumns++, InvalidOid);
+    use->fixed = column->type != TEXTOID;
+    return use;
+}
+
+/* The field of that name, which comes into the flow if it has not been named yet; NULL when there is none. */
+static FlowColumn *
+reach(Compiler *c, Flow *flow, const char *name, bool required)
+{
+    FlowColumn *column = find_column(flow, name);
+
+    if (column == NULL && flow->feed && find_gone(flow, name) == NULL && is_declared(flow->feed, name))
+    {
+        ColumnUse *use = source_column(flow->feed, name);
+        Flow *current = c->flow;
+
+        c->flow = flow;
+        column = flow_add(c, name, use->column, InvalidOid);
+        c->flow = current;
+        column->trail = new_trail(c, NULL, use);
+    }
+    if (column && column->source)
+        column->source->required |= required;
+    return column;
 }
 
 /* ---- what nodes do with fields ------------------------------------------------ */
 
 FlowColumn *
+flow_reach(Compiler *c, const char *name, bool required)
+{
+    return reach(c, c->flow, name, required);
+}
+
+FlowColumn *
 flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 {
-    FlowColumn *column = flow_find(c, name);
+    FlowColumn *column = reach(c, c->flow, name, true);
     GoneName *gone;
 
-    if (column == NULL && (gone = find_gone(c, name)) != NULL)
-    {
+    if (column == NULL && (gone = find_gone(c->flow, name)) != NULL)
         graph_complain(c->findings, node->id, "missing_column", NULL, "field \"%s\" is gone: node \"%s\" (%s) took it away",
                        name, gone->by->id, gone->by->op->name);
-        return NULL;
-    }
-    if (column == NULL && !is_declared(c, name))
-    {
+    else if (column == NULL)
         graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": the source's \"columns\" do not list it", name);
-        return NULL;
-    }
-    if (column == NULL)
-        column = add_source(c, name, true);
-    if (column->source >= 0)
-    {
-        ColumnUse *use = &c->uses[column->source];
-
-        c->program->columns[column->source].required = true;
-        use->used = true;
-        if (as_read && use->cast == NULL)
-            use->text_before = true;
-    }
+    if (column == NULL || column->source == NULL)
+        return column;
+    column->trail->used = column->trail->use->used = true;
+    if (as_read && column->cast == NULL)
+        want_type(column->trail, TEXTOID, -1, column->source->blame);
     return column;
 }
 
@@ -163,43 +274,28 @@ flow_name_is_free(Compiler *c, const GraphNode *node, const char *name)
 FlowColumn *
 flow_make(Compiler *c, const GraphNode *node, const char *name, Oid type)
 {
-    return flow_name_is_free(c, node, name) ? flow_add(c, name, -1, type) : NULL;
+    return flow_name_is_free(c, node, name) ? flow_add(c, name, NULL, type) : NULL;
 }
 
 void
 flow_change(FlowColumn *column, Oid type)
 {
-    column->source = -1;
+    column->source = NULL;
+    column->trail = NULL;
     column->type = type;
 }
 
 void
 flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 {
-    if (column->source >= 0)
+    if (column->source && column->cast == NULL)
     {
-        ColumnUse *use = &c->uses[column->source];
-
-        if (use->cast == NULL && !use->text_before)
-        {
-            use->cast = node;
-            use->cast_type = type;
-            return;              /* it is read in that type: nothing to do */
-        }
-        if (use->cast && use->cast_type == type)
-            return;
+        want_type(column->trail, type, -1, node);
+        column->cast = node;
+        column->cast_type = type;
     }
-    flow_change(column, type);
-}
-
-void
-flow_gone(Compiler *c, const GraphNode *by, const char *name)
-{
-    GoneName *gone = palloc(sizeof(GoneName));
-
-    gone->name = pstrdup(name);
-    gone->by = by;
-    c->gone = lappend(c->gone, gone);
+    else if (column->source == NULL || column->cast_type != type)
+        flow_change(column, type);
 }
 
 void
@@ -208,57 +304,78 @@ flow_drop(Compiler *c, const GraphNode *node, const char *name)
     FlowColumn *column = flow_find(c, name);
 
     if (column)
-        c->flow = list_delete_ptr(c->flow, column);
-    else if (!is_declared(c, name) || find_gone(c, name))
+        c->flow->columns = list_delete_ptr(c->flow->columns, column);
+    else if (find_gone(c->flow, name) || c->flow->feed == NULL || !is_declared(c->flow->feed, name))
         flow_use(c, node, name, false);
     flow_gone(c, node, name);
 }
 
-FlowColumn *
-flow_reach(Compiler *c, const char *name, bool required)
+void
+flow_assign(const GraphNode *target, FlowColumn *column, const TargetField *field)
 {
-    return find_gone(c, name) || !is_declared(c, name) ? NULL : add_source(c, name, required);
+    if (column->cast == NULL)
+        want_type(column->trail, field->type, field->typmod, target);
 }
 
-void
-flow_assign(Compiler *c, const GraphNode *target, FlowColumn *column, const TargetField *field, bool needed)
-{
-    SourceColumn *source = &c->program->columns[column->source];
-    ColumnUse *use = &c->uses[column->source];
+/* ---- the types ------------------------------------------------------------------- */
 
-    source->required |= needed;
-    if (use->cast || use->text_before || source->type != TEXTOID)
+static bool
+coerces(const Compiler *c, const GraphNode *node)
+{
+    const Program *p = c->program;
+    bool all = true;
+
+    for (int i = 0; i < p->ntargets; i++)
+    {
+        if (p->targets[i].node == node)
+            return p->targets[i].validation == VALIDATION_COERCE;
+        all &= p->targets[i].validation == VALIDATION_COERCE;
+    }
+    return all && p->ntargets > 0;
+}
+
+static void
+settle_column(Compiler *c, const Feed *feed, const ColumnUse *use)
+{
+    SourceColumn *column = use->column;
+
+    if (OidIsValid(use->type) && !use->mixed)
+    {
+        column->blame = use->by;
+        column->type = use->type;
+        /* only when nobody else sees the value may the reader cut or round it to a target's measure */
+        column->typmod = use->used ? -1 : use->typmod;
+        if (use->used && use->type == VARCHAROID && use->by->op->kind == NODE_TARGET)
+            column->type = TEXTOID;
+    }
+    column->coerce = coerces(c, column->blame);
+    if (strcmp(column->name, "_modified_at") == 0)
         return;
-    source->blame = target;
-    source->type = field->type;
-    /* only when nobody else sees the value may the reader cut or round it to the column's measure */
-    source->typmod = use->used ? -1 : field->typmod;
-    if (use->used && field->type == VARCHAROID)
-        source->type = TEXTOID;
+    if (column->type == DATEOID)
+        column->pattern = json_get_text(feed->node->config, "dateFormat");
+    else if (column->type == TIMESTAMPOID || column->type == TIMESTAMPTZOID)
+        column->pattern = json_get_text(feed->node->config, "timestampFormat");
+    if (column->pattern)
+        column->typmod = -1;     /* what the pattern gives is measured at the target */
 }
 
 void
 fields_settle(Compiler *c)
 {
-    JsonbContainer *source = c->program->graph->nodes[0].config;
+    ListCell *lc;
 
-    for (int i = 0; i < c->program->ncolumns; i++)
+    foreach(lc, c->trails)
     {
-        SourceColumn *column = &c->program->columns[i];
+        Trail *trail = lfirst(lc);
 
-        if (c->uses[i].cast)
-        {
-            column->type = c->uses[i].cast_type;
-            column->typmod = -1;
-            column->blame = c->uses[i].cast;
-        }
-        if (strcmp(column->name, "_modified_at") == 0)
-            continue;
-        if (column->type == DATEOID)
-            column->pattern = json_get_text(source, "dateFormat");
-        else if (column->type == TIMESTAMPOID || column->type == TIMESTAMPTZOID)
-            column->pattern = json_get_text(source, "timestampFormat");
-        if (column->pattern)
-            column->typmod = -1; /* what the pattern gives is measured at the target */
+        if (trail->used && !trail->wanted)
+            want_type(trail, TEXTOID, -1, trail->use->column->blame);
+    }
+    for (int i = 0; i < c->program->graph->nnodes; i++)
+    {
+        const Feed *feed = c->feeds[i];
+
+        for (int s = 0; feed && feed->source && s < feed->source->ncolumns; s++)
+            settle_column(c, feed, &feed->uses[s]);
     }
 }

@@ -62,7 +62,7 @@ sql_columns(Compiler *c, StringInfo out, const char *except, const char *replace
     ListCell *lc;
     bool first = true;
 
-    foreach(lc, c->flow)
+    foreach(lc, c->flow->columns)
     {
         FlowColumn *column = lfirst(lc);
 
@@ -78,12 +78,29 @@ sql_columns(Compiler *c, StringInfo out, const char *except, const char *replace
 }
 
 void
+sql_hide(Compiler *c, const char *name)
+{
+    FlowColumn *column = flow_find(c, name);
+
+    if (column)
+        c->flow->columns = list_delete_ptr(c->flow->columns, column);
+}
+
+void
 sql_wrap(Compiler *c, const GraphNode *node, const char *list, const char *tail)
 {
     StringInfo outer = makeStringInfo();
+    int before;
 
-    appendStringInfo(outer, "SELECT %s\nFROM (%s) AS %s%s", list, c->sql->data, sql_name(node->id), tail);
+    appendStringInfo(outer, "SELECT %s\nFROM (", list);
+    before = outer->len;
+    appendStringInfo(outer, "%s) AS %s%s", c->sql->data, sql_name(node->id), tail);
     c->sql = outer;
+    for (int i = 0; i < c->step; i++)
+    {
+        c->lane->steps[i].begin += before;
+        c->lane->steps[i].end += before;
+    }
 }
 
 void
@@ -94,8 +111,7 @@ sql_replace(Compiler *c, const GraphNode *node, FlowColumn *column, const char *
     initStringInfo(&list);
     sql_columns(c, &list, column->name, expression);
     sql_wrap(c, node, list.data, "");
-    column->source = -1;
-    column->type = type;
+    flow_change(column, type);
 }
 
 void
@@ -104,8 +120,9 @@ sql_add(Compiler *c, const GraphNode *node, const char *name, const char *expres
     StringInfoData list;
 
     initStringInfo(&list);
+    sql_hide(c, name);
     sql_columns(c, &list, NULL, NULL);
     appendStringInfo(&list, ", %s AS %s", expression, sql_name(name));
     sql_wrap(c, node, list.data, "");
-    flow_add(c, name, -1, type);
+    flow_add(c, name, NULL, type);
 }

@@ -29,6 +29,7 @@
 #include "pg/control.h"
 #include "pg/instance.h"
 #include "pg/json.h"
+#include "pg/node.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
@@ -128,6 +129,25 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
         wanted->version = running_version(&wanted->id);
 }
 
+/* The tables a pipeline loads. */
+static List *
+target_tables(const PipelineSpec *spec)
+{
+    List *findings = NIL, *tables = NIL;
+    Graph *graph = graph_parse(spec->nodes, spec->edges, &findings);
+
+    for (int i = 0; graph && i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        char *name = node->op->kind == NODE_TARGET ? json_get_text(node->config, "schema") : NULL;
+        const SchemaSpec *schema = name ? catalog_find_schema(name, spec->schema.relid, node->id, &findings) : &spec->schema;
+
+        if (node->op->kind == NODE_TARGET && schema)
+            tables = list_append_unique_oid(tables, schema->relid);
+    }
+    return tables;
+}
+
 /*
  * A lock of this transaction that the run would wait for, while this waits for
  * the run: nobody would find that deadlock.  RowExclusiveLock does not conflict
@@ -138,16 +158,21 @@ check_own_locks(const Wanted *wanted)
 {
     static const LOCKMODE conflicting[] = {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
     PipelineSpec *spec = catalog_load_pipeline(&wanted->id, wanted->version);
+    List *tables = target_tables(spec);
     LOCKTAG tag;
+    ListCell *lc;
 
-    SET_LOCKTAG_RELATION(tag, MyDatabaseId, spec->relid);
-    for (size_t i = 0; i < lengthof(conflicting); i++)
+    foreach(lc, tables)
     {
-        if (compat_lock_held(&tag, conflicting[i]))
-            ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                            errmsg("this transaction has changed or locked the table that pipeline \"%s\" loads", wanted->name),
-                            errdetail("The run would wait for this transaction, and this transaction for the run."),
-                            errhint("Commit first, or use kaireon.start_pipeline.")));
+        SET_LOCKTAG_RELATION(tag, MyDatabaseId, lfirst_oid(lc));
+        for (size_t i = 0; i < lengthof(conflicting); i++)
+        {
+            if (compat_lock_held(&tag, conflicting[i]))
+                ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
+                                errmsg("this transaction has changed or locked the table that pipeline \"%s\" loads", wanted->name),
+                                errdetail("The run would wait for this transaction, and this transaction for the run."),
+                                errhint("Commit first, or use kaireon.start_pipeline.")));
+        }
     }
 }
 

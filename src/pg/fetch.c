@@ -21,32 +21,26 @@
 #define MAX_OBJECTS 2000000
 #define UNIX_TO_POSTGRES_US (INT64CONST(946684800) * USECS_PER_SEC)
 
-static const GraphNode *
-source_node(const Graph *graph)
-{
-    return &graph->nodes[0];
-}
-
 char *
-fetch_resource(const Graph *graph)
+fetch_resource(const GraphNode *source)
 {
-    char *resource = json_get_text(source_node(graph)->config, "resource");
+    char *resource = json_get_text(source->config, "resource");
 
     if (resource == NULL)
-        resource = json_get_text(source_node(graph)->config, "path");
+        resource = json_get_text(source->config, "path");
     return resource ? resource : pstrdup("");
 }
 
 bool
-fetch_is_incremental(const Graph *graph)
+fetch_is_incremental(const GraphNode *source)
 {
-    return json_get_bool(source_node(graph)->config, "incremental", false);
+    return json_get_bool(source->config, "incremental", false);
 }
 
 int64
-fetch_row_limit(const Graph *graph)
+fetch_row_limit(const GraphNode *source)
 {
-    return json_get_int(source_node(graph)->config, "rowLimit", 0);
+    return json_get_int(source->config, "rowLimit", 0);
 }
 
 static char *
@@ -109,9 +103,9 @@ compare_newest(const ListCell *a, const ListCell *b)
 
 /* A listing comes by path; two orderings want otherwise. */
 static void
-order_objects(List *objects, const Graph *graph)
+order_objects(List *objects, const GraphNode *source)
 {
-    char *ordering = json_get_text(source_node(graph)->config, "ordering");
+    char *ordering = json_get_text(source->config, "ordering");
 
     if (ordering && strcmp(ordering, "latest_by_mtime") == 0)
         list_sort(objects, compare_newest);
@@ -120,7 +114,7 @@ order_objects(List *objects, const Graph *graph)
 }
 
 List *
-fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
+fetch_list(Link *link, const PipelineSpec *spec, const GraphNode *source)
 {
     LinkRequest request = {.operation = "list"};
     LinkMessage message;
@@ -129,7 +123,7 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
     request.auth = &spec->auth;
-    request.resource = fetch_resource(graph);
+    request.resource = fetch_resource(source);
     link_request(link, &request);
     for (;;)
     {
@@ -153,22 +147,22 @@ fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph)
             ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the source has more than %d objects", MAX_OBJECTS),
                             errhint("Name a folder or a pattern that holds fewer.")));
     }
-    order_objects(objects, graph);
+    order_objects(objects, source);
     return objects;
 }
 
 void
-fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *files, int64 row_limit)
+fetch_read(Link *link, const PipelineSpec *spec, const ProgramSource *source, List *files, int64 row_limit)
 {
     LinkRequest request = {.operation = "read"};
     StringInfoData columns, list;
-    int64 limit = fetch_row_limit(program->graph);
+    int64 limit = fetch_row_limit(source->node);
     int64 batch = json_get_int(&spec->execution_config->root, "batchSize", 10000);
     ListCell *lc;
 
     initStringInfo(&columns);
     initStringInfo(&list);
-    cells_request(program, &columns);
+    cells_request(source, &columns);
     appendStringInfoChar(&list, '[');
     foreach(lc, files)
     {
@@ -185,9 +179,9 @@ fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *f
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
     request.auth = &spec->auth;
-    request.resource = fetch_resource(program->graph);
+    request.resource = fetch_resource(source->node);
     request.files = list.data;
-    request.format = source_format(source_node(program->graph)->config);
+    request.format = source_format(source->node->config);
     request.columns = columns.data;
     request.row_limit = limit;
     request.batch_rows = (int) Min(batch, BATCH_ROWS);
@@ -215,7 +209,7 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
 }
 
 FetchObject *
-fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph)
+fetch_describe(Link *link, const PipelineSpec *spec, const GraphNode *source)
 {
     LinkRequest request = {.operation = "describe", .columns = "[]", .batch_rows = 1};
     FetchObject *object = NULL;
@@ -224,8 +218,8 @@ fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph)
     request.connector_type = spec->connector_type;
     request.config = config_text(spec);
     request.auth = &spec->auth;
-    request.resource = fetch_resource(graph);
-    request.format = source_format(source_node(graph)->config);
+    request.resource = fetch_resource(source);
+    request.format = source_format(source->config);
     link_request(link, &request);
     while (link_receive(link, &message, true) && message.type != WIRE_END)
     {

@@ -1,7 +1,7 @@
 /*
  * fetch.h: what a pipeline asks its reader for.
  *
- * Turns a source node, a program and perhaps a list of files into requests on
+ * Turns a source node, its columns and perhaps a list of files into requests on
  * a link.  Used by runs and by previews.
  */
 #ifndef KAIREON_FETCH_H
@@ -29,20 +29,20 @@ typedef struct FetchObject
 } FetchObject;
 
 /* What the source node reads: its resource or path; "" when it names none. */
-extern char *fetch_resource(const Graph *graph);
-extern bool fetch_is_incremental(const Graph *graph);
-extern int64 fetch_row_limit(const Graph *graph); /* the source node's; 0: none */
+extern char *fetch_resource(const GraphNode *source);
+extern bool fetch_is_incremental(const GraphNode *source);
+extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: none */
 
 /* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
-extern List *fetch_list(Link *link, const PipelineSpec *spec, const Graph *graph);
+extern List *fetch_list(Link *link, const PipelineSpec *spec, const GraphNode *source);
 
 /* Asks for the rows of these files (FetchObject *), in this order.  row_limit 0: the source's own, if any. */
-extern void fetch_read(Link *link, const PipelineSpec *spec, const Program *program, List *files, int64 row_limit);
+extern void fetch_read(Link *link, const PipelineSpec *spec, const ProgramSource *source, List *files, int64 row_limit);
 
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
 
 /* What the source's first object looks like (its dialect has "fields"); NULL when there is no object. */
-extern FetchObject *fetch_describe(Link *link, const PipelineSpec *spec, const Graph *graph);
+extern FetchObject *fetch_describe(Link *link, const PipelineSpec *spec, const GraphNode *source);
 
 #endif

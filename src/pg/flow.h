@@ -2,10 +2,14 @@
  * flow.h: what the compiler and the node types share; private to compile*.c,
  * condition.c and node_*.c.
  *
- * Between two nodes flows a list of FlowColumn.  The first walk finds out which
- * fields the source must deliver and of which type (flow_...,
- * compile_fields.c); the second writes the SQL (sql_..., compile_sql.c).  Both
- * go through the nodes in topological order and call their NodeOp.
+ * Along each edge flow fields, a Flow of FlowColumn.  The first walk finds out
+ * which fields the sources must deliver and of which type (flow_...,
+ * compile_fields.c): once over all nodes, in topological order; a branch gives
+ * each of its edges a copy.  A flow has only the fields that were named so far;
+ * others are asked of its feed when they are, so nothing is read or kept that
+ * nobody uses.  The second walk writes the SQL (sql_..., compile_sql.c): lane
+ * by lane, from the feed on, with all fields that were found.  Both call the
+ * nodes' NodeOp, with the flow in Compiler.flow.
  */
 #ifndef KAIREON_FLOW_H
 #define KAIREON_FLOW_H
@@ -14,45 +18,88 @@
 #include "lib/stringinfo.h"
 
 #include "pg/compile.h"
-#include "wire/wire.h"
+
+/* How a source column is wanted, over all flows. */
+typedef struct ColumnUse
+{
+    SourceColumn *column;
+    bool fixed;              /* its type is what it is: a pseudo-column */
+    Oid type;                /* the type the first wanted it in; InvalidOid: nobody did */
+    int32 typmod;
+    const GraphNode *by;     /* who that was */
+    bool mixed;              /* another wanted another type: it is read as text */
+    bool used;               /* by any node but a target */
+} ColumnUse;
+
+/*
+ * A source column on one part of its way, between two forks.  A part on which
+ * it is used, but neither there nor after is a type wanted, wants text: so a
+ * cast beyond a fork can't change what is seen on its other side.
+ */
+typedef struct Trail
+{
+    struct Trail *before;
+    ColumnUse *use;
+    bool used;
+    bool wanted;             /* a type was, here, before, or after */
+} Trail;
 
 /* A field between two nodes. */
 typedef struct FlowColumn
 {
     char *name;
-    int source;              /* the SourceColumn it is, unchanged; -1 when a node made it */
+    SourceColumn *source;    /* the source's column it is, unchanged; NULL when a node made it */
     Oid type;                /* of what a node made; a source column's type is in its row */
+    const GraphNode *cast;   /* first walk: the cast node a source column has met */
+    Oid cast_type;
+    Trail *trail;            /* first walk: of a source column */
 } FlowColumn;
 
 /* What became of a name: so that a later use can be told. */
 typedef struct GoneName { char *name; const GraphNode *by; } GoneName;
 
-/* What is known about a source column while its uses are found. */
-typedef struct ColumnUse
+/* A node that gives rows, and what is known of their fields. */
+typedef struct Feed
 {
-    const GraphNode *cast;   /* the cast node it meets while unchanged */
-    Oid cast_type;
-    bool text_before;        /* a node used it as it was read, before any cast */
-    bool used;               /* by any node but the target */
-} ColumnUse;
+    const GraphNode *node;
+    ProgramSource *source;
+    ColumnUse *uses;         /* by place in source->columns */
+    List *declared;          /* the source node's "columns", NIL when not said */
+} Feed;
+
+typedef struct Flow
+{
+    List *columns;           /* of FlowColumn * */
+    List *gone;              /* of GoneName * */
+    Feed *feed;              /* where fields come from that are not named yet; NULL: there are no more */
+} Flow;
 
 typedef struct Compiler
 {
     Program *program;
     List **findings;
-    List *flow;              /* of FlowColumn * */
-    List *gone;              /* of GoneName * */
-    ColumnUse uses[WIRE_MAX_COLUMNS];
-    List *declared;          /* the source node's "columns", NIL when not said */
-    const bool *present;     /* as in compile_program */
-    StringInfo sql;          /* second walk: the SELECT so far */
+    bool collect;            /* errors of parsing and analysis become findings too */
+    const bool *const *present; /* as in compile_program */
+    Feed **feeds;            /* by GraphNode.ordinal; NULL for nodes that give no rows */
+    List *trails;            /* of Trail *: all of them */
+    Flow **edge_flows;       /* first walk: by place in Graph.edges */
+    Flow *flow;              /* at the node that is being walked or written */
+    /* second walk */
+    ProgramStage *stage;
+    Lane *lane;
+    int step;                /* of the lane, which is being written */
+    bool shared;             /* the lane before took this step too */
+    StringInfo sql;          /* the SELECT so far */
 } Compiler;
 
 /* ---- either walk ------------------------------------------------------------ */
 
-/* The column of that name that the flow has; NULL when none has been named yet. */
+/*
+ * The field of that name; NULL when there is none, or in the first walk none
+ * that was named before.
+ */
 extern FlowColumn *flow_find(Compiler *c, const char *name);
-extern FlowColumn *flow_add(Compiler *c, const char *name, int source, Oid type);
+extern FlowColumn *flow_add(Compiler *c, const char *name, SourceColumn *source, Oid type);
 /* A column's type; in the first walk of a source column not to be relied on. */
 extern Oid flow_type(Compiler *c, const FlowColumn *column);
 
@@ -65,7 +112,7 @@ extern Oid flow_type(Compiler *c, const FlowColumn *column);
  */
 extern FlowColumn *flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read);
 
-/* A field the node makes; complains when its name is not free.  A name that is not free gives NULL. */
+/* A field the node makes; complains and gives NULL when its name is not free. */
 extern FlowColumn *flow_make(Compiler *c, const GraphNode *node, const char *name, Oid type);
 
 /* False, with a complaint, when the flow has a field of that name. */
@@ -84,14 +131,20 @@ extern void flow_drop(Compiler *c, const GraphNode *node, const char *name);
 extern void flow_gone(Compiler *c, const GraphNode *by, const char *name);
 
 /*
- * For a target's column: the source's field of that name comes into the flow if
- * it can; NULL without a complaint when it can't.  `required`: a source without
- * it is an error.
+ * For a target's column: the field of that name, a source's if need be; NULL
+ * without a complaint when there is none.  `required`: a source without it is
+ * an error.
  */
 extern FlowColumn *flow_reach(Compiler *c, const char *name, bool required);
 
 /* A source column arrives unchanged at a target's column, and is read in its type where nothing speaks against it. */
-extern void flow_assign(Compiler *c, const GraphNode *target, FlowColumn *column, const TargetField *field, bool needed);
+extern void flow_assign(const GraphNode *target, FlowColumn *column, const TargetField *field);
+
+/* A copy of a flow: what happens to it is not seen in the other. */
+extern Flow *flow_fork(Compiler *c, const Flow *flow);
+
+/* A node becomes the feed of what follows: of the rows of a source. */
+extern void flow_begin(Compiler *c, const GraphNode *node);
 
 /* After the last node: the source columns' types. */
 extern void fields_settle(Compiler *c);
@@ -108,6 +161,9 @@ extern bool sql_is_text(Oid type);          /* text, varchar or char */
 
 /* A column as text: its name, or a cast of it. */
 extern const char *sql_as_text(Compiler *c, const FlowColumn *column);
+
+/* In SQL a name stands for one field: what the flow has of that name, but nobody uses here, is left out from now on. */
+extern void sql_hide(Compiler *c, const char *name);
 
 /* Appends every flow column as it is, but `except` (NULL: all) as `replacement`. */
 extern void sql_columns(Compiler *c, StringInfo out, const char *except, const char *replacement);

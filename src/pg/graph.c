@@ -3,7 +3,7 @@
  *
  * One pass reads the nodes, of whose config their NodeOp knows the keys, one
  * the edges, then the nodes are put into topological order and the shape is
- * checked: one source, one target, every node on the way between.
+ * checked: how many edges a node may have follows from its kind.
  */
 #include "postgres.h"
 
@@ -17,9 +17,10 @@
 void
 graph_complain(List **findings, const char *node_id, const char *code, const char *hint, const char *message,...)
 {
-    Finding *f = palloc0(sizeof(Finding));
+    Finding *f;
     StringInfoData text;
     va_list args;
+    ListCell *lc;
 
     initStringInfo(&text);
     for (;;)
@@ -33,6 +34,15 @@ graph_complain(List **findings, const char *node_id, const char *code, const cha
             break;
         enlargeStringInfo(&text, needed);
     }
+    /* a target of several edges is looked at for each of them */
+    foreach(lc, *findings)
+    {
+        f = lfirst(lc);
+        if (strcmp(f->message, text.data) == 0 && strcmp(f->code, code) == 0 && (f->node_id == NULL) == (node_id == NULL) &&
+            (node_id == NULL || strcmp(f->node_id, node_id) == 0))
+            return;
+    }
+    f = palloc0(sizeof(Finding));
     f->node_id = node_id ? pstrdup(node_id) : NULL;
     f->severity = "error";
     f->code = code;
@@ -202,7 +212,71 @@ sort_nodes(Graph *graph, List **findings)
     return true;
 }
 
-/* One source, one target, each other node with one edge in and one out. */
+List *
+graph_edges_from(const Graph *graph, const GraphNode *node)
+{
+    List *edges = NIL;
+
+    for (int e = 0; e < graph->nedges; e++)
+    {
+        if (graph->edges[e].from == node->ordinal)
+            edges = lappend(edges, &graph->edges[e]);
+    }
+    return edges;
+}
+
+List *
+graph_edges_to(const Graph *graph, const GraphNode *node)
+{
+    List *edges = NIL;
+
+    for (int e = 0; e < graph->nedges; e++)
+    {
+        if (graph->edges[e].to == node->ordinal)
+            edges = lappend(edges, &graph->edges[e]);
+    }
+    return edges;
+}
+
+static int
+compare_pointers(const ListCell *a, const ListCell *b)
+{
+    return lfirst(a) < lfirst(b) ? -1 : lfirst(a) > lfirst(b);
+}
+
+void
+graph_order_edges(Graph *graph, List *edges)
+{
+    GraphEdge *copies = palloc(sizeof(GraphEdge) * Max(list_length(edges), 1));
+    List *places = list_copy(edges);
+    int i = 0;
+    ListCell *lc;
+
+    foreach(lc, edges)
+        copies[i++] = *(GraphEdge *) lfirst(lc);
+    list_sort(places, compare_pointers);
+    i = 0;
+    foreach(lc, places)
+        *(GraphEdge *) lfirst(lc) = copies[i++];
+}
+
+/* How many edges a node takes, in words; false when `count` is another number. */
+static bool
+takes_edges(const GraphNode *node, bool incoming, int count, const char **words)
+{
+    NodeKind kind = node->op->kind;
+
+    if (incoming && kind == NODE_SOURCE)
+        *words = "no";
+    else if (!incoming && kind == NODE_TARGET)
+        *words = "no";
+    else if (incoming ? kind == NODE_TARGET : kind == NODE_BRANCH)
+        *words = "at least one";
+    else
+        *words = "one";
+    return **words == 'n' ? count == 0 : **words == 'a' ? count >= 1 : count == 1;
+}
+
 static void
 check_shape(Graph *graph, List **findings)
 {
@@ -211,26 +285,31 @@ check_shape(Graph *graph, List **findings)
     for (int i = 0; i < graph->nnodes; i++)
     {
         GraphNode *node = &graph->nodes[i];
-        int in = 0, out = 0;
+        int in = list_length(graph_edges_to(graph, node)), out = list_length(graph_edges_from(graph, node));
+        const char *words;
+        bool good = true;
 
-        for (int e = 0; e < graph->nedges; e++)
-        {
-            in += graph->edges[e].to == i;
-            out += graph->edges[e].from == i;
-        }
         sources += node->op->kind == NODE_SOURCE;
         targets += node->op->kind == NODE_TARGET;
-        if (in != (node->op->kind == NODE_SOURCE ? 0 : 1))
+        if (!takes_edges(node, true, in, &words))
+        {
+            good = false;
             graph_complain(findings, node->id, "wrong_edges", NULL, "a %s node takes %s incoming edge, but \"%s\" has %d",
-                           node->op->name, node->op->kind == NODE_SOURCE ? "no" : "one", node->id, in);
-        if (out != (node->op->kind == NODE_TARGET ? 0 : 1))
-            graph_complain(findings, node->id, "wrong_edges", NULL, "a %s node takes %s outgoing edge, but \"%s\" has %d",
-                           node->op->name, node->op->kind == NODE_TARGET ? "no" : "one", node->id, out);
+                           node->op->name, words, node->id, in);
+        }
+        if (!takes_edges(node, false, out, &words))
+        {
+            good = false;
+            graph_complain(findings, node->id, "wrong_edges", out > 1 ? "A branch node sends rows along several edges." : NULL,
+                           "a %s node takes %s outgoing edge, but \"%s\" has %d", node->op->name, words, node->id, out);
+        }
+        if (good && node->op->edges)
+            node->op->edges(graph, node, findings);
     }
-    if (sources != 1)
-        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline has one source node, this has %d", sources);
-    if (targets != 1)
-        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline has one target node, this has %d", targets);
+    if (sources == 0)
+        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a source node");
+    if (targets == 0)
+        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a target node");
 }
 
 Graph *

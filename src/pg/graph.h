@@ -53,7 +53,14 @@ typedef struct Finding
  */
 extern Graph *graph_parse(Jsonb *nodes, Jsonb *edges, List **findings);
 
-/* Appends a finding of severity error; message is a format. */
+/* The edges out of a node and into it (GraphEdge *), in the graph's order: of a branch, that of its routes. */
+extern List *graph_edges_from(const Graph *graph, const GraphNode *node);
+extern List *graph_edges_to(const Graph *graph, const GraphNode *node);
+
+/* Puts some edges of the graph into another order among themselves: `edges` lists them in the order wanted. */
+extern void graph_order_edges(Graph *graph, List *edges);
+
+/* Appends a finding of severity error, unless it is there already; message is a format. */
 extern void graph_complain(List **findings, const char *node_id, const char *code,
                            const char *hint, const char *message,...) pg_attribute_printf(5, 6);
 

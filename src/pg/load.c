@@ -42,8 +42,7 @@ struct Loader
     EState *estate;
     ResultRelInfo *info;
     BulkInsertState bulk;
-    const Cells *cells;      /* of the batch being loaded */
-    const char *source;
+    const Rows *batch_rows;  /* that are being loaded */
     int capacity;
     int count;               /* slots accepted */
     TupleTableSlot **slots;
@@ -52,6 +51,7 @@ struct Loader
     int64 suppressed;        /* rows a trigger of the table made away with */
     /* the slow way */
     Tuplestorestate *staged;
+    TupleDesc staged_desc;
     SPIPlanPtr plan;
 };
 
@@ -81,8 +81,18 @@ make_slots(Loader *loader, int count)
     MemoryContextSwitchTo(old);
 }
 
+static void
+begin_batch(RowSink *sink, const Rows *rows)
+{
+    Loader *loader = (Loader *) sink;
+
+    loader->batch_rows = rows;
+    loader->count = 0;
+    make_slots(loader, rows->nrows);
+}
+
 static TupleTableSlot *
-next_slot(RowSink *sink)
+next_slot(RowSink *sink, const StageLane *lane)
 {
     Loader *loader = (Loader *) sink;
 
@@ -96,6 +106,8 @@ accept_slot(RowSink *sink, int row)
 
     loader->rows[loader->count++] = row;
 }
+
+static void flush(RowSink *sink);
 
 /* Triggers that only fire on updates and deletes, as that of updated_at, are of no concern to a load. */
 static bool
@@ -135,8 +147,10 @@ loader_create(Relation target, const GraphNode *target_node, Rejects *rejects)
     if (target->rd_rel->relkind != RELKIND_RELATION && target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
         target->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
         ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(target))));
+    loader->sink.begin = begin_batch;
     loader->sink.next = next_slot;
     loader->sink.accept = accept_slot;
+    loader->sink.flush = flush;
     loader->rel = target;
     loader->node = target_node;
     loader->rejects = rejects;
@@ -171,25 +185,17 @@ loader_suppressed(const Loader *loader)
     return loader->suppressed;
 }
 
-void
-loader_batch(Loader *loader, const Cells *cells, const char *source)
-{
-    loader->cells = cells;
-    loader->source = source;
-    loader->count = 0;
-    make_slots(loader, cells->nrows);
-}
-
 static void
 reject_slot(Loader *loader, int i, int sqlstate, const char *reason, const char *field, const char *value)
 {
+    RowPosition at = rows_position(loader->batch_rows, loader->rows[i]);
     Reject reject = {0};
 
     reject.kind = REJECT_OTHER;
     reject.node = loader->node;
-    reject.source = loader->source;
-    reject.line = cells_line(loader->cells, loader->rows[i]);
-    reject.offset = cells_offset(loader->cells, loader->rows[i]);
+    reject.source = at.source;
+    reject.line = at.line;
+    reject.offset = at.offset;
     reject.sqlstate = sqlstate;
     reject.reason = unconstify(char *, reason);
     reject.field = unconstify(char *, field);
@@ -323,12 +329,26 @@ flush_fast(Loader *loader)
 
 /* ---- the slow way ---------------------------------------------------------- */
 
+/* SPI with the relation "staged"; several loaders take turns, so none keeps it. */
+static void
+connect_slow(Loader *loader)
+{
+    EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+
+    enr->md.name = STAGED_RELATION;
+    enr->md.tupdesc = loader->staged_desc;
+    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+    enr->md.enrtuples = 1000;
+    enr->reldata = loader->staged;
+    if (SPI_connect() != SPI_OK_CONNECT || SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+        elog(ERROR, "could not prepare the load");
+}
+
 /* INSERT INTO target (all columns that take a value) SELECT them FROM staged. */
 static void
 prepare_slow(Loader *loader)
 {
     TupleDesc desc = RelationGetDescr(loader->rel);
-    EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
     StringInfoData names, sql;
 
     initStringInfo(&names);
@@ -344,16 +364,12 @@ prepare_slow(Loader *loader)
                      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(loader->rel)), RelationGetRelationName(loader->rel)),
                      names.data, names.data, STAGED_RELATION);
     loader->staged = tuplestore_begin_heap(false, false, work_mem);
-    enr->md.name = STAGED_RELATION;
-    enr->md.tupdesc = CreateTupleDescCopy(desc);
-    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-    enr->md.enrtuples = 1000;
-    enr->reldata = loader->staged;
-    if (SPI_connect() != SPI_OK_CONNECT || SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
-        elog(ERROR, "could not prepare the load");
+    loader->staged_desc = CreateTupleDescCopy(desc);
+    connect_slow(loader);
     loader->plan = SPI_prepare(sql.data, 0, NULL);
-    if (loader->plan == NULL)
+    if (loader->plan == NULL || SPI_keepplan(loader->plan) != 0)
         elog(ERROR, "could not prepare the load: %s", SPI_result_code_string(SPI_result));
+    SPI_finish();
 }
 
 typedef struct RangeWork { Loader *loader; int from; int to; } RangeWork;
@@ -368,11 +384,13 @@ insert_range(void *arg)
     tuplestore_clear(loader->staged);
     for (int i = work->from; i < work->to; i++)
         tuplestore_puttupleslot(loader->staged, loader->slots[i]);
+    connect_slow(loader);
     result = SPI_execute_plan(loader->plan, NULL, NULL, false, 0);
     if (result != SPI_OK_INSERT)
         elog(ERROR, "could not load: %s", SPI_result_code_string(result));
     loader->loaded += SPI_processed;
     loader->suppressed += (work->to - work->from) - (int64) SPI_processed;
+    SPI_finish();
 }
 
 /* NULL when [from, to) went in; else why not, and nothing of it is left. */
@@ -411,9 +429,10 @@ bisect(Loader *loader, int from, int to)
 
 /* ---------------------------------------------------------------------------- */
 
-void
-loader_flush(Loader *loader)
+static void
+flush(RowSink *sink)
 {
+    Loader *loader = (Loader *) sink;
     MemoryContext old = MemoryContextSwitchTo(loader->batch);
 
     if (loader->count > 0 && loader->slow)
@@ -440,12 +459,12 @@ loader_flush(Loader *loader)
 void
 loader_finish(Loader *loader)
 {
-    loader_flush(loader);
+    flush(&loader->sink);
     if (loader->slow)
     {
         if (loader->plan)
         {
-            SPI_finish();
+            SPI_freeplan(loader->plan);
             tuplestore_end(loader->staged);
         }
     }

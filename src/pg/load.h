@@ -14,7 +14,6 @@
 #include "postgres.h"
 #include "utils/rel.h"
 
-#include "pg/cells.h"
 #include "pg/reject.h"
 #include "pg/stage.h"
 
@@ -22,11 +21,8 @@ typedef struct Loader Loader;
 
 /* Inside a transaction; the current user has been checked by the stage.  target_node is named in rejects. */
 extern Loader *loader_create(Relation target, const GraphNode *target_node, Rejects *rejects);
+/* The same for all lanes that lead to the target. */
 extern RowSink *loader_sink(Loader *loader);
-/* Which batch the accepted rows belong to; before stage_run. */
-extern void loader_batch(Loader *loader, const Cells *cells, const char *source);
-/* Writes what was accepted; before the batch's memory goes. */
-extern void loader_flush(Loader *loader);
 /* Rows in the table so far. */
 extern int64 loader_loaded(const Loader *loader);
 /* Rows so far that a trigger of the table (one that returns null) kept out of it. */

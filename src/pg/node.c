@@ -8,6 +8,7 @@
 /* In strcmp order of their names. */
 static const NodeOp *const ops[] = {
     &node_add_field,
+    &node_branch,
     &node_cast,
     &node_drop,
     &node_expression,

@@ -22,6 +22,7 @@ typedef enum NodeKind
 {
     NODE_SOURCE,             /* gives rows */
     NODE_ROW,                /* works row by row: fused with its neighbours into one row stage */
+    NODE_BRANCH,             /* sends each row along one of its edges: part of a row stage too */
     NODE_TARGET              /* takes rows */
 } NodeKind;
 
@@ -37,6 +38,13 @@ typedef struct NodeOp
      * graph_complain.  NULL: nothing.
      */
     void (*check) (const GraphNode *node, List **findings);
+
+    /*
+     * Called when the edges are known and their number is right: complains of
+     * labels that mean nothing, and puts the node's edges into the order they
+     * mean (graph_order_edges).  NULL: labels are only written on drawings.
+     */
+    void (*edges) (Graph *graph, const GraphNode *node, List **findings);
 
     /*
      * First walk: which fields the node uses (flow_use), changes, makes
@@ -72,6 +80,7 @@ extern void node_describe_list(StringInfo out, List *texts);
 
 /* The types; each in the file of its family. */
 extern const NodeOp node_add_field;
+extern const NodeOp node_branch;
 extern const NodeOp node_cast;
 extern const NodeOp node_drop;
 extern const NodeOp node_expression;

@@ -40,8 +40,9 @@ rename_write(Compiler *c, const GraphNode *node)
 
     if (column == NULL || strcmp(column->name, to) == 0)
         return;
+    sql_hide(c, to);
     initStringInfo(&list);
-    foreach(lc, c->flow)
+    foreach(lc, c->flow->columns)
     {
         FlowColumn *other = lfirst(lc);
 
@@ -92,12 +93,7 @@ drop_write(Compiler *c, const GraphNode *node)
     ListCell *lc;
 
     foreach(lc, json_get_texts(node->config, "fields"))
-    {
-        FlowColumn *column = flow_find(c, lfirst(lc));
-
-        if (column)
-            c->flow = list_delete_ptr(c->flow, column);
-    }
+        sql_hide(c, lfirst(lc));
     initStringInfo(&list);
     sql_columns(c, &list, NULL, NULL);
     sql_wrap(c, node, list.data, "");

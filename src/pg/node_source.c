@@ -16,19 +16,12 @@ source_node_check(const GraphNode *node, List **findings)
 }
 
 static void
-source_walk(Compiler *c, const GraphNode *node)
-{
-    c->declared = json_get_texts(node->config, "columns");
-}
-
-static void
 source_write(Compiler *c, const GraphNode *node)
 {
-    Program *p = c->program;
+    const ProgramSource *source = c->feeds[node->ordinal]->source;
 
-    c->flow = NIL;
-    for (int i = 0; i < p->ncolumns; i++)
-        flow_add(c, p->columns[i].name, i, InvalidOid);
+    for (int i = 0; i < source->ncolumns; i++)
+        flow_add(c, source->columns[i].name, &source->columns[i], InvalidOid);
     appendStringInfoString(c->sql, "SELECT ");
     sql_columns(c, c->sql, NULL, NULL);
     appendStringInfo(c->sql, " FROM %s", SOURCE_RELATION);
@@ -49,7 +42,7 @@ const NodeOp node_source = {
     .name = "source",
     .kind = NODE_SOURCE,
     .check = source_node_check,
-    .walk = source_walk,
+    .walk = flow_begin,
     .write = source_write,
     .describe = source_describe,
 };

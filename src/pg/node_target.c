@@ -19,59 +19,74 @@ static const JsonKey target_keys[] = {
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {NULL, 0, false, NULL}};
 
+static const ProgramTarget *
+find_target(const Program *p, const GraphNode *node)
+{
+    for (int i = 0; i < p->ntargets; i++)
+    {
+        if (p->targets[i].node == node)
+            return &p->targets[i];
+    }
+    elog(ERROR, "node \"%s\" is no target of the program", node->id);
+}
+
+/* What fieldMapping says: the pipeline's field for each field of the schema. */
+static void
+walk_mapping(Compiler *c, const GraphNode *node, const SchemaSpec *schema, char **wanted)
+{
+    JsonbIterator *it;
+    JsonbValue item;
+    JsonbIteratorToken token;
+    char *from = NULL;
+
+    if (json_get_container(node->config, "fieldMapping") == NULL)
+        return;
+    it = JsonbIteratorInit(json_get_container(node->config, "fieldMapping"));
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_KEY)
+            from = pnstrdup(item.val.string.val, item.val.string.len);
+        else if (token == WJB_VALUE)
+        {
+            char *to = json_scalar_text(&item);
+            int i = 0;
+
+            while (i < schema->nfields && (to == NULL || strcmp(schema->fields[i].name, to) != 0))
+                i++;
+            if (i == schema->nfields)
+                graph_complain(c->findings, node->id, "missing_column", "fieldMapping maps the pipeline's fields to the schema's.",
+                               "fieldMapping maps \"%s\" to \"%s\", which is no field of the schema", from, to ? to : "null");
+            else if (flow_use(c, node, from, false))
+                wanted[i] = from;
+        }
+    }
+}
+
+/* Once for each edge that leads to it. */
 static void
 target_walk(Compiler *c, const GraphNode *node)
 {
-    Program *p = c->program;
-    JsonbContainer *mapping = json_get_container(node->config, "fieldMapping");
-    char **wanted = palloc0(sizeof(char *) * Max(p->nfields, 1));
+    const SchemaSpec *schema = find_target(c->program, node)->schema;
+    char **wanted;
 
-    for (int i = 0; i < p->nfields; i++)
-        wanted[i] = p->fields[i].name;
-    if (mapping)
+    if (schema == NULL)          /* it names one that does not exist */
+        return;
+    wanted = palloc0(sizeof(char *) * Max(schema->nfields, 1));
+    for (int i = 0; i < schema->nfields; i++)
+        wanted[i] = schema->fields[i].name;
+    walk_mapping(c, node, schema, wanted);
+    for (int i = 0; i < schema->nfields; i++)
     {
-        JsonbIterator *it = JsonbIteratorInit(mapping);
-        JsonbValue item;
-        JsonbIteratorToken token;
-        char *from = NULL;
-
-        while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
-        {
-            if (token == WJB_KEY)
-                from = pnstrdup(item.val.string.val, item.val.string.len);
-            else if (token == WJB_VALUE)
-            {
-                char *to = json_scalar_text(&item);
-                int i = 0;
-
-                while (i < p->nfields && (to == NULL || strcmp(p->fields[i].name, to) != 0))
-                    i++;
-                if (i == p->nfields)
-                    graph_complain(c->findings, node->id, "missing_column", "fieldMapping maps the pipeline's fields to the schema's.",
-                                   "fieldMapping maps \"%s\" to \"%s\", which is no field of the schema", from, to ? to : "null");
-                else if (flow_use(c, node, from, false))
-                    wanted[i] = from;
-            }
-        }
-    }
-    for (int i = 0; i < p->nfields; i++)
-    {
-        TargetField *field = &p->fields[i];
-        FlowColumn *column = flow_find(c, wanted[i]);
+        const TargetField *field = &schema->fields[i];
         bool needed = field->not_null && !field->has_default;
+        FlowColumn *column = flow_reach(c, wanted[i], needed);
 
-        field->source = -1;
-        if (column == NULL)
-            column = flow_reach(c, wanted[i], needed);
         if (column == NULL && needed)
             graph_complain(c->findings, node->id, "missing_column",
                            "Rename or map a field to it, add it with an add_field node, or give the column a default.",
                            "field \"%s\" of the schema is required, but no field of the pipeline reaches it", field->name);
-        if (column && column->source >= 0)
-        {
-            field->source = column->source;
-            flow_assign(c, node, column, field, needed);
-        }
+        if (column && column->source)
+            flow_assign(node, column, field);
     }
 }
 
@@ -83,9 +98,9 @@ assign_sql(Compiler *c, FlowColumn *column, const TargetField *field)
     const char *name = sql_name(column->name);
     Oid function;
 
-    if (c->program->validation == VALIDATION_COERCE)
+    if (c->lane->target->validation == VALIDATION_COERCE)
     {
-        if (from == field->type && (column->source < 0 || field->typmod == c->program->columns[column->source].typmod))
+        if (from == field->type && (column->source == NULL || field->typmod == column->source->typmod))
             return pstrdup(name);
         if (!sql_is_text(from) && find_coercion_pathway(field->type, from, COERCION_EXPLICIT, &function) == COERCION_PATH_NONE)
             return NULL;
@@ -106,32 +121,59 @@ assign_sql(Compiler *c, FlowColumn *column, const TargetField *field)
     }
 }
 
+/* The field of the flow that goes into a field of the schema; NULL when there is none. */
+static FlowColumn *
+find_assigned(Compiler *c, JsonbContainer *mapping, const TargetField *field)
+{
+    FlowColumn *column = NULL;
+    ListCell *lc;
+
+    foreach(lc, c->flow->columns)
+    {
+        FlowColumn *candidate = lfirst(lc);
+        char *mapped = mapping ? json_get_text(mapping, candidate->name) : NULL;
+
+        if (mapped && strcmp(mapped, field->name) == 0)
+            column = candidate;
+        else if (mapped == NULL && column == NULL && strcmp(candidate->name, field->name) == 0)
+            column = candidate;
+    }
+    return column;
+}
+
+static bool
+is_absent(Compiler *c, const SourceColumn *column)
+{
+    const Program *p = c->program;
+
+    for (int i = 0; c->present && i < p->nsources; i++)
+    {
+        const ProgramSource *source = &p->sources[i];
+
+        if (c->present[i] && column >= source->columns && column < source->columns + source->ncolumns)
+            return !c->present[i][column - source->columns];
+    }
+    return false;
+}
+
 static void
 target_write(Compiler *c, const GraphNode *node)
 {
-    Program *p = c->program;
+    Lane *lane = c->lane;
+    const SchemaSpec *schema = lane->target->schema;
     JsonbContainer *mapping = json_get_container(node->config, "fieldMapping");
-    StringInfo insert = makeStringInfo(), names = makeStringInfo(), values = makeStringInfo(), labelled = makeStringInfo();
+    StringInfo insert = makeStringInfo(), select = makeStringInfo();
+    StringInfo names = makeStringInfo(), values = makeStringInfo(), labelled = makeStringInfo();
 
-    for (int i = 0; i < p->nfields; i++)
+    lane->left_out = palloc0(sizeof(bool) * Max(schema->nfields, 1));
+    for (int i = 0; i < schema->nfields; i++)
     {
-        TargetField *field = &p->fields[i];
-        FlowColumn *column = NULL;
+        const TargetField *field = &schema->fields[i];
+        FlowColumn *column = find_assigned(c, mapping, field);
         char *value;
-        ListCell *lc;
 
-        foreach(lc, c->flow)
-        {
-            FlowColumn *candidate = lfirst(lc);
-            char *mapped = mapping ? json_get_text(mapping, candidate->name) : NULL;
-
-            if (mapped && strcmp(mapped, field->name) == 0)
-                column = candidate;
-            else if (mapped == NULL && column == NULL && strcmp(candidate->name, field->name) == 0)
-                column = candidate;
-        }
-        field->left_out = column == NULL || (c->present && column->source >= 0 && !c->present[column->source]);
-        if (field->left_out)
+        lane->left_out[i] = column == NULL || (column->source && is_absent(c, column->source));
+        if (lane->left_out[i])
             continue;
         value = assign_sql(c, column, field);
         if (value == NULL)
@@ -145,13 +187,16 @@ target_write(Compiler *c, const GraphNode *node)
         appendStringInfo(values, "%s%s", values->len ? ", " : "", value);
         appendStringInfo(labelled, "%s%s AS %s", labelled->len ? ", " : "", value, sql_name(field->name));
     }
-    appendStringInfo(insert, "INSERT INTO %s (%s)\nSELECT %s\nFROM (%s) AS %s",
-                     sql_table(p->relid),
-                     names->data, values->data, c->sql->data, sql_name(node->id));
     if (names->len == 0)
         graph_complain(c->findings, node->id, "missing_column", NULL, "no field of the pipeline reaches a field of the schema");
-    p->sql = insert->data;
-    p->select_sql = psprintf("SELECT %s\nFROM (%s) AS %s", labelled->data, c->sql->data, sql_name(node->id));
+    appendStringInfo(insert, "INSERT INTO %s (%s)\nSELECT %s\nFROM (", sql_table(schema->relid), names->data, values->data);
+    lane->sql_at = insert->len;
+    appendStringInfo(insert, "%s) AS %s", c->sql->data, sql_name(node->id));
+    appendStringInfo(select, "SELECT %s\nFROM (", labelled->data);
+    lane->select_at = select->len;
+    appendStringInfo(select, "%s) AS %s", c->sql->data, sql_name(node->id));
+    lane->sql = insert->data;
+    lane->select_sql = select->data;
 }
 
 static void

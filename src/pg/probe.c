@@ -101,7 +101,7 @@ probe_describe(ReadSource *source)
     ProbeDescription result = {NULL, NULL, NIL};
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon probe", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    FetchObject *object = fetch_describe(link_open(), &source->spec, &source->graph);
+    FetchObject *object = fetch_describe(link_open(), &source->spec, &source->node);
 
     MemoryContextSwitchTo(old);
     if (object)
@@ -157,7 +157,7 @@ kaireon_list_objects(PG_FUNCTION_ARGS)
 
     InitMaterializedSRF(fcinfo, 0);
     link = link_open();
-    foreach(lc, fetch_list(link, &source->spec, &source->graph))
+    foreach(lc, fetch_list(link, &source->spec, &source->node))
     {
         FetchObject *object = lfirst(lc);
         Datum values[4];
@@ -243,7 +243,7 @@ try_source(ReadSource *source, TestResult *result)
 {
     Link *link = link_open();
 
-    result->objects = list_length(fetch_list(link, &source->spec, &source->graph));
+    result->objects = list_length(fetch_list(link, &source->spec, &source->node));
     link_close(link);
 }
 
@@ -447,7 +447,7 @@ row_object(const Reading *reading)
     {
         int at = reading->row * cells->ncolumns + i;
 
-        push_text(&state, WJB_KEY, reading->program.columns[i].name);
+        push_text(&state, WJB_KEY, reading->asked.columns[i].name);
         push_text(&state, WJB_VALUE, cells->nulls[at] ? NULL : TextDatumGetCString(cells->values[at]));
     }
     return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));

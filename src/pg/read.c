@@ -141,8 +141,6 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
     source->node.op = &node_source;
     source->node.label = "";
     source->node.config = &config->root;
-    source->graph.nnodes = 1;
-    source->graph.nodes = &source->node;
 }
 
 void
@@ -175,6 +173,7 @@ static void
 set_pattern(const ReadSource *source, SourceColumn *column)
 {
     column->required = true;
+    column->coerce = false;
     column->pattern = NULL;
     if (strcmp(column->name, "_modified_at") == 0)
         return;
@@ -194,18 +193,17 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
 
     reading->context = context;
     reading->source = source;
-    reading->program.graph = &source->graph;
-    reading->program.columns = columns;
-    reading->program.ncolumns = ncolumns;
-    reading->program.validation = VALIDATION_STRICT;
+    reading->asked.node = &source->node;
+    reading->asked.columns = columns;
+    reading->asked.ncolumns = ncolumns;
     for (int i = 0; i < ncolumns; i++)
         set_pattern(source, &columns[i]);
-    reading->cells = cells_create(&reading->program);
+    reading->cells = cells_create(&reading->asked);
     reading->present = palloc0(sizeof(bool) * Max(ncolumns, 1));
     reading->split_context = AllocSetContextCreate(context, "kaireon split", ALLOCSET_SMALL_SIZES);
     reading->link = link_open();
-    files = fetch_list(reading->link, &source->spec, &source->graph);
-    fetch_read(reading->link, &source->spec, &reading->program, files, row_limit);
+    files = fetch_list(reading->link, &source->spec, &source->node);
+    fetch_read(reading->link, &source->spec, &reading->asked, files, row_limit);
     MemoryContextSwitchTo(old);
     return reading;
 }
@@ -268,7 +266,7 @@ settle_row(Reading *reading, int row)
             PG_RE_THROW();
         error = CopyErrorData();
         FlushErrorState();
-        place = place_text(reading, cells_line(cells, row), reading->program.columns[column].name,
+        place = place_text(reading, cells_line(cells, row), reading->asked.columns[column].name,
                            cells_raw_text(cells, row, column));
         error->detail = error->detail ? psprintf("%s %s", place, error->detail) : place;
         ReThrowError(error);
@@ -294,7 +292,7 @@ take_bad_cell(Reading *reading, CellPlace *at, const char *message)
     char *value = cells_raw_text(cells, at->row, at->column);
 
     note_problem(reading, message,
-                 place_text(reading, cells_line(cells, at->row), reading->program.columns[at->column].name, value));
+                 place_text(reading, cells_line(cells, at->row), reading->asked.columns[at->column].name, value));
     if (reading->source->on_error == READ_NULL && !cells->nulls[at->row * cells->ncolumns + at->column])
     {
         /* looked at once more: a domain may refuse the null too */
@@ -415,7 +413,7 @@ take_split(Reading *reading, const LinkMessage *message)
 
     MemoryContextReset(reading->split_context);
     old = MemoryContextSwitchTo(reading->split_context);
-    reading->split = fetch_split(message, reading->program.ncolumns, reading->present);
+    reading->split = fetch_split(message, reading->asked.ncolumns, reading->present);
     MemoryContextSwitchTo(old);
 }
 

@@ -29,8 +29,7 @@ typedef struct ReadSource
     char *connector;         /* its name */
     pg_uuid_t connector_id;
     PipelineSpec spec;       /* only connector_type, connector_config, execution_config are set */
-    Graph graph;             /* one source node: resource and options */
-    GraphNode node;
+    GraphNode node;          /* a source node: resource and options */
     ReadOnError on_error;
 } ReadSource;
 
@@ -38,7 +37,7 @@ typedef struct Reading
 {
     MemoryContext context;   /* everything below, and the reader process */
     ReadSource *source;
-    Program program;         /* the columns; nothing is compiled */
+    ProgramSource asked;     /* the columns */
     Link *link;              /* NULL once the source has ended */
     Cells *cells;
     MemoryContext split_context;

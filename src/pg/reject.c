@@ -25,17 +25,26 @@
 #define KEPT_BYTES (32 * 1024 * 1024)
 
 Rejects *
-rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, bool other_fails)
+rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy)
 {
     Rejects *rejects = palloc0(sizeof(Rejects));
+    bool strict = false;
 
     rejects->context = CurrentMemoryContext;
     rejects->pipeline = pipeline;
-    rejects->source_node = graph->nodes[0].id;
-    rejects->validation_fails = validation_fails;
-    rejects->other_fails = other_fails;
-    rejects->per_node = palloc0(sizeof(int64) * graph->nnodes);
+    rejects->validation_fails = palloc0(sizeof(bool) * program->graph->nnodes);
+    rejects->per_node = palloc0(sizeof(int64) * program->graph->nnodes);
     rejects->limit = guc_max_logged_errors;
+    if (policy == NULL)
+        return rejects;
+    for (int i = 0; i < program->ntargets; i++)
+    {
+        const ProgramTarget *target = &program->targets[i];
+
+        strict |= target->validation == VALIDATION_STRICT;
+        rejects->validation_fails[target->node->ordinal] = target->validation == VALIDATION_STRICT;
+    }
+    rejects->other_fails = policy->given ? !policy->skip : strict;
     return rejects;
 }
 
@@ -87,8 +96,8 @@ void
 rejects_add(Rejects *rejects, const Reject *reject)
 {
     rejects->count++;
-    rejects->per_node[reject->node ? reject->node->ordinal : 0]++;
-    if (reject->kind == REJECT_VALIDATION ? rejects->validation_fails : rejects->other_fails)
+    rejects->per_node[reject->node->ordinal]++;
+    if (reject->kind == REJECT_VALIDATION ? rejects->validation_fails[reject->node->ordinal] : rejects->other_fails)
     {
         rejects->failure = keep(rejects, reject);
         stop(rejects, reject);
@@ -121,7 +130,7 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
 
     values[run] = UUIDPGetDatum(run_id);
     values[number] = Int64GetDatum(ordinal);
-    set_text(values, nulls, node, reject->node ? reject->node->id : rejects->source_node);
+    set_text(values, nulls, node, reject->node->id);
     set_text(values, nulls, source, reject->source);
     values[line] = Int64GetDatum((int64) reject->line);
     values[offset] = Int64GetDatum((int64) reject->offset);

@@ -13,7 +13,7 @@
 #include "nodes/pg_list.h"
 #include "utils/uuid.h"
 
-#include "pg/graph.h"
+#include "pg/compile.h"
 
 /* Who decides: the target node's validation, or the pipeline's errorHandling. */
 typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER } RejectKind;
@@ -21,7 +21,7 @@ typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER } RejectKind;
 typedef struct Reject
 {
     RejectKind kind;
-    const GraphNode *node;   /* where; NULL: the source */
+    const GraphNode *node;   /* where */
     const char *source;      /* path of the split */
     uint64 line;
     uint64 offset;
@@ -35,8 +35,7 @@ typedef struct Rejects
 {
     MemoryContext context;   /* of the run: keeps what is recorded */
     const char *pipeline;
-    const char *source_node; /* id of the source node, for rejects of the source */
-    bool validation_fails;
+    bool *validation_fails;  /* by GraphNode.ordinal: of target nodes */
     bool other_fails;
     int64 count;             /* rows rejected so far */
     int64 *per_node;         /* by GraphNode.ordinal */
@@ -46,7 +45,11 @@ typedef struct Rejects
     Reject *failure;         /* the row that stopped the run, if one did */
 } Rejects;
 
-extern Rejects *rejects_create(const char *pipeline, const Graph *graph, bool validation_fails, bool other_fails);
+/* What execution_config says about errorHandling; a program whose targets are strict fails where it says nothing. */
+typedef struct RejectPolicy { bool given; bool skip; } RejectPolicy;
+
+/* Lives in the current context.  Without a policy no row stops anything. */
+extern Rejects *rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy);
 
 /*
  * Takes one row.  Copies what it keeps.  Raises the reject's own SQLSTATE when

@@ -1,11 +1,16 @@
 /*
- * stage.h: the row stage: a program's flattened SELECT over a batch.
+ * stage.h: a row stage: its lanes' flattened statements over batches.
  *
- * PostgreSQL plans the program's INSERT; its sub-plan is one scan of "source"
- * with one target list and a list of conditions.  The worker evaluates those
- * itself, row by row, so an error belongs to one row: evaluation runs inside an
- * internal subtransaction, which an error ends and a new one follows.  Rows
- * that pass are left in the slots of a sink, in the target table's shape.
+ * PostgreSQL plans each lane's statement; its sub-plan is one scan of the
+ * stage's relation with one target list and a list of conditions.  The worker
+ * evaluates those itself, row by row, so an error belongs to one row:
+ * evaluation runs inside an internal subtransaction, which an error ends and a
+ * new one follows.  A row goes along the first lane whose conditions it meets:
+ * where a branch refuses it, the lane of the branch's next route is tried.
+ * What passes is left in the slots of the lane's sink, in the target's shape.
+ *
+ * stage_plan.c makes stages, stage.c evaluates, stage_reject.c says what an
+ * error was about.
  */
 #ifndef KAIREON_STAGE_H
 #define KAIREON_STAGE_H
@@ -14,63 +19,134 @@
 #include "executor/executor.h"
 #include "nodes/execnodes.h"
 
-#include "pg/cells.h"
 #include "pg/compile.h"
 #include "pg/reject.h"
+#include "pg/rows.h"
 
-/* Takes finished rows: the stage fills sink->next(sink), then says whose row it is with sink->accept. */
+struct StageLane;
+
+/*
+ * Takes finished rows.  For each batch: begin, then the stage fills next's slot
+ * and says with accept whose row it is, as often as there are such; flush ends
+ * the batch, whose rows go after it.
+ */
 typedef struct RowSink
 {
-    TupleTableSlot *(*next) (struct RowSink *sink);
+    void (*begin) (struct RowSink *sink, const Rows *rows);
+    TupleTableSlot *(*next) (struct RowSink *sink, const struct StageLane *lane);
     void (*accept) (struct RowSink *sink, int row);
+    void (*flush) (struct RowSink *sink);
 } RowSink;
+
+/* An expression and its state, which is made anew after an error, since that may have left it half-way. */
+typedef struct StageExpr
+{
+    Expr *expr;              /* NULL: none */
+    ExprState *state;
+    MemoryContext context;   /* of the state */
+} StageExpr;
 
 typedef struct StageClause
 {
-    Expr *expr;
-    ExprState *state;
-    const GraphNode *node;   /* the filter it is part of */
-    Bitmapset *columns;      /* source columns it reads, 0-based */
+    StageExpr condition;
+    int step;                /* of the lane: the filter or branch it is part of */
+    Bitmapset *columns;      /* columns it reads, 0-based */
 } StageClause;
+
+/* A computed column of what a lane makes: what nodes made of the row, then its assignment to the column. */
+typedef struct StageEntry
+{
+    int to;                  /* place in the slot */
+    StageExpr value;
+    StageExpr assignment;    /* over value, or of the whole where no node computes anything */
+} StageEntry;
+
+/* A condition of the target: a default for a not-null column (coerce), a check constraint. */
+typedef struct StageNotNull { AttrNumber attnum; StageExpr fallback; } StageNotNull;
+typedef struct StageCheck { char *name; StageExpr condition; } StageCheck;
+
+typedef struct StageLane
+{
+    const Lane *lane;
+    int at;                  /* as in compile_step_of, for the statement that was planned */
+    RowSink *sink;           /* set by whoever made the stage */
+    Relation target;         /* NULL for a preview */
+    TupleDesc desc;          /* of what it makes */
+    int nclauses;
+    StageClause *clauses;    /* in the order of the steps */
+    int ncopies;
+    struct StageCopy { int16 from, to; } *copies;      /* columns that go on as they are */
+    int nconstants;
+    struct StageConstant { int to; Datum value; bool null; } *constants;
+    int nentries;
+    StageEntry *entries;
+    Bitmapset *columns;      /* columns that what it makes reads */
+    int nnot_null;
+    StageNotNull *not_null;
+    int nchecks;
+    StageCheck *checks;
+    int *next;               /* by step: the lane to try when a branch refuses; -1: none */
+    int64 taken;             /* rows so far that its sink got */
+    int64 *ended;            /* by step: rows so far that were filtered out or rejected there */
+    int64 *filtered;         /* by step: of these, filtered out */
+} StageLane;
 
 typedef struct Stage
 {
     const Program *program;
+    const ProgramStage *compiled;
     MemoryContext context;
-    PlannedStmt *plan;
-    List *target_list;       /* of TargetEntry, the target table's columns in order */
-    StageClause *clauses;
-    int nclauses;
-    bool nothing_passes;     /* a condition is false for every row */
-    Bitmapset *target_columns; /* source columns the target list reads */
-    TupleDesc source_desc;
-    TupleTableSlot *source_slot;
-    Relation target;         /* open while the stage is; NULL for a preview */
-    TupleDesc target_desc;
+    TupleTableSlot *row_slot;
     EState *estate;
     ExprContext *econtext;
-    ProjectionInfo *projection;
-    AttrNumber *not_null;    /* target columns that may not be null */
-    int nnot_null;
-    ExprState **defaults;    /* coerce: default of each not-null column, by place in not_null; NULL: none */
-    struct StageCheck { char *name; Expr *expr; ExprState *state; } *checks;
-    int nchecks;
-    int64 filtered;          /* rows so far that a condition kept out */
-    int64 *filtered_by;      /* the same by GraphNode.ordinal */
+    int nlanes;
+    StageLane *lanes;
+    bool *settled;           /* columns of the row whose pending cell has been settled */
+    int64 unreadable;        /* rows so far that the reader could not split */
 } Stage;
 
 /*
- * Plans the program for its target and gets ready.  Inside a transaction, with
- * an active snapshot; checks the current user's right to insert.  target may
- * be NULL: then the SELECT is planned (preview).
+ * Plans the lanes of a stage and gets ready.  Inside a transaction, with an
+ * active snapshot; checks the current user's rights.  `targets`: the open
+ * tables by place in Program.targets; NULL: nothing will be loaded (preview).
  */
-extern Stage *stage_create(const Program *program, Relation target);
+extern Stage *stage_create(const Program *program, const ProgramStage *compiled, Relation *targets);
 extern void stage_destroy(Stage *stage);
 
+/* Makes an expression's state, anew if there is one. */
+extern void stage_init_expr(Stage *stage, StageExpr *e);
+
+/* The columns of the stage's relation an expression reads, 0-based, added to *columns. */
+extern void stage_columns(Node *expr, Bitmapset **columns);
+
 /*
- * Evaluates all rows of a loaded batch in source order.  Rows the reader could
- * not split go to rejects at their place.  `source` names the split.
+ * Evaluates all rows of a batch in source order.  Rows the reader could not
+ * split go to rejects at their place.  The sinks have begun the batch.
  */
-extern void stage_run(Stage *stage, Cells *cells, Rejects *rejects, const char *source, RowSink *sink);
+extern void stage_run(Stage *stage, const Rows *rows, Rejects *rejects);
+
+/* ---- between stage.c and stage_reject.c ---------------------------------------- */
+
+/* Where the evaluation of a row is: tells what an error was about. */
+typedef struct RowState
+{
+    int row;
+    int lane;
+    int column;              /* the cell being settled, or -1 */
+    StageClause *clause;     /* the condition being evaluated, or NULL */
+    StageEntry *entry;       /* the column being computed, or NULL */
+    StageExpr *running;      /* being evaluated, or NULL */
+    Bitmapset *retried;      /* cells of the row that coerce tries a second time */
+    Reject reject;           /* of a bad row */
+} RowState;
+
+/* Says why a row is bad; the node is the one of the lane's step. */
+extern void stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int sqlstate, char *reason);
+
+/* The same of a cell. */
+extern void stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate, char *reason);
+
+/* An error raised while evaluating a row becomes the row's reject. */
+extern void stage_error_to_reject(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error);
 
 #endif

@@ -12,22 +12,11 @@ SELECT kaireon.create_connector('k_files', 'local_fs') IS NOT NULL;
 SELECT kaireon.create_schema('k_target', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "name", "length": 20},
     {"name": "amount", "dataType": "numeric", "precision": 10, "scale": 2}, {"name": "day", "dataType": "date"}, {"name": "extra", "dataType": "json"}]') IS NOT NULL;
 
--- The findings: node, code, message; the hint below.
-CREATE FUNCTION pg_temp.findings(nodes jsonb, edges jsonb DEFAULT NULL, execution_config jsonb DEFAULT '{}') RETURNS SETOF text
-    LANGUAGE plpgsql AS $$
-DECLARE
-    f record;
-    n jsonb := kaireon_internal.normalise_nodes(nodes);
-BEGIN
-    FOR f IN SELECT c.* FROM kaireon_internal.check_pipeline(current_user::regrole, (SELECT id FROM kaireon.connectors WHERE name = 'k_files'),
-                 (SELECT id FROM kaireon.schemas WHERE name = 'k_target'), n, kaireon_internal.normalise_edges(edges, n), execution_config) AS c
-    LOOP
-        RETURN NEXT format('%s %s %s: %s', f.severity, COALESCE(f.node_id, '-'), f.code, f.message);
-        IF f.hint IS NOT NULL THEN RETURN NEXT '  ' || f.hint; END IF;
-    END LOOP;
-    IF NOT FOUND THEN RETURN NEXT 'sound'; END IF;
-END
-$$;
+SET test.connector = 'k_files';
+SET test.schema = 'k_target';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set include :abs_srcdir '/sql/include/findings.psql'
+\i :include
 -- One node between source and target.
 CREATE FUNCTION pg_temp.node(type text, config jsonb) RETURNS SETOF text LANGUAGE sql AS $$
     SELECT pg_temp.findings(jsonb_build_array('{"id": "r", "type": "source"}'::jsonb,

@@ -315,6 +315,44 @@ sub make
     return $name;
 }
 
+# make_schema(NAME, 'id integer', 'name', ...): schema NAME; a field without a
+# type is text; one called id is the primary key.
+sub make_schema
+{
+    my ($self, $name, @fields) = @_;
+    my @made = map { my ($field, $type) = split / /; { name => $field, dataType => $type || 'text', isPrimaryKey => $field eq 'id' ? \1 : \0 } } @fields;
+    $self->sql("SELECT kaireon.create_schema('$name', " . $self->json(\@made) . ')');
+    return $name;
+}
+
+# make_graph(NAME, SCHEMA, [[id, type, {config}], ...], ['from>to', 'from>to:label', ...], {execution_config}):
+# a pipeline of any shape that reads connector "files".
+sub make_graph
+{
+    my ($self, $name, $schema, $nodes, $edges, $execution) = @_;
+    my @nodes = map { { id => $_->[0], type => $_->[1], config => $_->[2] || {} } } @$nodes;
+    my @edges;
+
+    for (@$edges)
+    {
+        my ($from, $to, $label) = /^(\w+)>(\w+)(?::(.*))?$/ or die "edge $_";
+        push @edges, { sourceNodeId => $from, targetNodeId => $to, label => $label // '' };
+    }
+    $self->sql("SET client_min_messages = warning; SELECT kaireon.create_connector('files', 'local_fs', "
+          . $self->json({ basePath => $self->{files} }) . ", if_not_exists => true);\n"
+          . "SELECT kaireon.create_pipeline('$name', 'files', '$schema', " . $self->json(\@nodes) . ', ' . $self->json(\@edges)
+          . ', ' . $self->json($execution || {}) . ')');
+    return $name;
+}
+
+# node_counts(RUN as a hash reference): "id in/out/rejected" of each node, in order.
+sub node_counts
+{
+    my ($self, $run) = @_;
+    return join ' ', map { "$_->{node_id} $_->{rows_in}/$_->{rows_out}/$_->{rows_rejected}" }
+      $self->rows("SELECT * FROM kaireon.run_nodes WHERE run_id = '$run->{run_id}' ORDER BY ordinal");
+}
+
 # rows(QUERY): a list of hash references, values as JSON has them.
 sub rows
 {

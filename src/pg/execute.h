@@ -1,0 +1,59 @@
+/*
+ * execute.h: a program at work.
+ *
+ * Takes the batches of its sources, runs them through the row stages, and
+ * leaves what comes out in the sinks of its targets.  Where batches come from
+ * and what is done with rows at the targets is the caller's: a run loads them
+ * (run.c), a preview shows them (preview.c).  Counts rows, by node.
+ */
+#ifndef KAIREON_EXECUTE_H
+#define KAIREON_EXECUTE_H
+
+#include "postgres.h"
+#include "portability/instr_time.h"
+
+#include "pg/compile.h"
+#include "pg/reject.h"
+#include "pg/stage.h"
+
+/* What happened at a node. */
+typedef struct NodeCounts
+{
+    int64 in;
+    int64 out;               /* of a target: rows its sink got */
+    int64 filtered;
+    instr_time time;         /* of a row stage: at the first node behind its feed */
+} NodeCounts;
+
+typedef struct Execution
+{
+    MemoryContext context;   /* everything below */
+    const CompileInput *input;
+    const Program *program;
+    Rejects *rejects;
+    RowSink **sinks;         /* by place in Program.targets */
+    Relation *targets;       /* the same; NULL: nothing is loaded */
+    struct ExecutionStage *stages; /* by place in Program.stages */
+    NodeCounts *nodes;       /* by GraphNode.ordinal: of stages that are gone; see execution_counts */
+} Execution;
+
+/* Lives in the current context, as the arguments must.  In a transaction, with a snapshot. */
+extern Execution *execution_create(const CompileInput *input, const Program *program, Rejects *rejects, RowSink **sinks, Relation *targets);
+
+/*
+ * One batch of a source: evaluates its rows and has the sinks flush them.
+ * `source` is its place in Program.sources, `path` names the split, `present`
+ * says which of the source's columns the split has.
+ */
+extern void execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present);
+
+/* Rows filtered out so far. */
+extern int64 execution_filtered(const Execution *execution);
+
+/* What happened at each node so far, by GraphNode.ordinal; palloc'd.  Of a target: `out` without what its sink made of it. */
+extern NodeCounts *execution_counts(const Execution *execution);
+
+/* Ends it; the counts stay. */
+extern void execution_end(Execution *execution);
+
+#endif

@@ -1,0 +1,190 @@
+/*
+ * node_branch.c: the node that sends each row along one of several edges.
+ *
+ * Its routes are conditions with a label; the first that holds takes the row
+ * along the edge of that label, the edge "otherwise" takes the rest.  A row
+ * that no route takes is filtered, at this node.
+ */
+#include "postgres.h"
+
+#include "pg/condition.h"
+#include "pg/node.h"
+
+#define OTHERWISE "otherwise"
+
+static const JsonKey branch_keys[] = {{"routes", JSON_ARRAY, true, NULL}, {NULL, 0, false, NULL}};
+
+/* The routes, by place; NULL for what is no object. */
+static JsonbContainer *
+get_route(const GraphNode *node, int i)
+{
+    JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(node->config, "routes"), i);
+
+    return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+}
+
+static int
+count_routes(const GraphNode *node)
+{
+    JsonbContainer *routes = json_get_container(node->config, "routes");
+
+    return routes && JsonContainerIsArray(routes) ? JsonContainerSize(routes) : 0;
+}
+
+/* A route's label; NULL when what should be one is none. */
+static char *
+get_label(const GraphNode *node, int i)
+{
+    JsonbContainer *route = get_route(node, i);
+    char *label = route ? json_get_text(route, "label") : NULL;
+
+    return label && label[0] != '\0' && strcmp(label, OTHERWISE) != 0 ? label : NULL;
+}
+
+/* The place of the route with that label, the number of routes for "otherwise", -1 for another. */
+static int
+find_route(const GraphNode *node, const char *label)
+{
+    int count = count_routes(node);
+
+    if (strcmp(label, OTHERWISE) == 0)
+        return count;
+    for (int i = 0; i < count; i++)
+    {
+        char *other = get_label(node, i);
+
+        if (other && strcmp(other, label) == 0)
+            return i;
+    }
+    return -1;
+}
+
+static void
+branch_check(const GraphNode *node, List **findings)
+{
+    static const JsonKey keys[] = {{"label", JSON_STRING, true, NULL}, CONDITION_KEYS, {NULL, 0, false, NULL}};
+    GraphComplaint complaint = {findings, node->id};
+    List *labels = NIL;
+
+    if (count_routes(node) == 0)
+        graph_complain(findings, node->id, "wrong_value", NULL, "\"routes\" must not be empty");
+    for (int i = 0; i < count_routes(node); i++)
+    {
+        JsonbContainer *route = get_route(node, i);
+        char *name = psprintf("route %d", i + 1), *label;
+        ListCell *lc;
+
+        if (route == NULL)
+            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
+        if (route == NULL || !json_check(route, keys, name, graph_complain_config, &complaint))
+            continue;
+        label = json_get_text(route, "label");
+        if (label[0] == '\0' || strcmp(label, OTHERWISE) == 0)
+            graph_complain(findings, node->id, "wrong_value", "An edge with the label \"" OTHERWISE "\" takes what no route takes.",
+                           "%s can't have the label \"%s\"", name, label);
+        foreach(lc, labels)
+        {
+            if (strcmp(lfirst(lc), label) == 0)
+                graph_complain(findings, node->id, "wrong_value", NULL, "there are two routes with the label \"%s\"", label);
+        }
+        labels = lappend(labels, label);
+        condition_check(route, psprintf("route \"%s\"", label), node, findings);
+    }
+}
+
+/* The labels there are, for a hint. */
+static char *
+list_labels(const GraphNode *node)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; i < count_routes(node); i++)
+    {
+        if (get_label(node, i))
+            appendStringInfo(&out, "%s, ", get_label(node, i));
+    }
+    appendStringInfoString(&out, OTHERWISE);
+    return out.data;
+}
+
+/* Each route needs an edge, each edge a route; the edges are put into the order of the routes. */
+static void
+branch_edges(Graph *graph, const GraphNode *node, List **findings)
+{
+    int count = count_routes(node);
+    GraphEdge **taken = palloc0(sizeof(GraphEdge *) * (count + 1));
+    List *ordered = NIL;
+    ListCell *lc;
+
+    foreach(lc, graph_edges_from(graph, node))
+    {
+        GraphEdge *edge = lfirst(lc);
+        int route = find_route(node, edge->label);
+
+        if (route < 0)
+            graph_complain(findings, node->id, "unknown_label", psprintf("Valid labels are: %s.", list_labels(node)),
+                           "the edge from \"%s\" to \"%s\" has the label \"%s\", which is no route's", node->id,
+                           graph->nodes[edge->to].id, edge->label);
+        else if (taken[route])
+            graph_complain(findings, node->id, "wrong_edges", NULL, "there are two edges from \"%s\" with the label \"%s\"", node->id,
+                           edge->label);
+        else
+            taken[route] = edge;
+    }
+    for (int i = 0; i <= count; i++)
+    {
+        if (taken[i])
+            ordered = lappend(ordered, taken[i]);
+        else if (i < count && get_label(node, i))
+            graph_complain(findings, node->id, "wrong_edges", NULL, "no edge from \"%s\" has the label \"%s\" of its route", node->id,
+                           get_label(node, i));
+    }
+    if (list_length(ordered) == list_length(graph_edges_from(graph, node)))
+        graph_order_edges(graph, ordered);
+}
+
+static void
+branch_walk(Compiler *c, const GraphNode *node)
+{
+    for (int i = 0; i < count_routes(node); i++)
+        condition_walk(c, node, get_route(node, i));
+}
+
+/*
+ * The lane's route as a condition that is one clause and stays one: IS TRUE
+ * keeps the planner from merging it with others.
+ */
+static void
+branch_write(Compiler *c, const GraphNode *node)
+{
+    int route = find_route(node, c->lane->steps[c->step].route);
+
+    if (route < count_routes(node))
+        sql_wrap(c, node, "*", psprintf("\nWHERE (%s) IS TRUE", condition_sql(c, get_route(node, route))));
+}
+
+static void
+branch_describe(const GraphNode *node, StringInfo out)
+{
+    for (int i = 0; i < count_routes(node); i++)
+    {
+        char *label = get_label(node, i);
+
+        if (label == NULL)
+            continue;
+        appendStringInfo(out, "%s%s: ", out->len ? "; " : "", label);
+        condition_describe(out, get_route(node, i));
+    }
+}
+
+const NodeOp node_branch = {
+    .name = "branch",
+    .kind = NODE_BRANCH,
+    .keys = branch_keys,
+    .check = branch_check,
+    .edges = branch_edges,
+    .walk = branch_walk,
+    .write = branch_write,
+    .describe = branch_describe,
+};

@@ -1,0 +1,237 @@
+/*
+ * preview.c: the rows a pipeline would load, without loading them.  See preview.h.
+ */
+#include "postgres.h"
+
+#include "pg/preview.h"
+
+#include "catalog/pg_type.h"
+#include "fmgr.h"
+#include "funcapi.h"
+#include "utils/builtins.h"
+#include "utils/jsonb.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/numeric.h"
+#include "utils/tuplestore.h"
+
+#include "pg/cells.h"
+#include "pg/compat.h"
+#include "pg/fetch.h"
+#include "pg/link.h"
+#include "pg/settings.h"
+
+extern PGDLLEXPORT Datum kaireon_preview_pipeline(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_preview_pipeline);
+
+/* ---- rows as JSON --------------------------------------------------------------------- */
+
+static void
+push_key(JsonbParseState **state, const char *name)
+{
+    JsonbValue key;
+
+    key.type = jbvString;
+    key.val.string.val = unconstify(char *, name);
+    key.val.string.len = strlen(name);
+    pushJsonbValue(state, WJB_KEY, &key);
+}
+
+/* One column as JSON: numbers and booleans as such, the rest as text. */
+static void
+push_column(JsonbParseState **state, TupleTableSlot *slot, int i)
+{
+    Form_pg_attribute att = TupleDescAttr(slot->tts_tupleDescriptor, i);
+    JsonbValue value;
+    Oid output;
+    bool varlena;
+    char *text;
+
+    push_key(state, NameStr(att->attname));
+    value.type = jbvNull;
+    if (slot->tts_isnull[i])
+    {
+        pushJsonbValue(state, WJB_VALUE, &value);
+        return;
+    }
+    getTypeOutputInfo(att->atttypid, &output, &varlena);
+    text = OidOutputFunctionCall(output, slot->tts_values[i]);
+    switch (att->atttypid)
+    {
+        case BOOLOID:
+            value.type = jbvBool;
+            value.val.boolean = DatumGetBool(slot->tts_values[i]);
+            break;
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case NUMERICOID:
+        case FLOAT4OID:
+        case FLOAT8OID:
+            if (strspn(text, "+-0123456789.eE") == strlen(text))
+            {
+                value.type = jbvNumeric;
+                value.val.numeric = DatumGetNumeric(DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1)));
+                break;
+            }
+            /* NaN and infinities are text in JSON */
+            /* FALLTHROUGH */
+        default:
+            value.type = jbvString;
+            value.val.string.val = text;
+            value.val.string.len = strlen(text);
+    }
+    pushJsonbValue(state, WJB_VALUE, &value);
+}
+
+/* ---- the sink --------------------------------------------------------------------------- */
+
+/* What a target's rows go to. */
+typedef struct PreviewSink
+{
+    RowSink sink;            /* first, so that a sink is its preview's */
+    Preview *preview;
+    const GraphNode *target;
+    MemoryContext context;
+    TupleTableSlot *slot;    /* of the lane that was last asked for */
+} PreviewSink;
+
+static void
+preview_begin(RowSink *sink, const Rows *rows)
+{
+}
+
+static void
+preview_flush(RowSink *sink)
+{
+}
+
+static TupleTableSlot *
+preview_next(RowSink *sink, const StageLane *lane)
+{
+    PreviewSink *preview = (PreviewSink *) sink;
+
+    if (preview->slot == NULL || preview->slot->tts_tupleDescriptor != lane->desc)
+    {
+        MemoryContext old = MemoryContextSwitchTo(preview->context);
+
+        preview->slot = MakeSingleTupleTableSlot(lane->desc, &TTSOpsVirtual);
+        MemoryContextSwitchTo(old);
+    }
+    return preview->slot;
+}
+
+static void
+preview_accept(RowSink *sink, int row)
+{
+    PreviewSink *at = (PreviewSink *) sink;
+    Preview *preview = at->preview;
+    JsonbParseState *state = NULL;
+    JsonbValue *object, id;
+    Datum value;
+    bool null = false;
+
+    if (preview->left <= 0)
+        return;
+    preview->left--;
+    if (preview->result == NULL)
+        return;
+    slot_getallattrs(at->slot);
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    for (int i = 0; i < at->slot->tts_tupleDescriptor->natts; i++)
+        push_column(&state, at->slot, i);
+    if (preview->program->ntargets > 1)
+    {
+        push_key(&state, "_target");
+        id.type = jbvString;
+        id.val.string.val = at->target->id;
+        id.val.string.len = strlen(at->target->id);
+        pushJsonbValue(&state, WJB_VALUE, &id);
+    }
+    object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
+    value = JsonbPGetDatum(JsonbValueToJsonb(object));
+    tuplestore_putvalues(preview->result->setResult, preview->result->setDesc, &value, &null);
+}
+
+/* ---- reading ------------------------------------------------------------------------------ */
+
+static RowSink **
+make_sinks(Preview *preview)
+{
+    RowSink **sinks = palloc(sizeof(RowSink *) * preview->program->ntargets);
+
+    for (int i = 0; i < preview->program->ntargets; i++)
+    {
+        PreviewSink *sink = palloc0(sizeof(PreviewSink));
+
+        sink->sink = (RowSink) {preview_begin, preview_next, preview_accept, preview_flush};
+        sink->preview = preview;
+        sink->target = preview->program->targets[i].node;
+        sink->context = CurrentMemoryContext;
+        sinks[i] = &sink->sink;
+    }
+    return sinks;
+}
+
+/* Reads a source until there are enough rows or it ends. */
+static void
+read_source(Preview *preview, Execution *execution, int number)
+{
+    const ProgramSource *source = &preview->program->sources[number];
+    Link *link = link_open();
+    Cells *cells = cells_create(source);
+    bool *present = palloc0(sizeof(bool) * Max(source->ncolumns, 1));
+    FetchObject *split = NULL;
+    LinkMessage message;
+
+    fetch_read(link, preview->spec, source, fetch_list(link, preview->spec, source->node), 0);
+    while (preview->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
+    {
+        if (message.type == WIRE_SPLIT)
+            split = fetch_split(&message, source->ncolumns, present);
+        if (message.type != WIRE_BATCH || split == NULL)
+            continue;
+        cells_load(cells, message.body, message.length);
+        execution_batch(execution, number, cells, split->path, present);
+    }
+    link_close(link);
+}
+
+static void
+read_sources(Preview *preview)
+{
+    Execution *execution;
+
+    preview->rejects = rejects_create(preview->spec->name, preview->program, NULL);
+    execution = execution_create(preview->input, preview->program, preview->rejects, make_sinks(preview), NULL);
+    for (int i = 0; i < preview->program->nsources && preview->left > 0; i++)
+        read_source(preview, execution, i);
+    execution_end(execution);
+    preview->counts = execution_counts(execution);
+}
+
+void
+preview_read(Preview *preview)
+{
+    RightsScope scope = inspect_as(preview->spec->owner);
+
+    settings_fix_level();
+    rights_require_runnable(&preview->spec->id);
+    read_sources(preview);
+    rights_resume(scope);
+}
+
+Datum
+kaireon_preview_pipeline(PG_FUNCTION_ARGS)
+{
+    Inspected *inspected = inspect_load(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
+    Preview preview = {.spec = inspected->spec, .input = &inspected->input, .program = inspected->program};
+
+    preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
+    preview.left = PG_GETARG_INT32(1);
+    if (preview.left < 1)
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    preview_read(&preview);
+    return (Datum) 0;
+}

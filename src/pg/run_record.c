@@ -1,0 +1,180 @@
+/*
+ * run_record.c: what a run writes into the catalog about itself.  See run_state.h.
+ */
+#include "postgres.h"
+
+#include "pg/run_state.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+
+#include "pg/errors.h"
+#include "pg/node.h"
+
+void
+record_no_pipeline(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the pipeline or its version does not exist any more"),
+                    errdetail("It was deleted after the run was asked for."),
+                    errhint("The view kaireon.pipelines has those there are.")));
+    pg_unreachable();
+}
+
+void
+record_running(Run *run)
+{
+    Oid types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID};
+    Datum values[4];
+    bool null;
+
+    values[0] = UUIDPGetDatum(&run->slot->run_id);
+    values[1] = UUIDPGetDatum(&run->spec->id);
+    values[2] = Int32GetDatum(MyProcPid);
+    values[3] = CStringGetTextDatum("append");
+    /* whoever is dropping it is waited for */
+    if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
+        record_no_pipeline();
+    if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3, "
+                        "loading_strategy = $4 WHERE run_id = $1 AND status = 'queued'",
+                        4, types, values, NULL, SPI_OK_UPDATE) != 1)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more")));
+    if (catalog_execute("INSERT INTO kaireon_internal.lease AS l (pipeline_id, epoch, run_id) VALUES ($2, 1, $1) "
+                        "ON CONFLICT (pipeline_id) DO UPDATE SET epoch = l.epoch + 1, run_id = excluded.run_id RETURNING epoch",
+                        2, types, values, NULL, SPI_OK_INSERT_RETURNING) != 1)
+        elog(ERROR, "could not take the lease");
+    run->epoch = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+void
+record_check_lease(Run *run)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id)};
+    bool null;
+
+    if (catalog_execute("SELECT epoch FROM kaireon_internal.lease WHERE pipeline_id = $1 FOR UPDATE", 1, types, values, NULL, SPI_OK_SELECT) != 1 ||
+        DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)) != run->epoch)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("another run of pipeline \"%s\" has taken over", run->spec->name)));
+}
+
+/* One source's part of the ledger. */
+static void
+record_files(Run *run, const RunSource *source)
+{
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, INT8OID};
+    ListCell *lc;
+
+    foreach(lc, source->splits)
+    {
+        FetchObject *file = lfirst(lc);
+        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(source->asked->node->id),
+                          CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified),
+                          CStringGetTextDatum(file->etag), CStringGetTextDatum(file->head_hash),
+                          CStringGetTextDatum(file->dialect), UUIDPGetDatum(&run->slot->run_id), Int64GetDatum(file->rows)};
+
+        catalog_execute("INSERT INTO kaireon_internal.source_file (pipeline_id, node_id, path, size, modified_at, etag, head_hash, "
+                        "dialect, run_id, rows_read) VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::jsonb, $9, $10) "
+                        "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
+                        "rows_read = excluded.rows_read, dialect = excluded.dialect, loaded_at = now()",
+                        10, types, values, NULL, SPI_OK_INSERT);
+    }
+}
+
+void
+record_ledger(Run *run)
+{
+    for (int i = 0; i < run->program->nsources; i++)
+        record_files(run, &run->sources[i]);
+}
+
+/* Time of a node: where it was spent. */
+static double
+node_time(const Run *run, const GraphNode *node)
+{
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        if (run->program->sources[i].node == node)
+            return INSTR_TIME_GET_MILLISEC(run->sources[i].waiting);
+    }
+    return INSTR_TIME_GET_MILLISEC(run->nodes[node->ordinal].time);
+}
+
+/* Rows a target's table got. */
+static int64
+loaded_by(const Run *run, const GraphNode *node)
+{
+    for (int i = 0; i < run->program->ntargets; i++)
+    {
+        if (run->program->targets[i].node == node)
+            return loader_loaded(run->loaders[i]);
+    }
+    return 0;
+}
+
+void
+record_nodes(Run *run, bool failed)
+{
+    Oid types[] = {UUIDOID, INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, FLOAT8OID};
+    const Graph *graph = run->program->graph;
+
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        int64 out = run->nodes[i].out;
+        Datum values[8];
+
+        if (node->op->kind == NODE_TARGET)
+            out = failed ? 0 : loaded_by(run, node);
+        values[0] = UUIDPGetDatum(&run->slot->run_id);
+        values[1] = Int32GetDatum(i + 1);
+        values[2] = CStringGetTextDatum(node->id);
+        values[3] = CStringGetTextDatum(node->op->name);
+        values[4] = Int64GetDatum(run->nodes[i].in);
+        values[5] = Int64GetDatum(out);
+        values[6] = Int64GetDatum(run->rejects->per_node[i]);
+        values[7] = Float8GetDatum(node_time(run, node));
+        catalog_execute("INSERT INTO kaireon_internal.run_node (run_id, ordinal, node_id, node_type, rows_in, rows_out, rows_rejected, duration_ms) "
+                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", 8, types, values, NULL, SPI_OK_INSERT);
+    }
+}
+
+static Datum
+optional_text(const char *text, char *null)
+{
+    *null = text ? ' ' : 'n';
+    return text ? CStringGetTextDatum(text) : (Datum) 0;
+}
+
+void
+record_end(Run *run, const char *status, const ErrorData *error, const char *node)
+{
+    Oid types[] = {UUIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID,
+                   INT8OID, INT8OID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+    Datum values[15];
+    char nulls[16] = "               ";
+    const RunCounts *c = &run->counts;
+
+    values[0] = UUIDPGetDatum(&run->slot->run_id);
+    values[1] = CStringGetTextDatum(status);
+    values[2] = Int64GetDatum(c->read);
+    values[3] = Int64GetDatum(c->loaded);
+    values[4] = Int64GetDatum(c->updated);
+    values[5] = Int64GetDatum(c->failed);
+    values[6] = Int64GetDatum(c->skipped);
+    values[7] = Int64GetDatum(c->filtered);
+    values[8] = Int64GetDatum(c->merged);
+    values[9] = Int64GetDatum(c->bytes);
+    values[10] = optional_text(error ? unpack_sql_state(error->sqlerrcode) : NULL, &nulls[10]);
+    values[11] = optional_text(error ? error->message : NULL, &nulls[11]);
+    values[12] = optional_text(error ? error->detail : NULL, &nulls[12]);
+    values[13] = optional_text(error ? error->hint : NULL, &nulls[13]);
+    values[14] = optional_text(node, &nulls[14]);
+    if (catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), rows_read = $3, rows_loaded = $4, "
+                        "rows_updated = $5, rows_failed = $6, rows_skipped = $7, rows_filtered = $8, rows_merged = $9, bytes_read = $10, "
+                        "error_code = $11, error_message = $12, error_detail = $13, error_hint = $14, error_node = $15 "
+                        "WHERE run_id = $1 AND status IN ('queued', 'running')",
+                        15, types, values, nulls, SPI_OK_UPDATE) != 1)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("the run was ended by somebody else")));
+}

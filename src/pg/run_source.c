@@ -1,0 +1,186 @@
+/*
+ * run_source.c: how a run reads its sources.  See run_state.h.
+ *
+ * All sources are listed before the load's transaction begins.  They are read
+ * one after another; no snapshot is held while one is waited for.
+ */
+#include "postgres.h"
+
+#include "pg/run_state.h"
+
+#include "access/xact.h"
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/memutils.h"
+#include "utils/snapmgr.h"
+
+#include "pg/errors.h"
+#include "pg/rights.h"
+#include "pg/worker.h"
+
+/* ---- opening ---------------------------------------------------------------------------- */
+
+/* Files of the listing that the ledger does not have; a transaction of its own. */
+static List *
+new_files(Run *run, const GraphNode *node, List *listed)
+{
+    List *fresh = NIL;
+    ListCell *lc;
+    CatalogScope scope;
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
+
+    worker_begin();
+    MemoryContextSwitchTo(run->context);
+    scope = catalog_begin();
+    foreach(lc, listed)
+    {
+        FetchObject *file = lfirst(lc);
+        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id),
+                          CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
+
+        if (catalog_execute("SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
+                            "AND size = $4 AND modified_at = $5", 5, types, values, NULL, SPI_OK_SELECT) == 0)
+        {
+            MemoryContext old = MemoryContextSwitchTo(run->context);
+
+            fresh = lappend(fresh, file);
+            MemoryContextSwitchTo(old);
+        }
+        SPI_freetuptable(SPI_tuptable);
+    }
+    catalog_end(scope);
+    worker_commit();
+    MemoryContextSwitchTo(run->context);
+    return fresh;
+}
+
+static void
+open_source(Run *run, RunSource *source)
+{
+    const GraphNode *node = source->asked->node;
+    List *listed;
+
+    source->link = link_open();
+    run->slot->reader_pid = link_pid(source->link);
+    listed = fetch_list(source->link, run->spec, node);
+    source->files = fetch_is_incremental(node) ? new_files(run, node, listed) : listed;
+}
+
+void
+run_open_sources(Run *run)
+{
+    int64 total = 0;
+
+    run_report("opening the source");
+    run_enter(run, STAGE_LISTING);
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        ListCell *lc;
+
+        open_source(run, &run->sources[i]);
+        foreach(lc, run->sources[i].files)
+            total += ((FetchObject *) lfirst(lc))->size;
+    }
+    pg_atomic_write_u64(&run->slot->bytes_total, total);
+    run_enter(run, STAGE_OPENING);
+}
+
+/* ---- reading ---------------------------------------------------------------------------- */
+
+/* The next message, whose waiting holds no snapshot; the load begins with the first of a run. */
+static void
+receive(Run *run, RunSource *source, LinkMessage *message)
+{
+    instr_time since, now;
+
+    if (run->loading)
+    {
+        /* the transaction's ID remains */
+        PopActiveSnapshot();
+        InvalidateCatalogSnapshotConditionally();
+    }
+    INSTR_TIME_SET_CURRENT(since);
+    (void) link_receive(source->link, message, true);
+    INSTR_TIME_SET_CURRENT(now);
+    INSTR_TIME_ACCUM_DIFF(source->waiting, now, since);
+    if (run->loading)
+        PushActiveSnapshot(GetTransactionSnapshot());
+    else
+        run_begin_load(run);
+}
+
+static void
+begin_split(Run *run, RunSource *source, const LinkMessage *message)
+{
+    MemoryContext old = MemoryContextSwitchTo(run->context);
+
+    if (source->split || list_length(source->splits) >= list_length(source->files))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader began a split that was not asked for")));
+    source->split = fetch_split(message, source->asked->ncolumns, source->present);
+    MemoryContextSwitchTo(old);
+}
+
+static void
+take_batch(Run *run, RunSource *source, const LinkMessage *message)
+{
+    RightsScope scope;
+    int64 rows;
+
+    if (source->split == NULL)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent rows outside of a split")));
+    /* the tables' own code runs in here: no role it takes and no setting it makes outlasts the batch */
+    scope = rights_assume(run->slot->owner, 0);
+    cells_load(source->cells, message->body, message->length);
+    rows = source->cells->nrows + source->cells->batch.header->nrejects;
+    run->counts.read += rows;
+    source->split->rows += rows;
+    run->counts.bytes = run->done_bytes + (int64) source->cells->batch.header->bytes_read;
+    execution_batch(run->execution, source - run->sources, source->cells, source->split->path, source->present);
+    rights_resume(scope);
+    run_show_progress(run);
+}
+
+static void
+end_split(Run *run, RunSource *source)
+{
+    MemoryContext old = MemoryContextSwitchTo(run->context);
+
+    if (source->split == NULL)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended a split that did not begin")));
+    source->splits = lappend(source->splits, source->split);
+    run->done_bytes += source->split->size;
+    run->counts.bytes = run->done_bytes;
+    source->split = NULL;
+    MemoryContextSwitchTo(old);
+}
+
+void
+run_read_source(Run *run, RunSource *source)
+{
+    LinkMessage message;
+
+    run->reading = source;
+    run->slot->reader_pid = link_pid(source->link);
+    fetch_read(source->link, run->spec, source->asked, source->files, 0);
+    for (;;)
+    {
+        receive(run, source, &message);
+        if (message.type == WIRE_END)
+            break;
+        if (message.type == WIRE_SPLIT)
+            begin_split(run, source, &message);
+        else if (message.type == WIRE_BATCH)
+            take_batch(run, source, &message);
+        else if (message.type == WIRE_SPLIT_END)
+            end_split(run, source);
+        else
+            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent an unexpected message of type %d", message.type)));
+    }
+    if (source->split || (list_length(source->splits) < list_length(source->files) && fetch_row_limit(source->asked->node) == 0))
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended before it had read everything")));
+    link_close(source->link);
+    source->link = NULL;
+    run->reading = NULL;
+}

@@ -1,0 +1,98 @@
+/*
+ * run_state.h: what a run consists of; private to run*.c.
+ *
+ * run.c is the process and its phases, run_source.c reads the sources, and
+ * run_record.c writes what became of it into the catalog.
+ */
+#ifndef KAIREON_RUN_STATE_H
+#define KAIREON_RUN_STATE_H
+
+#include "postgres.h"
+#include "portability/instr_time.h"
+#include "utils/rel.h"
+
+#include "pg/catalog.h"
+#include "pg/cells.h"
+#include "pg/compile.h"
+#include "pg/control.h"
+#include "pg/execute.h"
+#include "pg/fetch.h"
+#include "pg/link.h"
+#include "pg/load.h"
+#include "pg/reject.h"
+
+/* A source node and its reader. */
+typedef struct RunSource
+{
+    const ProgramSource *asked;
+    Link *link;
+    Cells *cells;
+    List *files;             /* FetchObject *: asked for; so many splits must come, unless a row limit ends the reading */
+    bool *present;           /* columns of the split being read */
+    FetchObject *split;      /* being read; NULL between splits */
+    List *splits;            /* FetchObject *: read whole */
+    instr_time waiting;
+} RunSource;
+
+typedef struct Run
+{
+    RunSlot *slot;
+    MemoryContext context;
+    PipelineSpec *spec;
+    CompileInput input;
+    Program *program;
+    int64 epoch;             /* of the lease */
+    Rejects *rejects;
+    RunSource *sources;      /* by place in program->sources */
+    RunSource *reading;      /* the one being read, or NULL */
+    /* while loading; by place in program->targets */
+    bool loading;
+    Relation *targets;
+    Loader **loaders;
+    Execution *execution;
+    NodeCounts *nodes;       /* what happened at each node, once it is known */
+    RunCounts counts;
+    int64 done_bytes;        /* of the splits before the one being read */
+} Run;
+
+/* ---- run.c ---------------------------------------------------------------------------- */
+
+/* What pg_stat_activity shows, and the slot's stage. */
+extern void run_report(const char *what);
+extern void run_enter(Run *run, RunStage stage);
+
+/* Begins the load's transaction. */
+extern void run_begin_load(Run *run);
+
+/* The counters so far into the slot. */
+extern void run_show_progress(Run *run);
+
+/* ---- run_source.c ----------------------------------------------------------------------- */
+
+/* Starts the readers, lists the sources and leaves out what the ledger has.  Outside of a transaction. */
+extern void run_open_sources(Run *run);
+
+/* Reads a source to its end; the first message of the first begins the load. */
+extern void run_read_source(Run *run, RunSource *source);
+
+/* ---- run_record.c: inside a transaction, between catalog_begin and catalog_end ------------- */
+
+/* Raises 42704: the pipeline has gone. */
+pg_noreturn extern void record_no_pipeline(void);
+
+/* The run's row is running, and the lease its own. */
+extern void record_running(Run *run);
+
+/* Raises KA004 unless the lease still is the run's. */
+extern void record_check_lease(Run *run);
+
+/* The files that were read. */
+extern void record_ledger(Run *run);
+
+/* Rows and time of each node. */
+extern void record_nodes(Run *run, bool failed);
+
+/* How the run ended; error and node may be NULL. */
+extern void record_end(Run *run, const char *status, const ErrorData *error, const char *node);
+
+#endif

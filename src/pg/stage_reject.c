@@ -1,0 +1,173 @@
+/*
+ * stage_reject.c: what an error of a row was about.  See stage.h.
+ *
+ * RowState says what was being evaluated.  Where several nodes' work was fused
+ * into one expression, its parts are evaluated on their own, the earlier nodes'
+ * first, until one fails.
+ */
+#include "postgres.h"
+
+#include "pg/stage.h"
+
+#include "miscadmin.h"
+#include "nodes/nodeFuncs.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/rel.h"
+
+#include "pg/guard.h"
+#include "pg/node.h"
+
+static int
+last_step(const Stage *stage, const RowState *at)
+{
+    return stage->lanes[at->lane].lane->nsteps - 1;
+}
+
+void
+stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int sqlstate, char *reason)
+{
+    at->reject.kind = kind;
+    at->reject.node = stage->lanes[at->lane].lane->steps[step].node;
+    at->reject.sqlstate = sqlstate;
+    at->reject.reason = reason;
+    stage->lanes[at->lane].ended[step]++;
+}
+
+/*
+ * A cell's error is the target's validation unless a cast node asked for the
+ * type; where the type is that of a target on another lane, this lane's.
+ */
+void
+stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate, char *reason)
+{
+    const Lane *lane = stage->lanes[at->lane].lane;
+    const SourceColumn *column = &stage->compiled->source->columns[at->column];
+    int step = 0;
+
+    while (step < lane->nsteps - 1 && lane->steps[step].node != column->blame)
+        step++;
+    stage_bad_row(stage, at, lane->steps[step].node->op->kind == NODE_TARGET ? REJECT_VALIDATION : REJECT_OTHER, step, sqlstate, reason);
+    at->reject.field = column->name;
+    at->reject.value = cells_raw_text(rows->cells, at->row, at->column);
+}
+
+/* ---- fused expressions -------------------------------------------------------------- */
+
+typedef struct Trial { Stage *stage; Expr *expr; } Trial;
+
+static void
+evaluate_part(void *arg)
+{
+    Trial *trial = arg;
+    bool null;
+
+    (void) ExecEvalExpr(ExecInitExpr(trial->expr, NULL), trial->stage->econtext, &null);
+}
+
+typedef struct Parts { const StageLane *lane; Node *whole; int step; List *found; } Parts;
+
+/* The largest parts of an expression that earlier steps wrote, not counting the feed's columns. */
+static bool
+find_parts(Node *node, Parts *parts)
+{
+    if (node == NULL)
+        return false;
+    if (node != parts->whole && !IsA(node, List))
+    {
+        int step = compile_step_of(parts->lane->lane, parts->lane->at, node);
+
+        if (step < parts->step)
+        {
+            if (step > 0)
+                parts->found = lappend(parts->found, node);
+            return false;
+        }
+    }
+    return expression_tree_walker(node, find_parts, parts);
+}
+
+/* The step whose part of the expression raises this error for the row; the expression's own when no earlier does. */
+static int
+find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *error)
+{
+    Parts parts = {lane, (Node *) expr, compile_step_of(lane->lane, lane->at, (Node *) expr), NIL};
+    ListCell *lc;
+
+    check_stack_depth();
+    find_parts((Node *) expr, &parts);
+    foreach(lc, parts.found)
+    {
+        Trial trial = {stage, lfirst(lc)};
+        ErrorData *again = guard_try(evaluate_part, &trial, stage->econtext->ecxt_per_tuple_memory);
+
+        if (again && again->sqlerrcode == error->sqlerrcode && strcmp(again->message, error->message) == 0)
+            return find_culprit(stage, lane, lfirst(lc), error);
+    }
+    return parts.step;
+}
+
+/* ---- errors --------------------------------------------------------------------------- */
+
+/* A column's value as it was read, else as PostgreSQL prints it. */
+static char *
+value_text(const Stage *stage, const Rows *rows, int row, int column)
+{
+    char *text = cells_raw_text(rows->cells, row, column);
+    Oid output;
+    bool varlena;
+
+    if (text != NULL || rows->nulls[row * rows->ncolumns + column])
+        return text;
+    getTypeOutputInfo(TupleDescAttr(stage->compiled->desc, column)->atttypid, &output, &varlena);
+    return OidOutputFunctionCall(output, rows->values[row * rows->ncolumns + column]);
+}
+
+static void
+condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
+{
+    const StageLane *lane = &stage->lanes[at->lane];
+    int step = find_culprit(stage, lane, at->clause->condition.expr, error);
+
+    stage_bad_row(stage, at, REJECT_OTHER, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
+    *column = bms_next_member(at->clause->columns, -1);
+    if (*column >= 0)
+        at->reject.field = NameStr(TupleDescAttr(stage->compiled->desc, *column)->attname);
+}
+
+static void
+entry_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
+{
+    const StageLane *lane = &stage->lanes[at->lane];
+    Bitmapset *used = NULL;
+    int last = last_step(stage, at), step = last;
+
+    if (at->running == &at->entry->value)
+        step = find_culprit(stage, lane, at->entry->value.expr, error);
+    if (step <= 0)
+        step = last;
+    stage_bad_row(stage, at, step == last ? REJECT_VALIDATION : REJECT_OTHER, step, error->sqlerrcode, error->message);
+    at->reject.field = NameStr(TupleDescAttr(lane->desc, at->entry->to)->attname);
+    stage_columns((Node *) (at->entry->value.expr ? at->entry->value.expr : at->entry->assignment.expr), &used);
+    *column = bms_next_member(used, -1);
+}
+
+void
+stage_error_to_reject(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
+{
+    int column = -1;
+
+    if (at->column >= 0)
+    {
+        stage_bad_cell(stage, rows, at, error->sqlerrcode, error->message);
+        return;
+    }
+    if (at->clause)
+        condition_error(stage, at, error, &column);
+    else if (at->entry)
+        entry_error(stage, at, error, &column);
+    else
+        stage_bad_row(stage, at, REJECT_VALIDATION, last_step(stage, at), error->sqlerrcode, error->message);
+    if (column >= 0)
+        at->reject.value = value_text(stage, rows, at->row, column);
+}

@@ -1,0 +1,59 @@
+-- Pipelines that are no chain: what is wrong with their shape, what they compile to.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kaireon;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+SET client_encoding = 'UTF8';
+
+SELECT kaireon.create_connector('g_files', 'local_fs') IS NOT NULL;
+SELECT kaireon.create_schema('g_one', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "name", "length": 20}, {"name": "amount", "dataType": "numeric", "precision": 10, "scale": 2}]') IS NOT NULL;
+SELECT kaireon.create_schema('g_two', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "amount"}]') IS NOT NULL;
+SET test.connector = 'g_files';
+SET test.schema = 'g_one';
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set include :abs_srcdir '/sql/include/findings.psql'
+\i :include
+-- Nodes and edges in short: "id type" with a config, "from>to:label".
+CREATE FUNCTION pg_temp.nodes(VARIADIC given text[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_object('id', split_part(g, ' ', 1), 'type', split_part(g, ' ', 2), 'config', coalesce(substring(g FROM '{.*')::jsonb, '{}')) ORDER BY i)
+      FROM unnest(given) WITH ORDINALITY AS u (g, i)
+$$;
+CREATE FUNCTION pg_temp.edges(VARIADIC given text[]) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT jsonb_agg(jsonb_build_object('sourceNodeId', m[1], 'targetNodeId', m[2], 'label', coalesce(m[3], '')) ORDER BY i)
+      FROM unnest(given) WITH ORDINALITY AS u (g, i), regexp_match(g, '^(\w+)>(\w+)(?::(.*))?$') AS m
+$$;
+
+-- ---- branches
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "big", "field": "amount", "operator": ">", "value": 10}]}', 'w target', 'v target {"schema": "g_two"}'),
+    pg_temp.edges('r>b', 'b>w:big', 'b>v:otherwise'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch', 'w target'), pg_temp.edges('r>b', 'b>w'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": []}', 'w target'), pg_temp.edges('r>b', 'b>w'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [1, {"label": ""}, {"label": "otherwise"}, {"label": "x", "field": "a", "operator": "="}, {"label": "x", "feild": "a"}]}', 'w target'),
+    pg_temp.edges('r>b', 'b>w:x'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "name", "operator": "is_null"}, {"label": "b", "field": "id", "operator": "is_null"}]}', 'w target', 'v target'),
+    pg_temp.edges('r>b', 'b>w:a', 'b>v:c', 'b>w:a', 'b>w'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "name", "operator": "is_null"}]}', 'w target'), pg_temp.edges('r>b'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "amount", "operator": ">", "value": "much"}]}', 'w target'), pg_temp.edges('r>b', 'b>w:a'));
+-- A field that is made or taken away on one way is not on the other.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "x", "operator": "is_null"}]}', 'd drop {"fields": ["x"]}',
+    'f filter {"field": "x", "operator": "is_null"}', 'm add_field {"fieldName": "y", "fieldType": "text"}', 'g filter {"field": "y", "operator": "is_null"}', 'w target'),
+    pg_temp.edges('r>b', 'b>d:a', 'd>f', 'f>w', 'b>m:otherwise', 'm>g', 'g>w'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"columns": ["id", "name"]}', 'b branch {"routes": [{"label": "a", "field": "name", "operator": "is_null"}]}',
+    'm add_field {"fieldName": "amount", "fieldType": "numeric"}', 'w target', 'v target {"schema": "g_two", "fieldMapping": {"amount": "amount"}}'), pg_temp.edges('r>b', 'b>m:a', 'm>w', 'b>v:otherwise'));
+
+-- ---- several targets: each one's findings
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "name", "operator": "is_null"}]}', 'd drop {"fields": ["id"]}', 'w target {"validation": "no"}', 'v target {"schema": "g_none"}', 'u target'),
+    pg_temp.edges('r>b', 'b>d:a', 'd>u', 'b>v:otherwise')) LIMIT 3;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "name", "operator": "is_null"}]}', 'd drop {"fields": ["id"]}', 'v target {"schema": "g_none"}', 'u target'),
+    pg_temp.edges('r>b', 'b>d:a', 'd>u', 'b>v:otherwise'));
+
+-- ---- what it compiles to
+SELECT kaireon.create_pipeline('g_ways', 'g_files', 'g_one', pg_temp.nodes('read source {"resource": "in.csv"}', 'known filter {"field": "name", "operator": "is_not_null"}',
+    'size branch {"routes": [{"label": "big", "field": "amount", "operator": ">=", "value": 1000}, {"label": "odd", "match": "any", "conditions": [{"field": "amount", "operator": "<", "value": 0}, {"field": "name", "operator": "like", "value": "?%"}]}]}',
+    'tag add_field {"fieldName": "tag", "fieldType": "text", "expression": "upper(name)"}', 'strange drop {"fields": ["amount"]}', 'load target {"validation": "skip"}', 'aside target {"schema": "g_two"}'),
+    pg_temp.edges('read>known', 'known>size', 'size>load:otherwise', 'size>strange:odd', 'strange>aside', 'size>tag:big', 'tag>load')) IS NOT NULL;
+SELECT kaireon.explain_pipeline('g_ways');
+SELECT kaireon.pipeline_diagram('g_ways');
+
+SELECT kaireon.delete_pipeline('g_ways'), kaireon.delete_schema('g_one'), kaireon.delete_schema('g_two'), kaireon.delete_connector('g_files');
