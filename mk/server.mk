@@ -15,8 +15,8 @@ DATA_built = build/kaireon--$(EXTVERSION).sql
 # Hidden by default: on 15 PGDLLEXPORT is empty unless it is given here.
 PG_CPPFLAGS = -Isrc -DPGDLLEXPORT='__attribute__((visibility("default")))'
 PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
-# AES-GCM and SHA-256.
-SHLIB_LINK = -lcrypto
+# AES-GCM and SHA-256; an option of TLS connections.
+SHLIB_LINK = -lssl -lcrypto
 
 # Inputs in test/sql, expected results in expected/.
 REGRESS = $(patsubst test/sql/%.sql,%,$(sort $(wildcard test/sql/*.sql)))

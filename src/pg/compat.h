@@ -13,6 +13,7 @@
 #include "commands/explain.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
+#include "nodes/memnodes.h"
 #include "postmaster/bgworker.h"
 #include "storage/latch.h"
 #include "storage/lock.h"
@@ -188,6 +189,34 @@ compat_error_must_pass(int sqlerrcode)
            class == ERRCODE_TO_CATEGORY(ERRCODE_INSUFFICIENT_RESOURCES) ||
            class == ERRCODE_TO_CATEGORY(ERRCODE_SYSTEM_ERROR) ||
            class == ERRCODE_TO_CATEGORY(ERRCODE_INTERNAL_ERROR);
+}
+
+/* Since 17 the receive buffer says how much is left in it.  For who includes libpq/libpq.h. */
+#if PG_VERSION_NUM >= 170000
+#define COMPAT_RECEIVE_PENDING() (pq_buffer_remaining_data() > 0)
+#else
+#define COMPAT_RECEIVE_PENDING() pq_buffer_has_data()
+#endif
+
+/*
+ * Overwrites all that lies in the blocks of an allocation set, which must be
+ * about to be reset or deleted.  The beginning of the set's struct and its
+ * blocks' are in aset.c only; they are the same in 15 to 18.  A server that is
+ * built to check its memory overwrites what is freed by itself, and would find
+ * the chunks gone.
+ */
+static inline void
+compat_wipe_blocks(MemoryContext context)
+{
+#ifndef MEMORY_CONTEXT_CHECKING
+    typedef struct Block { void *set; struct Block *before; struct Block *next; char *free; char *end; } Block;
+    typedef struct Set { MemoryContextData header; Block *blocks; } Set;
+
+    for (Block *block = ((Set *) context)->blocks; block && block->set == context; block = block->next)
+        explicit_bzero((char *) block + MAXALIGN(sizeof(Block)), block->end - (char *) block - MAXALIGN(sizeof(Block)));
+#else
+    (void) context;
+#endif
 }
 
 #endif

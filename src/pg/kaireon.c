@@ -18,6 +18,7 @@
 #include "pg/ownership.h"
 #include "pg/redact.h"
 #include "pg/scan.h"
+#include "pg/wipe.h"
 
 PG_MODULE_MAGIC;
 
@@ -34,5 +35,6 @@ _PG_init(void)
         return;
     control_install_hooks();
     launcher_install_hook();
+    wipe_install_hook();
     launcher_register();
 }

@@ -15,6 +15,7 @@
 #include "miscadmin.h"
 #include "parser/analyze.h"
 #include "parser/scansup.h"
+#include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
 #include "utils/backend_status.h"
 #include "utils/elog.h"
@@ -22,6 +23,7 @@
 
 #include "pg/errors.h"
 #include "pg/redact_text.h"
+#include "pg/wipe.h"
 
 #define HIDDEN "(hidden: the statement carries credentials)"
 
@@ -62,6 +64,7 @@ mark(bool (*blank) (char *text))
     }
     if (changed)
         pgstat_report_activity(STATE_RUNNING, debug_query_string);
+    wipe_statement();
 }
 
 void
@@ -151,12 +154,25 @@ after_parse(ParseState *pstate, Query *query, JumbleState *jstate)
         previous_parse_hook(pstate, query, jstate);
 }
 
-/* A prepared statement keeps a copy of its text, which is first met here. */
+/* Is this the statement that the client sent, or the copy its portal has of it? */
+static bool
+is_top_statement(const QueryDesc *query)
+{
+    return is_client_text(debug_query_string) &&
+           (query->sourceText == debug_query_string ||
+            (ActivePortal && ActivePortal->sourceText == query->sourceText && strcmp(query->sourceText, debug_query_string) == 0));
+}
+
+/* Prepared statements and portals keep copies of the text, which are first met here. */
 static void
 before_execution(QueryDesc *query, int eflags)
 {
-    if (is_client_text(query->sourceText) && redact_mentions(query->sourceText))
+    if (redact_mentions(query->sourceText) && is_top_statement(query))
+    {
         mark(redact_blank);
+        redact_blank(unconstify(char *, query->sourceText));
+        wipe_context_of(query->plannedstmt); /* parameters may have become constants of it */
+    }
     if (previous_start_hook)
         previous_start_hook(query, eflags);
     else

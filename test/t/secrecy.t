@@ -39,6 +39,7 @@ auto_explain.log_nested_statements = on
 pg_stat_statements.track = all
 pg_stat_statements.track_utility = on
 restart_after_crash = on
+kaireon.ddl_lock_timeout = 60s
 CONF
 
 my ($k, @secrets, $calls);
@@ -65,16 +66,20 @@ my $config = sub { $k->json({ basePath => $k->files }) };
 sub create { my ($auth) = @_; $calls++; return "kaireon.create_connector('c$calls', 'local_fs', " . $config->() . ", 'token', '$auth')"; }
 
 # pgbench sends variables as parameters.
-sub bench
+sub bench_command
 {
     my ($mode, $script, %vars) = @_;
     my $file = "$dir/script.sql";
     open my $out, '>', $file or die $!;
     print $out $script;
     close $out;
-    my @vars = map { ('-D', "$_=$vars{$_}") } sort keys %vars;
+    return [ 'pgbench', '-n', '-M', $mode, '-t', 1, (map { ('-D', "$_=$vars{$_}") } sort keys %vars), '-f', $file, '-h', $k->node->host, '-p', $k->node->port, 'dbname=postgres application_name=pgbench' ];
+}
+
+sub bench
+{
     my ($o, $e);
-    IPC::Run::run([ 'pgbench', '-n', '-M', $mode, '-t', 1, @vars, '-f', $file, '-h', $k->node->host, '-p', $k->node->port, 'postgres' ], '>', \$o, '2>', \$e);
+    IPC::Run::run(bench_command(@_), '>', \$o, '2>', \$e);
     return $o . $e;
 }
 
@@ -163,6 +168,8 @@ sub all_ways
               . "SELECT ok FROM kaireon.test_connector('local_fs', :config, 'token', :auth);\n",
             name => "${quote}bench $mode$quote", config => $quote . '{"basePath": "' . $k->files . '"}' . $quote, auth => $quote . auth("param$mode") . $quote);
         like($said, qr{actually processed: 1/1}, "$mode protocol") or diag($said);
+        $said = bench($mode, "SELECT kaireon.update_connector('c1', auth_config => '" . auth("text$mode") . "');\n");
+        like($said, qr{actually processed: 1/1}, "$mode protocol, in the text") or diag($said);
     }
 
     # A function of one's own that takes them: nobody can know before it runs, so nothing must be logged before.
@@ -242,13 +249,16 @@ sub while_running
         $session->send($sql);
         push @sessions, $session;
     }
+    my $extended = bench_command('extended', 'SELECT ' . create(auth('waitextended')) . ';');
+    my $bench = IPC::Run::start($extended, '>', \my $o, '2>', \my $e);
     my $pids = join ',', map { $_->pid } @sessions;
-    ok($k->poll('all of them to wait', "SELECT count(*) = 4 FROM pg_stat_activity WHERE pid IN ($pids) AND wait_event_type = 'Lock'"), 'four calls wait');
+    my $who = "(pid IN ($pids) OR application_name = 'pgbench')";
+    ok($k->poll('all of them to wait', "SELECT count(*) = 5 FROM pg_stat_activity WHERE $who AND wait_event_type = 'Lock'"), 'five calls wait');
     prepare_search();
-    my @texts = split /\n/, $k->sql("SELECT query FROM pg_stat_activity WHERE pid IN ($pids) ORDER BY pid");
-    is(scalar(@texts), 4, 'what they do is to be seen');
+    my @texts = split /\n/, $k->sql("SELECT query FROM pg_stat_activity WHERE $who ORDER BY application_name = 'pgbench', pid");
+    is(scalar(@texts), 5, 'what they do is to be seen');
     is_deeply([ found_in(join "\n", @texts) ], [], 'but not the credentials');
-    like($texts[0], qr/^SELECT kaireon\.create_connector\('\*+', '\*+'/, 'and what is called is');
+    like($_, qr/^SELECT kaireon\.create_connector\('\*+', '\*+'/, 'and what is called is') for @texts[0, 4];
     $k->sql('SELECT pg_cancel_backend(' . $sessions[0]->pid . ')');
     $sessions[0]->result;
     like($sessions[0]->err, qr/57014/, 'one is cancelled');
@@ -260,6 +270,7 @@ sub while_running
     $k->poll('the server to come back', sub { return ($k->node->psql('postgres', 'SELECT 1'))[0] == 0 });
     like(PostgreSQL::Test::Utils::slurp_file($k->node->logfile), qr/Failed process was running: DO \$d\$\*+/, 'a crash is logged with what ran');
     eval { $_->close } for @sessions, $lock;
+    eval { $bench->finish };
     $k->remember_postmaster;
 }
 
