@@ -8,7 +8,7 @@
  * second, so that making the file is no part of a benchmark's patience.
  * Nothing here depends on Kaireon.
  *
- * usage: gen ROWS > bench.csv
+ * usage: gen ROWS [DELIMITER] > bench.csv
  */
 #include <stdint.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@
 #include <string.h>
 
 static uint64_t seed = 20260101;
+static const char *delimiter = ",";
 
 /* Numbers below `below`; Lehmer's generator, so that the file never changes. */
 static unsigned
@@ -62,6 +63,22 @@ put_date(char *to)
 }
 
 static char *
+put_mark(char *to)
+{
+    return put_text(to, delimiter);
+}
+
+static char *
+put_header(char *to)
+{
+    static const char *const names[] = {"customer_id", "email_address", "name", "ssn", "tier", "balance", "signup_date", "last_seen", "note", "active"};
+
+    for (size_t i = 0; i < sizeof(names) / sizeof(names[0]); i++)
+        to = put_text(i > 0 ? put_mark(to) : to, names[i]);
+    return put_text(to, "\n");
+}
+
+static char *
 put_row(char *to, uint64_t id)
 {
     static const char *const firsts[] = {"Ada", "Bruno", "Chiara", "Deniz", "Elena", "Farid", "Grace", "Hugo"};
@@ -70,9 +87,9 @@ put_row(char *to, uint64_t id)
     const char *first = firsts[below(8)], *last = lasts[below(8)];
 
     to = put_number(to, id, 0);
-    to = put_text(to, ",user");
+    to = put_text(put_mark(to), "user");
     to = put_number(to, id, 0);
-    to = put_text(to, "@example.com,");
+    to = put_mark(put_text(to, "@example.com"));
     if (id % 5 == 0)
     {
         *to++ = '"';
@@ -81,15 +98,15 @@ put_row(char *to, uint64_t id)
     }
     else
         to = put_text(put_text(put_text(to, first), " "), last);
-    *to++ = ',';
+    to = put_mark(to);
     to = put_number(to, 100 + below(800), 3);
     *to++ = '-';
     to = put_number(to, 10 + below(89), 2);
     *to++ = '-';
     to = put_number(to, below(10000), 4);
-    *to++ = ',';
+    to = put_mark(to);
     to = put_text(to, tiers[below(4)]);
-    *to++ = ',';
+    to = put_mark(to);
     if (below(10) == 0)
         to = put_text(to, "0.00");
     else
@@ -98,9 +115,9 @@ put_row(char *to, uint64_t id)
         *to++ = '.';
         to = put_number(to, below(100), 2);
     }
-    *to++ = ',';
+    to = put_mark(to);
     to = put_date(to);
-    *to++ = ',';
+    to = put_mark(to);
     to = put_date(to);
     *to++ = ' ';
     to = put_number(to, below(24), 2);
@@ -108,9 +125,9 @@ put_row(char *to, uint64_t id)
     to = put_number(to, below(60), 2);
     *to++ = ':';
     to = put_number(to, below(60), 2);
-    to = put_text(to, "+00,note ");
+    to = put_text(put_mark(put_text(to, "+00")), "note ");
     to = put_number(to, below(1000000), 0);
-    return put_text(to, below(4) ? ",true\n" : ",false\n");
+    return put_text(put_mark(to), below(4) ? "true\n" : "false\n");
 }
 
 int
@@ -118,8 +135,11 @@ main(int argc, char **argv)
 {
     static char buffer[1 << 20];
     uint64_t rows = argc > 1 ? strtoull(argv[1], NULL, 10) : 2000000;
-    char *to = put_text(buffer, "customer_id,email_address,name,ssn,tier,balance,signup_date,last_seen,note,active\n");
+    char *to;
 
+    if (argc > 2)
+        delimiter = argv[2];
+    to = put_header(buffer);
     for (uint64_t id = 1; id <= rows; id++)
     {
         to = put_row(to, id);
