@@ -232,8 +232,8 @@ stages_open(Stages *s, ByteSource source, const DumpHow *how, Status *st)
     status_clear(st);
     if (encoding != NULL && !encoding_find(encoding, &kind))
         abort();
-    return decompress_open(&s->plain, how->packed ? COMPRESSION_AUTO : COMPRESSION_NONE, source, st) &&
-        encoding_open(&s->text, kind, decompress_source(s->plain), st) &&
+    return (!how->packed || decompress_open(&s->plain, COMPRESSION_AUTO, source, st)) &&
+        encoding_open(&s->text, kind, how->packed ? decompress_source(s->plain) : source, st) &&
         format_csv.open(s->options, encoding_source(s->text), &s->state, st);
 }
 
