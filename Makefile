@@ -64,7 +64,7 @@ test-matrix:
 	@tools/test-matrix
 
 bench:
-	@test/bench/bench
+	@test/bench/bench && test/bench/idle
 
 .PHONY: default all install installcheck clean deps quickstart quickstart-stop quickstart-clean \
         test test-matrix $(TEST_RINGS) bench

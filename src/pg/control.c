@@ -77,38 +77,66 @@ control_require(void)
                         errhint("Add kaireon to shared_preload_libraries and restart the server.")));
 }
 
-bool
-control_wake(Oid database)
+/* The slot of a database: its own, or a free one that becomes its own; NULL when there is none. */
+static DatabaseSlot *
+database_slot(Oid database)
 {
     DatabaseSlot *free_slot = NULL;
-    bool woken = false;
 
-    LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    for (int i = 0; i < CONTROL_DATABASES && !woken; i++)
+    for (int i = 0; i < CONTROL_DATABASES; i++)
     {
         DatabaseSlot *slot = &control->databases[i];
 
         if (slot->database == database)
-        {
-            slot->wanted = true;
-            if (slot->supervisor)
-                SetLatch(slot->supervisor);
-            woken = true;
-        }
-        else if (!OidIsValid(slot->database) && free_slot == NULL)
+            return slot;
+        if (!OidIsValid(slot->database) && free_slot == NULL)
             free_slot = slot;
     }
-    if (!woken && free_slot)
-    {
-        memset(free_slot, 0, sizeof(*free_slot));
+    if (free_slot)
         free_slot->database = database;
-        free_slot->wanted = true;
-        woken = true;
+    return free_slot;
+}
+
+void
+control_clear_database(DatabaseSlot *slot)
+{
+    uint32 begun = slot->begun;
+
+    memset(slot, 0, sizeof(*slot));
+    slot->begun = begun;
+}
+
+bool
+control_wake(Oid database)
+{
+    DatabaseSlot *slot;
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot = database_slot(database);
+    if (slot)
+    {
+        slot->wanted = true;
+        slot->asked = false;
+        if (slot->supervisor)
+            SetLatch(slot->supervisor);
     }
     if (control->launcher)
         SetLatch(control->launcher);
     LWLockRelease(control->lock);
-    return woken;
+    return slot != NULL;
+}
+
+bool
+control_ask(Oid database)
+{
+    DatabaseSlot *slot;
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot = database_slot(database);
+    if (slot && slot->pid == 0 && !slot->wanted)
+        slot->wanted = slot->asked = true;
+    LWLockRelease(control->lock);
+    return slot != NULL;
 }
 
 static bool wake_at_commit = false;
@@ -150,6 +178,128 @@ control_too_many(void)
                     errdetail("At most %d databases can have pipelines under way.", CONTROL_DATABASES)));
     pg_unreachable();
 }
+
+/* ---- the pool ------------------------------------------------------------------ */
+
+/* A database that has not looked for so many ms is not waited for. */
+#define PATIENCE_MS 5000
+
+static int
+count_active(Oid database)
+{
+    int count = 0;
+
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        const RunSlot *slot = &control->runs[i];
+
+        if ((slot->state == SLOT_STARTING || slot->state == SLOT_RUNNING) && (slot->database == database || !OidIsValid(database)))
+            count++;
+    }
+    return count;
+}
+
+bool
+control_place_free(int max)
+{
+    TimestampTz now = GetCurrentTimestamp();
+    DatabaseSlot *self = database_slot(MyDatabaseId);
+    int own = count_active(MyDatabaseId);
+
+    if (count_active(InvalidOid) >= max)
+        return false;
+    for (int i = 0; i < CONTROL_DATABASES; i++)
+    {
+        const DatabaseSlot *other = &control->databases[i];
+        int theirs;
+
+        if (other == self || !OidIsValid(other->database) || !other->waits ||
+            TimestampDifferenceExceeds(other->looked_at, now, PATIENCE_MS))
+            continue;
+        theirs = count_active(other->database);
+        if (theirs < own || (theirs == own && self && other->turn_at < self->turn_at))
+            return false;
+    }
+    return true;
+}
+
+void
+control_take_place(void)
+{
+    DatabaseSlot *self = database_slot(MyDatabaseId);
+
+    if (self)
+        self->turn_at = GetCurrentTimestamp();
+}
+
+void
+control_wait_place(bool waits, bool starved)
+{
+    DatabaseSlot *self = database_slot(MyDatabaseId);
+
+    if (self == NULL)
+        return;
+    self->looked_at = GetCurrentTimestamp();
+    self->waits = waits;
+    self->starved = starved;
+}
+
+void
+control_offer_place(void)
+{
+    for (int i = 0; i < CONTROL_DATABASES; i++)
+    {
+        const DatabaseSlot *slot = &control->databases[i];
+
+        if (OidIsValid(slot->database) && slot->waits && slot->supervisor)
+            SetLatch(slot->supervisor);
+    }
+}
+
+bool
+control_must_yield(void)
+{
+    const DatabaseSlot *self = database_slot(MyDatabaseId);
+
+    if (self == NULL || count_active(MyDatabaseId) > 0)
+        return false;
+    for (const DatabaseSlot *other = control->databases; other < self; other++)
+    {
+        if (OidIsValid(other->database) && other->pid != 0 && other->starved)
+            return true;
+    }
+    return false;
+}
+
+/* That there is no worker slot is said at most once in so many ms. */
+#define SLOTLESS_LOG_MS 60000
+
+bool
+control_note_slot(bool found)
+{
+    TimestampTz now = GetCurrentTimestamp();
+    bool say;
+
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    say = !found && !control->slotless && TimestampDifferenceExceeds(control->slotless_logged, now, SLOTLESS_LOG_MS);
+    control->slotless = !found;
+    if (say)
+        control->slotless_logged = now;
+    for (int i = 0; i < CONTROL_DATABASES && !found; i++)
+    {
+        DatabaseSlot *slot = &control->databases[i];
+
+        if (slot->supervisor && slot->pid != MyProcPid && count_active(slot->database) == 0)
+        {
+            slot->stop = true;   /* which it does when it is idle */
+            SetLatch(slot->supervisor);
+        }
+    }
+    LWLockRelease(control->lock);
+    return say;
+}
+
+/* ---- runs ---------------------------------------------------------------------- */
 
 RunSlot *
 control_find(const pg_uuid_t *run_id)

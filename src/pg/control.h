@@ -66,19 +66,29 @@ typedef struct RunSlot
     pg_atomic_uint64 rows_filtered;
 } RunSlot;
 
+/* A database that has, or shall have, a supervisor. */
 typedef struct DatabaseSlot
 {
     Oid database;            /* InvalidOid: free */
     bool wanted;             /* a supervisor has something to do */
+    bool asked;              /* whether it has is what is asked: it need not stay if not */
+    bool failed;             /* its last supervisor ended without having been done */
+    uint32 begun;            /* supervisors of this slot, of whatever database, that have begun */
     pid_t pid;               /* of the supervisor; 0: none */
     Latch *supervisor;
     bool stop;               /* it should end at once (DROP DATABASE) */
+    bool waits;              /* its runs wait for a place in the pool */
+    bool starved;            /* the server has no worker slot for them */
+    TimestampTz turn_at;     /* when one had a place last; 0: none had */
+    TimestampTz looked_at;   /* when it looked for a place last */
 } DatabaseSlot;
 
 typedef struct Control
 {
     LWLock *lock;
     Latch *launcher;
+    bool slotless;           /* the last try to start a worker found no worker slot */
+    TimestampTz slotless_logged;
     DatabaseSlot databases[CONTROL_DATABASES];
     RunSlot runs[CONTROL_RUNS];
 } Control;
@@ -90,7 +100,11 @@ extern void control_install_hooks(void);
 extern void control_require(void);
 /* Makes sure that a supervisor of the database runs or wakes up.  Never raises; false when there are too many databases. */
 extern bool control_wake(Oid database);
-/* The same for this database, once the transaction commits. */
+/* Has that database looked after if it has anything to be looked after; false when there are too many databases. */
+extern bool control_ask(Oid database);
+/* The slot is free; the caller holds the lock exclusively. */
+extern void control_clear_database(DatabaseSlot *slot);
+/* The same as control_wake for this database, once the transaction commits. */
 extern void control_wake_at_commit(void);
 /* Raises 53400 for that. */
 pg_noreturn extern void control_too_many(void);
@@ -98,6 +112,32 @@ pg_noreturn extern void control_too_many(void);
 extern RunSlot *control_find(const pg_uuid_t *run_id);
 /* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */
 extern RunSlot *control_take(SlotState state);
+/*
+ * Places in the pool; the caller holds the lock exclusively.
+ *
+ * May this database start a run now, of at most `max` in all?  A place goes to
+ * the database with the fewest runs of those that wait for one, among them to
+ * the one that had its turn the longest time ago.
+ */
+extern bool control_place_free(int max);
+extern void control_take_place(void);           /* it does */
+/* After a look at the queue: do runs wait for a place, and is that for want of a worker slot? */
+extern void control_wait_place(bool waits, bool starved);
+/* A place may have become free: whoever waits for one looks. */
+extern void control_offer_place(void);
+/*
+ * Where supervisors have taken the last worker slots, no run could begin: all
+ * but one of those that wait for a slot go.  True when it is this database's
+ * turn to.
+ */
+extern bool control_must_yield(void);
+
+/*
+ * Whether a worker slot was found: if not, supervisors with nothing to do go.
+ * True when the log should say that there is none: once while it lasts, and not
+ * every time when slots come and go.
+ */
+extern bool control_note_slot(bool found);
 /*
  * The database, or the extension in it, has gone: its runs give up their slots,
  * but for those whose worker is still there.  The caller holds the lock

@@ -18,6 +18,7 @@
 #include "pg/ownership.h"
 #include "pg/redact.h"
 #include "pg/scan.h"
+#include "pg/utility.h"
 #include "pg/wipe.h"
 
 PG_MODULE_MAGIC;
@@ -34,7 +35,7 @@ _PG_init(void)
     if (!process_shared_preload_libraries_in_progress)
         return;
     control_install_hooks();
-    launcher_install_hook();
     wipe_install_hook();
+    utility_install_hook();
     launcher_register();
 }

@@ -2,13 +2,17 @@
  * launcher.c: finds the databases that have the extension and keeps a
  * supervisor where one is wanted.
  *
- * At server start every database that allows connections is asked once: its
- * supervisor leaves at once where there is no extension.  After that a
- * supervisor is started when a session, a worker or a schedule wants one, and
- * leaves when it has been idle: an idle database costs nothing.
+ * At server start every database that allows connections is asked, a few at a
+ * time, since worker slots are scarce: its supervisor leaves at once where
+ * there is no extension or nothing to do.  After that a supervisor is started
+ * when a session, a worker or a schedule wants one, and leaves when it has been
+ * idle: an idle database costs nothing, and nothing wakes this process.
+ *
+ * A supervisor that failed is started again, after a pause that grows, as long
+ * as its database is there.
  *
  * The launcher itself only reads pg_database.  control->lock guards the
- * database slots; the handles are the launcher's own.
+ * database slots; what it remembers of the processes is its own.
  */
 #include "postgres.h"
 
@@ -20,8 +24,6 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
-#include "commands/dbcommands.h"
-#include "commands/defrem.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "postmaster/bgworker.h"
@@ -30,7 +32,6 @@
 #include "utils/guc.h"
 #include "storage/ipc.h"
 #include "storage/latch.h"
-#include "tcop/utility.h"
 #include "utils/snapmgr.h"
 #include "utils/syscache.h"
 
@@ -38,11 +39,24 @@
 #include "pg/control.h"
 #include "pg/worker.h"
 
-/* After a supervisor failed or found no worker slot, try again in so many ms. */
+/* Where there is no worker slot, try again in so many ms; after failures in a row twice as long each, up to the second. */
 #define RETRY_MS 1000
+#define RETRY_MAX_MS 60000
+/* Databases that are asked at the same time. */
+#define ASK_AT_ONCE 2
 
-static BackgroundWorkerHandle *handles[CONTROL_DATABASES];
-static ProcessUtility_hook_type previous_utility = NULL;
+/* The supervisor of a database slot. */
+typedef struct Supervisor
+{
+    BackgroundWorkerHandle *handle; /* NULL: none was started, or it has ended */
+    uint32 begun;            /* the slot's, when it was started */
+    TimestampTz started_at;
+    int failures;            /* in a row */
+    TimestampTz not_before;  /* when to start it again */
+} Supervisor;
+
+static Supervisor supervisors[CONTROL_DATABASES];
+static List *to_ask = NIL;   /* OIDs of databases */
 
 void
 launcher_register(void)
@@ -59,82 +73,138 @@ launcher_register(void)
     RegisterBackgroundWorker(&worker);
 }
 
-/* Every database that can be connected to gets asked. */
+/* Every database that can be connected to will be asked. */
 static void
-ask_all_databases(void)
+list_databases(void)
 {
     Relation rel;
     TableScanDesc scan;
     HeapTuple tuple;
-    Oid databases[CONTROL_DATABASES];
-    int count = 0;
+    MemoryContext old;
 
     StartTransactionCommand();
     (void) GetTransactionSnapshot();
     rel = table_open(DatabaseRelationId, AccessShareLock);
     scan = table_beginscan_catalog(rel, 0, NULL);
-    while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL && count < CONTROL_DATABASES)
+    while ((tuple = heap_getnext(scan, ForwardScanDirection)) != NULL)
     {
         Form_pg_database database = (Form_pg_database) GETSTRUCT(tuple);
 
-        if (database->datallowconn && !database->datistemplate)
-            databases[count++] = database->oid;
+        if (!database->datallowconn || database->datistemplate)
+            continue;
+        old = MemoryContextSwitchTo(TopMemoryContext);
+        to_ask = lappend_oid(to_ask, database->oid);
+        MemoryContextSwitchTo(old);
     }
     table_endscan(scan);
     table_close(rel, AccessShareLock);
     CommitTransactionCommand();
-    while (count > 0)
-        (void) control_wake(databases[--count]);
 }
 
-static bool
-database_exists(Oid database)
+/* Asks the next databases when those before have answered. */
+static void
+ask_databases(void)
 {
-    bool exists;
+    int asking = 0;
+
+    LWLockAcquire(control->lock, LW_SHARED);
+    for (int i = 0; i < CONTROL_DATABASES; i++)
+        asking += OidIsValid(control->databases[i].database) && control->databases[i].asked;
+    LWLockRelease(control->lock);
+    for (; to_ask != NIL && asking < ASK_AT_ONCE; asking++)
+    {
+        if (!control_ask(linitial_oid(to_ask)))
+            return;              /* when a slot is free again */
+        to_ask = list_delete_first(to_ask);
+    }
+}
+
+/* Can the database be connected to? */
+static bool
+database_usable(Oid database)
+{
+    HeapTuple tuple;
+    bool usable;
 
     StartTransactionCommand();
-    exists = SearchSysCacheExists1(DATABASEOID, ObjectIdGetDatum(database));
+    tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+    usable = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+    if (HeapTupleIsValid(tuple))
+        ReleaseSysCache(tuple);
     CommitTransactionCommand();
-    return exists;
+    return usable;
 }
 
-/* Starts what is wanted; true when something has to be tried again later. */
-static bool
+/* A supervisor has ended.  If it failed, another one is started after a while, unless the database has gone. */
+static void
+note_end(Supervisor *supervisor, DatabaseSlot *slot)
+{
+    bool failed;
+    Oid database;
+
+    pfree(supervisor->handle);
+    supervisor->handle = NULL;
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    database = slot->database;
+    failed = slot->failed || slot->begun == supervisor->begun;
+    slot->failed = false;
+    LWLockRelease(control->lock);
+    if (TimestampDifferenceExceeds(supervisor->started_at, GetCurrentTimestamp(), RETRY_MAX_MS))
+        supervisor->failures = 0;
+    supervisor->failures = failed ? supervisor->failures + 1 : 0;
+    supervisor->not_before = 0;
+    if (!failed)
+        return;
+    supervisor->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
+                                                         Min(RETRY_MS << Min(supervisor->failures - 1, 10), RETRY_MAX_MS));
+    if (database_usable(database))
+        return;
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    if (slot->database == database && slot->pid == 0)
+    {
+        control_clear_database(slot);
+        control_forget(database);
+    }
+    LWLockRelease(control->lock);
+    supervisor->failures = 0;
+    supervisor->not_before = 0;
+}
+
+/* Starts what is wanted; in how many ms something has to be tried again, -1 when nothing has. */
+static long
 tend_supervisors(void)
 {
-    bool again = false;
+    long again = -1;
 
     for (int i = 0; i < CONTROL_DATABASES; i++)
     {
         DatabaseSlot *slot = &control->databases[i];
+        Supervisor *supervisor = &supervisors[i];
+        long wait = 0;
         bool wanted;
         pid_t pid;
-        Oid database;
 
-        if (handles[i] != NULL && GetBackgroundWorkerPid(handles[i], &pid) == BGWH_STOPPED)
-        {
-            pfree(handles[i]);
-            handles[i] = NULL;
-            LWLockAcquire(control->lock, LW_EXCLUSIVE);
-            wanted = OidIsValid(slot->database) && slot->wanted;
-            database = slot->database;
-            LWLockRelease(control->lock);
-            if (wanted && !database_exists(database))
-            {
-                LWLockAcquire(control->lock, LW_EXCLUSIVE);
-                slot->database = InvalidOid;
-                control_forget(database);
-                LWLockRelease(control->lock);
-                continue;
-            }
-        }
-        if (handles[i] != NULL)
+        if (supervisor->handle != NULL && GetBackgroundWorkerPid(supervisor->handle, &pid) == BGWH_STOPPED)
+            note_end(supervisor, slot);
+        if (supervisor->handle != NULL)
             continue;
         LWLockAcquire(control->lock, LW_SHARED);
         wanted = OidIsValid(slot->database) && slot->wanted && slot->pid == 0;
         LWLockRelease(control->lock);
-        if (wanted && (handles[i] = worker_start("kaireon_supervisor_main", "kaireon supervisor", "kaireon supervisor", i)) == NULL)
-            again = true;
+        if (!wanted)
+            continue;
+        if (supervisor->not_before != 0)
+            wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), supervisor->not_before);
+        if (wait <= 0)
+        {
+            supervisor->begun = slot->begun;
+            supervisor->started_at = GetCurrentTimestamp();
+            supervisor->handle = worker_start("kaireon_supervisor_main", "kaireon supervisor", "kaireon supervisor", i);
+            if (supervisor->handle == NULL)
+                wait = RETRY_MS;
+        }
+        if (wait > 0 && (again < 0 || wait < again))
+            again = wait;
     }
     return again;
 }
@@ -154,20 +224,22 @@ kaireon_launcher_main(Datum arg)
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
     BackgroundWorkerInitializeConnection(NULL, NULL, 0);
+    worker_fix_settings();
     before_shmem_exit(leave, (Datum) 0);
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     control->launcher = MyLatch;
     for (int i = 0; i < CONTROL_DATABASES; i++)
         control->databases[i].wanted |= OidIsValid(control->databases[i].database);
     LWLockRelease(control->lock);
-    ask_all_databases();
+    list_databases();
     pgstat_report_activity(STATE_IDLE, NULL);
     for (;;)
     {
-        bool again = tend_supervisors();
+        long again;
 
-        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (again ? WL_TIMEOUT : 0), again ? RETRY_MS : -1L,
-                         compat_wait_event("KaireonLauncher"));
+        ask_databases();
+        again = tend_supervisors();
+        (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH | (again >= 0 ? WL_TIMEOUT : 0), again, compat_wait_event("KaireonLauncher"));
         ResetLatch(MyLatch);
         CHECK_FOR_INTERRUPTS();
         if (ConfigReloadPending)
@@ -176,64 +248,4 @@ kaireon_launcher_main(Datum arg)
             ProcessConfigFile(PGC_SIGHUP);
         }
     }
-}
-
-/* ---- DROP DATABASE and its kin ------------------------------------------------ */
-
-/* An idle supervisor is connected: it is asked to go. */
-static void
-release_database(const char *name)
-{
-    Oid database = name ? get_database_oid(name, true) : InvalidOid;
-
-    if (control == NULL || !OidIsValid(database))
-        return;
-    LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    for (int i = 0; i < CONTROL_DATABASES; i++)
-    {
-        DatabaseSlot *slot = &control->databases[i];
-
-        if (slot->database == database && slot->supervisor)
-        {
-            slot->stop = true;
-            SetLatch(slot->supervisor);
-        }
-    }
-    LWLockRelease(control->lock);
-}
-
-static void
-watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
-              QueryEnvironment *env, DestReceiver *dest, QueryCompletion *completion)
-{
-    Node *statement = pstmt->utilityStmt;
-    ListCell *lc;
-
-    if (IsA(statement, DropdbStmt))
-        release_database(((DropdbStmt *) statement)->dbname);
-    else if (IsA(statement, RenameStmt) && ((RenameStmt *) statement)->renameType == OBJECT_DATABASE)
-        release_database(((RenameStmt *) statement)->subname);
-    else if (IsA(statement, AlterDatabaseStmt))
-        release_database(((AlterDatabaseStmt *) statement)->dbname);
-    else if (IsA(statement, CreatedbStmt))
-    {
-        foreach(lc, ((CreatedbStmt *) statement)->options)
-        {
-            DefElem *option = lfirst_node(DefElem, lc);
-
-            if (strcmp(option->defname, "template") == 0 && option->arg)
-                release_database(defGetString(option));
-        }
-    }
-    if (previous_utility)
-        previous_utility(pstmt, query, read_only_tree, context, params, env, dest, completion);
-    else
-        standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, completion);
-}
-
-void
-launcher_install_hook(void)
-{
-    previous_utility = ProcessUtility_hook;
-    ProcessUtility_hook = watch_utility;
 }

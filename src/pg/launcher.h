@@ -10,7 +10,5 @@
 extern PGDLLEXPORT void kaireon_launcher_main(Datum arg);
 /* Registers it; from _PG_init while the server preloads. */
 extern void launcher_register(void);
-/* Ends idle supervisors that would stand in the way of DROP DATABASE and the like. */
-extern void launcher_install_hook(void);
 
 #endif

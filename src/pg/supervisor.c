@@ -46,6 +46,7 @@
 #define START_MS 60000
 
 static DatabaseSlot *self;
+static bool done = false;    /* it ends because nothing is left to do */
 static BackgroundWorkerHandle *handles[CONTROL_RUNS];
 
 /* ---- rows -------------------------------------------------------------------- */
@@ -147,6 +148,7 @@ end_slot(RunSlot *slot)
     }
     else
         slot->state = SLOT_FREE;
+    control_offer_place();
     LWLockRelease(control->lock);
 }
 
@@ -259,23 +261,19 @@ reap_workers(void)
 
 /* ---- starting runs ------------------------------------------------------------- */
 
-static int
-active_runs(const pg_uuid_t *pipeline, bool *busy)
+/* Is a run of the pipeline under way?  The caller holds the lock. */
+static bool
+is_busy(const pg_uuid_t *pipeline)
 {
-    int active = 0;
-
-    *busy = false;
     for (int i = 0; i < CONTROL_RUNS; i++)
     {
         const RunSlot *slot = &control->runs[i];
 
-        if (slot->state != SLOT_STARTING && slot->state != SLOT_RUNNING)
-            continue;
-        active++;
-        if (slot->database == MyDatabaseId && memcmp(&slot->pipeline_id, pipeline, sizeof(*pipeline)) == 0)
-            *busy = true;
+        if ((slot->state == SLOT_STARTING || slot->state == SLOT_RUNNING) && slot->database == MyDatabaseId &&
+            memcmp(&slot->pipeline_id, pipeline, sizeof(*pipeline)) == 0)
+            return true;
     }
-    return active;
+    return false;
 }
 
 static bool
@@ -368,24 +366,23 @@ refuse_owner(const QueuedRun *run)
         end_slot(slot);
 }
 
-typedef enum StartResult { START_DONE, START_LATER, START_FULL, START_GONE } StartResult;
+typedef enum StartResult { START_DONE, START_LATER, START_FULL, START_STARVED, START_GONE } StartResult;
 
 /* Takes a slot for the run and registers its worker. */
 static StartResult
 start_run(const QueuedRun *run)
 {
     RunSlot *slot;
-    bool busy;
     StartResult result = START_DONE;
 
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot = control_find(&run->run_id);
     if (slot == NULL && run->waits)
         result = START_GONE;
-    else if (active_runs(&run->pipeline_id, &busy) >= guc_max_workers)
-        result = START_FULL;
-    else if (busy || (slot && slot->state != SLOT_QUEUED))
+    else if (is_busy(&run->pipeline_id) || (slot && slot->state != SLOT_QUEUED))
         result = START_LATER;
+    else if (!control_place_free(guc_max_workers))
+        result = START_FULL;
     else if (slot == NULL && (slot = control_take(SLOT_QUEUED)) == NULL)
         result = START_FULL;
     if (result == START_DONE)
@@ -397,6 +394,7 @@ start_run(const QueuedRun *run)
         slot->owner = run->owner;
         slot->started_at = GetCurrentTimestamp();
         slot->state = SLOT_STARTING;
+        control_take_place();
     }
     LWLockRelease(control->lock);
     if (result != START_DONE || register_worker(slot))
@@ -404,7 +402,7 @@ start_run(const QueuedRun *run)
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot->state = slot->waits ? SLOT_QUEUED : SLOT_FREE;
     LWLockRelease(control->lock);
-    return START_FULL;
+    return START_STARVED;
 }
 
 /* In a copy that nobody has confirmed, runs stay queued. */
@@ -425,7 +423,7 @@ start_queued(MemoryContext context, bool *waiting)
 {
     QueuedRun *queue;
     int count = may_run() ? read_queue(context, &queue) : 0;
-    bool again = false;
+    bool again = false, starved = false, yield;
 
     *waiting = count > 0;
     for (int i = 0; i < count; i++)
@@ -438,11 +436,10 @@ start_queued(MemoryContext context, bool *waiting)
             continue;
         }
         result = start_run(&queue[i]);
-        if (result == START_FULL)
-        {
-            again = true;
+        again = result == START_FULL || result == START_STARVED;
+        starved = result == START_STARVED;
+        if (again)
             break;
-        }
         if (result == START_GONE)
         {
             CatalogScope scope;
@@ -454,6 +451,12 @@ start_queued(MemoryContext context, bool *waiting)
             worker_commit();
         }
     }
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    control_wait_place(again, starved);
+    yield = starved && control_must_yield();
+    LWLockRelease(control->lock);
+    if (yield)
+        proc_exit(0);            /* the launcher starts another one after a while */
     return again;
 }
 
@@ -463,11 +466,14 @@ static void
 leave(int code, Datum arg)
 {
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    if (self->pid == MyProcPid)  /* after retire() the slot may be another's */
+    if (!done)                   /* else the slot may be another's by now */
     {
         self->pid = 0;
         self->supervisor = NULL;
         self->stop = false;
+        self->waits = self->starved = false;
+        self->failed = self->wanted = true;
+        self->asked = false;
     }
     if (control->launcher)
         SetLatch(control->launcher);
@@ -485,6 +491,14 @@ has_runs(void)
     return false;
 }
 
+/* The database has no supervisor from here on; the caller holds the lock. */
+static void
+give_up_slot(void)
+{
+    done = true;
+    control_clear_database(self);
+}
+
 /* Nothing to do: may this process go?  Decided under the lock, so that no wake is missed. */
 static bool
 retire(void)
@@ -494,10 +508,7 @@ retire(void)
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     go = !has_runs() && (!self->wanted || self->stop);
     if (go)
-    {
-        self->pid = 0;
-        self->supervisor = NULL;
-    }
+        give_up_slot();
     LWLockRelease(control->lock);
     return go;
 }
@@ -525,7 +536,7 @@ check_installed(void)
         gone = !self->wanted;    /* else the extension may be there by now */
         if (gone)
         {
-            self->database = InvalidOid;
+            give_up_slot();
             control_forget(MyDatabaseId);
         }
         LWLockRelease(control->lock);
@@ -551,9 +562,15 @@ supervise(MemoryContext context)
         drop_cancelled();
         reap_workers();
         again = start_queued(context, &waiting);
-        LWLockAcquire(control->lock, LW_SHARED);
+        LWLockAcquire(control->lock, LW_EXCLUSIVE);
         idle = !waiting && !has_runs();
-        stop = self->stop;
+        if (self->asked && !idle)
+        {
+            self->asked = false; /* the launcher can ask the next */
+            if (control->launcher)
+                SetLatch(control->launcher);
+        }
+        stop = self->stop || self->asked;
         LWLockRelease(control->lock);
         if (idle && stop && retire())
             return;
@@ -578,16 +595,25 @@ supervise(MemoryContext context)
 void
 kaireon_supervisor_main(Datum arg)
 {
+    Oid database;
+
     self = &control->databases[DatumGetInt32(arg)];
     pqsignal(SIGTERM, die);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    self->pid = MyProcPid;
-    self->supervisor = MyLatch;
+    database = self->pid == 0 ? self->database : InvalidOid;
+    if (OidIsValid(database))
+    {
+        self->pid = MyProcPid;
+        self->supervisor = MyLatch;
+    }
+    self->begun++;
     LWLockRelease(control->lock);
+    if (!OidIsValid(database))   /* it was not started for what the slot holds now */
+        proc_exit(0);
     before_shmem_exit(leave, (Datum) 0);
-    BackgroundWorkerInitializeConnectionByOid(self->database, InvalidOid, 0);
+    BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     worker_fix_settings();
     check_installed();
     recover();

@@ -9,14 +9,18 @@
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/guc.h"
+#include "utils/memutils.h"
 #include "utils/snapmgr.h"
+
+#include "pg/control.h"
 
 BackgroundWorkerHandle *
 worker_start(const char *function, const char *type, const char *name, int arg)
 {
-    static bool out_of_slots = false;
+    MemoryContext old = MemoryContextSwitchTo(TopMemoryContext);
     BackgroundWorker worker = {0};
     BackgroundWorkerHandle *handle;
+    bool started;
 
     worker.bgw_flags = BGWORKER_SHMEM_ACCESS | BGWORKER_BACKEND_DATABASE_CONNECTION;
     worker.bgw_start_time = BgWorkerStart_RecoveryFinished;
@@ -27,25 +31,21 @@ worker_start(const char *function, const char *type, const char *name, int arg)
     strlcpy(worker.bgw_type, type, BGW_MAXLEN);
     worker.bgw_main_arg = Int32GetDatum(arg);
     worker.bgw_notify_pid = MyProcPid;
-    if (RegisterDynamicBackgroundWorker(&worker, &handle))
-    {
-        out_of_slots = false;
-        return handle;
-    }
-    if (!out_of_slots)
+    started = RegisterDynamicBackgroundWorker(&worker, &handle);
+    MemoryContextSwitchTo(old);
+    if (control_note_slot(started))
         ereport(LOG, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                       errmsg("kaireon has no background worker slot left; runs wait"),
                       errhint("Consider increasing max_worker_processes.")));
-    out_of_slots = true;
-    return NULL;
+    return started ? handle : NULL;
 }
 
 void
 worker_fix_settings(void)
 {
     static const char *const settings[][2] = {
-        {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"idle_in_transaction_session_timeout", "0"},
-        {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}, {"transaction_timeout", "0"}};
+        {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"transaction_timeout", "0"}, {"lock_timeout", "0"},
+        {"idle_in_transaction_session_timeout", "0"}, {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}};
 
     for (size_t i = 0; i < lengthof(settings); i++)
     {

@@ -10,15 +10,16 @@
 /*
  * Starts a worker of this library: `function` is its entry, `type` what
  * pg_stat_activity shows, `name` what the log shows, `arg` its argument.  The
- * caller's latch is set when it starts and ends.  NULL when there is no worker
- * slot left; one line in the log says so until there is one again.
+ * caller's latch is set when it starts and ends.  The handle is the caller's to
+ * pfree.  NULL when there is no worker slot left, which the log then says.
  */
 extern BackgroundWorkerHandle *worker_start(const char *function, const char *type, const char *name, int arg);
 
 /*
  * Settings of a worker that has connected: whose rights it has, which triggers
  * fire, whether it can work at all.  What ALTER ROLE and ALTER DATABASE made of
- * them for sessions does not count.
+ * them for sessions does not count; nor do timeouts: a run ends when it is done,
+ * fails or is cancelled.
  */
 extern void worker_fix_settings(void);
 

@@ -18,7 +18,7 @@ CREATE FUNCTION pg_temp.describe(name regclass) RETURNS SETOF text LANGUAGE sql 
      WHERE attrelid = name AND attnum > 0 AND NOT attisdropped ORDER BY attnum
     $$;
 CREATE FUNCTION pg_temp.constraints(name regclass) RETURNS SETOF text LANGUAGE sql AS $$
-    SELECT conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = name ORDER BY conname COLLATE "C"
+    SELECT conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = name AND contype <> 'n' ORDER BY conname COLLATE "C"
     $$;
 
 -- Every type.
