@@ -29,8 +29,9 @@ $k->sql(q(SELECT kaireon.create_schema('orders', '[{"name": "customer", "dataTyp
 # The least readable of names has to come through too.
 $k->sql(q(SELECT kaireon.create_pipeline('a "b" ''c'' \d', 'files', 'plain')));
 
-# Credentials stay sealed, dead letters are data, and runs may be under way.
-$k->sql(q(UPDATE kaireon_internal.connector SET auth_method = 'none', auth_sealed = decode('00ff2781c0de0a5c', 'hex') WHERE name = 'hers'));
+# Credentials stay sealed (vault.t opens them there), dead letters are data, and runs may be under way.
+$k->sql("SELECT kaireon.create_connector('sealed', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
+$k->sql(q(UPDATE kaireon_internal.connector SET auth_sealed = decode('00ff2781c0de0a5c', 'hex') WHERE name = 'sealed'));
 $k->sql(q(INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, node_id, source, line, "offset", field, sqlstate, reason, record)
           SELECT pipeline_id, run_id, version, 'read', 'in/a.csv', 3, 20, 'amount', '22P02', 'bad', E'2,"b\\\\\n",two' FROM kaireon_internal.run LIMIT 1));
 my $lock = $k->session;
