@@ -13,7 +13,10 @@ CREATE VIEW kaireon.runs WITH (security_barrier) AS
 SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy, r.started_at, r.finished_at,
        COALESCE(r.finished_at, clock_timestamp()) - r.started_at AS duration,
        r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.bytes_read,
-       r.error_code, r.error_message,
+       r.error_code,
+       -- What PostgreSQL says about a row quotes it, as a rule.
+       CASE WHEN r.error_node IS NULL AND left(r.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN r.error_message
+            WHEN r.error_code IS NOT NULL THEN 'a row could not be loaded' END AS error_message,
        CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint
   FROM kaireon_internal.run r
  WHERE kaireon_internal.may_see(r.owner);
@@ -22,6 +25,7 @@ COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, fai
 COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed: none of them was loaded';
 COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'bad rows that were left out; run_errors says why';
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
+COMMENT ON COLUMN kaireon.runs.error_message IS 'what ended the run; viewers are not told what is wrong with a row, because that quotes it';
 COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
