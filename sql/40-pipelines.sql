@@ -136,6 +136,22 @@ BEGIN
 END
 $$;
 
+-- The version of that number; raises 42704.
+CREATE FUNCTION kaireon_internal.get_version(p kaireon_internal.pipeline, version int) RETURNS kaireon_internal.pipeline_version
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    v kaireon_internal.pipeline_version;
+BEGIN
+    SELECT o.* INTO v FROM kaireon_internal.pipeline_version AS o WHERE o.pipeline_id = p.id AND o.version = get_version.version;
+    IF NOT FOUND THEN
+        PERFORM kaireon_internal.fail('42704', format('pipeline "%s" has no version %s', p.name, version),
+            CASE WHEN p.draft_version = 1 THEN 'It has version 1.' ELSE format('It has versions 1 to %s.', p.draft_version) END,
+            'The view kaireon.pipeline_versions has them.');
+    END IF;
+    RETURN v;
+END
+$$;
+
 -- The schema of a name, locked, to load into: that takes INSERT on its table,
 -- where changing the schema takes its owner.
 CREATE FUNCTION kaireon_internal.get_target_schema(caller regrole, name text) RETURNS kaireon_internal.schema
@@ -315,12 +331,7 @@ BEGIN
             'Use kaireon.resume_pipeline first.');
     END IF;
     version := COALESCE(version, p.draft_version);
-    SELECT o.* INTO v FROM kaireon_internal.pipeline_version AS o WHERE o.pipeline_id = p.id AND o.version = publish_pipeline.version;
-    IF NOT FOUND THEN
-        PERFORM kaireon_internal.fail('42704', format('pipeline "%s" has no version %s', name, version),
-            CASE WHEN p.draft_version = 1 THEN 'It has version 1.' ELSE format('It has versions 1 to %s.', p.draft_version) END,
-            'The view kaireon.pipeline_versions has them.');
-    END IF;
+    v := kaireon_internal.get_version(p, version);
     -- The table may have changed since the version was saved.
     PERFORM kaireon_internal.require_valid(caller, name, p.connector_id, p.schema_id, v.nodes, v.edges, v.execution_config);
     UPDATE kaireon_internal.pipeline AS t

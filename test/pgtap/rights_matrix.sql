@@ -9,13 +9,13 @@ SELECT * FROM no_plan();
 CREATE TABLE decision (name text PRIMARY KEY, least text NOT NULL);
 INSERT INTO decision
 SELECT 'kaireon.' || f, least FROM (VALUES
-    ('viewer', ARRAY['version', 'progress_bar', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field',
+    ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field',
                      'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace']),
     ('operator', ARRAY['run_pipeline', 'start_pipeline', 'cancel_run', 'validate_pipeline', 'explain_pipeline', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
                     'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'create_pipeline', 'update_pipeline',
-                    'publish_pipeline', 'archive_pipeline', 'delete_pipeline', 'change_owner', 'reset_source_state', 'preview_pipeline',
+                    'publish_pipeline', 'import_pipeline', 'archive_pipeline', 'delete_pipeline', 'change_owner', 'reset_source_state', 'preview_pipeline',
                     'read', 'describe', 'preview', 'list_objects', 'test_connector', 'infer_fields', 'touch_updated_at'])) AS d (least, names), unnest(names) AS f;
 INSERT INTO decision
 SELECT 'kaireon.' || v, 'viewer' FROM unnest(ARRAY['connector_types', 'connectors', 'schemas', 'schema_fields', 'pipelines', 'pipeline_versions', 'runs',
