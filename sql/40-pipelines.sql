@@ -86,28 +86,30 @@ END
 $$;
 
 -- Raises one error for everything that keeps a version from running.
-CREATE FUNCTION kaireon_internal.require_valid(caller regrole, name text, connector uuid, schema uuid, nodes jsonb, edges jsonb,
+CREATE FUNCTION kaireon_internal.require_valid(owner regrole, name text, connector uuid, schema uuid, nodes jsonb, edges jsonb,
                                                execution_config jsonb)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_column
 DECLARE
     n bigint;
+    state text;
     single text;
     details text;
     place text;
     first_hint text;
 BEGIN
-    SELECT count(*), min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message || COALESCE(' (' || f.hint || ')', ''), E'\n' ORDER BY f.i),
+    SELECT count(*), CASE WHEN bool_and(f.code = 'permission_denied') THEN '42501' ELSE '22023' END,
+           min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message || COALESCE(' (' || f.hint || ')', ''), E'\n' ORDER BY f.i),
            COALESCE('Found in node "' || min(f.node_id) || '".', 'It is about the pipeline as a whole.'),
            (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
-      INTO n, single, details, place, first_hint
-      FROM kaireon_internal.check_pipeline(caller, connector, schema, nodes, edges, execution_config)
+      INTO n, state, single, details, place, first_hint
+      FROM kaireon_internal.check_pipeline(owner, connector, schema, nodes, edges, execution_config)
            WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)
      WHERE f.severity = 'error';
     IF n = 1 THEN
-        PERFORM kaireon_internal.fail('22023', single, place, first_hint);
+        PERFORM kaireon_internal.fail(state, single, place, first_hint);
     ELSIF n > 1 THEN
-        PERFORM kaireon_internal.fail('22023', format('pipeline "%s" has %s errors', name, n), details,
+        PERFORM kaireon_internal.fail(state, format('pipeline "%s" has %s errors', name, n), details,
             'Nothing was saved; all of them have to be corrected.');
     END IF;
 END
@@ -296,13 +298,13 @@ BEGIN
         draft.edges := kaireon_internal.normalise_edges(edges, draft.nodes);
     END IF;
     IF changed OR moved THEN
-        PERFORM kaireon_internal.require_valid(caller, name, c, s, draft.nodes, draft.edges, draft.execution_config);
+        PERFORM kaireon_internal.require_valid(p.owner, name, c, s, draft.nodes, draft.edges, draft.execution_config);
     END IF;
     -- Connector and schema are not of a version: the published one has to fit them too.
     IF moved AND p.published_version IS NOT NULL THEN
         SELECT v.* INTO published FROM kaireon_internal.pipeline_version AS v
          WHERE v.pipeline_id = p.id AND v.version = p.published_version;
-        PERFORM kaireon_internal.require_valid(caller, name, c, s, published.nodes, published.edges, published.execution_config);
+        PERFORM kaireon_internal.require_valid(p.owner, name, c, s, published.nodes, published.edges, published.execution_config);
     END IF;
     IF changed THEN
         p.draft_version := p.draft_version + 1;
@@ -333,7 +335,7 @@ BEGIN
     version := COALESCE(version, p.draft_version);
     v := kaireon_internal.get_version(p, version);
     -- The table may have changed since the version was saved.
-    PERFORM kaireon_internal.require_valid(caller, name, p.connector_id, p.schema_id, v.nodes, v.edges, v.execution_config);
+    PERFORM kaireon_internal.require_valid(p.owner, name, p.connector_id, p.schema_id, v.nodes, v.edges, v.execution_config);
     UPDATE kaireon_internal.pipeline AS t
        SET published_version = v.version, status = CASE t.status WHEN 'draft' THEN 'active' ELSE t.status END, updated_at = now()
      WHERE t.id = p.id;

@@ -49,15 +49,43 @@ CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS regproc
      ORDER BY p.oid LIMIT 1
 $$;
 
--- What keeps a pipeline of that owner from running.
-CREATE FUNCTION kaireon_internal.find_obstacles(owner regrole, connector_id uuid, schema_id uuid)
+-- What keeps a pipeline of that owner from loading a schema's table.  A schema
+-- that a target node names must be the owner's: whoever makes one of a name
+-- that has become free would get the rows, and fire triggers as who loads.
+CREATE FUNCTION kaireon_internal.find_target_obstacles(owner regrole, s kaireon_internal.schema, is_named boolean)
+    RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    target regclass := (SELECT t.oid FROM pg_class AS t WHERE t.oid = s.relation);
+    function regprocedure;
+BEGIN
+    IF is_named AND NOT kaireon_internal.may_change(owner, s.owner) THEN
+        RETURN QUERY VALUES ('42501', format('permission denied for schema "%s"', s.name),
+            format('It belongs to role %s, of which the pipeline''s owner %s is no member.', s.owner, owner),
+            format('GRANT %s TO %s, or make it the pipeline''s own schema, not a target''s.', s.owner, owner));
+    ELSIF target IS NOT NULL AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT') THEN
+        RETURN QUERY VALUES ('42501', format('permission denied for table %s', (SELECT t.relname FROM pg_class AS t WHERE t.oid = target)),
+            format('Role %s, who owns the pipeline, may not insert into it.', owner), format('GRANT INSERT ON %s TO %s.', target, owner));
+    END IF;
+    -- What others wrote must not become a superuser's doing.
+    function := CASE WHEN kaireon_internal.is_superuser(owner) THEN kaireon_internal.foreign_code(target) END;
+    IF function IS NOT NULL THEN
+        RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not load a table that calls code of role %s',
+                (SELECT p.proowner::regrole FROM pg_proc AS p WHERE p.oid = function)),
+            format('Function %s would have a superuser''s rights.', function),
+            'Give the pipeline to a role that is no superuser with kaireon.change_owner.');
+    END IF;
+END
+$$;
+
+-- What keeps a pipeline of that owner from running; targets are the schemas
+-- that its nodes name besides the pipeline's own.
+CREATE FUNCTION kaireon_internal.find_obstacles(owner regrole, connector_id uuid, schema_id uuid, targets text[])
     RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     c kaireon_internal.connector := (SELECT o FROM kaireon_internal.connector AS o WHERE o.id = connector_id);
-    target regclass := (SELECT s.relation FROM kaireon_internal.schema AS s JOIN pg_class AS t ON t.oid = s.relation WHERE s.id = schema_id);
     ours regrole := (SELECT n.nspowner FROM pg_namespace AS n WHERE n.nspname = 'kaireon_internal');
-    function regprocedure;
 BEGIN
     IF NOT EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = owner) THEN
         RETURN QUERY VALUES ('42704', 'the pipeline''s owner does not exist any more', format('It was the role with OID %s.', owner),
@@ -73,43 +101,30 @@ BEGIN
             format('It belongs to role %s, of which the pipeline''s owner %s is no member.', c.owner, owner),
             format('GRANT %s TO %s, or give one of them to another role with kaireon.change_owner.', c.owner, owner));
     END IF;
-    IF target IS NOT NULL AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT') THEN
-        RETURN QUERY VALUES ('42501', format('permission denied for table %s', (SELECT t.relname FROM pg_class AS t WHERE t.oid = target)),
-            format('Role %s, who owns the pipeline, may not insert into it.', owner), format('GRANT INSERT ON %s TO %s.', target, owner));
-    END IF;
-    -- What others wrote must not become a superuser's doing.
-    IF NOT kaireon_internal.is_superuser(owner) THEN
-        RETURN;
-    END IF;
-    IF NOT kaireon_internal.is_superuser(ours) THEN
+    IF kaireon_internal.is_superuser(owner) AND NOT kaireon_internal.is_superuser(ours) THEN
         RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not run while the extension belongs to role %s', ours),
             'That role can change whose pipeline it is, and is no superuser.',
             'Give the pipeline to a role that is no superuser with kaireon.change_owner, or the extension to a superuser with REASSIGN OWNED.');
     END IF;
-    function := kaireon_internal.foreign_code(target);
-    IF function IS NOT NULL THEN
-        RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not load a table that calls code of role %s',
-                (SELECT p.proowner::regrole FROM pg_proc AS p WHERE p.oid = function)),
-            format('Function %s would have a superuser''s rights.', function),
-            'Give the pipeline to a role that is no superuser with kaireon.change_owner.');
-    END IF;
+    RETURN QUERY SELECT o.* FROM kaireon_internal.schema AS s, kaireon_internal.find_target_obstacles(owner, s, s.id <> schema_id) AS o
+                  WHERE s.id = schema_id OR s.name = ANY (targets) ORDER BY s.id <> schema_id, s.name;
 END
 $$;
 
 -- Raises the first of them.
-CREATE FUNCTION kaireon_internal.require_rights(owner regrole, connector_id uuid, schema_id uuid) RETURNS void
+CREATE FUNCTION kaireon_internal.require_rights(owner regrole, connector_id uuid, schema_id uuid, targets text[] = '{}') RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     o record;
 BEGIN
-    FOR o IN SELECT f.* FROM kaireon_internal.find_obstacles(owner, connector_id, schema_id) AS f LOOP
+    FOR o IN SELECT f.* FROM kaireon_internal.find_obstacles(owner, connector_id, schema_id, targets) AS f LOOP
         PERFORM kaireon_internal.fail(o.code, o.message, o.detail, o.hint);
     END LOOP;
 END
 $$;
 
 -- The same for a pipeline whose run has begun as that role.
-CREATE FUNCTION kaireon_internal.require_runnable(pipeline_id uuid, role regrole) RETURNS void
+CREATE FUNCTION kaireon_internal.require_runnable(pipeline_id uuid, role regrole, targets text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p kaireon_internal.pipeline := (SELECT o FROM kaireon_internal.pipeline AS o WHERE o.id = pipeline_id);
@@ -121,7 +136,7 @@ BEGIN
         PERFORM kaireon_internal.fail('55000', format('pipeline "%s" was given to role %s while its run began', p.name, p.owner),
             format('The run has the rights of role %s.', role), 'Run the pipeline again.');
     END IF;
-    PERFORM kaireon_internal.require_rights(p.owner, p.connector_id, p.schema_id);
+    PERFORM kaireon_internal.require_rights(p.owner, p.connector_id, p.schema_id, targets);
 END
 $$;
 

@@ -62,7 +62,8 @@ catalog_require_primary(const char *function)
 {
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION),
-                        errmsg("cannot execute kaireon.%s on a standby server", function), errhint("Call it on the primary.")));
+                        errmsg("cannot execute kaireon.%s on a standby server", function),
+                        errdetail("It writes, and a standby can't."), errhint("Call it on the primary.")));
 }
 
 CatalogScope
@@ -183,6 +184,7 @@ void
 catalog_no_pipeline(const char *name)
 {
     ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipeline \"%s\" does not exist", name),
+                    errdetail("Upper and lower case count."),
                     errhint("See the view kaireon.pipelines for those there are.")));
     pg_unreachable();
 }
@@ -330,7 +332,8 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
         Finding *f = linitial(findings);
 
         ereport(ERROR, (errcode(get_rel_name(spec->schema.relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
-                        errmsg("%s", f->message), f->hint ? errhint("%s", f->hint) : 0));
+                        errmsg("%s", f->message), errdetail("Found in the schema of pipeline \"%s\".", spec->name),
+                        f->hint ? errhint("%s", f->hint) : 0));
     }
     return spec;
 }

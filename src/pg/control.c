@@ -74,6 +74,7 @@ control_require(void)
     if (control == NULL)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("kaireon must be loaded by the server to run pipelines"),
+                        errdetail("Runs are background workers, which need shared memory from the server's start."),
                         errhint("Add kaireon to shared_preload_libraries and restart the server.")));
 }
 
@@ -175,7 +176,8 @@ control_too_many(void)
 {
     ereport(ERROR, (errcode(ERRCODE_CONFIGURATION_LIMIT_EXCEEDED),
                     errmsg("kaireon is in use in too many databases of this server"),
-                    errdetail("At most %d databases can have pipelines under way.", CONTROL_DATABASES)));
+                    errdetail("At most %d databases can have pipelines under way.", CONTROL_DATABASES),
+                    errhint("Try again later: a database that has nothing under way gives its place back.")));
     pg_unreachable();
 }
 

@@ -232,6 +232,7 @@ diagram_draw(const Graph *graph, const char *format, const DiagramCounts *counts
     ereport(ERROR,
             (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
              errmsg("unknown diagram format \"%s\"", format),
+             errdetail("A diagram is drawn in one of three ways."),
              errhint("Valid formats are: text, mermaid, dot.")));
     return NULL; /* keep compiler quiet */
 }

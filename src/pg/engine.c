@@ -53,7 +53,8 @@ typedef struct Wanted
 static void
 complain_option(void *arg, const char *code, const char *message, const char *hint)
 {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), errdetail("Found in options."),
+                    hint ? errhint("%s", hint) : 0));
 }
 
 static void
@@ -70,10 +71,12 @@ check_status(const Wanted *wanted)
     status = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
     if (strcmp(status, "paused") == 0 || strcmp(status, "archived") == 0)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pipeline \"%s\" is %s", wanted->name, status),
+                        errdetail("Nothing starts it until somebody resumes it."),
                         errhint("kaireon.resume_pipeline makes it run again.")));
     if (!DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null)))
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("pipeline \"%s\" has no version %d", wanted->name, wanted->version),
-                        errhint("See the view kaireon.pipeline_versions.")));
+                        errdetail("Versions are numbered from 1, without gaps."),
+                        errhint("The view kaireon.pipeline_versions has them.")));
     catalog_end(scope);
 }
 
@@ -103,16 +106,20 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
     control_require();
     if (RecoveryInProgress())
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
+                        errdetail("A run writes, and a standby can't."),
                         errhint("Run it on the primary.")));
     PreventCommandIfReadOnly("a pipeline's run");
     instance_require();
     if (!JB_ROOT_IS_OBJECT(options))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
+                        errdetail("It is %s.", JsonbToCString(NULL, &options->root, VARSIZE(options))),
+                        errhint("For example: {\"version\": 1}.")));
     json_check(&options->root, keys, "options", complain_option, NULL);
     if (!catalog_find_pipeline(name, &wanted->id, &wanted->owner, &xmin))
         catalog_no_pipeline(name);
     if (!catalog_may_act(GetUserId(), wanted->owner) && !catalog_is_operator(GetUserId()))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
+                        errdetail("It is another role's, and you are no operator."),
                         errhint("Its owner and members of kaireon_operator may run it.")));
     if (fresh_is_wrong && TransactionIdIsCurrentTransactionId(xmin))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
@@ -123,7 +130,8 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
     wanted->version = (int) json_get_int(&options->root, "version", 0);
     wanted->options = JsonbToCString(NULL, &options->root, VARSIZE(options));
     if (strlen(wanted->options) >= CONTROL_OPTIONS)
-        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("options are too long")));
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("options are too long"),
+                        errdetail("They have %zu bytes.", strlen(wanted->options)), errhint("At most %d bytes are kept.", CONTROL_OPTIONS - 1)));
     check_status(wanted);
     if (wanted->version == 0)
         wanted->version = running_version(&wanted->id);
@@ -339,11 +347,13 @@ check_may_cancel(const pg_uuid_t *run_id)
     if (catalog_execute("SELECT owner::pg_catalog.oid FROM kaireon_internal.run WHERE run_id = $1", 1, types, values, NULL, SPI_OK_SELECT) == 0)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT),
                         errmsg("run %s does not exist", DatumGetCString(DirectFunctionCall1(uuid_out, values[0]))),
-                        errhint("See the view kaireon.runs.")));
+                        errdetail("Nothing is known of it in this database."),
+                        errhint("The view kaireon.runs has those there are.")));
     owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
     catalog_end(scope);
     if (!catalog_may_act(GetUserId(), owner) && !catalog_is_operator(GetUserId()))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for this run"),
+                        errdetail("It is another role's, and you are no operator."),
                         errhint("Its owner and members of kaireon_operator may cancel it.")));
 }
 

@@ -110,6 +110,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     List *findings = NIL;
     SchemaSpec schema = {0};
     CompileInput input = {NULL, &schema, VALIDATION_STRICT};
+    Program *program = NULL;
     char *handling;
 
     check_connector_type(connector_id, &findings);
@@ -122,37 +123,14 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
         graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");
         return findings;
     }
-    if (graph_has_errors(findings))
-        return findings;
-    handling = json_get_text(&config->root, "errorHandling");
-    input.fallback = fallback_validation(handling && strcmp(handling, "skip") == 0);
-    (void) compile_as(owner, &input, &findings);
-    return findings;
-}
-
-/* What the owner is not allowed, which would keep a run from beginning. */
-static void
-add_obstacles(const pg_uuid_t *id, List **findings)
-{
-    MemoryContext context = CurrentMemoryContext;
-    CatalogScope scope = catalog_begin();
-    Oid types[] = {UUIDOID};
-    Datum values[] = {UUIDPGetDatum(id)};
-    uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.pipeline p, "
-                                   "kaireon_internal.find_obstacles(p.owner, p.connector_id, p.schema_id) o WHERE p.id = $1",
-                                   1, types, values, NULL, SPI_OK_SELECT);
-
-    for (uint64 i = 0; i < count; i++)
+    if (!graph_has_errors(findings))
     {
-        char *message = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
-        char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
-        char *code = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
-        MemoryContext old = MemoryContextSwitchTo(context);
-
-        graph_complain(findings, NULL, strcmp(code, "42501") == 0 ? "permission_denied" : "missing_owner", pstrdup(hint), "%s", message);
-        MemoryContextSwitchTo(old);
+        handling = json_get_text(&config->root, "errorHandling");
+        input.fallback = fallback_validation(handling && strcmp(handling, "skip") == 0);
+        program = compile_as(owner, &input, &findings);
     }
-    catalog_end(scope);
+    rights_find_obstacles(owner, connector_id, schema_id, &schema, program, &findings);
+    return findings;
 }
 
 static void
@@ -204,7 +182,8 @@ find_visible(const char *name, pg_uuid_t *id, bool data)
         catalog_no_pipeline(name);
     if (!catalog_may_act(GetUserId(), owner) && (data || !catalog_is_operator(GetUserId())))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
-                        data ? errdetail("It reads with its owner's rights what its owner may see.") : 0,
+                        data ? errdetail("It reads with its owner's rights what its owner may see.")
+                             : errdetail("It is another role's, and you are no operator."),
                         data ? errhint("Its owner may look at its data.")
                              : errhint("Its owner and members of kaireon_operator may look at it.")));
     return owner;
@@ -220,7 +199,6 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     CatalogScope scope;
     Jsonb *documents[3];
     pg_uuid_t connector_id, schema_id;
-    List *findings;
     Oid owner;
     bool null;
 
@@ -240,9 +218,7 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     schema_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
     connector_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &null));
     catalog_end(scope);
-    findings = find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]);
-    add_obstacles(&id, &findings);
-    return_findings(fcinfo, findings, false);
+    return_findings(fcinfo, find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]), false);
     return (Datum) 0;
 }
 
@@ -253,7 +229,9 @@ parse_graph(const PipelineSpec *spec)
     Graph *graph = graph_parse(spec->nodes, spec->edges, &findings);
 
     if (graph == NULL)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message)));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message),
+                        errdetail("The pipeline was saved by another version of kaireon."),
+                        errhint("kaireon.validate_pipeline says all that is wrong with it.")));
     return graph;
 }
 

@@ -146,7 +146,9 @@ loader_create(Relation target, const GraphNode *target_node, Rejects *rejects)
 
     if (target->rd_rel->relkind != RELKIND_RELATION && target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
         target->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(target))));
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(target)),
+                        errdetail("A pipeline loads into tables, partitioned and foreign ones too."),
+                        errhint("Delete the schema and create it again.")));
     loader->sink.begin = begin_batch;
     loader->sink.next = next_slot;
     loader->sink.accept = accept_slot;

@@ -216,7 +216,7 @@ preview_read(Preview *preview)
     RightsScope scope = inspect_as(preview->spec->owner);
 
     settings_fix_level();
-    rights_require_runnable(&preview->spec->id);
+    rights_require_runnable(preview->spec, preview->program);
     read_sources(preview);
     rights_resume(scope);
 }
@@ -230,7 +230,8 @@ kaireon_preview_pipeline(PG_FUNCTION_ARGS)
     preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
     preview.left = PG_GETARG_INT32(1);
     if (preview.left < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1"),
+                        errdetail("It is %d.", PG_GETARG_INT32(1)), errhint("For example: max_rows => 20.")));
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     preview_read(&preview);
     return (Datum) 0;

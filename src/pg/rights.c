@@ -8,10 +8,9 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
+#include "utils/builtins.h"
 #include "utils/guc.h"
-#include "utils/uuid.h"
-
-#include "pg/catalog.h"
 
 RightsScope
 rights_assume(Oid role, int flags)
@@ -31,13 +30,52 @@ rights_resume(RightsScope scope)
     AtEOXact_GUC(false, scope.guc_level);
 }
 
-void
-rights_require_runnable(const pg_uuid_t *pipeline)
+/* The schemas that a program's targets name, but for the pipeline's own, as text[]. */
+static Datum
+named_schemas(const Program *program, const SchemaSpec *own)
 {
-    Oid types[] = {UUIDOID, OIDOID};
-    CatalogScope scope = catalog_begin();
-    Datum values[] = {UUIDPGetDatum(pipeline), ObjectIdGetDatum(scope.user)};
+    int count = 0;
+    Datum *names = palloc(sizeof(Datum) * (program ? program->ntargets + 1 : 1));
 
-    catalog_execute("SELECT kaireon_internal.require_runnable($1, $2::regrole)", 2, types, values, NULL, SPI_OK_SELECT);
+    for (int i = 0; program && i < program->ntargets; i++)
+    {
+        if (program->targets[i].schema->relid != own->relid)
+            names[count++] = CStringGetTextDatum(program->targets[i].schema->name);
+    }
+    return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
+}
+
+void
+rights_require_runnable(const PipelineSpec *spec, const Program *program)
+{
+    Oid types[] = {UUIDOID, OIDOID, TEXTARRAYOID};
+    CatalogScope scope = catalog_begin();
+    Datum values[] = {UUIDPGetDatum(&spec->id), ObjectIdGetDatum(scope.user), named_schemas(program, &spec->schema)};
+
+    catalog_execute("SELECT kaireon_internal.require_runnable($1, $2::regrole, $3)", 3, types, values, NULL, SPI_OK_SELECT);
+    catalog_end(scope);
+}
+
+void
+rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const SchemaSpec *own,
+                      const Program *program, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {OIDOID, UUIDOID, UUIDOID, TEXTARRAYOID};
+    Datum values[] = {ObjectIdGetDatum(owner), UUIDPGetDatum(connector_id), UUIDPGetDatum(schema_id), named_schemas(program, own)};
+    uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.find_obstacles($1::regrole, $2, $3, $4) o",
+                                   4, types, values, NULL, SPI_OK_SELECT);
+
+    for (uint64 i = 0; i < count; i++)
+    {
+        char *message = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+        char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+        char *code = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
+        MemoryContext old = MemoryContextSwitchTo(context);
+
+        graph_complain(findings, NULL, strcmp(code, "42501") == 0 ? "permission_denied" : "missing_owner", pstrdup(hint), "%s", message);
+        MemoryContextSwitchTo(old);
+    }
     catalog_end(scope);
 }

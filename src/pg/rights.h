@@ -5,7 +5,8 @@
 #define KAIREON_RIGHTS_H
 
 #include "postgres.h"
-#include "utils/uuid.h"
+
+#include "pg/catalog.h"
 
 /* Who was current before rights_assume. */
 typedef struct RightsScope { Oid user; int sec_context; int guc_level; } RightsScope;
@@ -23,8 +24,13 @@ extern void rights_resume(RightsScope scope);
 /*
  * Raises what keeps a pipeline from running as the current user, who must be
  * its owner: 42501 for missing rights, 42704 when the pipeline is gone, 55000
- * when it was given to another role.
+ * when it was given to another role.  Without a program (NULL) the tables of
+ * targets that name a schema of their own are not looked at.
  */
-extern void rights_require_runnable(const pg_uuid_t *pipeline);
+extern void rights_require_runnable(const PipelineSpec *spec, const Program *program);
+
+/* The same as findings, for a pipeline of that owner which need not be saved; own is the schema of schema_id. */
+extern void rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const SchemaSpec *own,
+                                  const Program *program, List **findings);
 
 #endif

@@ -71,15 +71,18 @@ start(Run *run)
     run->spec = catalog_load_pipeline(&run->slot->pipeline_id, run->slot->version);
     if (run->spec == NULL)
         record_no_pipeline();
-    rights_require_runnable(&run->slot->pipeline_id);
+    rights_require_runnable(run->spec, NULL);
     scope = catalog_begin();
     record_running(run);
     catalog_end(scope);
     graph = graph_parse(run->spec->nodes, run->spec->edges, &findings);
     if (graph == NULL)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message)));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message),
+                        errdetail("The pipeline was saved by another version of kaireon."),
+                        errhint("kaireon.validate_pipeline says all that is wrong with it.")));
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
+    rights_require_runnable(run->spec, run->program);
     policy.given = run->spec->error_given;
     policy.skip = run->spec->error_skip;
     run->rejects = rejects_create(run->spec->name, run->program, &policy);
@@ -130,15 +133,17 @@ run_begin_load(Run *run)
     sinks = palloc0(sizeof(RowSink *) * ntargets);
     for (int i = 0; i < ntargets; i++)
         run->targets[i] = table_open(run->program->targets[i].schema->relid, RowExclusiveLock);
-    rights_require_runnable(&run->slot->pipeline_id); /* once more: it may have waited for long */
+    rights_require_runnable(run->spec, run->program); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run began")));
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run began"),
+                        errdetail("It was deleted, or its version is not there any more."), errhint("Run the pipeline again.")));
     run->spec->schema = spec->schema;
     program = compile_program(&run->input, NULL, NULL);
     if (!compile_same(program, run->program))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("table %s was changed while the run began", list_targets(run)),
+                        errdetail("The run was compiled for other columns than it found once it had the table."),
                         errhint("Run the pipeline again.")));
     for (int i = 0; i < ntargets; i++)
     {

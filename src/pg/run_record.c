@@ -39,7 +39,8 @@ record_running(Run *run)
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3, "
                         "loading_strategy = $4 WHERE run_id = $1 AND status = 'queued'",
                         4, types, values, NULL, SPI_OK_UPDATE) != 1)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more")));
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
+                        errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
     if (catalog_execute("INSERT INTO kaireon_internal.lease AS l (pipeline_id, epoch, run_id) VALUES ($2, 1, $1) "
                         "ON CONFLICT (pipeline_id) DO UPDATE SET epoch = l.epoch + 1, run_id = excluded.run_id RETURNING epoch",
                         2, types, values, NULL, SPI_OK_INSERT_RETURNING) != 1)
@@ -56,7 +57,8 @@ record_check_lease(Run *run)
 
     if (catalog_execute("SELECT epoch FROM kaireon_internal.lease WHERE pipeline_id = $1 FOR UPDATE", 1, types, values, NULL, SPI_OK_SELECT) != 1 ||
         DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)) != run->epoch)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("another run of pipeline \"%s\" has taken over", run->spec->name)));
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("another run of pipeline \"%s\" has taken over", run->spec->name),
+                        errdetail("It began while this one was given up for dead; this one loads nothing."), errhint("See the view kaireon.runs.")));
 }
 
 /* One source's part of the ledger. */
@@ -176,5 +178,6 @@ record_end(Run *run, const char *status, const ErrorData *error, const char *nod
                         "error_code = $11, error_message = $12, error_detail = $13, error_hint = $14, error_node = $15 "
                         "WHERE run_id = $1 AND status IN ('queued', 'running')",
                         15, types, values, nulls, SPI_OK_UPDATE) != 1)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("the run was ended by somebody else")));
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("the run was ended by somebody else"),
+                        errdetail("Its row in kaireon.runs is final; this one loads nothing."), errhint("See the view kaireon.runs.")));
 }

@@ -143,6 +143,27 @@ SELECT results_eq($$SELECT code, message FROM kaireon.validate_pipeline('shared'
 SELECT matches(try_as('postgres', $$SELECT kaireon.preview_pipeline('shared')$$), '^42501 \| role o_bob may not run pipelines', 'a preview too');
 GRANT kaireon_admin TO o_bob;
 SELECT is(try_as('o_bob', $$SELECT kaireon.delete_pipeline('shared')$$), 'ok', 'away with it');
+-- A target node may name another schema: only one of the owner's own.
+CREATE FUNCTION branched(target text) RETURNS jsonb LANGUAGE sql AS $$ SELECT jsonb_build_array('{"id": "s", "type": "source"}'::jsonb,
+    '{"id": "b", "type": "branch", "config": {"routes": [{"label": "few", "field": "a", "operator": "<", "value": 10}]}}'::jsonb, '{"id": "t", "type": "target"}'::jsonb,
+    jsonb_build_object('id', 'u', 'type', 'target', 'config', jsonb_build_object('schema', target))) $$;
+CREATE FUNCTION edges() RETURNS text LANGUAGE sql AS $$ SELECT '[{"sourceNodeId": "s", "targetNodeId": "b"}, {"sourceNodeId": "b", "targetNodeId": "t", "label": "few"}, {"sourceNodeId": "b", "targetNodeId": "u", "label": "otherwise"}]' $$;
+GRANT EXECUTE ON FUNCTION branched(text), edges() TO PUBLIC;
+GRANT INSERT ON o_data.ds_mine TO o_bob;
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('branched', 'his', 'his', branched('mine'), edges()::jsonb)$$),
+    '42501 | permission denied for schema "mine" | It is about the pipeline as a whole. | GRANT o_alice TO o_bob, or make it the pipeline''s own schema, not a target''s.',
+    'a target can''t name the schema of another, who may give its name to what he likes');
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_schema('second', '[{"name": "a", "dataType": "bigint"}]', table_schema => 'o_data')$$), 'ok', 'one of his own');
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('branched', 'his', 'his', branched('second'), edges()::jsonb)$$), 'ok', 'it can');
+SELECT is(try_as('o_bob', $$SELECT kaireon.delete_schema('second', true)$$) ~ '^ok|^2BP01', true, 'the name becomes free, or not');
+DELETE FROM kaireon_internal.schema WHERE name = 'second';
+DROP TABLE IF EXISTS o_data.ds_second;
+SELECT is(try_as('o_alice', $$SELECT kaireon.create_schema('second', '[{"name": "a", "dataType": "bigint"}]', table_schema => 'o_data')$$), 'ok', 'alice takes it');
+GRANT INSERT ON o_data.ds_second TO PUBLIC;
+SELECT is((SELECT string_agg(message, '; ') FROM kaireon.validate_pipeline('branched')), 'permission denied for schema "second" (GRANT o_alice TO o_bob, or make it the pipeline''s own schema, not a target''s.)', 'and does not get the rows');
+SELECT matches(try_as('o_bob', $$SELECT kaireon.publish_pipeline('branched')$$), '^42501 \| permission denied for schema "second"', 'nor is that published');
+SELECT is(try_as('o_bob', $$SELECT kaireon.delete_pipeline('branched')$$) || try_as('o_alice', $$SELECT kaireon.delete_schema('second')$$), 'okok', 'away with both');
+REVOKE INSERT ON o_data.ds_mine FROM o_bob;
 
 -- ---- what a superuser's run would call
 

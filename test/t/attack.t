@@ -185,6 +185,18 @@ is(outcome('dora'), "success $rows", 'a table is itself under any name');
 is($k->sql('SELECT count(*) FROM dora.away') . seen('what'), $rows, 'and a view of its old name is not loaded');
 as('dora', 'DROP TABLE dora.away CASCADE; CREATE VIEW dora.ds_dora AS SELECT 1 AS n');
 like($k->sql_error("SELECT kaireon.run_pipeline('dora')"), qr/the schema's table does not exist/, 'nor when the table is gone');
+# A target that names its schema, and another who takes the name.
+owner('greta');
+as('greta', q(SELECT kaireon.create_schema('rest', '[{"name": "n", "dataType": "integer", "isPrimaryKey": true}, {"name": "word", "dataType": "text"}]', table_schema => 'greta');
+    SELECT kaireon.create_pipeline('routed', 'greta', 'greta', '[{"id": "s", "type": "source", "config": {"resource": "in.csv"}}, {"id": "t", "type": "target"}, {"id": "u", "type": "target", "config": {"schema": "rest"}},
+        {"id": "b", "type": "branch", "config": {"routes": [{"label": "few", "field": "n", "operator": "<=", "value": 10}]}}]',
+        '[{"sourceNodeId": "s", "targetNodeId": "b"}, {"sourceNodeId": "b", "targetNodeId": "t", "label": "few"}, {"sourceNodeId": "b", "targetNodeId": "u", "label": "otherwise"}]')));
+is(outcome('routed'), "success $rows", 'two targets');
+is($k->sql('SELECT count(*) FROM greta.ds_greta') . ' ' . $k->sql('SELECT count(*) FROM greta.ds_rest'), '10 ' . ($rows - 10), 'each gets its rows');
+$k->sql(q(DELETE FROM kaireon_internal.schema WHERE name = 'rest'; DROP TABLE greta.ds_rest; TRUNCATE greta.ds_greta));
+as('carol', q(SELECT kaireon.create_schema('rest', '[{"name": "n", "dataType": "integer", "isPrimaryKey": true}, {"name": "word", "dataType": "text"}]', table_schema => 'carol'); GRANT INSERT ON carol.ds_rest TO PUBLIC));
+is(outcome('routed'), 'failed 42501 0', 'a name that another has taken since is not loaded into');
+is($k->sql('SELECT (SELECT count(*) FROM carol.ds_rest) + (SELECT count(*) FROM greta.ds_greta)'), 0, 'nor is the other target');
 # What it refers to is another's: the check is that one's, and reads no more than the key.
 owner('erna');
 as('carol', 'CREATE TABLE carol.keys (n int PRIMARY KEY); INSERT INTO carol.keys SELECT generate_series(1, 1000); GRANT REFERENCES ON carol.keys TO erna; ALTER TABLE carol.keys ENABLE ROW LEVEL SECURITY, FORCE ROW LEVEL SECURITY;'
