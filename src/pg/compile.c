@@ -440,7 +440,7 @@ source_desc(const ProgramSource *source)
     TupleDesc desc = CreateTemplateTupleDesc(Max(source->ncolumns, 1));
 
     for (int i = 0; i < source->ncolumns; i++)
-        TupleDescInitEntry(desc, i + 1, source->columns[i].name, source->columns[i].type, source->columns[i].typmod, 0);
+        TupleDescInitEntry(desc, i + 1, sql_identifier(source->columns[i].name), source->columns[i].type, source->columns[i].typmod, 0);
     if (source->ncolumns == 0)   /* a pipeline of constants still counts rows */
         TupleDescInitEntry(desc, 1, "_", TEXTOID, -1, 0);
     return desc;

@@ -32,7 +32,7 @@ typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE 
 /* One column the reader is asked for. */
 typedef struct SourceColumn
 {
-    char *name;              /* the source's field, and the column of SOURCE_RELATION */
+    char *name;              /* the source's field; sql_identifier(name) is the column of SOURCE_RELATION */
     Oid type;
     int32 typmod;
     char *pattern;           /* dateFormat or timestampFormat for its cells; NULL: as PostgreSQL reads them */

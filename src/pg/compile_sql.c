@@ -9,13 +9,30 @@
 #include "pg/flow.h"
 
 #include "catalog/pg_type.h"
+#include "common/hashfn.h"
+#include "mb/pg_wchar.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+
+/* "~" and 64 bits in hexadecimal. */
+#define NAME_HASH_BYTES 17
+
+const char *
+sql_identifier(const char *name)
+{
+    int length = strlen(name);
+    int kept = NAMEDATALEN - 1 - NAME_HASH_BYTES;
+
+    if (length < NAMEDATALEN)
+        return name;
+    return psprintf("%s~%016" INT64_MODIFIER "x", pnstrdup(name, pg_mbcliplen(name, length, kept)),
+                    hash_bytes_extended((const unsigned char *) name, length, 0));
+}
 
 const char *
 sql_name(const char *name)
 {
-    return quote_identifier(name);
+    return quote_identifier(sql_identifier(name));
 }
 
 char *

@@ -151,7 +151,13 @@ extern void fields_settle(Compiler *c);
 
 /* ---- second walk: SQL ---------------------------------------------------------- */
 
-/* Names, literals and types are quoted by these, and nowhere else. */
+/*
+ * A field's name as an identifier.  A source's names may be longer than
+ * PostgreSQL's identifiers are: such a name is cut and gets a hash of the whole.
+ */
+extern const char *sql_identifier(const char *name);
+
+/* Names (as identifiers), literals and types are quoted by these, and nowhere else. */
 extern const char *sql_name(const char *name);
 extern char *sql_literal(const char *text);
 extern const char *sql_type(Oid type);

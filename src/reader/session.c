@@ -14,6 +14,9 @@
 #include <string.h>
 #include <strings.h>
 
+/* How long a name can be in the server's SQL. */
+#define IDENTIFIER_BYTES 63
+
 typedef struct Session
 {
     const Request *request;
@@ -92,9 +95,48 @@ ambiguous_field(const char *name, Status *st)
     return status_hint(st, "Give the source's fields other names with the option \"columns\".");
 }
 
+/* A name as a column definition list or an expression has it: the server cuts identifiers, but not within a character. */
+static bool
+is_cut_name(const char *name, const char *cut)
+{
+    size_t n = strlen(cut), limit = IDENTIFIER_BYTES;
+
+    if (n + 3 < limit || n > limit || strlen(name) <= limit || memcmp(name, cut, n) != 0)
+        return false;
+    while (limit > 0 && ((unsigned char) name[limit] & 0xC0) == 0x80)
+        limit--;
+    return n == limit;
+}
+
+/* The field whose name the server has cut; FIELD_ABSENT when there is none, or *several. */
+static int
+cut_field(const Split *split, const char *name, bool *several)
+{
+    int field = FIELD_ABSENT;
+    size_t i;
+
+    *several = false;
+    for (i = 0; i < split->nnames; i++)
+        if (is_cut_name(split->names[i], name))
+        {
+            *several |= field != FIELD_ABSENT;
+            field = (int) i;
+        }
+    return *several ? FIELD_ABSENT : field;
+}
+
+static bool
+several_cut_fields(const char *name, Status *st)
+{
+    status_fail(st, STATUS_AMBIGUOUS_COLUMN, "source has more than one field whose name begins with \"%s\"", name);
+    status_detail(st, "An identifier in SQL has at most %d bytes.", IDENTIFIER_BYTES);
+    return status_hint(st, "Give the source's fields other names with the option \"columns\".");
+}
+
 static bool
 map_column(const Split *split, const ColumnSpec *column, bool required, int *field, Status *st)
 {
+    bool several = false;
     size_t i;
 
     *field = pseudo_field(column->name);
@@ -104,6 +146,10 @@ map_column(const Split *split, const ColumnSpec *column, bool required, int *fie
     for (i = 0; *field == FIELD_ABSENT && i < split->nnames; i++)
         if (strcmp(split->names[i], column->name) == 0)
             *field = (int) i;
+    if (*field == FIELD_ABSENT)
+        *field = cut_field(split, column->name, &several);
+    if (several && required && column->required)
+        return several_cut_fields(column->name, st);
     /* An object without any byte has no fields and no rows: nothing is missing. */
     if (*field == FIELD_ABSENT && required && column->required && split->nnames > 0)
         return missing_field(split, column->name, st);

@@ -180,6 +180,19 @@ SQL
 }
 
 loads('names', 'names.csv');
+
+# Names longer than an identifier of SQL: cut within a character, and equal as far as an identifier goes.
+my $aspect = 'Q12 How satisfied are you with the following aspects of our service?';
+$k->write_csv('long_names.csv', [ 'a', "\x{c3}\x{a9}" x 32, "$aspect [Speed]", "$aspect [Price]" ], [ 1, 2, 3, 4 ], [ 5, 6, 7, 8 ]);
+loads('long_names', 'long_names.csv');
+is($k->sql('SELECT a, ' . join(', ', map { $_->{name} } @{ infer('long_names.csv') }[1 .. 3]) . ' FROM ds_long_names'), "1|2|3|4\n5|6|7|8", 'long names: the values');
+$k->make('long_renamed', fields => [ map { { name => $_, dataType => 'integer' } } qw(speed price sum) ], source => { resource => 'long_names.csv' },
+    nodes => [ { id => 's', type => 'rename', config => { sourceField => "$aspect [Speed]", targetField => 'speed' } },
+        { id => 'f', type => 'filter', config => { field => "$aspect [Price]", operator => '>', value => '4' } },
+        { id => 'p', type => 'rename', config => { sourceField => "$aspect [Price]", targetField => 'price' } },
+        { id => 'x', type => 'add_field', config => { fieldName => 'sum', fieldType => 'integer', expression => 'speed::int + "' . "\x{e9}" x 32 . '"::int' } } ]);
+my $renamed = $k->run('long_renamed');
+is($renamed->{status} . ' ' . ($renamed->{error_message} // '') . $k->sql('SELECT speed, price, sum FROM ds_long_renamed'), 'success 7|8|13', 'long names in rename, filter and an expression');
 loads('twice', 'twice.csv');
 loads('late', 'late.csv');
 $k->write_csv('regional.csv', [qw(day moment price)], [ '31.01.2024', '31.01.2024 10:20', '1.234,50' ], [ '01.02.2024', '01.02.2024 00:00', '2,5' ]);

@@ -69,6 +69,16 @@ is($k->sql("SELECT (t).c401, (t).c2000 FROM kaireon.read('files', 'wide.csv') AS
     unlink "$files/wide.csv";
 }
 
+# Names that are longer than an identifier: the server cuts them.
+$k->write_csv('long.csv', [ 'x' x 60 . 'abcd', 'a' . "\x{c3}\x{a9}" x 32, 'y' x 70 . '1', 'y' x 70 . '2', 'z' x 63, 'z' x 64 ], [ 1 .. 6 ]);
+my $long_list = join(', ', map { "\"$_\" int" } 'x' x 60 . 'abcd', 'a' . "\x{c3}\x{a9}" x 32, 'z' x 63);
+is($k->sql("SELECT * FROM kaireon.read('files', 'long.csv') AS t($long_list)"), '1|2|5',
+    'a field of a long name: by what the server leaves of it, the very name first');
+like(error_of("SELECT * FROM kaireon.read('files', 'long.csv') AS t(\"${\ ('y' x 70 . '1')}\" int)"),
+    qr/42702: source has more than one field whose name begins with "y{63}"\n.*HINT:.*"columns"/s, 'where several begin with it');
+like(error_of("SELECT * FROM kaireon.read('files', 'long.csv') AS t(\"${\ ('x' x 62)}\" int)"), qr/42703: source has no field/, 'no prefix, and no shorter name');
+unlink "$files/long.csv";
+
 # ---- what goes wrong
 
 like(error_of("SELECT kaireon.read('files', 'a.csv')"), qr/0A000.*HINT.*SELECT \* FROM kaireon\.read/s, 'in a select list');
