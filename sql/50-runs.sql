@@ -5,14 +5,14 @@ CREATE TYPE kaireon.run AS (
     run_id uuid, pipeline text, version int, status text, trigger text, loading_strategy text,
     started_at timestamptz, finished_at timestamptz, duration interval,
     rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
-    rows_filtered bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text
+    rows_filtered bigint, rows_merged bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
 CREATE VIEW kaireon.runs WITH (security_barrier) AS
 SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy, r.started_at, r.finished_at,
        COALESCE(r.finished_at, clock_timestamp()) - r.started_at AS duration,
-       r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.bytes_read,
+       r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.rows_merged, r.bytes_read,
        r.error_code,
        -- What PostgreSQL says about a row quotes it, as a rule.
        CASE WHEN r.error_node IS NULL AND left(r.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN r.error_message
@@ -24,6 +24,7 @@ COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress 
 COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, failed or cancelled';
 COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed: none of them was loaded';
 COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'bad rows that were left out; run_errors says why';
+COMMENT ON COLUMN kaireon.runs.rows_merged IS 'rows that set nodes (deduplicate, aggregate, joins) made fewer; negative where they made more';
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
 COMMENT ON COLUMN kaireon.runs.error_message IS 'what ended the run; viewers are not told what is wrong with a row, because that quotes it';
 COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';

@@ -61,6 +61,17 @@ compat_check_index_constraints(ResultRelInfo *rel, TupleTableSlot *slot, EState 
 #endif
 }
 
+/* Since 18 a query may always be run in parts, which had to be said before. */
+static inline void
+compat_executor_run(QueryDesc *query, uint64 count)
+{
+#if PG_VERSION_NUM >= 180000
+    ExecutorRun(query, ForwardScanDirection, count);
+#else
+    ExecutorRun(query, ForwardScanDirection, count, false);
+#endif
+}
+
 /* Before 18 the mark of a function that does not return stood behind it, under another name. */
 #ifndef pg_noreturn
 #define pg_noreturn __attribute__((noreturn))

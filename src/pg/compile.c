@@ -23,6 +23,7 @@
 
 #include "pg/catalog.h"
 #include "pg/compat.h"
+#include "pg/compile_set.h"
 #include "pg/exprbound.h"
 #include "pg/exprcheck.h"
 #include "pg/flow.h"
@@ -57,19 +58,26 @@ compile_field_type_list(void)
 
 /* ---- statements ------------------------------------------------------------- */
 
-QueryEnvironment *
-compile_environment(const char *name, TupleDesc desc, void *tuplestore)
+void
+compile_add_relation(QueryEnvironment *env, const char *name, TupleDesc desc, void *tuplestore, double rows)
 {
-    QueryEnvironment *env = create_queryEnv();
     EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
 
     enr->md.name = pstrdup(name);
     enr->md.reliddesc = InvalidOid;
     enr->md.tupdesc = desc;
     enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-    enr->md.enrtuples = 1000;
+    enr->md.enrtuples = rows;
     enr->reldata = tuplestore;
     register_ENR(env, enr);
+}
+
+QueryEnvironment *
+compile_environment(const char *name, TupleDesc desc, void *tuplestore)
+{
+    QueryEnvironment *env = create_queryEnv();
+
+    compile_add_relation(env, name, desc, tuplestore, 1000);
     return env;
 }
 
@@ -210,8 +218,11 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
     ListCell *lc;
 
     CHECK_FOR_INTERRUPTS();
-    if (edges == NIL)
+    if (nsteps > 1 && (last->node->op->kind == NODE_TARGET || last->node->op->kind == NODE_SET))
+    {
         add_lane(c, stage, steps, nsteps);
+        return;
+    }
     foreach(lc, edges)
     {
         const GraphEdge *edge = lfirst(lc);
@@ -351,7 +362,7 @@ begin_program(Compiler *c, const CompileInput *input)
         const GraphNode *node = &graph->nodes[i];
         ProgramTarget *target;
 
-        if (node->op->kind == NODE_SOURCE)
+        if (node->op->kind == NODE_SOURCE || node->op->kind == NODE_SET)
         {
             c->feeds[i] = palloc0(sizeof(Feed));
             c->feeds[i]->node = node;
@@ -367,6 +378,21 @@ begin_program(Compiler *c, const CompileInput *input)
     }
 }
 
+static void
+walk_set(Compiler *c, const GraphNode *node)
+{
+    Feed *feed = c->feeds[node->ordinal];
+    const Graph *graph = c->program->graph;
+    ListCell *lc;
+
+    foreach(lc, graph_edges_to(graph, node))
+        feed->inputs[feed->ninputs++] = c->edge_flows[(GraphEdge *) lfirst(lc) - graph->edges];
+    c->set = feed;
+    c->flow = palloc0(sizeof(Flow));
+    c->flow->feed = feed;
+    with_findings(c, node, node->op->walk);
+}
+
 /* First walk, one node: with the flow of each edge that leads to it; each edge out of it gets a flow. */
 static void
 walk_node(Compiler *c, const GraphNode *node)
@@ -378,12 +404,15 @@ walk_node(Compiler *c, const GraphNode *node)
     c->flow = NULL;
     if (node->op->kind == NODE_SOURCE)
         with_findings(c, node, node->op->walk);
-    for (int e = 0; e < graph->nedges; e++)
+    else if (node->op->kind == NODE_SET)
+        walk_set(c, node);
+    else
     {
-        if (graph->edges[e].to != node->ordinal)
-            continue;
-        c->flow = c->edge_flows[e];
-        with_findings(c, node, node->op->walk);
+        foreach(lc, graph_edges_to(graph, node))
+        {
+            c->flow = c->edge_flows[(GraphEdge *) lfirst(lc) - graph->edges];
+            with_findings(c, node, node->op->walk);
+        }
     }
     foreach(lc, edges)
     {
@@ -393,6 +422,39 @@ walk_node(Compiler *c, const GraphNode *node)
     }
 }
 
+/* Which input of the set node at its end the lane fills. */
+static int
+input_side(const Compiler *c, const Lane *lane)
+{
+    const Graph *graph = c->program->graph;
+    const LaneStep *end = &lane->steps[lane->nsteps - 1], *before = end - 1;
+    int side = 0;
+    ListCell *lc;
+
+    foreach(lc, graph_edges_to(graph, end->node))
+    {
+        const GraphEdge *edge = lfirst(lc);
+
+        if (&graph->nodes[edge->from] == before->node && (before->route == NULL || strcmp(before->route, edge->label) == 0))
+            return side;
+        side++;
+    }
+    elog(ERROR, "lane leads to no input of node \"%s\"", end->node->id);
+}
+
+/* The lane has come to a set node: its statement is finished with the node's query. */
+static void
+leave_to_set(Compiler *c)
+{
+    Feed *feed = c->feeds[c->lane->steps[c->step].node->ordinal];
+    int side = input_side(c, c->lane);
+
+    feed->inputs[side] = c->flow;
+    feed->lanes[side] = c->lane;
+    feed->lane_stages[side] = c->stage;
+    feed->lane_sql[side] = c->sql->data;
+}
+
 /* Second walk, one step of the lane. */
 static void
 write_step(Compiler *c)
@@ -400,7 +462,15 @@ write_step(Compiler *c)
     LaneStep *step = &c->lane->steps[c->step];
     StringInfo before = c->sql;
 
-    step->node->op->write(c, step->node);
+    if (step->node->op->kind == NODE_SET && c->step > 0)
+    {
+        leave_to_set(c);
+        return;
+    }
+    if (step->node->op->kind == NODE_SET)
+        compile_write_result(c);
+    else
+        step->node->op->write(c, step->node);
     if (graph_has_errors(*c->findings))
         return;
     if (c->step == 0 || c->sql != before)
@@ -452,11 +522,19 @@ write_stage(Compiler *c, const GraphNode *feed)
     Program *p = c->program;
     LaneStep *steps = palloc0(sizeof(LaneStep) * (p->graph->nnodes + 1));
 
-    c->stage = &p->stages[p->nstages++];
+    c->set = c->feeds[feed->ordinal];
+    c->stage = c->set->stage = &p->stages[p->nstages++];
     c->stage->feed = feed;
-    c->stage->source = c->feeds[feed->ordinal]->source;
-    c->stage->relation = SOURCE_RELATION;
-    c->stage->desc = source_desc(c->stage->source);
+    c->stage->source = c->set->source;
+    if (c->stage->source)
+    {
+        c->stage->relation = SOURCE_RELATION;
+        c->stage->desc = source_desc(c->stage->source);
+    }
+    else
+        with_findings(c, feed, compile_write_set);
+    if (graph_has_errors(*c->findings))
+        return false;
     steps[0].node = feed;
     find_lanes(c, c->stage, steps, 1);
     for (int i = 0; i < c->stage->nlanes; i++)
@@ -502,7 +580,7 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
         return c->program;
     if (findings)
         return NULL;
-    f = linitial(found);
+    f = graph_first_error(found);
     ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
                     f->hint ? errhint("%s", f->hint) : 0));
 }

@@ -2,12 +2,14 @@
  * compile.h: from a graph to SQL.
  *
  * A pipeline becomes a program: row stages, one for each node that gives rows
- * (its feed).  All ways from the feed through row nodes and branches to
- * something that takes rows are the stage's lanes; each is one statement,
- * INSERT ... SELECT over the relation the feed's rows stand in.  PostgreSQL
- * parses, type-checks and plans it (stage.h runs it over batches); there is no
- * other expression language.  Each node wraps the SELECT of the node before
- * it, and the planner flattens them.
+ * (its feed): a source, or a set node.  All ways from the feed through row
+ * nodes and branches to something that takes rows, a target or a set node, are
+ * the stage's lanes; each is one statement, INSERT ... SELECT or SELECT over
+ * the relation the feed's rows stand in.  PostgreSQL parses, type-checks and
+ * plans it (stage.h runs it over batches); there is no other expression
+ * language.  Each node wraps the SELECT of the node before it, and the planner
+ * flattens them.  A set node is a query over relations that hold all rows of
+ * its inputs.
  *
  * Which type a source field has, is decided here: the type of the first cast
  * node it meets, else that of the target column it reaches unchanged, else
@@ -24,8 +26,12 @@
 
 #include "pg/graph.h"
 
-/* The relation that stands for what the reader delivers. */
+/* The relations that stand for what the reader delivers, and for a set node's result. */
 #define SOURCE_RELATION "source"
+#define SET_RELATION "rows"
+
+/* A set node has at most so many inputs. */
+#define SET_INPUTS 2
 
 typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE } Validation;
 
@@ -91,19 +97,44 @@ typedef struct Lane
 {
     int nsteps;
     LaneStep *steps;         /* the feed first, the taker of its rows last */
-    const ProgramTarget *target;
+    const ProgramTarget *target; /* of a lane to a target */
+    struct ProgramInput *input;  /* of a lane to a set node */
     bool *left_out;          /* by place in the target's fields: no field reaches it, it takes its default */
-    char *sql;               /* INSERT INTO target (...) SELECT ... */
+    char *sql;               /* INSERT INTO target (...) SELECT ...; to a set node the same as select_sql */
     int sql_at;              /* where in it the SELECT of the step before the last begins */
-    char *select_sql;        /* the SELECT alone, with the target's column names */
+    char *select_sql;        /* the SELECT alone, with the names of the target's columns or of the input's */
     int select_at;
 } Lane;
+
+/*
+ * One input of a set node: a relation with the rows of one lane.  Behind the
+ * fields there are columns of the compiler's own: keys that are compared in
+ * another type than their field's, and the last two: the place of the row in
+ * this relation, from 0, and where it came from (positions.h); both bigint.
+ */
+typedef struct ProgramInput
+{
+    int stage;               /* its place in Program.stages, of the set node */
+    int side;
+    const char *relation;
+    TupleDesc desc;
+} ProgramInput;
+
+/* A set node's query; its last column, of the compiler's own, is where a row came from. */
+typedef struct ProgramSet
+{
+    int ninputs;
+    ProgramInput inputs[SET_INPUTS];
+    char *sql;
+    bool looks_up;           /* it reads a table as well */
+} ProgramSet;
 
 /* A feed and its lanes: what becomes of a row is decided by one pass over it. */
 typedef struct ProgramStage
 {
     const GraphNode *feed;
-    const ProgramSource *source;
+    const ProgramSource *source; /* of a source node */
+    ProgramSet *set;         /* of a set node */
     const char *relation;    /* what its lanes select from */
     TupleDesc desc;          /* of that relation */
     int nlanes;
@@ -141,8 +172,16 @@ extern Program *compile_program(const CompileInput *input, const bool *const *pr
 /* Do two programs of one graph ask their sources for the same, and load the same tables? */
 extern bool compile_same(const Program *a, const Program *b);
 
-/* A query environment with an ephemeral relation of that descriptor and (maybe NULL) tuplestore. */
+/*
+ * A query environment with an ephemeral relation of that descriptor and (maybe
+ * NULL) tuplestore, and a further one; `rows`: how many the planner should
+ * expect.
+ */
 extern QueryEnvironment *compile_environment(const char *name, TupleDesc desc, void *tuplestore);
+extern void compile_add_relation(QueryEnvironment *env, const char *name, TupleDesc desc, void *tuplestore, double rows);
+
+/* A query environment for a set node's query; `stores` by input, or NULL. */
+extern QueryEnvironment *compile_set_environment(const ProgramSet *set, void *const *stores, const double *rows);
 
 /* Parses and analyses one statement with search_path pg_catalog; the caller holds a snapshot. */
 extern Query *compile_analyze(const char *sql, QueryEnvironment *env);

@@ -48,12 +48,6 @@ find_column(const Flow *flow, const char *name)
 }
 
 FlowColumn *
-flow_find(Compiler *c, const char *name)
-{
-    return find_column(c->flow, name);
-}
-
-FlowColumn *
 flow_add(Compiler *c, const char *name, SourceColumn *source, Oid type)
 {
     FlowColumn *column = palloc0(sizeof(FlowColumn));
@@ -131,27 +125,6 @@ want_type(Trail *trail, Oid type, int32 typmod, const GraphNode *by)
         use->typmod = -1;
 }
 
-Flow *
-flow_fork(Compiler *c, const Flow *flow)
-{
-    Flow *copy = palloc(sizeof(Flow));
-    ListCell *lc;
-
-    copy->columns = NIL;
-    copy->gone = list_copy(flow->gone);
-    copy->feed = flow->feed;
-    foreach(lc, flow->columns)
-    {
-        FlowColumn *column = palloc(sizeof(FlowColumn));
-
-        *column = *(FlowColumn *) lfirst(lc);
-        if (column->source)
-            column->trail = new_trail(c, column->trail, column->trail->use);
-        copy->columns = lappend(copy->columns, column);
-    }
-    return copy;
-}
-
 /* ---- the feeds' fields ---------------------------------------------------------- */
 
 void
@@ -214,28 +187,163 @@ source_column(Feed *feed, const char *name)
     return use;
 }
 
+static SetColumn *
+find_set_column(const Feed *feed, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, feed->columns)
+    {
+        SetColumn *column = lfirst(lc);
+
+        if (strcmp(column->column->name, name) == 0)
+            return column;
+    }
+    return NULL;
+}
+
+/* Could the flow have a field of that name, if somebody asked?  `named`: has somebody already? */
+static bool
+may_have(const Flow *flow, const char *name, bool named)
+{
+    const Feed *feed = flow->feed;
+
+    if (find_column(flow, name))
+        return true;
+    if (feed == NULL || find_gone(flow, name))
+        return false;
+    if (feed->source)
+        return !named && is_declared(feed, name);
+    return find_set_column(feed, name) != NULL || (feed->open && may_have(feed->inputs[0], name, named));
+}
+
+static FlowColumn *
+copy_column(Compiler *c, const FlowColumn *column, const char *name)
+{
+    FlowColumn *copy = palloc(sizeof(FlowColumn));
+
+    *copy = *column;
+    copy->name = pstrdup(name);
+    if (column->source)
+        copy->trail = new_trail(c, column->trail, column->trail->use);
+    return copy;
+}
+
+static void
+need_field(Feed *feed, int side, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, feed->needed[side])
+    {
+        if (strcmp(lfirst(lc), name) == 0)
+            return;
+    }
+    feed->needed[side] = lappend(feed->needed[side], pstrdup(name));
+}
+
+static void
+add_set_column(Feed *feed, FlowColumn *column, int side, const char *field)
+{
+    SetColumn *added = palloc(sizeof(SetColumn));
+
+    added->column = column;
+    added->side = side;
+    added->field = field ? pstrdup(field) : NULL;
+    feed->columns = lappend(feed->columns, added);
+    if (side >= 0)
+        need_field(feed, side, field);
+}
+
 /* The field of that name, which comes into the flow if it has not been named yet; NULL when there is none. */
 static FlowColumn *
 reach(Compiler *c, Flow *flow, const char *name, bool required)
 {
     FlowColumn *column = find_column(flow, name);
+    Feed *feed = flow->feed;
 
-    if (column == NULL && flow->feed && find_gone(flow, name) == NULL && is_declared(flow->feed, name))
+    if (column == NULL && may_have(flow, name, false))
     {
-        ColumnUse *use = source_column(flow->feed, name);
-        Flow *current = c->flow;
+        if (feed->source)
+        {
+            ColumnUse *use = source_column(feed, name);
 
-        c->flow = flow;
-        column = flow_add(c, name, use->column, InvalidOid);
-        c->flow = current;
-        column->trail = new_trail(c, NULL, use);
+            column = palloc0(sizeof(FlowColumn));
+            column->name = pstrdup(name);
+            column->source = use->column;
+            column->trail = new_trail(c, NULL, use);
+        }
+        else
+        {
+            if (find_set_column(feed, name) == NULL)
+                add_set_column(feed, copy_column(c, reach(c, feed->inputs[0], name, required), name), 0, name);
+            column = copy_column(c, find_set_column(feed, name)->column, name);
+        }
+        flow->columns = lappend(flow->columns, column);
     }
     if (column && column->source)
         column->source->required |= required;
     return column;
 }
 
+/* Why a flow has no field of that name. */
+static void
+complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const char *name)
+{
+    const GoneName *gone = find_gone(flow, name);
+    const Feed *feed = flow->feed;
+
+    while (gone == NULL && feed && feed->source == NULL && feed->open)
+    {
+        gone = find_gone(feed->inputs[0], name);
+        feed = feed->inputs[0]->feed;
+    }
+    if (gone)
+        graph_complain(c->findings, node->id, "missing_column", NULL, "field \"%s\" is gone: node \"%s\" (%s) took it away",
+                       name, gone->by->id, gone->by->op->name);
+    else if (feed && feed->source == NULL)
+        graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": node \"%s\" (%s) does not give it", name,
+                       feed->node->id, feed->node->op->name);
+    else
+        graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": the source's \"columns\" do not list it", name);
+}
+
+static FlowColumn *
+use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, bool as_read)
+{
+    FlowColumn *column = reach(c, flow, name, true);
+
+    if (column == NULL)
+        complain_missing(c, node, flow, name);
+    if (column == NULL || column->source == NULL)
+        return column;
+    column->trail->used = column->trail->use->used = true;
+    if (as_read && column->cast == NULL)
+        want_type(column->trail, TEXTOID, -1, column->source->blame);
+    return column;
+}
+
+Flow *
+flow_fork(Compiler *c, const Flow *flow)
+{
+    Flow *copy = palloc(sizeof(Flow));
+    ListCell *lc;
+
+    copy->columns = NIL;
+    copy->gone = list_copy(flow->gone);
+    copy->feed = flow->feed;
+    foreach(lc, flow->columns)
+        copy->columns = lappend(copy->columns, copy_column(c, lfirst(lc), ((FlowColumn *) lfirst(lc))->name));
+    return copy;
+}
+
 /* ---- what nodes do with fields ------------------------------------------------ */
+
+FlowColumn *
+flow_find(Compiler *c, const char *name)
+{
+    return may_have(c->flow, name, true) ? reach(c, c->flow, name, false) : NULL;
+}
 
 FlowColumn *
 flow_reach(Compiler *c, const char *name, bool required)
@@ -246,20 +354,7 @@ flow_reach(Compiler *c, const char *name, bool required)
 FlowColumn *
 flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 {
-    FlowColumn *column = reach(c, c->flow, name, true);
-    GoneName *gone;
-
-    if (column == NULL && (gone = find_gone(c->flow, name)) != NULL)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "field \"%s\" is gone: node \"%s\" (%s) took it away",
-                       name, gone->by->id, gone->by->op->name);
-    else if (column == NULL)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": the source's \"columns\" do not list it", name);
-    if (column == NULL || column->source == NULL)
-        return column;
-    column->trail->used = column->trail->use->used = true;
-    if (as_read && column->cast == NULL)
-        want_type(column->trail, TEXTOID, -1, column->source->blame);
-    return column;
+    return use_of(c, node, c->flow, name, as_read);
 }
 
 bool
@@ -301,12 +396,12 @@ flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 void
 flow_drop(Compiler *c, const GraphNode *node, const char *name)
 {
-    FlowColumn *column = flow_find(c, name);
+    FlowColumn *column = find_column(c->flow, name);
 
     if (column)
         c->flow->columns = list_delete_ptr(c->flow->columns, column);
-    else if (find_gone(c->flow, name) || c->flow->feed == NULL || !is_declared(c->flow->feed, name))
-        flow_use(c, node, name, false);
+    else if (!may_have(c->flow, name, false))
+        complain_missing(c, node, c->flow, name);
     flow_gone(c, node, name);
 }
 
@@ -315,6 +410,54 @@ flow_assign(const GraphNode *target, FlowColumn *column, const TargetField *fiel
 {
     if (column->cast == NULL)
         want_type(column->trail, field->type, field->typmod, target);
+}
+
+/* ---- what set nodes do with fields --------------------------------------------- */
+
+FlowColumn *
+set_use(Compiler *c, const GraphNode *node, int side, const char *name)
+{
+    FlowColumn *column = use_of(c, node, c->set->inputs[side], name, false);
+
+    if (column)
+        need_field(c->set, side, name);
+    return column;
+}
+
+void
+set_want(const GraphNode *node, FlowColumn *column, Oid type)
+{
+    if (column->source && column->cast == NULL)
+        want_type(column->trail, type, -1, node);
+}
+
+void
+set_take(Compiler *c, const GraphNode *node, int side, const char *field, const char *name)
+{
+    FlowColumn *column = reach(c, c->set->inputs[side], field, true);
+
+    if (column == NULL)
+        complain_missing(c, node, c->set->inputs[side], field);
+    else if (flow_name_is_free(c, node, name))
+        add_set_column(c->set, copy_column(c, column, name), side, field);
+}
+
+void
+set_make(Compiler *c, const GraphNode *node, const char *name, bool instead)
+{
+    FlowColumn *column = palloc0(sizeof(FlowColumn));
+
+    if (!instead && !flow_name_is_free(c, node, name))
+        return;
+    column->name = pstrdup(name);
+    column->type = TEXTOID;
+    add_set_column(c->set, column, -1, NULL);
+}
+
+void
+set_pass(Compiler *c)
+{
+    c->set->open = true;
 }
 
 /* ---- the types ------------------------------------------------------------------- */

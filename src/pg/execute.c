@@ -3,7 +3,8 @@
  *
  * A stage is planned when its first batch comes, and again when a batch comes
  * of a split that has other columns: target columns that a split lacks take
- * their default.
+ * their default.  Behind a set node, whose rows may be of several splits, those
+ * do that all splits lack.
  */
 #include "postgres.h"
 
@@ -11,12 +12,8 @@
 
 #include "utils/memutils.h"
 
-typedef struct ExecutionStage
-{
-    Stage *stage;            /* NULL: not yet */
-    MemoryContext context;   /* of the program it was compiled to, if that is its own */
-    bool *present;           /* columns it was compiled for */
-} ExecutionStage;
+#include "pg/execute_set.h"
+#include "pg/node.h"
 
 Execution *
 execution_create(const CompileInput *input, const Program *program, Rejects *rejects, RowSink **sinks, Relation *targets)
@@ -31,12 +28,20 @@ execution_create(const CompileInput *input, const Program *program, Rejects *rej
     execution->targets = targets;
     execution->stages = palloc0(sizeof(ExecutionStage) * program->nstages);
     execution->nodes = palloc0(sizeof(NodeCounts) * program->graph->nnodes);
+    execution->seen = palloc0(sizeof(bool *) * program->nsources);
+    for (int i = 0; i < program->nstages; i++)
+    {
+        if (program->stages[i].set && execution->positions == NULL)
+            execution->positions = positions_create();
+        if (program->stages[i].set)
+            execution->stages[i].set = set_node_create(execution, &program->stages[i]);
+    }
     return execution;
 }
 
 /* ---- counting ------------------------------------------------------------------------ */
 
-/* Adds what a stage's lanes have counted. */
+/* Adds what a stage's lanes have counted; a set node's rows are counted where they are made. */
 static void
 add_stage_counts(const Stage *stage, NodeCounts *nodes)
 {
@@ -49,14 +54,29 @@ add_stage_counts(const Stage *stage, NodeCounts *nodes)
         /* a row that came to a step has passed those before */
         for (int step = lane->lane->nsteps - 1; step >= 0; step--)
         {
-            NodeCounts *node = &nodes[lane->lane->steps[step].node->ordinal];
+            const GraphNode *node = lane->lane->steps[step].node;
+            NodeCounts *counts = &nodes[node->ordinal];
 
-            node->out += rows;
+            counts->filtered += lane->filtered[step];
+            if (node->op->kind != NODE_SET)
+                counts->out += rows;
             rows += lane->ended[step];
-            node->in += rows;
-            node->filtered += lane->filtered[step];
+            if (node->op->kind != NODE_SET)
+                counts->in += rows;
         }
     }
+}
+
+static void
+add_set_counts(const Execution *execution, int number, NodeCounts *nodes)
+{
+    const SetNode *set = execution->stages[number].set;
+    NodeCounts *counts = &nodes[execution->program->stages[number].feed->ordinal];
+
+    if (set == NULL)
+        return;
+    counts->in += set_node_in(set);
+    counts->out += set_node_out(set);
 }
 
 NodeCounts *
@@ -70,6 +90,7 @@ execution_counts(const Execution *execution)
     {
         if (execution->stages[i].stage)
             add_stage_counts(execution->stages[i].stage, nodes);
+        add_set_counts(execution, i, nodes);
     }
     return nodes;
 }
@@ -92,6 +113,21 @@ execution_filtered(const Execution *execution)
         }
     }
     return filtered;
+}
+
+int64
+execution_merged(const Execution *execution)
+{
+    int64 merged = 0;
+
+    for (int i = 0; i < execution->program->nstages; i++)
+    {
+        const NodeCounts *counts = &execution->nodes[execution->program->stages[i].feed->ordinal];
+
+        if (execution->program->stages[i].set && execution->stages[i].set == NULL)
+            merged += counts->in - counts->out;
+    }
+    return merged;
 }
 
 /* The node at which a stage's time is shown: its rows are evaluated as one, so the first behind the feed stands for all. */
@@ -127,50 +163,73 @@ drop_stage(Execution *execution, ExecutionStage *at)
 }
 
 static bool
-all_present(const bool *present, int count)
+same_flags(const bool *a, const bool *b, int count)
 {
-    for (int i = 0; i < count; i++)
+    return a == b || (a && b && memcmp(a, b, sizeof(bool) * count) == 0);
+}
+
+/* Was the stage compiled for these columns? */
+static bool
+compiled_for(const Execution *execution, const ExecutionStage *at, const bool *const *present)
+{
+    for (int i = 0; i < execution->program->nsources; i++)
     {
-        if (!present[i])
+        if (!same_flags(at->present[i], present[i], execution->program->sources[i].ncolumns))
             return false;
     }
     return true;
 }
 
-/* The program for a split that lacks columns; in the current context. */
-static const Program *
-program_for(const Execution *execution, int source, const bool *present)
+/* The sink of a lane. */
+static RowSink *
+find_sink(Execution *execution, const Program *program, const Lane *lane)
 {
-    const Program *program = execution->program;
-    const bool **flags = palloc0(sizeof(bool *) * program->nsources);
-
-    if (all_present(present, program->sources[source].ncolumns))
-        return program;
-    flags[source] = present;
-    return compile_program(execution->input, flags, NULL);
+    if (lane->target)
+        return execution->sinks[lane->target - program->targets];
+    return set_node_input(execution->stages[lane->input->stage].set, lane->input->side);
 }
 
+/* Flags that are all true say nothing: NULL. */
+static const bool *
+useful_flags(const bool *flags, int count)
+{
+    for (int i = 0; flags && i < count; i++)
+    {
+        if (!flags[i])
+            return flags;
+    }
+    return NULL;
+}
+
+/* The stage, planned for splits with these columns, by source (NULL: with all). */
 static void
-open_stage(Execution *execution, int number, int source, const bool *present)
+open_stage(Execution *execution, int number, const bool *const *present)
 {
     ExecutionStage *at = &execution->stages[number];
-    int ncolumns = execution->program->sources[source].ncolumns;
-    const Program *program;
+    const Program *program = execution->program;
+    bool whole = true;
     MemoryContext old;
 
-    if (at->stage && memcmp(at->present, present, sizeof(bool) * ncolumns) == 0)
+    if (at->stage && compiled_for(execution, at, present))
         return;
     drop_stage(execution, at);
     at->context = AllocSetContextCreate(execution->context, "kaireon program", ALLOCSET_DEFAULT_SIZES);
     old = MemoryContextSwitchTo(at->context);
-    program = program_for(execution, source, present);
+    at->present = palloc0(sizeof(bool *) * program->nsources);
+    for (int i = 0; i < program->nsources; i++)
+    {
+        if (present[i] == NULL)
+            continue;
+        whole = false;
+        at->present[i] = memcpy(palloc(sizeof(bool) * program->sources[i].ncolumns), present[i], sizeof(bool) * program->sources[i].ncolumns);
+    }
+    if (!whole)
+        program = compile_program(execution->input, present, NULL);
     if (!compile_same(program, execution->program))
         elog(ERROR, "compilation of a pipeline is not stable");
-    at->present = palloc(sizeof(bool) * Max(ncolumns, 1));
-    memcpy(at->present, present, sizeof(bool) * ncolumns);
     at->stage = stage_create(program, &program->stages[number], execution->targets);
     for (int i = 0; i < at->stage->nlanes; i++)
-        at->stage->lanes[i].sink = execution->sinks[at->stage->lanes[i].lane->target - program->targets];
+        at->stage->lanes[i].sink = find_sink(execution, program, at->stage->lanes[i].lane);
     MemoryContextSwitchTo(old);
 }
 
@@ -203,40 +262,103 @@ flush_sinks(Execution *execution, const Stage *stage, instr_time *since)
         if (first != i)
             continue;
         lane->sink->flush(lane->sink);
-        add_since(&execution->nodes[lane->lane->target->node->ordinal].time, since);
+        if (lane->lane->target)
+            add_since(&execution->nodes[lane->lane->target->node->ordinal].time, since);
     }
 }
 
-static int
-stage_of_source(const Execution *execution, int source)
+static void
+run_stage(Execution *execution, int number, const Rows *rows)
 {
-    int number = 0;
+    Stage *stage = execution->stages[number].stage;
+    instr_time since;
 
-    while (execution->program->stages[number].source != &execution->program->sources[source])
-        number++;
-    return number;
+    INSTR_TIME_SET_CURRENT(since);
+    begin_sinks(stage, rows);
+    stage_run(stage, rows, execution->rejects);
+    add_since(&time_node(execution, stage->compiled)->time, &since);
+    flush_sinks(execution, stage, &since);
+}
+
+/* Notes the columns of a split: one that no split had is left to its default behind a set node too. */
+static void
+note_seen(Execution *execution, int source, const bool *present)
+{
+    int ncolumns = execution->program->sources[source].ncolumns;
+
+    if (execution->seen[source] == NULL)
+        execution->seen[source] = MemoryContextAllocZero(execution->context, sizeof(bool) * Max(ncolumns, 1));
+    for (int i = 0; i < ncolumns; i++)
+        execution->seen[source][i] |= present[i];
 }
 
 void
 execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present)
 {
-    int number = stage_of_source(execution, source);
+    const Program *program = execution->program;
+    const bool **flags = palloc0(sizeof(bool *) * program->nsources);
     Rows rows = rows_of_cells(cells, path);
-    Stage *stage;
+    int number = 0;
+
+    while (program->stages[number].source != &program->sources[source])
+        number++;
+    flags[source] = useful_flags(present, program->sources[source].ncolumns);
+    note_seen(execution, source, present);
+    open_stage(execution, number, flags);
+    run_stage(execution, number, &rows);
+    pfree(flags);
+}
+
+/* A set node's stage, when its inputs are complete. */
+static void
+open_set_stage(Execution *execution, int number)
+{
+    const Program *program = execution->program;
+    const bool **flags = palloc0(sizeof(bool *) * program->nsources);
+
+    for (int i = 0; i < program->nsources; i++)
+        flags[i] = useful_flags(execution->seen[i], program->sources[i].ncolumns);
+    open_stage(execution, number, flags);
+}
+
+/* A set node has given all: its counts stay. */
+static void
+drop_set(Execution *execution, int number)
+{
+    if (execution->stages[number].set == NULL)
+        return;
+    add_set_counts(execution, number, execution->nodes);
+    set_node_end(execution->stages[number].set);
+    execution->stages[number].set = NULL;
+}
+
+bool
+execution_set(Execution *execution, int number)
+{
+    ExecutionStage *at = &execution->stages[number];
+    const Rows *rows;
     instr_time since;
 
+    if (at->stage == NULL)
+        open_set_stage(execution, number);
     INSTR_TIME_SET_CURRENT(since);
-    open_stage(execution, number, source, present);
-    stage = execution->stages[number].stage;
-    begin_sinks(stage, &rows);
-    stage_run(stage, &rows, execution->rejects);
-    add_since(&time_node(execution, stage->compiled)->time, &since);
-    flush_sinks(execution, stage, &since);
+    rows = set_node_rows(at->set);
+    add_since(&execution->nodes[execution->program->stages[number].feed->ordinal].time, &since);
+    if (rows == NULL)
+    {
+        drop_set(execution, number);
+        return false;
+    }
+    run_stage(execution, number, rows);
+    return true;
 }
 
 void
 execution_end(Execution *execution)
 {
     for (int i = 0; i < execution->program->nstages; i++)
+    {
         drop_stage(execution, &execution->stages[i]);
+        drop_set(execution, i);
+    }
 }

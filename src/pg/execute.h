@@ -1,10 +1,15 @@
 /*
  * execute.h: a program at work.
  *
- * Takes the batches of its sources, runs them through the row stages, and
- * leaves what comes out in the sinks of its targets.  Where batches come from
- * and what is done with rows at the targets is the caller's: a run loads them
- * (run.c), a preview shows them (preview.c).  Counts rows, by node.
+ * Takes the batches of its sources, runs them through the row stages and the
+ * set nodes, and leaves what comes out in the sinks of its targets.  Where
+ * batches come from and what is done with rows at the targets is the caller's:
+ * a run loads them (run.c), a preview shows them (preview.c).  Counts rows, by
+ * node.
+ *
+ * The caller goes through Program.stages in their order: a source's stage
+ * wants its batches (execution_batch), a set node's is asked for its own
+ * (execution_set) until there are no more.
  */
 #ifndef KAIREON_EXECUTE_H
 #define KAIREON_EXECUTE_H
@@ -25,6 +30,15 @@ typedef struct NodeCounts
     instr_time time;         /* of a row stage: at the first node behind its feed */
 } NodeCounts;
 
+/* A stage at work. */
+typedef struct ExecutionStage
+{
+    Stage *stage;            /* NULL: not yet, or no more */
+    MemoryContext context;   /* of the program it was compiled to, if that is its own */
+    const bool **present;    /* columns it was compiled for, by source; NULL: all */
+    struct SetNode *set;     /* execute_set.h: of a set node's stage, until it has given all */
+} ExecutionStage;
+
 typedef struct Execution
 {
     MemoryContext context;   /* everything below */
@@ -33,7 +47,10 @@ typedef struct Execution
     Rejects *rejects;
     RowSink **sinks;         /* by place in Program.targets */
     Relation *targets;       /* the same; NULL: nothing is loaded */
-    struct ExecutionStage *stages; /* by place in Program.stages */
+    ExecutionStage *stages;  /* by place in Program.stages */
+    bool **seen;             /* by source: columns that some split had; NULL: no split yet */
+    Positions *positions;    /* of rows that wait in a set node; NULL: there is none */
+    const GraphNode *querying; /* the set node whose query is running, or NULL */
     NodeCounts *nodes;       /* by GraphNode.ordinal: of stages that are gone; see execution_counts */
 } Execution;
 
@@ -47,8 +64,16 @@ extern Execution *execution_create(const CompileInput *input, const Program *pro
  */
 extern void execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present);
 
-/* Rows filtered out so far. */
+/*
+ * One batch of a set node's rows; false when it has no more.  `stage` is its
+ * place in Program.stages.  Raises what its query does, and
+ * Execution.querying is then the node.
+ */
+extern bool execution_set(Execution *execution, int stage);
+
+/* Rows filtered out so far, and rows that set nodes made fewer (negative: more); of nodes that have given all. */
 extern int64 execution_filtered(const Execution *execution);
+extern int64 execution_merged(const Execution *execution);
 
 /* What happened at each node so far, by GraphNode.ordinal; palloc'd.  Of a target: `out` without what its sink made of it. */
 extern NodeCounts *execution_counts(const Execution *execution);

@@ -33,11 +33,10 @@ put_lines(ReturnSetInfo *result, const char *indent, const char *text)
     }
 }
 
+/* The plan of a statement; what it would read is empty. */
 static void
-put_plan(ReturnSetInfo *result, const ProgramStage *stage, const char *sql)
+put_plan(ReturnSetInfo *result, const char *sql, QueryEnvironment *env)
 {
-    Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
-    QueryEnvironment *env = compile_environment(stage->relation, stage->desc, empty);
     List *rewritten = pg_rewrite_query(compile_analyze(sql, env));
     PlannedStmt *plan = pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL);
     ExplainState *es = NewExplainState();
@@ -53,29 +52,42 @@ put_plan(ReturnSetInfo *result, const ProgramStage *stage, const char *sql)
     ExecutorEnd(desc);
     FreeQueryDesc(desc);
     put_lines(result, "    ", es->str->data);
+}
+
+/* A lane's statement, and a set node's. */
+static void
+put_lane(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage *stage, const Lane *lane)
+{
+    Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
+    RightsScope scope;
+
+    put_lines(result, "", "  SQL:");
+    put_lines(result, "    ", lane->sql);
+    put_lines(result, "", "  Plan:");
+    scope = inspect_as(inspected->spec->owner);
+    put_plan(result, lane->sql, compile_environment(stage->relation, stage->desc, empty));
+    rights_resume(scope);
     tuplestore_end(empty);
 }
 
-/* Reads all sources, loads nothing, and says what each node did. */
 static void
-put_measured(ReturnSetInfo *result, const Inspected *inspected)
+put_set(ReturnSetInfo *result, const Inspected *inspected, const ProgramSet *set)
 {
-    Preview preview = {.spec = inspected->spec, .input = &inspected->input, .program = inspected->program, .left = PG_INT64_MAX};
-    const Graph *graph = inspected->program->graph;
-    instr_time started, taken;
+    Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
+    void *stores[SET_INPUTS] = {empty, empty};
+    double rows[SET_INPUTS] = {1000, 1000};
+    RightsScope scope;
 
-    INSTR_TIME_SET_CURRENT(started);
-    preview_read(&preview);
-    INSTR_TIME_SET_CURRENT(taken);
-    INSTR_TIME_SUBTRACT(taken, started);
-    put_lines(result, "", "  Measured (read and evaluated, not loaded):");
-    for (int i = 0; i < graph->nnodes; i++)
-        put_lines(result, "    ", psprintf("%s: rows in " INT64_FORMAT ", out " INT64_FORMAT ", rejected " INT64_FORMAT,
-                                           graph->nodes[i].id, preview.counts[i].in, preview.counts[i].out, preview.rejects->per_node[i]));
-    put_lines(result, "    ", psprintf("time: %.3f ms", INSTR_TIME_GET_MILLISEC(taken)));
+    put_lines(result, "", "  SQL:");
+    put_lines(result, "    ", set->sql);
+    put_lines(result, "", "  Plan:");
+    scope = inspect_as(inspected->spec->owner);
+    put_plan(result, set->sql, compile_set_environment(set, stores, rows));
+    rights_resume(scope);
+    tuplestore_end(empty);
 }
 
-/* The nodes of a lane; from the second lane of a stage on, only from the last branch they share. */
+/* "read -> split (es) -> load" */
 static char *
 lane_nodes(const Lane *lane)
 {
@@ -92,32 +104,86 @@ lane_nodes(const Lane *lane)
 }
 
 static void
-put_stage(ReturnSetInfo *result, const Inspected *inspected, int number)
+put_columns(ReturnSetInfo *result, const ProgramSource *source)
 {
-    const ProgramStage *stage = &inspected->program->stages[number];
+    put_lines(result, "", "  Source columns:");
+    for (int i = 0; i < source->ncolumns; i++)
+    {
+        const SourceColumn *column = &source->columns[i];
 
+        put_lines(result, "    ", psprintf("%s %s%s", quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod),
+                                           column->required ? "" : " (default when the source lacks it)"));
+    }
+}
+
+static void
+put_stage(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage *stage, int *number)
+{
+    if (stage->set)
+    {
+        put_lines(result, "", psprintf("Stage %d (set stage): %s", (*number)++, stage->feed->id));
+        put_set(result, inspected, stage->set);
+    }
+    if (stage->nlanes == 1)
+        put_lines(result, "", psprintf("Stage %d (row stage): %s", (*number)++, lane_nodes(&stage->lanes[0])));
+    else
+        put_lines(result, "", psprintf("Stage %d (row stage): %s, %d lanes", (*number)++, stage->feed->id, stage->nlanes));
+    if (stage->source)
+        put_columns(result, stage->source);
     for (int i = 0; i < stage->nlanes; i++)
     {
-        const Lane *lane = &stage->lanes[i];
-        RightsScope scope;
-
-        put_lines(result, "", i == 0 ? psprintf("Stage %d (row stage): %s", number + 1, lane_nodes(lane)) : psprintf("  else: %s", lane_nodes(lane)));
-        if (i == 0)
-            put_lines(result, "", "  Source columns:");
-        for (int c = 0; i == 0 && c < stage->source->ncolumns; c++)
-        {
-            const SourceColumn *column = &stage->source->columns[c];
-
-            put_lines(result, "    ", psprintf("%s %s%s", quote_identifier(column->name), format_type_with_typemod(column->type, column->typmod),
-                                               column->required ? "" : " (default when the source lacks it)"));
-        }
-        put_lines(result, "", "  SQL:");
-        put_lines(result, "    ", lane->sql);
-        put_lines(result, "", "  Plan:");
-        scope = inspect_as(inspected->spec->owner);
-        put_plan(result, stage, lane->sql);
-        rights_resume(scope);
+        if (stage->nlanes > 1)
+            put_lines(result, "", psprintf("  Lane %d: %s", i + 1, lane_nodes(&stage->lanes[i])));
+        put_lane(result, inspected, stage, &stage->lanes[i]);
     }
+}
+
+/* ---- analyze -------------------------------------------------------------------------- */
+
+/* The node whose time is that of the row stage the node is part of; NULL for one that has its own. */
+static const GraphNode *
+timed_with(const Program *program, const GraphNode *node)
+{
+    for (int s = 0; s < program->nstages; s++)
+    {
+        const ProgramStage *stage = &program->stages[s];
+
+        for (int i = 0; i < stage->nlanes; i++)
+        {
+            for (int step = 1; step < stage->lanes[i].nsteps; step++)
+            {
+                if (stage->lanes[i].steps[step].node == node && node->op->kind != NODE_SET && node != stage->lanes[0].steps[1].node)
+                    return stage->lanes[0].steps[1].node;
+            }
+        }
+    }
+    return NULL;
+}
+
+/* Reads all sources, loads nothing, and says what each node did. */
+static void
+put_measured(ReturnSetInfo *result, const Inspected *inspected)
+{
+    Preview preview = {.spec = inspected->spec, .input = &inspected->input, .program = inspected->program, .left = PG_INT64_MAX};
+    const Graph *graph = inspected->program->graph;
+    instr_time started, taken;
+
+    INSTR_TIME_SET_CURRENT(started);
+    preview_read(&preview);
+    INSTR_TIME_SET_CURRENT(taken);
+    INSTR_TIME_SUBTRACT(taken, started);
+    put_lines(result, "", "Measured (read and evaluated, not loaded):");
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        const GraphNode *with = timed_with(inspected->program, node);
+
+        put_lines(result, "  ", psprintf("%s: rows in " INT64_FORMAT ", out " INT64_FORMAT ", rejected " INT64_FORMAT ", %s", node->id,
+                                         preview.counts[i].in, preview.counts[i].out, preview.rejects->per_node[i],
+                                         with ? psprintf("time with %s", with->id)
+                                              : psprintf("time %.3f ms", INSTR_TIME_GET_MILLISEC(preview.counts[i].time))));
+    }
+    put_lines(result, "  ", psprintf("all: time %.3f ms", INSTR_TIME_GET_MILLISEC(taken)));
 }
 
 Datum
@@ -125,10 +191,11 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
 {
     ReturnSetInfo *result = (ReturnSetInfo *) fcinfo->resultinfo;
     Inspected *inspected = inspect_load(text_to_cstring(PG_GETARG_TEXT_PP(0)), false);
+    int number = 1;
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int i = 0; i < inspected->program->nstages; i++)
-        put_stage(result, inspected, i);
+        put_stage(result, inspected, &inspected->program->stages[i], &number);
     if (PG_GETARG_BOOL(1))
         put_measured(result, inspected);
     return (Datum) 0;

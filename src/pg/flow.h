@@ -58,13 +58,37 @@ typedef struct FlowColumn
 /* What became of a name: so that a later use can be told. */
 typedef struct GoneName { char *name; const GraphNode *by; } GoneName;
 
+/* A field that a set node gives. */
+typedef struct SetColumn
+{
+    FlowColumn *column;      /* as it flows out */
+    int side;                /* the input it is taken from unchanged; -1: the node makes it */
+    char *field;             /* its name there */
+} SetColumn;
+
+/* A key of a set node that is compared in another type than its field's: a column of the input's relation. */
+typedef struct SetKey { int side; char *field; Oid type; char *column; } SetKey;
+
 /* A node that gives rows, and what is known of their fields. */
 typedef struct Feed
 {
     const GraphNode *node;
+    ProgramStage *stage;     /* second walk */
+    /* a source */
     ProgramSource *source;
     ColumnUse *uses;         /* by place in source->columns */
     List *declared;          /* the source node's "columns", NIL when not said */
+    /* a set node */
+    int ninputs;
+    struct Flow *inputs[SET_INPUTS];
+    List *needed[SET_INPUTS]; /* char *: fields of the input that it needs */
+    bool open;               /* fields of input 0 go through when somebody asks for them */
+    List *columns;           /* SetColumn *: what it gives, as far as somebody asked */
+    Lane *lanes[SET_INPUTS]; /* second walk: what fills the inputs, */
+    ProgramStage *lane_stages[SET_INPUTS]; /* the stages they are part of, */
+    char *lane_sql[SET_INPUTS]; /* and their SELECT up to here */
+    List *keys;              /* second walk: SetKey * */
+    const SchemaSpec *lookup; /* of a node that looks up a schema's table */
 } Feed;
 
 typedef struct Flow
@@ -84,6 +108,7 @@ typedef struct Compiler
     List *trails;            /* of Trail *: all of them */
     Flow **edge_flows;       /* first walk: by place in Graph.edges */
     Flow *flow;              /* at the node that is being walked or written */
+    Feed *set;               /* that node, if it is a set node */
     /* second walk */
     ProgramStage *stage;
     Lane *lane;
@@ -143,11 +168,31 @@ extern void flow_assign(const GraphNode *target, FlowColumn *column, const Targe
 /* A copy of a flow: what happens to it is not seen in the other. */
 extern Flow *flow_fork(Compiler *c, const Flow *flow);
 
-/* A node becomes the feed of what follows: of the rows of a source. */
+/* A source node becomes the feed of what follows. */
 extern void flow_begin(Compiler *c, const GraphNode *node);
 
 /* After the last node: the source columns' types. */
 extern void fields_settle(Compiler *c);
+
+/*
+ * ---- first walk of a set node: Compiler.set is its feed, Compiler.flow what it
+ * gives, with no fields at first
+ */
+
+/* A field of an input that the node looks at; as flow_use. */
+extern FlowColumn *set_use(Compiler *c, const GraphNode *node, int side, const char *name);
+
+/* The node compares or calculates with the field as `type`: a source column is read in it, where nothing speaks against it. */
+extern void set_want(const GraphNode *node, FlowColumn *column, Oid type);
+
+/* The node gives a field of an input, unchanged and under that name; complains when it can't. */
+extern void set_take(Compiler *c, const GraphNode *node, int side, const char *field, const char *name);
+
+/* The node makes a field (or changes input 0's of that name, if `instead`); its type is found when the SQL is parsed. */
+extern void set_make(Compiler *c, const GraphNode *node, const char *name, bool instead);
+
+/* The other fields of input 0 go through. */
+extern void set_pass(Compiler *c);
 
 /* ---- second walk: SQL ---------------------------------------------------------- */
 
@@ -182,5 +227,20 @@ extern void sql_replace(Compiler *c, const GraphNode *node, FlowColumn *column, 
 
 /* A field is added. */
 extern void sql_add(Compiler *c, const GraphNode *node, const char *name, const char *expression, Oid type);
+
+/*
+ * ---- second walk of a set node: it writes a query into Compiler.sql that gives
+ * the columns of Compiler.set in their order, and then the origin of each row
+ */
+
+/* The compiler's own columns of an input, quoted: place and origin of a row. */
+extern const char *set_ordinal(Compiler *c, int side);
+extern const char *set_origin(Compiler *c, int side);
+
+/* The type of a field of an input: one that the first walk used. */
+extern Oid set_type(Compiler *c, int side, const char *name);
+
+/* The quoted column of an input in which a field of it is to be found as `type`. */
+extern const char *set_key(Compiler *c, int side, const char *name, Oid type);
 
 #endif

@@ -14,54 +14,71 @@
 
 #include "utils/fmgrprotos.h"
 
-void
-graph_complain(List **findings, const char *node_id, const char *code, const char *hint, const char *message,...)
+static void
+add_finding(List **findings, const char *severity, const char *node_id, const char *code, const char *hint, char *message)
 {
     Finding *f;
-    StringInfoData text;
-    va_list args;
     ListCell *lc;
 
-    initStringInfo(&text);
-    for (;;)
-    {
-        int needed;
-
-        va_start(args, message);
-        needed = appendStringInfoVA(&text, message, args);
-        va_end(args);
-        if (needed == 0)
-            break;
-        enlargeStringInfo(&text, needed);
-    }
     /* a target of several edges is looked at for each of them */
     foreach(lc, *findings)
     {
         f = lfirst(lc);
-        if (strcmp(f->message, text.data) == 0 && strcmp(f->code, code) == 0 && (f->node_id == NULL) == (node_id == NULL) &&
+        if (strcmp(f->message, message) == 0 && strcmp(f->code, code) == 0 && (f->node_id == NULL) == (node_id == NULL) &&
             (node_id == NULL || strcmp(f->node_id, node_id) == 0))
             return;
     }
     f = palloc0(sizeof(Finding));
     f->node_id = node_id ? pstrdup(node_id) : NULL;
-    f->severity = "error";
+    f->severity = severity;
     f->code = code;
-    f->message = text.data;
+    f->message = message;
     f->hint = hint ? pstrdup(hint) : NULL;
     *findings = lappend(*findings, f);
 }
 
-bool
-graph_has_errors(List *findings)
+void
+graph_complain(List **findings, const char *node_id, const char *code, const char *hint, const char *message,...)
+{
+    StringInfoData text;
+    va_list args;
+    int needed;
+
+    initStringInfo(&text);
+    do
+    {
+        va_start(args, message);
+        needed = appendStringInfoVA(&text, message, args);
+        va_end(args);
+        if (needed)
+            enlargeStringInfo(&text, needed);
+    } while (needed);
+    add_finding(findings, "error", node_id, code, hint, text.data);
+}
+
+void
+graph_warn(List **findings, const char *node_id, const char *code, const char *hint, char *message)
+{
+    add_finding(findings, "warning", node_id, code, hint, message);
+}
+
+const Finding *
+graph_first_error(List *findings)
 {
     ListCell *lc;
 
     foreach(lc, findings)
     {
         if (strcmp(((Finding *) lfirst(lc))->severity, "error") == 0)
-            return true;
+            return lfirst(lc);
     }
-    return false;
+    return NULL;
+}
+
+bool
+graph_has_errors(List *findings)
+{
+    return graph_first_error(findings) != NULL;
 }
 
 void
@@ -238,6 +255,28 @@ graph_edges_to(const Graph *graph, const GraphNode *node)
     return edges;
 }
 
+bool
+graph_leads_to(const Graph *graph, const GraphNode *from, const GraphNode *to)
+{
+    bool *reached = palloc0(sizeof(bool) * graph->nnodes);
+    bool leads;
+
+    /* nodes are in topological order, and so is what can be reached */
+    reached[from->ordinal] = true;
+    for (int i = from->ordinal; i < to->ordinal; i++)
+    {
+        ListCell *lc;
+
+        if (!reached[i])
+            continue;
+        foreach(lc, graph_edges_from(graph, &graph->nodes[i]))
+            reached[((GraphEdge *) lfirst(lc))->to] = true;
+    }
+    leads = from->ordinal <= to->ordinal && reached[to->ordinal];
+    pfree(reached);
+    return leads;
+}
+
 static int
 compare_pointers(const ListCell *a, const ListCell *b)
 {
@@ -273,8 +312,8 @@ takes_edges(const GraphNode *node, bool incoming, int count, const char **words)
     else if (incoming ? kind == NODE_TARGET : kind == NODE_BRANCH)
         *words = "at least one";
     else
-        *words = "one";
-    return **words == 'n' ? count == 0 : **words == 'a' ? count >= 1 : count == 1;
+        *words = incoming && kind == NODE_SET && node->op->inputs == 2 ? "two" : "one";
+    return **words == 'n' ? count == 0 : **words == 'a' ? count >= 1 : count == (**words == 't' ? 2 : 1);
 }
 
 static void
@@ -294,8 +333,8 @@ check_shape(Graph *graph, List **findings)
         if (!takes_edges(node, true, in, &words))
         {
             good = false;
-            graph_complain(findings, node->id, "wrong_edges", NULL, "a %s node takes %s incoming edge, but \"%s\" has %d",
-                           node->op->name, words, node->id, in);
+            graph_complain(findings, node->id, "wrong_edges", NULL, "a %s node takes %s incoming edge%s, but \"%s\" has %d",
+                           node->op->name, words, strcmp(words, "two") == 0 ? "s" : "", node->id, in);
         }
         if (!takes_edges(node, false, out, &words))
         {

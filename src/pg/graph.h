@@ -57,6 +57,9 @@ extern Graph *graph_parse(Jsonb *nodes, Jsonb *edges, List **findings);
 extern List *graph_edges_from(const Graph *graph, const GraphNode *node);
 extern List *graph_edges_to(const Graph *graph, const GraphNode *node);
 
+/* Does a way lead from one node to the other? */
+extern bool graph_leads_to(const Graph *graph, const GraphNode *from, const GraphNode *to);
+
 /* Puts some edges of the graph into another order among themselves: `edges` lists them in the order wanted. */
 extern void graph_order_edges(Graph *graph, List *edges);
 
@@ -64,12 +67,16 @@ extern void graph_order_edges(Graph *graph, List *edges);
 extern void graph_complain(List **findings, const char *node_id, const char *code,
                            const char *hint, const char *message,...) pg_attribute_printf(5, 6);
 
+/* The same of severity warning: something that works, but perhaps not as meant. */
+extern void graph_warn(List **findings, const char *node_id, const char *code, const char *hint, char *message);
+
 /* A JsonComplain (json.h) that makes findings of a node; its arg. */
 typedef struct GraphComplaint { List **findings; const char *node_id; } GraphComplaint;
 
 extern void graph_complain_config(void *arg, const char *code, const char *message, const char *hint);
 
-/* True when a finding is of severity error. */
+/* The first finding of severity error; NULL when there is none. */
+extern const Finding *graph_first_error(List *findings);
 extern bool graph_has_errors(List *findings);
 
 #endif

@@ -16,6 +16,7 @@ char *guc_local_fs_roots = NULL;
 int guc_reader_memory_limit = 256;
 int guc_max_workers = 4;
 int guc_max_logged_errors = 10000;
+int guc_work_mem = 65536;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
 int guc_max_field_bytes = 16384;
@@ -104,6 +105,9 @@ guc_define(void)
                             &guc_max_workers, 4, 1, 64, PGC_SIGHUP, 0, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_logged_errors", "Bad rows a run keeps in run_errors; more are only counted.", NULL,
                             &guc_max_logged_errors, 10000, 0, 1000000, PGC_SIGHUP, 0, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.work_mem", "Memory a run's deduplicate, aggregate or join may use for each relation, sort and hash table.",
+                            "What needs more goes to temporary files.", &guc_work_mem, 65536, 64, MAX_KILOBYTES, PGC_SIGHUP, GUC_UNIT_KB,
+                            NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.supervisor_idle_timeout", "How long a database's supervisor stays when it has nothing to do.",
                             NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.ddl_lock_timeout", "How long functions that change schemas and pipelines wait for a lock.",

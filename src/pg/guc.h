@@ -10,6 +10,7 @@ extern char *guc_local_fs_roots;       /* comma-separated absolute directories *
 extern int guc_reader_memory_limit;    /* MB */
 extern int guc_max_workers;            /* runs at once, in all databases */
 extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
+extern int guc_work_mem;               /* kB: of a run's set node, for each relation, sort and hash table */
 extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
 extern int guc_ddl_lock_timeout;       /* ms a catalog function waits for a lock; 0: as lock_timeout says */
 extern int guc_max_field_bytes;        /* kB: results of expressions */

@@ -8,8 +8,10 @@
 /* In strcmp order of their names. */
 static const NodeOp *const ops[] = {
     &node_add_field,
+    &node_aggregate,
     &node_branch,
     &node_cast,
+    &node_deduplicate,
     &node_drop,
     &node_expression,
     &node_filter,

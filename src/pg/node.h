@@ -23,6 +23,7 @@ typedef enum NodeKind
     NODE_SOURCE,             /* gives rows */
     NODE_ROW,                /* works row by row: fused with its neighbours into one row stage */
     NODE_BRANCH,             /* sends each row along one of its edges: part of a row stage too */
+    NODE_SET,                /* needs all rows of its inputs before it gives the first: a query over them */
     NODE_TARGET              /* takes rows */
 } NodeKind;
 
@@ -30,6 +31,7 @@ typedef struct NodeOp
 {
     const char *name;        /* as in the surface: "add_field" */
     NodeKind kind;
+    int inputs;              /* of a set node: how many edges lead to it */
     const JsonKey *keys;     /* of its config; NULL: `check` looks at all of it */
 
     /*
@@ -48,15 +50,15 @@ typedef struct NodeOp
 
     /*
      * First walk: which fields the node uses (flow_use), changes, makes
-     * (flow_make) and takes away.  The config has been checked.  Errors raised
-     * become the node's finding.
+     * (flow_make) and takes away; of a set node, set_use and its like.  The
+     * config has been checked.  Errors raised become the node's finding.
      */
     void (*walk) (struct Compiler *c, const GraphNode *node);
 
     /*
      * Second walk: wraps the SELECT so far (sql_wrap and its like) and leaves
      * the flow as the node's rows are.  Every field that `walk` used is there,
-     * and its type is known (flow_type).
+     * and its type is known (flow_type).  A set node writes its query.
      */
     void (*write) (struct Compiler *c, const GraphNode *node);
 
@@ -80,8 +82,10 @@ extern void node_describe_list(StringInfo out, List *texts);
 
 /* The types; each in the file of its family. */
 extern const NodeOp node_add_field;
+extern const NodeOp node_aggregate;
 extern const NodeOp node_branch;
 extern const NodeOp node_cast;
+extern const NodeOp node_deduplicate;
 extern const NodeOp node_drop;
 extern const NodeOp node_expression;
 extern const NodeOp node_filter;

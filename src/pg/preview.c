@@ -8,6 +8,7 @@
 #include "catalog/pg_type.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "miscadmin.h"
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
@@ -173,18 +174,33 @@ make_sinks(Preview *preview)
     return sinks;
 }
 
+/* A set node would want all rows before it gives the first: a preview that shows rows gives it so many of each source. */
+#define SAMPLE_ROWS 10000
+
+static bool
+has_sets(const Program *program)
+{
+    for (int i = 0; i < program->nstages; i++)
+    {
+        if (program->stages[i].set)
+            return true;
+    }
+    return false;
+}
+
 /* Reads a source until there are enough rows or it ends. */
 static void
 read_source(Preview *preview, Execution *execution, int number)
 {
     const ProgramSource *source = &preview->program->sources[number];
+    int64 limit = preview->result && has_sets(preview->program) ? SAMPLE_ROWS : 0, rows = 0;
     Link *link = link_open();
     Cells *cells = cells_create(source);
     bool *present = palloc0(sizeof(bool) * Max(source->ncolumns, 1));
     FetchObject *split = NULL;
     LinkMessage message;
 
-    fetch_read(link, preview->spec, source, fetch_list(link, preview->spec, source->node), 0);
+    fetch_read(link, preview->spec, source, fetch_list(link, preview->spec, source->node), limit);
     while (preview->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
     {
         if (message.type == WIRE_SPLIT)
@@ -192,9 +208,13 @@ read_source(Preview *preview, Execution *execution, int number)
         if (message.type != WIRE_BATCH || split == NULL)
             continue;
         cells_load(cells, message.body, message.length);
+        rows += cells->nrows + cells->batch.header->nrejects;
         execution_batch(execution, number, cells, split->path, present);
     }
     link_close(link);
+    if (limit > 0 && rows >= limit)
+        ereport(NOTICE, (errmsg("only the first " INT64_FORMAT " rows of node \"%s\" are looked at", limit, source->node->id),
+                         errdetail("What a node makes of many rows is shown for these.")));
 }
 
 static void
@@ -204,8 +224,18 @@ read_sources(Preview *preview)
 
     preview->rejects = rejects_create(preview->spec->name, preview->program, NULL);
     execution = execution_create(preview->input, preview->program, preview->rejects, make_sinks(preview), NULL);
-    for (int i = 0; i < preview->program->nsources && preview->left > 0; i++)
-        read_source(preview, execution, i);
+    for (int i = 0; i < preview->program->nstages && preview->left > 0; i++)
+    {
+        const ProgramStage *stage = &preview->program->stages[i];
+
+        if (stage->source)
+            read_source(preview, execution, stage->source - preview->program->sources);
+        else
+        {
+            while (preview->left > 0 && execution_set(execution, i))
+                CHECK_FOR_INTERRUPTS();
+        }
+    }
     execution_end(execution);
     preview->counts = execution_counts(execution);
 }

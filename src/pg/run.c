@@ -31,6 +31,8 @@
 #include "utils/snapmgr.h"
 
 #include "pg/encoding.h"
+#include "pg/guc.h"
+#include "pg/node.h"
 #include "pg/rights.h"
 #include "pg/run_state.h"
 #include "pg/settings.h"
@@ -187,11 +189,34 @@ run_show_progress(Run *run)
     pg_atomic_write_u64(&slot->bytes_read, run->counts.bytes);
 }
 
+/* The rows of a set node. */
+static void
+load_set(Run *run, int stage)
+{
+    bool more;
+
+    do
+    {
+        RightsScope scope = rights_assume(run->slot->owner, 0);
+
+        more = execution_set(run->execution, stage);
+        rights_resume(scope);
+        run_show_progress(run);
+    } while (more);
+}
+
 static void
 load(Run *run)
 {
-    for (int i = 0; i < run->program->nsources; i++)
-        run_read_source(run, &run->sources[i]);
+    for (int i = 0; i < run->program->nstages; i++)
+    {
+        const ProgramStage *stage = &run->program->stages[i];
+
+        if (stage->source)
+            run_read_source(run, &run->sources[stage->source - run->program->sources]);
+        else
+            load_set(run, i);
+    }
 }
 
 /* ---- the end ------------------------------------------------------------------- */
@@ -215,6 +240,7 @@ finish_load(Run *run)
     rights_resume(rights);
     run->counts.loaded = count_loaded(run);
     run->counts.filtered = count_filtered(run);
+    run->counts.merged = execution_merged(run->execution);
     run->counts.skipped = run->rejects->count;
     scope = catalog_begin();
     record_check_lease(run);
@@ -245,9 +271,16 @@ record_failure(Run *run, ErrorData *error)
     {
         run->nodes = execution_counts(run->execution);
         run->counts.filtered = execution_filtered(run->execution);
+        run->counts.merged = execution_merged(run->execution);
+        if (run->execution->querying)
+        {
+            node = run->execution->querying->id;
+            if (error->detail == NULL)
+                error->detail = psprintf("It happened in node \"%s\" (%s).", node, run->execution->querying->op->name);
+        }
     }
     run->counts.loaded = 0;
-    run->counts.failed = run->counts.read - run->counts.skipped - run->counts.filtered;
+    run->counts.failed = run->counts.read - run->counts.skipped - run->counts.filtered - run->counts.merged;
     if (cancelled)
         error->message = "the run was cancelled";
     scope = catalog_begin();

@@ -304,8 +304,8 @@ void
 stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
 {
     RowState at = {0};
-    WireBatch *batch = &rows->cells->batch;
-    uint32 left = batch->header->nrejects;
+    WireBatch *batch = rows->cells ? &rows->cells->batch : NULL;
+    uint32 left = batch ? batch->header->nrejects : 0;
     WireReject wire;
     bool have = left > 0 && wire_get_reject(&batch->rejects, &wire);
     MemoryContext old;

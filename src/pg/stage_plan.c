@@ -375,7 +375,7 @@ static void
 plan_lane(Stage *stage, StageLane *lane)
 {
     /* a standby can't lock the table as an INSERT does: there a preview has the SELECT's values */
-    bool insert = lane->target != NULL || !RecoveryInProgress();
+    bool insert = lane->lane->target && (lane->target != NULL || !RecoveryInProgress());
     PlannedStmt *plan = plan_sql(stage, insert ? lane->lane->sql : lane->lane->select_sql, lane->lane->target);
     List *target_list, *quals;
     bool never;
@@ -391,7 +391,8 @@ plan_lane(Stage *stage, StageLane *lane)
         add_clauses_of_never(stage, lane);
     else
         add_clauses(stage, lane, quals, lane->at);
-    read_constraints(stage, lane);
+    if (lane->lane->target)
+        read_constraints(stage, lane);
 }
 
 static bool
@@ -450,7 +451,7 @@ stage_create(const Program *program, const ProgramStage *compiled, Relation *tar
         StageLane *lane = &stage->lanes[i];
 
         lane->lane = &compiled->lanes[i];
-        if (targets)
+        if (targets && lane->lane->target)
             lane->target = targets[lane->lane->target - program->targets];
         lane->ended = palloc0(sizeof(int64) * lane->lane->nsteps);
         lane->filtered = palloc0(sizeof(int64) * lane->lane->nsteps);

@@ -36,18 +36,24 @@ stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int s
 
 /*
  * A cell's error is the target's validation unless a cast node asked for the
- * type; where the type is that of a target on another lane, this lane's.
+ * type.  Where that node is on no way that the row could take, it is the
+ * lane's last.
  */
 void
 stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate, char *reason)
 {
     const Lane *lane = stage->lanes[at->lane].lane;
     const SourceColumn *column = &stage->compiled->source->columns[at->column];
-    int step = 0;
+    int step = 0, last = lane->nsteps - 1;
+    const GraphNode *node;
 
-    while (step < lane->nsteps - 1 && lane->steps[step].node != column->blame)
+    while (step < last && lane->steps[step].node != column->blame)
         step++;
-    stage_bad_row(stage, at, lane->steps[step].node->op->kind == NODE_TARGET ? REJECT_VALIDATION : REJECT_OTHER, step, sqlstate, reason);
+    node = lane->steps[step].node;
+    if (step == last && graph_leads_to(stage->program->graph, node, column->blame))
+        node = column->blame;    /* behind the set node */
+    stage_bad_row(stage, at, node->op->kind == NODE_TARGET ? REJECT_VALIDATION : REJECT_OTHER, step, sqlstate, reason);
+    at->reject.node = node;
     at->reject.field = column->name;
     at->reject.value = cells_raw_text(rows->cells, at->row, at->column);
 }
@@ -113,7 +119,7 @@ find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *e
 static char *
 value_text(const Stage *stage, const Rows *rows, int row, int column)
 {
-    char *text = cells_raw_text(rows->cells, row, column);
+    char *text = rows->cells ? cells_raw_text(rows->cells, row, column) : NULL;
     Oid output;
     bool varlena;
 

@@ -56,4 +56,37 @@ SELECT kaireon.create_pipeline('g_ways', 'g_files', 'g_one', pg_temp.nodes('read
 SELECT kaireon.explain_pipeline('g_ways');
 SELECT kaireon.pipeline_diagram('g_ways');
 
+-- ---- set nodes: their keys
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's deduplicate {"keyFields": ["name", "id"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's deduplicate', 'w target')) LIMIT 1;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's deduplicate {"keyFields": []}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["name"]}', 's deduplicate {"keyFields": ["name"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"columns": ["id"]}', 's deduplicate {"keyFields": ["nmae"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["name"]}', 's deduplicate {"keyFields": ["id"]}', 'f filter {"field": "name", "operator": "is_null"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate', 'w target')) LIMIT 1;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate {"groupByFields": ["id"], "aggregations": []}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate {"groupByFields": ["id"], "aggregations": [1, {"field": "a"}, {"function": "median", "field": "a"}, {"function": "sum"}, {"function": "max", "field": "*"}, {"function": "count", "alias": "n", "distinct": true}]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate {"groupByFields": ["id", "id"], "aggregations": [{"function": "count", "alias": "id"}, {"function": "sum", "field": "amount", "alias": "amount"}]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate {"groupByFields": ["name"], "aggregations": [{"function": "count", "alias": "amount"}]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's aggregate {"groupByFields": ["id"], "aggregations": [{"function": "count"}]}', 'f filter {"field": "name", "operator": "is_null"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'c cast {"field": "flag", "targetType": "boolean"}', 's aggregate {"groupByFields": ["id"], "aggregations": [{"function": "max", "field": "flag"}]}', 'w target')) LIMIT 1;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'c cast {"field": "day", "targetType": "date"}', 's aggregate {"groupByFields": ["id"], "aggregations": [{"function": "sum", "field": "day"}]}', 'w target')) LIMIT 1;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's deduplicate {"keyFields": ["id"]}', 'w target', 'v target'), pg_temp.edges('r>s', 's>w', 's>v'));
+
+-- ---- set nodes: what they compile to; only what is used goes in, and names of fields are free
+SELECT kaireon.create_pipeline('g_sets', 'g_files', 'g_one', pg_temp.nodes('read source {"resource": "in.csv"}', 'positive filter {"field": "amount", "operator": ">", "value": 0}',
+    'first deduplicate {"keyFields": ["email", "#ordinal"]}', 'day expression {"outputField": "day", "expression": "left(seen, 10)"}',
+    'sums aggregate {"groupByFields": ["id", "day"], "aggregations": [{"field": "*", "function": "count", "alias": "n"}, {"field": "amount", "function": "sum", "alias": "amount"}, {"field": "weight", "function": "avg"}]}',
+    'few filter {"field": "n", "operator": "<", "value": 10}', 'name merge {"sourceFields": ["day", "avg_weight"], "separator": " ", "outputField": "name"}', 'load target')) IS NOT NULL;
+SELECT kaireon.explain_pipeline('g_sets');
+SELECT kaireon.pipeline_diagram('g_sets');
+
+-- ---- a chain of ten row transforms is one stage
+SELECT kaireon.create_pipeline('g_chain', 'g_files', 'g_one', pg_temp.nodes('read source {"resource": "in.csv"}', 'a rename {"sourceField": "x", "targetField": "name"}', 'b cast {"field": "amount", "targetType": "numeric"}',
+    'c filter {"field": "amount", "operator": ">", "value": 0}', 'd expression {"outputField": "name", "expression": "upper(name)"}', 'e split {"sourceField": "y", "separator": "-", "outputFields": ["y1", "y2"]}',
+    'f merge {"sourceFields": ["y2", "name"], "separator": " ", "outputField": "name"}', 'g hash {"field": "y1", "algorithm": "md5", "outputField": "h"}', 'h map_values {"field": "h", "mappings": {"a": "b"}}',
+    'i mask_pii {"field": "ssn", "maskType": "ssn"}', 'j add_field {"fieldName": "k", "fieldType": "integer", "defaultValue": 1}', 'load target')) IS NOT NULL;
+SELECT line FROM kaireon.explain_pipeline('g_chain') AS line WHERE line ~ 'Stage|Scan|Subquery';
+
+SELECT kaireon.delete_pipeline('g_sets'), kaireon.delete_pipeline('g_chain');
 SELECT kaireon.delete_pipeline('g_ways'), kaireon.delete_schema('g_one'), kaireon.delete_schema('g_two'), kaireon.delete_connector('g_files');

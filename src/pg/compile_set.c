@@ -1,0 +1,276 @@
+/*
+ * compile_set.c: the compiler's second walk at a set node.  See flow.h.
+ *
+ * The node's NodeOp writes a query over its inputs.  What that query needs of
+ * them, fields and keys, is what the lanes that lead there are made to give;
+ * so their statements are finished here.  The types of what the query gives are
+ * those PostgreSQL finds.
+ */
+#include "postgres.h"
+
+#include "pg/compile_set.h"
+
+#include "catalog/pg_type.h"
+#include "executor/executor.h"
+#include "nodes/nodeFuncs.h"
+#include "tcop/tcopprot.h"
+#include "utils/builtins.h"
+
+#include "pg/compat.h"
+#include "pg/node.h"
+
+/* ---- for node types ----------------------------------------------------------------- */
+
+/* A name for a column of the compiler's own that no field of the input has. */
+static char *
+own_name(const Feed *feed, int side, const char *base)
+{
+    char *name = pstrdup(base);
+    ListCell *lc;
+
+again:
+    foreach(lc, feed->needed[side])
+    {
+        if (strcmp(lfirst(lc), name) == 0)
+        {
+            name = psprintf("#%s", name);
+            goto again;
+        }
+    }
+    return name;
+}
+
+const char *
+set_ordinal(Compiler *c, int side)
+{
+    return sql_name(own_name(c->set, side, "#ordinal"));
+}
+
+const char *
+set_origin(Compiler *c, int side)
+{
+    return sql_name(own_name(c->set, side, "#origin"));
+}
+
+/* A field of an input, as its lane gives it. */
+static FlowColumn *
+input_column(const Feed *feed, int side, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, feed->inputs[side]->columns)
+    {
+        FlowColumn *column = lfirst(lc);
+
+        if (strcmp(column->name, name) == 0)
+            return column;
+    }
+    elog(ERROR, "field \"%s\" does not reach node \"%s\"", name, feed->node->id);
+}
+
+Oid
+set_type(Compiler *c, int side, const char *name)
+{
+    return flow_type(c, input_column(c->set, side, name));
+}
+
+const char *
+set_key(Compiler *c, int side, const char *name, Oid type)
+{
+    Feed *feed = c->set;
+    Oid is = set_type(c, side, name);
+    SetKey *key;
+
+    if (is == type || (sql_is_text(is) && sql_is_text(type)))
+        return sql_name(name);
+    key = palloc(sizeof(SetKey));
+    key->side = side;
+    key->field = pstrdup(name);
+    key->type = type;
+    key->column = own_name(feed, side, psprintf("#key%d", list_length(feed->keys) + 1));
+    feed->keys = lappend(feed->keys, key);
+    return sql_name(key->column);
+}
+
+/* ---- inputs ----------------------------------------------------------------------------- */
+
+static void
+append_column(StringInfo list, TupleDesc desc, int *natts, const char *expression, const char *name, Oid type)
+{
+    appendStringInfo(list, "%s%s", list->len ? ", " : "", expression);
+    if (strcmp(expression, sql_name(name)) != 0)
+        appendStringInfo(list, " AS %s", sql_name(name));
+    TupleDescInitEntry(desc, ++*natts, name, type, -1, 0);
+}
+
+/* The statement of the lane that fills an input, and the input's relation. */
+static void
+finish_input(Compiler *c, ProgramSet *set, int side)
+{
+    static const char *const names[][SET_INPUTS] = {{"input", NULL}, {"left", "right"}};
+    Feed *feed = c->set;
+    Lane *lane = feed->lanes[side];
+    ProgramInput *input = &set->inputs[side];
+    StringInfo list = makeStringInfo(), select = makeStringInfo();
+    int natts = 0;
+    ListCell *lc;
+
+    input->stage = feed->stage - c->program->stages;
+    input->side = side;
+    input->relation = names[feed->ninputs - 1][side];
+    input->desc = CreateTemplateTupleDesc(list_length(feed->needed[side]) + list_length(feed->keys) + 2);
+    foreach(lc, feed->needed[side])
+        append_column(list, input->desc, &natts, sql_name(lfirst(lc)), lfirst(lc), set_type(c, side, lfirst(lc)));
+    foreach(lc, feed->keys)
+    {
+        const SetKey *key = lfirst(lc);
+
+        if (key->side == side)
+            append_column(list, input->desc, &natts, psprintf("CAST(%s AS %s)", sql_name(key->field), sql_type(key->type)), key->column, key->type);
+    }
+    append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#ordinal"), INT8OID);
+    append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#origin"), INT8OID);
+    input->desc->natts = natts;  /* keys of the other side are not among them */
+    appendStringInfo(select, "SELECT %s\nFROM (", list->data);
+    lane->sql_at = lane->select_at = select->len;
+    appendStringInfo(select, "%s) AS %s", feed->lane_sql[side], sql_name(feed->node->id));
+    lane->sql = lane->select_sql = select->data;
+    lane->input = input;
+}
+
+/* Parses and plans an input's statement: a key may have no cast to its type. */
+static void
+check_input(const ProgramStage *stage, const Lane *lane)
+{
+    QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
+
+    (void) pg_plan_query(compile_analyze(lane->sql, env), lane->sql, 0, NULL);
+}
+
+/* ---- the query ---------------------------------------------------------------------------- */
+
+QueryEnvironment *
+compile_set_environment(const ProgramSet *set, void *const *stores, const double *rows)
+{
+    QueryEnvironment *env = NULL;
+
+    for (int i = 0; i < set->ninputs; i++)
+    {
+        const ProgramInput *input = &set->inputs[i];
+
+        if (env == NULL)
+            env = compile_environment(input->relation, input->desc, NULL);
+        else
+            compile_add_relation(env, input->relation, input->desc, NULL, 1000);
+        if (stores)
+        {
+            EphemeralNamedRelation relation = get_ENR(env, input->relation);
+
+            relation->reldata = stores[i];
+            relation->md.enrtuples = rows[i];
+        }
+    }
+    return env;
+}
+
+/* Parses and plans the query, and takes the types of what it gives. */
+static void
+check_query(Feed *feed, const ProgramSet *set)
+{
+    Query *query = compile_analyze(set->sql, compile_set_environment(set, NULL, NULL));
+    List *rewritten;
+    ListCell *lc, *column = list_head(feed->columns);
+
+    foreach(lc, query->targetList)
+    {
+        const TargetEntry *te = lfirst_node(TargetEntry, lc);
+
+        if (te->resjunk || column == NULL) /* behind them: the origin */
+            continue;
+        ((SetColumn *) lfirst(column))->column->type = exprType((Node *) te->expr);
+        column = lnext(feed->columns, column);
+    }
+    rewritten = pg_rewrite_query(query);
+    compat_check_permissions(pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL));
+}
+
+/* The relation that the node's result stands in. */
+static void
+describe_result(Feed *feed)
+{
+    TupleDesc desc = CreateTemplateTupleDesc(list_length(feed->columns) + 1);
+    char *origin = "#origin";
+    int natts = 0;
+    ListCell *lc;
+
+    foreach(lc, feed->columns)
+    {
+        const FlowColumn *column = ((SetColumn *) lfirst(lc))->column;
+
+        TupleDescInitEntry(desc, ++natts, column->name, column->source ? column->source->type : column->type, -1, 0);
+        if (strcmp(column->name, origin) == 0)
+            origin = psprintf("#%s", origin);
+    }
+    TupleDescInitEntry(desc, ++natts, origin, INT8OID, -1, 0);
+    feed->stage->relation = SET_RELATION;
+    feed->stage->desc = desc;
+}
+
+/* What goes through is what the lane gives: a cast may have been written on its way. */
+static void
+take_input_columns(Compiler *c)
+{
+    ListCell *lc;
+
+    foreach(lc, c->set->columns)
+    {
+        SetColumn *column = lfirst(lc);
+        FlowColumn *given;
+
+        if (column->side < 0)
+            continue;
+        given = input_column(c->set, column->side, column->field);
+        column->column->source = given->source;
+        column->column->type = given->type;
+    }
+}
+
+void
+compile_write_set(Compiler *c, const GraphNode *node)
+{
+    Feed *feed = c->set;
+    ProgramSet *set = palloc0(sizeof(ProgramSet));
+
+    feed->stage->set = set;
+    set->ninputs = feed->ninputs;
+    set->looks_up = feed->lookup != NULL;
+    take_input_columns(c);
+    c->sql = makeStringInfo();
+    node->op->write(c, node);
+    if (graph_has_errors(*c->findings))
+        return;
+    set->sql = c->sql->data;
+    for (int side = 0; side < set->ninputs; side++)
+    {
+        finish_input(c, set, side);
+        check_input(feed->lane_stages[side], feed->lanes[side]);
+    }
+    check_query(feed, set);
+    describe_result(feed);
+}
+
+void
+compile_write_result(Compiler *c)
+{
+    ListCell *lc;
+
+    foreach(lc, c->set->columns)
+    {
+        const FlowColumn *column = ((SetColumn *) lfirst(lc))->column;
+
+        flow_add(c, column->name, column->source, column->type);
+    }
+    appendStringInfoString(c->sql, "SELECT ");
+    sql_columns(c, c->sql, NULL, NULL);
+    appendStringInfo(c->sql, " FROM %s", SET_RELATION);
+}
