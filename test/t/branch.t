@@ -152,10 +152,16 @@ is($k->sql('SELECT count(*) FROM ds_first') . ' ' . $k->sql('SELECT count(*) FRO
 $k->sql("CREATE ROLE loader LOGIN; GRANT kaireon_admin TO loader; GRANT CREATE ON SCHEMA public TO loader");
 $k->sql("SET ROLE loader; SELECT kaireon.create_connector('mine', 'local_fs', " . $k->json({ basePath => $k->files }) . '); '
       . "SELECT kaireon.create_schema('own', '[{\"name\": \"id\", \"dataType\": \"integer\", \"isPrimaryKey\": true}]')");
-$k->sql("SET ROLE loader; SELECT kaireon.create_pipeline('foreign', 'mine', 'own', " . $k->json([ { id => 'r', type => 'source', config => { resource => 'numbers.csv' } },
-            { id => 't', type => 'target', config => { schema => 'second' } } ]) . ')');
+my $foreign = "SET ROLE loader; SELECT kaireon.create_pipeline('foreign', 'mine', 'own', " . $k->json([ { id => 'r', type => 'source', config => { resource => 'numbers.csv' } },
+            { id => 't', type => 'target', config => { schema => 'second' } } ]) . ')';
+like($k->sql_error($foreign), qr/permission denied for schema "second"/, 'another one\'s schema is no target');
+$k->sql("UPDATE kaireon_internal.schema SET owner = 'loader' WHERE name = 'second'; GRANT INSERT ON ds_second TO loader; $foreign");
+$k->sql('REVOKE INSERT ON ds_second FROM loader');
 $run = $k->run('foreign');
-is("$run->{status} $run->{error_code}", 'failed 42501', 'another one\'s table is not loaded without the right to');
+is("$run->{status} $run->{error_code}", 'failed 42501', 'nor is a table that the owner may not write');
+$k->sql("UPDATE kaireon_internal.schema SET owner = 'postgres' WHERE name = 'second'; GRANT INSERT ON ds_second TO loader");
+$run = $k->run('foreign');
+is("$run->{status} $run->{error_code}", 'failed 42501', 'nor a schema that is another one\'s by now');
 
 $k->settled('branches');
 ok($k->same_postmaster, 'the server lived');
