@@ -240,15 +240,21 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
 static void
 take_types(Compiler *c, const Query *query)
 {
-    ListCell *lc;
+    ListCell *lc, *other;
 
-    foreach(lc, query->targetList)
+    foreach(lc, c->flow->columns)
     {
-        TargetEntry *te = lfirst_node(TargetEntry, lc);
-        FlowColumn *column = te->resname ? flow_find(c, te->resname) : NULL;
+        FlowColumn *column = lfirst(lc);
 
-        if (column && column->source == NULL)
-            column->type = exprType((Node *) te->expr);
+        if (column->source)
+            continue;
+        foreach(other, query->targetList)
+        {
+            const TargetEntry *te = lfirst_node(TargetEntry, other);
+
+            if (te->resname && strcmp(te->resname, sql_identifier(column->name)) == 0)
+                column->type = exprType((Node *) te->expr);
+        }
     }
 }
 

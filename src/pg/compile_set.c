@@ -100,7 +100,7 @@ append_column(StringInfo list, TupleDesc desc, int *natts, const char *expressio
     appendStringInfo(list, "%s%s", list->len ? ", " : "", expression);
     if (strcmp(expression, sql_name(name)) != 0)
         appendStringInfo(list, " AS %s", sql_name(name));
-    TupleDescInitEntry(desc, ++*natts, name, type, -1, 0);
+    TupleDescInitEntry(desc, ++*natts, sql_identifier(name), type, -1, 0);
 }
 
 /* The statement of the lane that fills an input, and the input's relation. */
@@ -207,7 +207,7 @@ describe_result(Feed *feed)
     {
         const FlowColumn *column = ((SetColumn *) lfirst(lc))->column;
 
-        TupleDescInitEntry(desc, ++natts, column->name, column->source ? column->source->type : column->type, -1, 0);
+        TupleDescInitEntry(desc, ++natts, sql_identifier(column->name), column->source ? column->source->type : column->type, -1, 0);
         if (strcmp(column->name, origin) == 0)
             origin = psprintf("#%s", origin);
     }

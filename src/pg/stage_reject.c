@@ -129,6 +129,15 @@ value_text(const Stage *stage, const Rows *rows, int row, int column)
     return OidOutputFunctionCall(output, rows->values[row * rows->ncolumns + column]);
 }
 
+/* A source's names may be longer than those of its relation. */
+static char *
+column_name(const Stage *stage, int column)
+{
+    const ProgramSource *source = stage->compiled->source;
+
+    return source ? source->columns[column].name : NameStr(TupleDescAttr(stage->compiled->desc, column)->attname);
+}
+
 static void
 condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
 {
@@ -138,7 +147,7 @@ condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
     stage_bad_row(stage, at, REJECT_OTHER, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
     *column = bms_next_member(at->clause->columns, -1);
     if (*column >= 0)
-        at->reject.field = NameStr(TupleDescAttr(stage->compiled->desc, *column)->attname);
+        at->reject.field = column_name(stage, *column);
 }
 
 static void
