@@ -75,7 +75,7 @@ csv_fields(const void *state, const char *const **names, size_t *n)
 static bool
 csv_describe(const void *state, json_t *dialect)
 {
-    static const char *const newlines[] = {"auto", "lf", "crlf", "cr"};
+    static const char *const newlines[] = {"auto", "lf", "crlf", "cr", "auto"};
     const Csv *csv = state;
     const CsvScanDialect *d = &csv->options->dialect;
     char quote[2] = {(char) d->quote, 0}, escape[2] = {(char) d->escape, 0};

@@ -8,10 +8,12 @@
  * batch builder.
  *
  * Rules beyond RFC 4180 (defaults; the options change them):
- *   - lines end with LF or CR LF; a CR before the LF that ends a row is no data;
- *     a CR ends lines when the first CSV_SAMPLE bytes have a CR and no LF
+ *   - lines end with LF or CR LF; CRs before the LF that ends a row, one or two,
+ *     are no data.  A CR alone ends lines as well when the first CSV_SAMPLE
+ *     bytes have a CR and no LF, or the first HEADER_SAMPLE show that it does;
+ *     else one that is not in quotes makes its row a reject (22P04)
  *   - a byte order mark is skipped; empty lines are skipped (and counted)
- *   - lines are counted as an editor does: every LF (or CR where that ends
+ *   - lines are counted as an editor does: every LF (and CR where that ends
  *     lines), also in quotes, comments, skipped and header lines
  *   - a row with another number of fields than the header is a reject (22P04)
  *   - a quote in an unquoted field, or text behind a closing quote, is a
@@ -133,6 +135,7 @@ struct Csv
     bool eof;
     bool discarding;        /* the row at the window's start is too long: skip to its end */
     bool closed_last;       /* the row that ends with the file has been closed */
+    bool stray_cr;          /* newline is AUTO, and there was a CR without a LF */
 
     size_t next_row;        /* index in scan.rows of the next row */
     size_t next_inner, next_bad;
@@ -165,11 +168,27 @@ STATUS_CHECK bool csv_rows_read(Csv *csv, size_t most, Status *st);
 /* Lets the scanner see what was read, but for the footer.  csv->own must have the dialect. */
 STATUS_CHECK bool csv_rows_scan(Csv *csv, Status *st);
 
-/* The byte that is counted as a line's end. */
-static inline char
-csv_line_byte(const Csv *csv)
+/* A line ends with the byte at `at` of the window. */
+static inline bool
+csv_ends_line(const Csv *csv, size_t at)
 {
-    return csv->own.dialect.newline == CSV_NEWLINE_CR ? '\r' : '\n';
+    const uint8_t *data = csv->window.data;
+
+    if (csv->own.dialect.newline == CSV_NEWLINE_ANY)
+        return csv_ends_any_line(data, at, csv->window.used);
+    return data[at] == (csv->own.dialect.newline == CSV_NEWLINE_CR ? '\r' : '\n');
+}
+
+/* The window's length without CRs at its end, which may belong to a LF that was not read yet. */
+static inline size_t
+csv_decided(const Csv *csv)
+{
+    const uint8_t *data = csv->window.data;
+    size_t n = csv->window.used, i;
+
+    for (i = 0; i < 2 && n > 0 && data[n - 1] == '\r' && csv->own.dialect.newline == CSV_NEWLINE_ANY && !csv->eof; i++)
+        n--;
+    return n;
 }
 
 /*
@@ -189,7 +208,7 @@ STATUS_CHECK bool csv_rows_fill(Csv *csv, Status *st);
  */
 STATUS_CHECK bool csv_open_begin(Csv *csv, Status *st);
 
-/* Sets newline, which is AUTO: CR when the window has one and no LF. */
+/* Looks at the window for what ends lines; newline, which is AUTO, becomes ANY when CRs alone do. */
 void csv_find_newline(Csv *csv);
 
 /* ---- names (csv_header.c) ------------------------------------------------ */

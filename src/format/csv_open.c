@@ -46,12 +46,15 @@ skip_mark(Csv *csv, Status *st)
     return true;
 }
 
-/* Reads `least` bytes, and for a LF up to CSV_SAMPLE when line ends are to be found out. */
+/* Reads `least` bytes, when line ends are to be found out HEADER_SAMPLE, and for a LF up to CSV_SAMPLE when line ends are to be found out. */
 static bool
 read_sample(Csv *csv, size_t least, Status *st)
 {
     bool newline = csv->own.dialect.newline == CSV_NEWLINE_AUTO;
     size_t seen = 0;
+
+    if (newline && least < HEADER_SAMPLE)
+        least = HEADER_SAMPLE;
 
     while (csv->window.used < CSV_SAMPLE && !csv->eof)
     {
@@ -66,6 +69,41 @@ read_sample(Csv *csv, size_t least, Status *st)
     return true;
 }
 
+/*
+ * Whether CRs alone end lines in a sample that has LFs: the lines before and
+ * behind them have as many delimiters, for most of them.  Where the delimiter
+ * is to be found out, one is enough.
+ */
+static bool
+cr_ends_lines(const Csv *csv, size_t n)
+{
+    const CsvOptions *o = &csv->own;
+    const uint8_t *data = csv->window.data;
+    uint8_t quote = o->find_quote ? '"' : o->dialect.quote;
+    uint32_t delimiters = 0, before = 0, fitting = 0, others = 0;
+    bool quoted = false, behind_cr = false;
+    size_t i;
+
+    for (i = 0; i < n; i++)
+    {
+        if (quote != 0 && data[i] == quote)
+            quoted = !quoted;
+        if (quoted)
+            continue;
+        delimiters += !o->find_delimiter && data[i] == o->dialect.delimiter[0];
+        if (!csv_ends_any_line(data, i, csv->window.used) && i + 1 < csv->window.used)
+            continue;
+        if (behind_cr)
+            *(before == delimiters ? &fitting : &others) += 1;
+        if (data[i] == '\n' && i > 1 && data[i - 1] == '\r' && data[i - 2] == '\r')
+            fitting++;
+        behind_cr = data[i] == '\r';
+        before = delimiters;
+        delimiters = 0;
+    }
+    return fitting > 0 && fitting >= others;
+}
+
 void
 csv_find_newline(Csv *csv)
 {
@@ -75,23 +113,33 @@ csv_find_newline(Csv *csv)
     /* The LF of the last CR may be the next byte. */
     if (n > 0 && !csv->eof && data[n - 1] == '\r')
         n--;
-    if (n > 0 && memchr(data, '\n', n) == NULL && memchr(data, '\r', n) != NULL)
-        csv->own.dialect.newline = CSV_NEWLINE_CR;
+    if (n == 0 || memchr(data, '\r', n) == NULL)
+        return;
+    /* What is looked at must not depend on how much came at once. */
+    if (n > HEADER_SAMPLE - 2 && memchr(data, '\n', n) != NULL)
+        n = HEADER_SAMPLE - 2;
+    if (memchr(data, '\n', csv->window.used) == NULL || cr_ends_lines(csv, n))
+        csv->own.dialect.newline = CSV_NEWLINE_ANY;
 }
 
-/* Makes a copy of the sample that csv_detect can take. */
-static void
-clean_sample(char *s, size_t n, bool valid, char line_end)
+/* Copies n bytes of the window for csv_detect; returns the copy's length. */
+static size_t
+clean_sample(const Csv *csv, char *out, size_t n, bool valid)
 {
-    size_t i;
+    const char *s = (const char *) csv->window.data;
+    bool any = csv->own.dialect.newline == CSV_NEWLINE_ANY || csv->own.dialect.newline == CSV_NEWLINE_CR;
+    size_t used = 0, i;
 
     for (i = 0; i < n; i++)
     {
-        if (line_end == '\r' && s[i] == '\r')
-            s[i] = '\n';
-        else if (!valid && (s[i] == '\0' || (unsigned char) s[i] >= 0x80))
-            s[i] = '?';
+        if (any && csv_ends_line(csv, i))
+            out[used++] = '\n';
+        else if (csv->own.dialect.newline == CSV_NEWLINE_ANY && s[i] == '\r')
+            continue;
+        else
+            out[used++] = !valid && (s[i] == '\0' || (unsigned char) s[i] >= 0x80) ? '?' : s[i];
     }
+    return used;
 }
 
 /* The sample's length without a character that its end cuts. */
@@ -152,13 +200,12 @@ detect(Csv *csv, const CsvDetectAsk *ask, size_t most, Status *st)
 
     memcpy(dialect.delimiter, o->dialect.delimiter, o->dialect.delimiter_length);
     memcpy(dialect.comment, o->dialect.comment, o->dialect.comment_length);
-    if (!valid || csv_line_byte(csv) == '\r')
+    if (!valid || o->dialect.newline >= CSV_NEWLINE_CR)
     {
         copy = malloc(n + 1);
         if (copy == NULL)
             return status_out_of_memory(st, n + 1);
-        memcpy(copy, sample, n);
-        clean_sample(copy, n, valid, csv_line_byte(csv));
+        n = clean_sample(csv, copy, n, valid);
         sample = copy;
     }
     csv_detect(sample, n, whole, ask, &dialect);
@@ -176,19 +223,20 @@ skip_lines(Csv *csv, Status *st)
 
     while (left > 0)
     {
-        const uint8_t *data = csv->window.data + at, *found = NULL;
+        size_t end = csv_decided(csv);
 
-        if (csv->window.used > at)
-            found = memchr(data, csv_line_byte(csv), csv->window.used - at);
-        if (found != NULL)
+        while (at < end && !csv_ends_line(csv, at))
+            at++;
+        if (at < end)
         {
-            at = (size_t) (found + 1 - csv->window.data);
+            at++;
             csv->line++;
             left--;
             continue;
         }
-        csv->base += csv->window.used;
-        csv->window.used = at = 0;
+        buf_drop_front(&csv->window, at);
+        csv->base += at;
+        at = 0;
         if (csv->eof)
             return true;
         if (!csv_rows_read(csv, CSV_CHUNK, st))

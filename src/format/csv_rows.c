@@ -14,7 +14,7 @@
  * first is a matter of byte positions alone, so it makes no difference whether
  * the row's end was in the window already.
  */
-#define _GNU_SOURCE     /* memrchr */
+
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -97,18 +97,15 @@ close_last_row(Csv *csv)
 static bool
 source_failed(Csv *csv, Status *st)
 {
-    const uint8_t *at = csv->window.data, *end = at + csv->window.used;
     bool begun = csv->scan.seps != NULL;
+    size_t i;
 
     csv->eof = true;
     if (!begun && csv->own.dialect.newline == CSV_NEWLINE_AUTO)
         csv_find_newline(csv);
     st->line = csv->line;
-    while (at < end && (at = memchr(at, csv_line_byte(csv), (size_t) (end - at))) != NULL)
-    {
-        st->line++;
-        at++;
-    }
+    for (i = 0; i < csv->window.used; i++)
+        st->line += csv_ends_line(csv, i);
     if (st->offset == 0)
         st->offset = csv->base + csv->window.used;
     return false;
@@ -138,27 +135,41 @@ csv_rows_read(Csv *csv, size_t most, Status *st)
 static uint32_t
 footer_start(const Csv *csv)
 {
-    const uint8_t *data = csv->window.data, *found;
-    size_t from = csv->scanned, end = csv->window.used;
+    size_t from = csv->scanned, end = csv_decided(csv);
     uint32_t left = csv->options->footer_lines;
-    char line_end = csv_line_byte(csv);
 
-    if (end > from && data[end - 1] == (uint8_t) line_end)
+    if (end > from && csv_ends_line(csv, end - 1))
         end--;
     for (; left > 0; left--)
     {
-        found = memrchr(data + from, line_end, end - from);
-        if (found == NULL)
+        while (end > from && !csv_ends_line(csv, end - 1))
+            end--;
+        if (end <= from)
             return (uint32_t) from;
-        end = (size_t) (found - data);
+        end--;
     }
     return (uint32_t) end + 1;
+}
+
+/* Whether a CR that no LF follows lies among window bytes from `at` to the scanner's place. */
+static bool
+has_stray_cr(const Csv *csv, uint32_t at)
+{
+    const uint8_t *data = csv->window.data, *found;
+
+    while (at < csv->scanned && (found = memchr(data + at, '\r', csv->scanned - at)) != NULL)
+    {
+        at = (uint32_t) (found - data) + 1;
+        if (at < csv->window.used && data[at] != '\n')
+            return true;
+    }
+    return false;
 }
 
 bool
 csv_rows_scan(Csv *csv, Status *st)
 {
-    uint32_t end = (uint32_t) csv->window.used;
+    uint32_t end = (uint32_t) csv->window.used, before = csv->scanned;
 
     if (csv->options->footer_lines > 0)
         end = footer_start(csv);
@@ -167,6 +178,8 @@ csv_rows_scan(Csv *csv, Status *st)
     if (!csv_scan_reserve(&csv->scan, end - csv->scanned, st))
         return false;
     csv->scanned = csv_scan(&csv->scan, csv->window.data, csv->scanned, end, csv->eof);
+    if (csv->own.dialect.newline == CSV_NEWLINE_AUTO && !csv->stray_cr)
+        csv->stray_cr = has_stray_cr(csv, before > 0 ? before - 1 : 0);
     if (csv->eof)
         close_last_row(csv);
     return true;
@@ -190,6 +203,24 @@ problem(Csv *csv, const CsvRow *row, const char *sqlstate, uint32_t raw_end)
     csv->problem.start = row->start;
     csv->problem.length = raw_end - row->start;
     return CSV_ROW_REJECT;
+}
+
+/* The field is longer than its limit: in quotes that is often because they are not closed. */
+static void
+describe_long_field(Csv *csv, const CsvRow *row, size_t number, uint32_t start)
+{
+    const CsvScan *scan = &csv->scan;
+    uint8_t quote = csv->options->dialect.quote;
+    char *message = csv->problem.message;
+    uint64_t line = row->line;
+    size_t size = sizeof(csv->problem.message), used, i;
+
+    used = (size_t) snprintf(message, size, "field %zu is longer than maxFieldBytes (%" PRIu32 ")", number, csv->options->max_field);
+    if (quote == 0 || csv->window.data[start] != quote)
+        return;
+    for (i = 0; i < scan->ninner && scan->inner[i] < start; i++)
+        line += scan->inner[i] >= row->start;
+    snprintf(message + used, size - used, ", in quotes opened on line %" PRIu64 " that are perhaps not closed", line);
 }
 
 /*
@@ -218,8 +249,7 @@ passes_limit(Csv *csv, const CsvRow *row, size_t last, uint32_t stop)
         if (end > field_start && end - field_start > o->max_field && field_start + o->max_field < at)
         {
             at = field_start + o->max_field;
-            snprintf(message, size, "field %zu is longer than maxFieldBytes (%" PRIu32 ")",
-                     i - row->first + 1, o->max_field);
+            describe_long_field(csv, row, i - row->first + 1, (uint32_t) field_start);
             break;
         }
     }
@@ -246,6 +276,30 @@ bad_quoting(Csv *csv, const CsvRow *row, const CsvBad *bad)
              bad->kind == CSV_STRAY_QUOTE ? "quote inside unquoted field %" PRIu32
              : "text after the closing quote of field %" PRIu32, field);
     return problem(csv, row, STATUS_BAD_FORMAT, row->end);
+}
+
+/* newline is AUTO: a CR that ends no line and stands in no quotes.  False: the row has none. */
+static bool
+bad_cr(Csv *csv, const CsvRow *row)
+{
+    uint32_t field;
+    bool quoted;
+
+    if (memchr(csv->window.data + row->start, '\r', row->end - row->start) == NULL)
+        return false;
+    for (field = 0; field < row->nfields; field++)
+    {
+        Cell cell = csv_field(csv, row, field, &quoted);
+
+        if (quoted || memchr(cell.s, '\r', cell.n) == NULL)
+            continue;
+        snprintf(csv->problem.message, sizeof(csv->problem.message),
+                 "unquoted carriage return in field %" PRIu32 ", which ends no line here (with \"newline\": \"lf\" it is data)",
+                 field + 1);
+        problem(csv, row, STATUS_BAD_FORMAT, row->end);
+        return true;
+    }
+    return false;
 }
 
 /* What is left in the window has no end (yet). */
@@ -324,7 +378,8 @@ csv_rows_next(Csv *csv, CsvRow *row)
 {
     CsvScan *scan = &csv->scan;
     const CsvScanDialect *d = &csv->options->dialect;
-    bool strip_cr = d->newline == CSV_NEWLINE_AUTO || d->newline == CSV_NEWLINE_CRLF;
+    /* CRs before a row's LF that are no data; two are a known corruption */
+    int crs = d->newline == CSV_NEWLINE_CRLF ? 1 : d->newline == CSV_NEWLINE_AUTO || d->newline == CSV_NEWLINE_ANY ? 2 : 0;
     uint32_t limit = csv->options->max_field < csv->options->max_row ? csv->options->max_field
         : csv->options->max_row;
 
@@ -348,7 +403,7 @@ csv_rows_next(Csv *csv, CsvRow *row)
             continue;
         }
         row->end = end;
-        if (strip_cr && end > row->start && csv->window.data[end - 1] == '\r')
+        for (int i = 0; i < crs && row->end > row->start && csv->window.data[row->end - 1] == '\r'; i++)
             row->end--;
         if (row->end == row->start)
             continue;
@@ -360,6 +415,8 @@ csv_rows_next(Csv *csv, CsvRow *row)
             continue;
         if (bad != NULL)
             return bad_quoting(csv, row, bad);
+        if (csv->stray_cr && bad_cr(csv, row))
+            return CSV_ROW_REJECT;
         if (row->nfields != csv->expected && csv->expected != 0 && !length_allowed(csv, row))
         {
             snprintf(csv->problem.message, sizeof(csv->problem.message),

@@ -46,8 +46,20 @@ typedef enum CsvNewline
     CSV_NEWLINE_AUTO,   /* to the scanner: LF, also behind a CR */
     CSV_NEWLINE_LF,     /* a CR is data */
     CSV_NEWLINE_CRLF,   /* a LF or CR alone is data */
-    CSV_NEWLINE_CR      /* a LF is data */
+    CSV_NEWLINE_CR,     /* a LF is data */
+    CSV_NEWLINE_ANY     /* LF, CR LF, CR CR LF and CR alone: what AUTO becomes for a file that has CRs alone */
 } CsvNewline;
+
+/* CSV_NEWLINE_ANY: a line ends with data[at]; bytes from `end` on are not there. */
+static inline bool
+csv_ends_any_line(const uint8_t *data, size_t at, size_t end)
+{
+    if (data[at] != '\r')
+        return data[at] == '\n';
+    if (end - at > 1 && data[at + 1] == '\n')
+        return false;
+    return end - at < 3 || data[at + 1] != '\r' || data[at + 2] != '\n';
+}
 
 #define CSV_DELIMITER_BYTES 8
 #define CSV_COMMENT_BYTES 15

@@ -43,7 +43,7 @@ quotes_fit(const CsvScan *scan, const Masks *m, uint64_t in, uint64_t delimiters
         (pairs ? close << 1 | after : 0) |
         (scan->state == CSV_FIELD_START ? UINT64_C(1) << scan->skip : 0);
     behind = (close << 1 | after) & ~(delimiters | row_ends | (pairs ? m->quote : 0));
-    allowed = d->newline == CSV_NEWLINE_AUTO || d->newline == CSV_NEWLINE_CRLF ? m->cr & row_ends >> 1 : 0;
+    allowed = d->newline != CSV_NEWLINE_LF && d->newline != CSV_NEWLINE_CR ? m->cr & row_ends >> 1 : 0;
     return (open & ~before) == 0 && (behind & ~allowed) == 0;
 }
 
@@ -120,6 +120,8 @@ masks_can_start(const CsvScan *scan)
         m.cr = EQUAL(p, '\r'); \
         lf = EQUAL(p, '\n'); \
         m.line = d->newline == CSV_NEWLINE_CR ? m.cr : lf; \
+        if (d->newline == CSV_NEWLINE_ANY && m.cr != 0) \
+            m.line |= m.cr & ~EQUAL(p + 1, '\n') & ~(EQUAL(p + 1, '\r') & EQUAL(p + 2, '\n')); \
         m.newline = d->newline == CSV_NEWLINE_CRLF ? lf & (m.cr << 1 | scan->cr) : m.line; \
         if (d->quote != 0) \
             m.quote = EQUAL(p, d->quote); \

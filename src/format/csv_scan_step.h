@@ -86,12 +86,13 @@ bytes_match(const uint8_t *data, uint32_t at, uint32_t limit, const uint8_t *wha
     return limit - at >= length && memcmp(data + at, what, length) == 0;
 }
 
+/* An editor would count a line that ends here. */
 ALWAYS_INLINE bool
-ends_row(const CsvScan *scan, uint8_t c, bool general)
+ends_line(const CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t limit, bool general)
 {
-    if (!general || scan->dialect.newline <= CSV_NEWLINE_LF)
-        return c == '\n';
-    return scan->dialect.newline == CSV_NEWLINE_CR ? c == '\r' : c == '\n' && scan->cr;
+    if (general && scan->dialect.newline == CSV_NEWLINE_ANY)
+        return csv_ends_any_line(data, at, limit);
+    return data[at] == (general && scan->dialect.newline == CSV_NEWLINE_CR ? '\r' : '\n');
 }
 
 /* A byte that is no separator, outside quotes, or what stands behind a quote. */
@@ -109,9 +110,10 @@ plain_byte(CsvScan *scan, uint8_t c, uint32_t at)
     }
     else if (scan->state == CSV_AFTER_QUOTE && c == d->quote && d->escape == d->quote)
         scan->state = CSV_QUOTED;
-    else if (scan->state == CSV_AFTER_QUOTE && c == '\r' &&
-             (d->newline == CSV_NEWLINE_AUTO || d->newline == CSV_NEWLINE_CRLF))
+    else if (scan->state == CSV_AFTER_QUOTE && c == '\r' && d->newline != CSV_NEWLINE_LF && d->newline != CSV_NEWLINE_CR)
         scan->state = CSV_AFTER_QUOTE_CR;
+    else if (scan->state == CSV_AFTER_QUOTE_CR && c == '\r' && d->newline == CSV_NEWLINE_ANY)
+        return;     /* CR CR LF */
     else if (d->lenient)
         inside_quotes(scan, c);     /* the quote was text */
     else
@@ -128,7 +130,8 @@ csv_step_bytes(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end, ui
     for (; at < end; at++)
     {
         uint8_t c = data[at];
-        bool newline = ends_row(scan, c, general), delimiter;
+        bool line = ends_line(scan, data, at, limit, general), delimiter;
+        bool newline = line && (!general || d->newline != CSV_NEWLINE_CRLF || scan->cr);
 
         if (general && scan->skip > 0)
         {
@@ -158,7 +161,7 @@ csv_step_bytes(CsvScan *scan, const uint8_t *data, uint32_t at, uint32_t end, ui
         }
         else
             plain_byte(scan, c, at);
-        if (!newline && c == (general && d->newline == CSV_NEWLINE_CR ? '\r' : '\n'))
+        if (!newline && line)
             scan->inner[scan->ninner++] = at;
         if (general)
             scan->cr = c == '\r';

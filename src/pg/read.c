@@ -25,10 +25,8 @@
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/reject.h"
 #include "pg/source_options.h"
-
-/* Of a bad value, this much is shown. */
-#define SHOWN_BYTES 200
 
 /* ---- the source ------------------------------------------------------------ */
 
@@ -219,11 +217,7 @@ place_text(const Reading *reading, uint64 line, const char *field, const char *v
     if (field)
         appendStringInfo(&out, ", field \"%s\"", field);
     if (value)
-    {
-        int length = strlen(value), shown = pg_mbcliplen(value, length, SHOWN_BYTES);
-
-        appendStringInfo(&out, ": \"%.*s%s\"", shown, value, shown < length ? "..." : "");
-    }
+        appendStringInfo(&out, ": \"%s\"", reject_shown(value));
     appendStringInfoChar(&out, '.');
     return out.data;
 }

@@ -23,6 +23,8 @@
 /* A value and a reason are kept for a person to look at: this much of each, and of all. */
 #define TEXT_BYTES 8192
 #define KEPT_BYTES (32 * 1024 * 1024)
+/* Of a value, an error quotes this much. */
+#define SHOWN_BYTES 200
 
 Rejects *
 rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy)
@@ -70,6 +72,28 @@ keep(Rejects *rejects, const Reject *reject)
     return copy;
 }
 
+char *
+reject_shown(const char *value)
+{
+    int length = strlen(value), shown = pg_mbcliplen(value, length, SHOWN_BYTES);
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; i < shown; i++)
+    {
+        unsigned char c = value[i];
+
+        if (c == '\r')
+            appendStringInfoString(&out, "\\r");
+        else if ((c < ' ' && c != '\t' && c != '\n') || c == 0x7F)
+            appendStringInfo(&out, "\\x%02x", c);
+        else
+            appendStringInfoChar(&out, c);
+    }
+    appendStringInfoString(&out, shown < length ? "..." : "");
+    return out.data;
+}
+
 pg_noreturn static void
 stop(Rejects *rejects, const Reject *reject)
 {
@@ -81,7 +105,7 @@ stop(Rejects *rejects, const Reject *reject)
     if (reject->field)
         appendStringInfo(&where, ", field \"%s\"", reject->field);
     if (reject->value)
-        appendStringInfo(&where, ": \"%s\"", pnstrdup(reject->value, pg_mbcliplen(reject->value, strlen(reject->value), 200)));
+        appendStringInfo(&where, ": \"%s\"", reject_shown(reject->value));
     ereport(ERROR,
             (errcode(reject->sqlstate),
              errmsg("%s", reject->reason),

@@ -48,6 +48,9 @@ typedef struct Rejects
 /* What execution_config says about errorHandling; a program whose targets are strict fails where it says nothing. */
 typedef struct RejectPolicy { bool given; bool skip; } RejectPolicy;
 
+/* A value as errors quote it: its beginning, with control characters but tabs and line feeds as \r or \x01. */
+extern char *reject_shown(const char *value);
+
 /* Lives in the current context.  Without a policy no row stops anything. */
 extern Rejects *rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy);
 

@@ -108,6 +108,11 @@ is($k->sql('SELECT * FROM ' . $bad->('skip') . ' AS t(id int, amount numeric, do
 my ($code, $out, $err) = $k->node->psql('postgres', 'SELECT count(amount) FROM ' . $bad->('null') . ' AS t(id int, amount numeric, doc jsonb)');
 like($err, qr/NOTICE:  left out 1 rows and read 1 cells as null.*line 3, field "amount": "many"/s, 'a notice counts and shows the first');
 
+$k->write_file('cr.csv', "a,b\n1,x\n2,y\x01\rz\n");
+like(error_of("SELECT * FROM kaireon.read('files', 'cr.csv') AS t(a int)"),
+    qr/22P04: unquoted carriage return in field 2,.*"newline": "lf".*\nDETAIL:  File "cr\.csv", line 3: "2,y\\x01\\rz"\.\n/, 'a CR that ends no line: control characters are shown escaped');
+unlink "$files/cr.csv";
+
 # ---- plans
 
 my $plan = $k->sql("EXPLAIN (COSTS OFF) SELECT id FROM kaireon.read('files', 'a.csv', '{\"delimiter\": \",\"}') AS t(id int, name text) WHERE id > 1");

@@ -15,7 +15,15 @@ static const Fixture fixtures[] = {
     {"no line end at the end", NULL, "a,b\n1,2\n3,4", "(a) (b)\n2@4 [1][2]\n3@8 [3][4]\n", 0},
     {"CRLF", NULL, "a,b\r\n1,2\r\n\"x\",\"y\"\r\n", "(a) (b)\n2@5 [1][2]\n3@10 [x][y]\n", 0},
     {"CRLF, no line end at the end", NULL, "a,b\r\n1,\"y\"\r", "(a) (b)\n2@5 [1][y]\n", 0},
-    {"CR inside a line is data", NULL, "a,b\n1\r2,3\n", "(a) (b)\n2@4 [1\r2][3]\n", 0},
+    {"CR inside a line", NULL, "a,b\n\"1\r\",x\r2\n3,4\n",
+     "(a) (b)\n2@4 REJECT 22P04 unquoted carriage return in field 2, which ends no line here (with \"newline\": \"lf\" it is data)"
+     " {\"1\r\",x\r2}\n3@13 [3][4]\n", 0},
+    {"lines that end with LF, CR LF and CR", NULL, "a,b\n1,2\r3,4\r\n5,6\n\r7,8", "(a) (b)\n2@4 [1][2]\n3@8 [3][4]\n4@13 [5][6]\n6@18 [7][8]\n", 0},
+    {"the same, CRs in quotes", NULL, "a,b\n\"1\rx\",2\r\"y\",\"3\r\"\r\n4,5\n", "(a) (b)\n2@4 [1\rx][2]\n4@12 [y][3\r]\n6@22 [4][5]\n", 0},
+    {"CR CR LF", NULL, "a,b\r\r\n1,2\r\r\n\"3\",\"4\"\r\r\n5,6\r\r\n", "(a) (b)\n2@6 [1][2]\n3@12 [3][4]\n4@22 [5][6]\n", 0},
+    {"CR CR LF, dialect found out", "{\"delimiter\":\"auto\"}", "name;n\r\r\nx;2\r\r\ny;3\r\r\n", "(name) (n)\n2@9 [x][2]\n3@15 [y][3]\n", 0},
+    {"mixed line ends, skipped lines and a footer", "{\"skipLines\":1,\"footerLines\":2}", "Report\ra,b\r1,2\n3,4\r\r\nTotal\rend\r\n",
+     "(a) (b)\n3@11 [1][2]\n4@15 [3][4]\n", 0},
     {"quoted comma, quote, line end", NULL, "a,b\n\"x,y\",\"say \"\"hi\"\"\"\n\"l1\nl2\r\nl3\",z\n1,2\n",
      "(a) (b)\n2@4 [x,y][say \"hi\"]\n3@23 [l1\nl2\r\nl3][z]\n6@37 [1][2]\n", 0},
     {"empty and quoted empty", NULL, "a,b,c\n,\"\",x\n", "(a) (b) (c)\n2@6 <null>[][x]\n", 0},
@@ -96,10 +104,12 @@ static const Fixture fixtures[] = {
     {"field limit", "{\"maxFieldBytes\":5}", "a,b\n12345,x\n123456,x\n1,123456\n\"12\n45\",x\n7,8\n",
      "(a) (b)\n2@4 [12345][x]\n3@12 REJECT 54000 field 1 is longer than maxFieldBytes (5) {12345}\n"
      "4@21 REJECT 54000 field 2 is longer than maxFieldBytes (5) {1,12345}\n"
-     "5@30 REJECT 54000 field 1 is longer than maxFieldBytes (5) {\"12\n4}\n7@40 [7][8]\n", 0},
+     "5@30 REJECT 54000 field 1 is longer than maxFieldBytes (5), in quotes opened on line 5 that are perhaps not closed {\"12\n4}\n7@40 [7][8]\n", 0},
     {"row limit", "{\"maxRowBytes\":7}", "a,b\n123,567\n123,5678\n\"12\n4\n678\",2\n7,8",
      "(a) (b)\n2@4 [123][567]\n3@12 REJECT 54000 row is longer than maxRowBytes (7) {123,567}\n"
      "4@21 REJECT 54000 row is longer than maxRowBytes (7) {\"12\n4\n6}\n7@34 [7][8]\n", 0},
+    {"a long field in quotes", "{\"maxFieldBytes\":5}", "a,b\n\"\n\",\"x\ny\nz\n1,2\n",
+     "(a) (b)\n2@4 REJECT 54000 field 2 is longer than maxFieldBytes (5), in quotes opened on line 3 that are perhaps not closed {\"\n\",\"x\ny\n}\n", 0},
     {"row limit at an open quote", "{\"maxRowBytes\":7}", "a,b\n1,\"23456789\n\nabc",
      "(a) (b)\n2@4 REJECT 54000 row is longer than maxRowBytes (7) {1,\"2345}\n", 0},
     {"UTF-8", NULL, "größe,b\nÄäß€,😀\n", "(größe) (b)\n2@10 [Ääß€][😀]\n", 0},
@@ -239,6 +249,30 @@ check_large(void)
     free(text);
 }
 
+/* What ends lines is seen in the sample; a CR alone, or a LF, that comes later is never a part of a value. */
+static void
+check_late_line_end(const char *row, size_t rows, const char *behind, const char *want)
+{
+    size_t used = 0, i, step, length = strlen(behind);
+    char *text = malloc(rows * 4 + length + 10), *got, *end;
+
+    used += (size_t) sprintf(text, "a,b%c", row[3]);
+    for (i = 0; i < rows; i++, used += 4)
+        memcpy(text + used, row, 4);
+    memcpy(text + used, behind, length);
+    for (step = 0; step < 3; step++)
+    {
+        DumpHow how = {.first = step == 0 ? used + length : 1000, .step = step == 1 ? 7777 : step == 2 ? 64 : 1 << 30};
+
+        got = csv_dump(text, used + length, &how);
+        for (end = got, i = 0; i < rows + 1; i++)
+            end = strchr(end, '\n') + 1;
+        is_str(end, want, "a late line end, in pieces of %zu", how.step);
+        free(got);
+    }
+    free(text);
+}
+
 /* Bad rows before the first good one: as many as fit what is looked at, whatever the pieces. */
 static void
 check_bad_start(size_t bad, const char *want)
@@ -283,6 +317,10 @@ main(void)
     check_random("{\"shortRows\":\"pad\",\"longRows\":\"truncateEmpty\",\"trim\":\"all\",\"header\":false}", "ragged");
     check_random("{\"maxFieldBytes\":9,\"maxRowBytes\":20}", "small limits");
     check_columns();
+    check_late_line_end("1,2\n", 20000, "3\r4,5\n6,7\r\r\n\"8\r\",9\n",
+                        "20002@80004 REJECT 22P04 unquoted carriage return in field 1, which ends no line here (with \"newline\": \"lf\" it is data)"
+                        " {3\r4,5}\n20003@80010 [6][7]\n20004@80016 [8\r][9]\n");
+    check_late_line_end("1,2\r", 90000, "3,4\n5,6\r\n7,8", "90002@360004 [3][4]\n90003@360008 [5][6]\n90004@360013 [7][8]\n");
     check_bad_start(40000, "(column1) (column2) (column3)");
     check_bad_start(52427, "(column1) (column2) (column3)");
     check_bad_start(52428, "ERROR 22P04 first row can't be read: quote inside unquoted field 1");
