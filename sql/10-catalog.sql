@@ -200,6 +200,7 @@ CREATE TABLE kaireon_internal.run_error (
     sqlstate      text NOT NULL,
     reason        text NOT NULL,
     value         text,                     -- the field as read; of a row that could not be split, the row
+    severity      text NOT NULL DEFAULT 'error' CHECK (severity IN ('error', 'warning')),
     PRIMARY KEY (run_id, ordinal)
 );
 

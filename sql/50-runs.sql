@@ -37,11 +37,12 @@ SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.row
 COMMENT ON VIEW kaireon.run_nodes IS 'rows in and out of each node of a run, and its time';
 
 CREATE VIEW kaireon.run_errors WITH (security_barrier) AS
-SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value
+SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value, e.severity
   FROM kaireon_internal.run_error e
   JOIN kaireon_internal.run r ON r.run_id = e.run_id
  WHERE kaireon_internal.may_read(r.owner);
-COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why';
+COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why; and warnings of rows that were loaded';
+COMMENT ON COLUMN kaireon.run_errors.severity IS 'error: the row was left out; warning: it broke a rule and was loaded';
 COMMENT ON COLUMN kaireon.run_errors.source IS 'the file or partition';
 COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; the whole row where it could not be split';
 

@@ -26,6 +26,11 @@ COMMENT ON FUNCTION kaireon.map_value(text, jsonb) IS 'What a JSON object has un
 COMMENT ON FUNCTION kaireon.map_value(text, jsonb, text) IS 'What a JSON object has under a key, or the fallback';
 COMMENT ON FUNCTION kaireon.split_field(text, text, int, int) IS 'One of so many parts of a text; the last is all that is left';
 
+-- What a validate node's rules are compiled to; the stage takes the call apart.
+CREATE FUNCTION kaireon.rule(place int, condition boolean) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_rule';
+COMMENT ON FUNCTION kaireon.rule(int, boolean) IS 'For rules of validate nodes: true unless the condition is false';
+
 -- What users' expressions are rewritten to call, so that their results have a size.
 CREATE FUNCTION kaireon.bounded_size(value anyelement) RETURNS anyelement
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_size';

@@ -23,6 +23,7 @@ static const NodeOp *const ops[] = {
     &node_source,
     &node_split,
     &node_target,
+    &node_validate,
 };
 
 static int

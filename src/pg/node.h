@@ -97,5 +97,6 @@ extern const NodeOp node_rename;
 extern const NodeOp node_source;
 extern const NodeOp node_split;
 extern const NodeOp node_target;
+extern const NodeOp node_validate;
 
 #endif

@@ -37,6 +37,7 @@ rejects_create(const char *pipeline, const Program *program, const RejectPolicy 
     rejects->validation_fails = palloc0(sizeof(bool) * program->graph->nnodes);
     rejects->per_node = palloc0(sizeof(int64) * program->graph->nnodes);
     rejects->limit = guc_max_logged_errors;
+    rejects->never_stops = policy == NULL;
     if (policy == NULL)
         return rejects;
     for (int i = 0; i < program->ntargets; i++)
@@ -110,22 +111,32 @@ stop(Rejects *rejects, const Reject *reject)
             (errcode(reject->sqlstate),
              errmsg("%s", reject->reason),
              where.len ? errdetail("%s.", where.data) : 0,
-             reject->kind == REJECT_VALIDATION
+             reject->kind == REJECT_STOPS
+                 ? errhint("Mend the row, or give the rule another \"onFail\": \"skip\" leaves the row out, \"warn\" loads it.")
+             : reject->kind == REJECT_VALIDATION
                  ? errhint("Mend the row, or load the others with \"validation\": \"skip\" in the target node.")
                  : errhint("Mend the row, or load the others with \"errorHandling\": \"skip\" in execution_config.")));
     pg_unreachable();
 }
 
-void
-rejects_add(Rejects *rejects, const Reject *reject)
+static bool
+stops(const Rejects *rejects, const Reject *reject)
 {
-    rejects->count++;
-    rejects->per_node[reject->node->ordinal]++;
-    if (reject->kind == REJECT_VALIDATION ? rejects->validation_fails[reject->node->ordinal] : rejects->other_fails)
+    switch (reject->kind)
     {
-        rejects->failure = keep(rejects, reject);
-        stop(rejects, reject);
+        case REJECT_VALIDATION:
+            return rejects->validation_fails[reject->node->ordinal];
+        case REJECT_OTHER:
+            return rejects->other_fails;
+        default:
+            return reject->kind == REJECT_STOPS && !rejects->never_stops;
     }
+}
+
+/* Keeps it while there is room. */
+static void
+record(Rejects *rejects, const Reject *reject)
+{
     if (list_length(rejects->kept) < rejects->limit && rejects->kept_bytes < KEPT_BYTES)
     {
         MemoryContext old = MemoryContextSwitchTo(rejects->context);
@@ -133,6 +144,25 @@ rejects_add(Rejects *rejects, const Reject *reject)
         rejects->kept = lappend(rejects->kept, keep(rejects, reject));
         MemoryContextSwitchTo(old);
     }
+}
+
+void
+rejects_add(Rejects *rejects, const Reject *reject)
+{
+    rejects->count++;
+    rejects->per_node[reject->node->ordinal]++;
+    if (stops(rejects, reject))
+    {
+        rejects->failure = keep(rejects, reject);
+        stop(rejects, reject);
+    }
+    record(rejects, reject);
+}
+
+void
+rejects_warn(Rejects *rejects, const Reject *warning)
+{
+    record(rejects, warning);
 }
 
 static void
@@ -147,7 +177,7 @@ static void
 write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const Reject *reject,
           const pg_uuid_t *run_id, int64 ordinal)
 {
-    enum { run, number, node, source, line, offset, field, sqlstate, reason, value, count };
+    enum { run, number, node, source, line, offset, field, sqlstate, reason, value, severity, count };
     Datum values[count];
     bool nulls[count] = {0};
     HeapTuple tuple;
@@ -163,6 +193,7 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
     set_text(values, nulls, sqlstate, unpack_sql_state(reject->sqlstate));
     set_text(values, nulls, reason, reject->reason);
     set_text(values, nulls, value, reject->value);
+    set_text(values, nulls, severity, reject->kind == REJECT_WARNS ? "warning" : "error");
     tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
     CatalogTupleInsertWithInfo(rel, tuple, indexes);
     heap_freetuple(tuple);

@@ -15,8 +15,11 @@
 
 #include "pg/compile.h"
 
-/* Who decides: the target node's validation, or the pipeline's errorHandling. */
-typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER } RejectKind;
+/*
+ * Who decides: the target node's validation, the pipeline's errorHandling, or
+ * a rule's onFail: it stops the run, the row is left out, or it is loaded all the same.
+ */
+typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER, REJECT_STOPS, REJECT_SKIPPED, REJECT_WARNS } RejectKind;
 
 typedef struct Reject
 {
@@ -37,6 +40,7 @@ typedef struct Rejects
     const char *pipeline;
     bool *validation_fails;  /* by GraphNode.ordinal: of target nodes */
     bool other_fails;
+    bool never_stops;        /* nothing is loaded: not even a rule that says so */
     int64 count;             /* rows rejected so far */
     int64 *per_node;         /* by GraphNode.ordinal */
     List *kept;              /* Reject *, at most `limit`, and of bounded size */
@@ -59,6 +63,9 @@ extern Rejects *rejects_create(const char *pipeline, const Program *program, con
  * the policy is to stop (rejects->failure then has it).
  */
 extern void rejects_add(Rejects *rejects, const Reject *reject);
+
+/* Keeps what is wrong with a row that is loaded all the same; it is not counted. */
+extern void rejects_warn(Rejects *rejects, const Reject *warning);
 
 /* Writes the kept rejects (and the failure, if any) to run_error; inside a transaction. */
 extern void rejects_write(Rejects *rejects, const pg_uuid_t *run_id);

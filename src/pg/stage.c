@@ -156,10 +156,40 @@ refusing_clause(Stage *stage, StageLane *lane, const Rows *rows, int step, RowSt
         at->clause = clause;
         passes = evaluate(stage, at, &clause->condition, &null);
         at->clause = NULL;
-        if (null || !DatumGetBool(passes))
+        if (clause->rule ? null || DatumGetBool(passes) : !null && DatumGetBool(passes))
+            continue;
+        if (clause->rule == NULL || clause->rule->on_fail != RULE_WARN)
             return clause;
+        at->warned = lappend(at->warned, clause);
     }
     return NULL;
+}
+
+/* The row broke a rule. */
+static Verdict
+broken_row(const Stage *stage, const Rows *rows, RowState *at, const StageClause *clause)
+{
+    stage_bad_row(stage, at, clause->rule->on_fail == RULE_FAIL ? REJECT_STOPS : REJECT_SKIPPED, clause->step, ERRCODE_CHECK_VIOLATION, NULL);
+    stage_broken_rule(stage, rows, at, clause, &at->reject);
+    return ROW_BAD;
+}
+
+/* The row was taken, and broke rules that only warn. */
+static void
+warn_of_row(const Stage *stage, const Rows *rows, RowState *at)
+{
+    RowPosition position = rows_position(rows, at->row);
+    ListCell *lc;
+
+    foreach(lc, at->warned)
+    {
+        const StageClause *clause = lfirst(lc);
+        Reject warning = {.kind = REJECT_WARNS, .node = stage->lanes[at->lane].lane->steps[clause->step].node, .source = position.source,
+                          .line = position.line, .offset = position.offset, .sqlstate = ERRCODE_CHECK_VIOLATION};
+
+        stage_broken_rule(stage, rows, at, clause, &warning);
+        rejects_warn(at->rejects, &warning);
+    }
 }
 
 static Verdict
@@ -177,12 +207,15 @@ evaluate_row(Stage *stage, const Rows *rows, RowState *at)
     row->tts_flags &= ~TTS_FLAG_EMPTY;
     stage->econtext->ecxt_scantuple = row;
     at->lane = 0;
+    at->warned = NIL;
     if (rows_are_pending(rows, at->row))
         memset(stage->settled, 0, sizeof(bool) * rows->ncolumns);
     while ((refused = refusing_clause(stage, lane, rows, step, at, &bad)) != NULL)
     {
         if (bad)
             return ROW_BAD;
+        if (refused->rule)
+            return broken_row(stage, rows, at, refused);
         step = refused->step;
         if (lane->next[step] < 0)
         {
@@ -201,6 +234,8 @@ evaluate_row(Stage *stage, const Rows *rows, RowState *at)
         return ROW_BAD;
     lane->sink->accept(lane->sink, at->row);
     lane->taken++;
+    if (at->warned != NIL)
+        warn_of_row(stage, rows, at);
     return ROW_DONE;
 }
 
@@ -303,7 +338,7 @@ add_row_reject(RowState *at, const Rows *rows, Rejects *rejects)
 void
 stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
 {
-    RowState at = {0};
+    RowState at = {.rejects = rejects};
     WireBatch *batch = rows->cells ? &rows->cells->batch : NULL;
     uint32 left = batch ? batch->header->nrejects : 0;
     WireReject wire;

@@ -22,6 +22,7 @@
 #include "pg/compile.h"
 #include "pg/reject.h"
 #include "pg/rows.h"
+#include "pg/rule.h"
 
 struct StageLane;
 
@@ -51,6 +52,7 @@ typedef struct StageClause
     StageExpr condition;
     int step;                /* of the lane: the filter or branch it is part of */
     Bitmapset *columns;      /* columns it reads, 0-based */
+    Rule *rule;              /* of a validate node; NULL: a filter's or a branch's */
 } StageClause;
 
 /* A computed column of what a lane makes: what nodes made of the row, then its assignment to the column. */
@@ -138,6 +140,8 @@ typedef struct RowState
     StageExpr *running;      /* being evaluated, or NULL */
     Bitmapset *retried;      /* cells of the row that coerce tries a second time */
     Reject reject;           /* of a bad row */
+    Rejects *rejects;
+    List *warned;            /* StageClause *: rules the row breaks, but which let it pass */
 } RowState;
 
 /* Says why a row is bad; the node is the one of the lane's step. */
@@ -145,6 +149,9 @@ extern void stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int
 
 /* The same of a cell. */
 extern void stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate, char *reason);
+
+/* The row breaks a clause's rule: fills a reject, for a bad row or for a warning. */
+extern void stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, const StageClause *clause, Reject *reject);
 
 /* An error raised while evaluating a row becomes the row's reject. */
 extern void stage_error_to_reject(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error);

@@ -104,16 +104,30 @@ plan_sql(const Stage *stage, const char *sql, const ProgramTarget *target)
     return pg_plan_query(linitial_node(Query, rewritten), sql, CURSOR_OPT_FAST_PLAN, NULL);
 }
 
+/* By step; the rules of a step in their own order. */
+static bool
+comes_before(const StageClause *a, const StageClause *b)
+{
+    return a->step < b->step || (a->step == b->step && a->rule && b->rule && a->rule->place < b->rule->place);
+}
+
 /* Adds a condition behind those of its step and of the steps before, in PostgreSQL's order among equals. */
 static void
 add_clause(Stage *stage, StageLane *lane, Expr *condition, int step)
 {
     StageClause clause = {.step = step};
-    int at = lane->nclauses++;
+    int at = lane->nclauses++, place;
+    Expr *of_rule = rule_condition(condition, &place);
+
+    if (of_rule)
+    {
+        clause.rule = rule_of(lane->lane->steps[step].node, place);
+        condition = of_rule;
+    }
 
     add_expr(stage, &clause.condition, condition);
     stage_columns((Node *) condition, &clause.columns);
-    for (; at > 0 && lane->clauses[at - 1].step > step; at--)
+    for (; at > 0 && comes_before(&clause, &lane->clauses[at - 1]); at--)
         lane->clauses[at] = lane->clauses[at - 1];
     lane->clauses[at] = clause;
 }

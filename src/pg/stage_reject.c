@@ -138,13 +138,28 @@ column_name(const Stage *stage, int column)
     return source ? source->columns[column].name : NameStr(TupleDescAttr(stage->compiled->desc, column)->attname);
 }
 
+void
+stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, const StageClause *clause, Reject *reject)
+{
+    int column = bms_next_member(clause->columns, -1);
+
+    reject->field = clause->rule->field;
+    reject->reason = psprintf("row breaks rule \"%s\"", clause->rule->rule);
+    if (column >= 0)
+        reject->value = value_text(stage, rows, at->row, column);
+}
+
 static void
 condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
 {
     const StageLane *lane = &stage->lanes[at->lane];
     int step = find_culprit(stage, lane, at->clause->condition.expr, error);
+    RejectKind kind = REJECT_OTHER;
 
-    stage_bad_row(stage, at, REJECT_OTHER, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
+    /* a value that can't even be looked at breaks the rule too */
+    if (at->clause->rule && at->clause->rule->on_fail != RULE_WARN && (step <= 0 || step == at->clause->step))
+        kind = at->clause->rule->on_fail == RULE_FAIL ? REJECT_STOPS : REJECT_SKIPPED;
+    stage_bad_row(stage, at, kind, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
     *column = bms_next_member(at->clause->columns, -1);
     if (*column >= 0)
         at->reject.field = column_name(stage, *column);

@@ -64,7 +64,7 @@ SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'docu
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{connectors,0,authConfig}', '{"a": 1}')));
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{schemas,0,fields,1,length}', '10')));
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{schemas,0,fields,5}', '{"name": "new"}')));
-SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{nodes,1,type}', '"explode"')));
+SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{nodes,1,type}', '"explode"'))) LIMIT 2;
 
 SET client_min_messages = warning;
 SELECT kaireon.delete_pipeline('x_pipe'), kaireon.delete_connector('x_files'), kaireon.delete_connector('x_s3'), kaireon.delete_schema('x_target');
