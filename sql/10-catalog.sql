@@ -81,6 +81,9 @@ CREATE TABLE kaireon_internal.schema (
     summary_columns jsonb,
     summary_relation regclass,              -- the table of its summary; see 34-links.sql
     automatic     text[] NOT NULL DEFAULT '{}', -- columns of the table that are no fields: id, created_at, updated_at
+    adopted       boolean NOT NULL DEFAULT false, -- the table was there before
+    table_name    text,                     -- of relation when it last was what is said here, quoted; see 35-drift.sql
+    attnums_of    oid,                      -- relation when field.attnum was noted: after a restore it is another
     former_names  text[] NOT NULL DEFAULT '{}', -- what it was called before; versions of pipelines may say so
     status        text NOT NULL DEFAULT 'active' CHECK (status IN ('active', 'draft', 'archived')),
     created_at    timestamptz NOT NULL DEFAULT now(),
@@ -101,6 +104,7 @@ CREATE TABLE kaireon_internal.field (
     is_nullable   boolean NOT NULL DEFAULT true,
     default_value text,
     description   text,
+    attnum        int2,                     -- of the column; see schema.attnums_of
     PRIMARY KEY (schema_id, name)
 );
 

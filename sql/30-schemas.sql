@@ -16,7 +16,11 @@ SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type
        s.status, l.name AS linked_schema, s.join_mapping, s.summary_columns, s.owner,
        CASE WHEN c.reltuples >= 0 THEN c.reltuples::bigint ELSE pg_stat_get_live_tuples(c.oid) END AS row_estimate,
        pg_total_relation_size(c.oid) AS size_bytes,
-       s.created_at, s.updated_at, m.relname::text AS summary_table
+       s.created_at, s.updated_at, m.relname::text AS summary_table, s.adopted,
+       ARRAY(SELECT a.attname || ' ' || format_type(a.atttypid, a.atttypmod) FROM pg_attribute a
+              WHERE a.attrelid = s.relation AND a.attnum > 0 AND NOT a.attisdropped AND a.attname <> ALL (s.automatic)
+                AND NOT EXISTS (SELECT FROM kaireon_internal.field f WHERE f.schema_id = s.id AND f.name = a.attname)
+              ORDER BY a.attnum) AS unmanaged_columns
   FROM kaireon_internal.schema s
   LEFT JOIN pg_class c ON c.oid = s.relation
   LEFT JOIN pg_namespace n ON n.oid = c.relnamespace
@@ -26,6 +30,8 @@ SELECT s.id, s.name, s.display_name, s.description, s.entity_type, s.schema_type
 COMMENT ON VIEW kaireon.schemas IS 'the tables that pipelines load, with size and estimated number of rows';
 COMMENT ON COLUMN kaireon.schemas.table_name IS 'the table''s name; null when somebody dropped it';
 COMMENT ON COLUMN kaireon.schemas.summary_table IS 'of a collection with summary_columns, in the same table_schema; null when somebody dropped it';
+COMMENT ON COLUMN kaireon.schemas.adopted IS 'the table was there before: adopt_table made the schema';
+COMMENT ON COLUMN kaireon.schemas.unmanaged_columns IS 'the table''s columns that are neither fields nor automatic, with their types';
 COMMENT ON COLUMN kaireon.schemas.row_estimate IS 'as the planner has it; count(*) tells exactly';
 COMMENT ON COLUMN kaireon.schemas.size_bytes IS 'table, indexes and TOAST together';
 
@@ -83,9 +89,11 @@ $$;
 CREATE FUNCTION kaireon_internal.column_type(f kaireon_internal.field) RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT t.column_type || CASE WHEN f.length IS NOT NULL THEN format('(%s)', f.length)
-                                 WHEN f.precision IS NOT NULL THEN format('(%s,%s)', f.precision, COALESCE(f.scale, 0))
+                                 WHEN f.precision IS NOT NULL AND t.column_type = 'numeric' THEN format('(%s,%s)', f.precision, COALESCE(f.scale, 0))
                                  ELSE '' END
-      FROM kaireon_internal.data_types() AS t WHERE t.name = f.data_type
+      FROM (SELECT d.name, CASE WHEN f.precision IS NULL THEN d.column_type -- only adopted tables have timestamp(3)
+                                ELSE replace(d.column_type, 'timestamp ', format('timestamp(%s) ', f.precision)) END AS column_type
+              FROM kaireon_internal.data_types() AS d) AS t WHERE t.name = f.data_type
 $$;
 
 -- ---- defaults
@@ -302,6 +310,37 @@ BEGIN
 END
 $$;
 
+-- The schema that a node means by a name, or by one it had: the one of table
+-- own (the pipeline's) where that is it.
+CREATE FUNCTION kaireon_internal.named_schema(name text, own oid) RETURNS uuid
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.id FROM kaireon_internal.schema AS s, kaireon_internal.safe_name($1) AS n
+     WHERE n = ANY (s.name || s.former_names) ORDER BY s.relation = own DESC, s.name = n DESC, s.updated_at DESC LIMIT 1
+$$;
+
+-- The versions of pipelines that load into a schema or read it: those that run,
+-- drafts, and those that a run under way has.
+CREATE FUNCTION kaireon_internal.schema_users(s kaireon_internal.schema)
+    RETURNS TABLE (pipeline_id uuid, name text, version int, loads boolean)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT u.pipeline_id, u.name, u.version, bool_or(u.loads) FROM (
+        SELECT p.id AS pipeline_id, p.name, v.version, true AS loads
+          FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id WHERE p.schema_id = s.id
+         UNION ALL
+        SELECT p.id, p.name, v.version, n.value ->> 'type' = 'target'
+          FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.schema AS own ON own.id = p.schema_id
+          JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id
+         CROSS JOIN LATERAL jsonb_array_elements(v.nodes) AS n (value)
+         CROSS JOIN LATERAL (VALUES (n.value #>> '{config,schema}'), (n.value #>> '{config,lookupSchema}'), (n.value #>> '{config,collectionSchemaId}'),
+                                    (n.value #>> '{config,customerSchemaId}')) AS c (name)
+         WHERE kaireon_internal.safe_name(c.name) = ANY (s.name || s.former_names)
+           AND kaireon_internal.named_schema(c.name, own.relation) = s.id) AS u
+      JOIN kaireon_internal.pipeline AS p ON p.id = u.pipeline_id
+     WHERE u.version IN (p.draft_version, p.published_version) OR EXISTS (
+           SELECT FROM kaireon_internal.run AS r WHERE r.pipeline_id = p.id AND r.version = u.version AND r.status IN ('queued', 'running'))
+     GROUP BY 1, 2, 3
+$$;
+
 CREATE FUNCTION kaireon_internal.check_entity_type(entity_type text) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT kaireon_internal.check_choice('entity_type', entity_type, '{customer,account,transaction,product,event,'
@@ -343,7 +382,7 @@ BEGIN
     VALUES (safe, caller, COALESCE(NULLIF(display_name, ''), CASE WHEN safe <> name THEN name END),
             NULLIF(description, ''), entity_type, schema_type, 0,
             CASE WHEN linked_schema IS NOT NULL THEN kaireon_internal.get_linked(caller, linked_schema) END,
-            kaireon_internal.safe_mapping(join_mapping), kaireon_internal.safe_columns(summary_columns), kaireon_internal.automatic_columns(parsed))
+            join_mapping, summary_columns, kaireon_internal.automatic_columns(parsed))
     ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING id INTO made;
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
@@ -353,12 +392,13 @@ BEGIN
     END IF;
     INSERT INTO kaireon_internal.field
     SELECT made, f.ordinal, f.name, f.display_name, f.data_type, f.length, f.precision, f.scale, f.is_primary_key,
-           f.is_unique, f.is_nullable, f.default_value, f.description
+           f.is_unique, f.is_nullable, f.default_value, f.description, NULL
       FROM unnest(parsed) AS f;
     PERFORM kaireon_internal.check_links(made);
     made_relation := kaireon_internal.make_table(caller, COALESCE(table_schema, 'public'), 'ds_' || safe, kaireon_internal.table_sql(parsed));
     UPDATE kaireon_internal.schema AS s SET relation = made_relation WHERE s.id = made;
     PERFORM kaireon_internal.sync_summary(caller, made, NULL);
+    PERFORM kaireon_internal.note_table(made);
     RETURN made;
 END
 $$;
@@ -427,9 +467,9 @@ BEGIN
            linked_schema = CASE WHEN update_schema.linked_schema IS NULL THEN s.linked_schema
                                 WHEN update_schema.linked_schema <> '' THEN kaireon_internal.get_linked(caller, update_schema.linked_schema) END,
            -- Without a link there is nothing to map.
-           join_mapping = NULLIF(CASE WHEN update_schema.join_mapping IS NOT NULL THEN kaireon_internal.safe_mapping(update_schema.join_mapping)
+           join_mapping = NULLIF(CASE WHEN update_schema.join_mapping IS NOT NULL THEN update_schema.join_mapping
                                       WHEN update_schema.linked_schema = '' THEN '{}' ELSE s.join_mapping END, '{}'),
-           summary_columns = NULLIF(COALESCE(kaireon_internal.safe_columns(update_schema.summary_columns), s.summary_columns), '[]'),
+           summary_columns = NULLIF(COALESCE(update_schema.summary_columns, s.summary_columns), '[]'),
            status = COALESCE(update_schema.status, s.status),
            updated_at = now()
      WHERE s.id = old.id;
@@ -438,6 +478,7 @@ BEGIN
     IF new_name IS NOT NULL THEN
         SELECT s.* INTO old FROM kaireon_internal.schema AS s WHERE s.id = old.id;
         PERFORM kaireon_internal.rename_schema(caller, old, new_name);
+        PERFORM kaireon_internal.note_table(old.id);
     END IF;
 END
 $$;
@@ -457,7 +498,7 @@ DECLARE
     -- PostgreSQL takes a table out of a publication without a word.
     published text := (SELECT string_agg(format('publication %I publishes %s', p.pubname, kaireon_internal.relation_name(r.prrelid)), E'\n'
                                          ORDER BY p.pubname, r.prrelid)
-                         FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE r.prrelid IN (s.relation, s.summary_relation));
+                         FROM pg_publication_rel AS r JOIN pg_publication AS p ON p.oid = r.prpubid WHERE kaireon_internal.relation_name(r.prrelid) = ANY (tables));
     detail text;
 BEGIN
     IF tables = '{}' THEN
@@ -474,12 +515,13 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END
 $$;
 
-CREATE FUNCTION kaireon_internal.delete_schema(caller regrole, name text, cascade boolean, if_exists boolean)
+CREATE FUNCTION kaireon_internal.delete_schema(caller regrole, name text, cascade boolean, if_exists boolean, keep_table boolean)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
     old kaireon_internal.schema;
     users text;
+    table_name text;
 BEGIN
     IF if_exists AND NOT EXISTS (SELECT FROM kaireon_internal.schema AS s WHERE s.name = kaireon_internal.safe_name(delete_schema.name)) THEN
         RAISE NOTICE 'schema "%" does not exist, skipping', name;
@@ -488,11 +530,11 @@ BEGIN
     old := kaireon_internal.get_schema(caller, name);
     -- Waits for whoever is just making a pipeline for it.
     PERFORM FROM kaireon_internal.schema AS s WHERE s.id = old.id FOR UPDATE;
-    SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
-      FROM kaireon_internal.pipeline AS p WHERE p.schema_id = old.id;
-    IF users IS NOT NULL THEN
-        PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
-            format('Pipelines that load into it: %s.', users), 'Delete them, or give them another schema, first.');
+    SELECT concat_ws(' ', 'Pipelines that load into it: ' || string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") FILTER (WHERE p.loads) || '.',
+                          'Pipelines that read it: ' || string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") FILTER (WHERE NOT p.loads) || '.') INTO users
+      FROM (SELECT u.name, bool_or(u.loads) AS loads FROM kaireon_internal.schema_users(old) AS u GROUP BY u.name) AS p;
+    IF users <> '' THEN
+        PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name), users, 'Delete them, or give them another schema, first.');
     END IF;
     users := kaireon_internal.linked_to(old);
     IF users IS NOT NULL THEN
@@ -500,8 +542,15 @@ BEGIN
             format('Schemas that are linked to it: %s.', users), 'Delete them, or pass linked_schema => '''' to update_schema of each, first.');
     END IF;
     DELETE FROM kaireon_internal.schema AS s WHERE s.id = old.id;
-    PERFORM kaireon_internal.drop_tables(caller, old, array_remove(ARRAY[kaireon_internal.relation_name(old.relation),
-                                                                         kaireon_internal.relation_name(old.summary_relation)], NULL), cascade);
+    table_name := kaireon_internal.relation_name(old.relation);
+    IF table_name IS NOT NULL AND COALESCE(keep_table, old.adopted) THEN
+        RAISE NOTICE 'table % stays', table_name;
+        IF old.adopted AND 'updated_at' = ANY (old.automatic) THEN
+            PERFORM kaireon_internal.ddl(caller, old, format('DROP TRIGGER IF EXISTS kaireon_touch_updated_at ON %s', table_name));
+        END IF;
+        table_name := NULL;
+    END IF;
+    PERFORM kaireon_internal.drop_tables(caller, old, array_remove(ARRAY[table_name, kaireon_internal.relation_name(old.summary_relation)], NULL), cascade);
 END
 $$;
 
@@ -518,6 +567,6 @@ CREATE FUNCTION kaireon.update_schema(name text, display_name text = NULL, descr
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.update_schema IS 'changes what is known about a schema; what is null stays, an empty text, object or array takes away; a new name is its table''s too';
 
-CREATE FUNCTION kaireon.delete_schema(name text, cascade boolean = false, if_exists boolean = false)
+CREATE FUNCTION kaireon.delete_schema(name text, cascade boolean = false, if_exists boolean = false, keep_table boolean = NULL)
     RETURNS void LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.delete_schema IS 'deletes a schema and drops its table; with cascade also what depends on the table';
+COMMENT ON FUNCTION kaireon.delete_schema IS 'deletes a schema and drops its table, unless it was adopted or keep_table is true; with cascade also what depends on the table';

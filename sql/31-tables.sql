@@ -37,7 +37,7 @@ DECLARE
 BEGIN
     IF name IS NULL THEN
         PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), NULL,
-            'Use delete_schema, then create_schema.');
+            'Make it again and call kaireon.refresh_schema, or use kaireon.delete_schema.');
     END IF;
     RETURN name;
 END

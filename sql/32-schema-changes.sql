@@ -32,16 +32,16 @@ CREATE FUNCTION kaireon_internal.is_whole_key(f kaireon_internal.field) RETURNS 
                                              WHERE o.schema_id = f.schema_id AND o.is_primary_key AND o.name <> f.name)
 $$;
 
--- Raises 55006 while a run of a pipeline into the schema is queued or running:
--- it was compiled for the fields as they are.
+-- Raises 55006 while a run of a pipeline that uses the schema is queued or
+-- running: it was compiled for the fields as they are.
 CREATE FUNCTION kaireon_internal.check_no_load(schema kaireon_internal.schema) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     busy text;
 BEGIN
-    SELECT string_agg(DISTINCT format('"%s"', p.name), ', ') INTO busy
-      FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.run AS r ON r.pipeline_id = p.id
-     WHERE p.schema_id = schema.id AND r.status IN ('queued', 'running');
+    SELECT string_agg(DISTINCT format('"%s"', u.name), ', ') INTO busy
+      FROM kaireon_internal.schema_users(schema) AS u JOIN kaireon_internal.run AS r ON r.pipeline_id = u.pipeline_id AND r.version = u.version
+     WHERE r.status IN ('queued', 'running');
     IF busy IS NOT NULL THEN
         PERFORM kaireon_internal.fail('55006', format('schema "%s" is being loaded', schema.name),
             format('Pipelines with a run: %s.', busy), 'Wait for the run, or cancel it with kaireon.cancel_run.');
@@ -61,7 +61,7 @@ BEGIN
 END
 $$;
 
--- Says of which pipelines into the schema the version that runs does not fit any more.
+-- Says of which pipelines that use the schema the version that runs does not fit any more.
 CREATE FUNCTION kaireon_internal.warn_pipelines(schema kaireon_internal.schema) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -71,7 +71,8 @@ BEGIN
                                      v.edges, v.execution_config) AS f WHERE f.severity = 'error') AS message
                FROM kaireon_internal.pipeline AS o JOIN kaireon_internal.pipeline_version AS v
                     ON v.pipeline_id = o.id AND v.version = COALESCE(o.published_version, o.draft_version)
-              WHERE o.schema_id = schema.id AND o.status <> 'archived' ORDER BY o.name COLLATE "C"
+              WHERE o.status <> 'archived' AND EXISTS (SELECT FROM kaireon_internal.schema_users(schema) AS u
+                                                        WHERE u.pipeline_id = o.id AND u.version = v.version) ORDER BY o.name COLLATE "C"
     LOOP
         IF p.message IS NOT NULL THEN
             RAISE WARNING 'pipeline "%" does not fit schema "%" any more', p.name, schema.name
@@ -119,7 +120,7 @@ BEGIN
     END IF;
     PERFORM kaireon_internal.alter_table(caller, s, 'ADD COLUMN ' || kaireon_internal.column_sql(f, false));
     INSERT INTO kaireon_internal.field SELECT f.*;
-    UPDATE kaireon_internal.schema AS t SET updated_at = now() WHERE t.id = s.id;
+    PERFORM kaireon_internal.note_table(s.id);
 END
 $$;
 
@@ -143,8 +144,13 @@ CREATE FUNCTION kaireon_internal.change_type(caller regrole, schema kaireon_inte
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     action text := format('ALTER COLUMN %I TYPE %s', new.name, kaireon_internal.column_type(new));
+    -- A text keeps the collation that somebody gave it.
+    collate_sql text := (SELECT format(' COLLATE %I.%I', n.nspname, l.collname) FROM pg_attribute AS a JOIN pg_collation AS l ON l.oid = a.attcollation
+                         JOIN pg_namespace AS n ON n.oid = l.collnamespace
+                        WHERE a.attrelid = schema.relation AND a.attname = new.name AND l.collname <> 'default' AND kaireon_internal.type_family(new.data_type) = 'text');
     detail text;
 BEGIN
+    action := action || COALESCE(collate_sql, '');
     IF NOT COALESCE(kaireon_internal.is_widening(old, new), false) THEN
         PERFORM kaireon_internal.check_conversion(caller, schema, old, new, force);
         action := format('%s USING %s', action, kaireon_internal.conversion_sql(old, new, quote_ident(new.name)));
@@ -285,7 +291,7 @@ DECLARE
 BEGIN
     IF new.is_primary_key <> old.is_primary_key THEN
         PERFORM kaireon_internal.fail('0A000', format('the primary key of schema "%s" can''t be changed by alter_field', s.name), NULL,
-            'Make a schema with the other key and load that.');
+            'Make a schema with the other key and load that, or change the table with ALTER TABLE and call kaireon.refresh_schema.');
     ELSIF old.is_primary_key AND changes -> 'isNullable' = 'true' THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and takes no nulls', old.name), NULL, NULL);
     END IF;
@@ -296,8 +302,11 @@ BEGIN
     PERFORM kaireon_internal.alter_column(caller, s, old, new, COALESCE(force, false));
     DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = old.schema_id AND f.name = old.name;
     INSERT INTO kaireon_internal.field SELECT new.*;
-    UPDATE kaireon_internal.schema AS t SET updated_at = now() WHERE t.id = s.id;
-    PERFORM kaireon_internal.follow_field(caller, s, old.name, new.name);
+    IF new.name <> old.name THEN
+        PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, new.name);
+    END IF;
+    PERFORM kaireon_internal.settle_links(caller, s.id);
+    PERFORM kaireon_internal.note_table(s.id);
     PERFORM kaireon_internal.warn_pipelines(s);
 END
 $$;
@@ -348,7 +357,7 @@ BEGIN
     DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = s.id AND f.name = old.name;
     -- Ordinals count without gaps.
     UPDATE kaireon_internal.field AS f SET ordinal = f.ordinal - 1 WHERE f.schema_id = s.id AND f.ordinal > old.ordinal;
-    UPDATE kaireon_internal.schema AS t SET updated_at = now() WHERE t.id = s.id;
+    PERFORM kaireon_internal.note_table(s.id);
     PERFORM kaireon_internal.warn_pipelines(s);
 END
 $$;

@@ -165,14 +165,43 @@ BEGIN
 END
 $$;
 
+-- A field's name as the schema has it: as given, else made safe.
+CREATE FUNCTION kaireon_internal.known_name(schema_id uuid, given text) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((SELECT f.name FROM kaireon_internal.field AS f WHERE f.schema_id = known_name.schema_id AND f.name = given),
+                    kaireon_internal.safe_name(given))
+$$;
+
+-- Writes the names in a schema's links as the catalog has them.
+CREATE FUNCTION kaireon_internal.settle_names(schema_id uuid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE kaireon_internal.schema AS s
+       SET join_mapping = CASE WHEN jsonb_typeof(s.join_mapping) = 'object' AND s.join_mapping <> '{}' THEN (
+               SELECT jsonb_object_agg(kaireon_internal.known_name(s.id, e.key), CASE jsonb_typeof(e.value)
+                          WHEN 'string' THEN to_jsonb(kaireon_internal.known_name(s.linked_schema, e.value #>> '{}')) ELSE e.value END)
+                 FROM jsonb_each(s.join_mapping) AS e) ELSE s.join_mapping END,
+           summary_columns = CASE WHEN jsonb_typeof(s.summary_columns) = 'array' AND s.summary_columns <> '[]' THEN (
+               SELECT jsonb_agg(CASE WHEN jsonb_typeof(e.value) <> 'object' THEN e.value
+                          ELSE CASE WHEN e.value ->> 'sourceField' = '*' THEN e.value - 'sourceField' ELSE e.value END
+                          || CASE WHEN jsonb_typeof(e.value -> 'outputField') = 'string' THEN
+                                jsonb_build_object('outputField', kaireon_internal.make_safe_name('summary column', e.value ->> 'outputField', 63)) ELSE '{}' END
+                          || CASE WHEN jsonb_typeof(e.value -> 'sourceField') = 'string' AND e.value ->> 'sourceField' <> '*' THEN
+                                jsonb_build_object('sourceField', kaireon_internal.known_name(s.id, e.value ->> 'sourceField')) ELSE '{}' END END ORDER BY e.n)
+                 FROM jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n)) ELSE s.summary_columns END
+     WHERE s.id = settle_names.schema_id AND (s.join_mapping IS NOT NULL OR s.summary_columns IS NOT NULL)
+$$;
+
 -- Checks all that links a schema, as it is in the catalog.
 CREATE FUNCTION kaireon_internal.check_links(schema_id uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    s kaireon_internal.schema := (SELECT o FROM kaireon_internal.schema AS o WHERE o.id = schema_id);
-    given text := (SELECT v.name FROM (VALUES ('linked_schema', s.linked_schema IS NOT NULL), ('join_mapping', s.join_mapping IS NOT NULL),
-                       ('summary_columns', s.summary_columns IS NOT NULL)) AS v (name, given) WHERE v.given LIMIT 1);
+    s kaireon_internal.schema;
+    given text;
 BEGIN
+    PERFORM kaireon_internal.settle_names(schema_id);
+    SELECT o.* INTO s FROM kaireon_internal.schema AS o WHERE o.id = schema_id;
+    given := CASE WHEN s.linked_schema IS NOT NULL THEN 'linked_schema' WHEN s.join_mapping IS NOT NULL THEN 'join_mapping'
+                  WHEN s.summary_columns IS NOT NULL THEN 'summary_columns' END;
     IF given IS NULL THEN
         RETURN;
     ELSIF s.schema_type <> 'collection' THEN
@@ -192,28 +221,6 @@ BEGIN
         PERFORM kaireon_internal.check_summary_columns(s);
     END IF;
 END
-$$;
-
--- Names in links as the catalog has them, which are safe names.
-CREATE FUNCTION kaireon_internal.safe_mapping(mapping jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN jsonb_typeof(mapping) = 'object' AND mapping <> '{}' THEN
-        (SELECT jsonb_object_agg(kaireon_internal.safe_name(e.key), CASE jsonb_typeof(e.value)
-                    WHEN 'string' THEN to_jsonb(kaireon_internal.safe_name(e.value #>> '{}')) ELSE e.value END) FROM jsonb_each(mapping) AS e)
-        ELSE mapping END
-$$;
-
-CREATE FUNCTION kaireon_internal.safe_columns(columns jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT CASE WHEN jsonb_typeof(columns) = 'array' AND columns <> '[]' THEN
-        (SELECT jsonb_agg(CASE WHEN jsonb_typeof(e.value) <> 'object' THEN e.value
-                    ELSE CASE WHEN e.value ->> 'sourceField' = '*' THEN e.value - 'sourceField' ELSE e.value END
-                    || CASE WHEN jsonb_typeof(e.value -> 'outputField') = 'string'
-                            THEN jsonb_build_object('outputField', kaireon_internal.make_safe_name('summary column', e.value ->> 'outputField', 63)) ELSE '{}' END
-                    || CASE WHEN jsonb_typeof(e.value -> 'sourceField') = 'string' AND e.value ->> 'sourceField' <> '*'
-                            THEN jsonb_build_object('sourceField', kaireon_internal.safe_name(e.value ->> 'sourceField')) ELSE '{}' END END ORDER BY e.n)
-           FROM jsonb_array_elements(columns) WITH ORDINALITY AS e (value, n))
-        ELSE columns END
 $$;
 
 -- ---- the summary table
@@ -323,33 +330,38 @@ CREATE FUNCTION kaireon_internal.field_uses(s kaireon_internal.schema, name text
          WHERE o.linked_schema = s.id AND EXISTS (SELECT FROM jsonb_each_text(o.join_mapping) AS e WHERE e.value = field_uses.name)) AS u
 $$;
 
--- After a change of a field: its new name in all links, the links checked, the
--- summary adapted.  Of collections that are linked to the schema too.
-CREATE FUNCTION kaireon_internal.follow_field(caller regrole, s kaireon_internal.schema, old_name text, new_name text) RETURNS void
+-- A field's new name in all links, and in the summary.
+CREATE FUNCTION kaireon_internal.rename_in_links(caller regrole, schema_id uuid, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    s kaireon_internal.schema := (SELECT o FROM kaireon_internal.schema AS o WHERE o.id = schema_id);
+    summary text := kaireon_internal.relation_name(s.summary_relation);
+BEGIN
+    IF s.join_mapping ? old_name AND summary IS NOT NULL THEN
+        PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME COLUMN %I TO %I', summary, old_name, new_name));
+    END IF;
+    UPDATE kaireon_internal.schema AS o
+       SET join_mapping = CASE WHEN o.join_mapping ? old_name
+                               THEN o.join_mapping - old_name || jsonb_build_object(new_name, o.join_mapping -> old_name) ELSE o.join_mapping END,
+           summary_columns = (SELECT jsonb_agg(CASE WHEN e.value ->> 'sourceField' = old_name THEN e.value || jsonb_build_object('sourceField', new_name)
+                                                    ELSE e.value END ORDER BY e.n) FROM jsonb_array_elements(o.summary_columns) WITH ORDINALITY AS e (value, n))
+     WHERE o.id = s.id;
+    UPDATE kaireon_internal.schema AS o
+       SET join_mapping = (SELECT jsonb_object_agg(e.key, CASE e.value WHEN old_name THEN new_name ELSE e.value END) FROM jsonb_each_text(o.join_mapping) AS e)
+     WHERE o.linked_schema = s.id;
+END
+$$;
+
+-- After a change of fields: all links are checked, those of other schemas to
+-- this one too, and the summary is adapted.
+CREATE FUNCTION kaireon_internal.settle_links(caller regrole, schema_id uuid) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     other uuid;
-    summary text := kaireon_internal.relation_name(s.summary_relation);
-    renamed boolean := new_name <> old_name;
-    columns jsonb := (SELECT jsonb_agg(CASE WHEN e.value ->> 'sourceField' = old_name THEN e.value || jsonb_build_object('sourceField', new_name)
-                                            ELSE e.value END ORDER BY e.n)
-                        FROM jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n));
 BEGIN
-    IF renamed THEN
-        IF s.join_mapping ? old_name AND summary IS NOT NULL THEN
-            PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME COLUMN %I TO %I', summary, old_name, new_name));
-        END IF;
-        UPDATE kaireon_internal.schema AS o SET summary_columns = columns,
-               join_mapping = CASE WHEN o.join_mapping ? old_name
-                                   THEN o.join_mapping - old_name || jsonb_build_object(new_name, o.join_mapping -> old_name) ELSE o.join_mapping END
-         WHERE o.id = s.id;
-        UPDATE kaireon_internal.schema AS o
-           SET join_mapping = (SELECT jsonb_object_agg(e.key, CASE e.value WHEN old_name THEN new_name ELSE e.value END) FROM jsonb_each_text(o.join_mapping) AS e)
-         WHERE o.linked_schema = s.id;
-    END IF;
-    PERFORM kaireon_internal.check_links(s.id);
-    PERFORM kaireon_internal.sync_summary(caller, s.id, columns);
-    FOR other IN SELECT o.id FROM kaireon_internal.schema AS o WHERE o.linked_schema = s.id LOOP
+    PERFORM kaireon_internal.check_links(schema_id);
+    PERFORM kaireon_internal.sync_summary(caller, schema_id, (SELECT o.summary_columns FROM kaireon_internal.schema AS o WHERE o.id = schema_id));
+    FOR other IN SELECT o.id FROM kaireon_internal.schema AS o WHERE o.linked_schema = schema_id LOOP
         PERFORM kaireon_internal.check_links(other);
     END LOOP;
 END

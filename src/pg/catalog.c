@@ -25,6 +25,7 @@
 #include "utils/syscache.h"
 
 #include "pg/json.h"
+#include "pg/settings.h"
 
 #define CATALOG_SCHEMA "kaireon_internal"
 
@@ -189,40 +190,97 @@ catalog_no_pipeline(const char *name)
     pg_unreachable();
 }
 
-/* One field against the table's column of its name. */
-static bool
-resolve_field(TupleDesc desc, TargetField *field, List **findings)
+/*
+ * The column of a field; NULL when it has none of its name any more.  A column
+ * whose number is known counts, so that names which were swapped are noticed;
+ * else the one of the name, unless that is another field's (numbers[]: of all
+ * fields, 0 for unknown).  column_of() in 35-drift.sql does the same.
+ */
+static Form_pg_attribute
+find_column(TupleDesc desc, const char *name, AttrNumber number, const AttrNumber *numbers, int nnumbers)
 {
+    if (number > 0 && number <= desc->natts && !TupleDescAttr(desc, number - 1)->attisdropped)
+    {
+        Form_pg_attribute att = TupleDescAttr(desc, number - 1);
+
+        return strcmp(NameStr(att->attname), name) == 0 ? att : NULL;
+    }
     for (int i = 0; i < desc->natts; i++)
     {
         Form_pg_attribute att = TupleDescAttr(desc, i);
 
-        if (att->attisdropped || strcmp(NameStr(att->attname), field->name) != 0)
+        if (att->attisdropped || strcmp(NameStr(att->attname), name) != 0)
             continue;
+        for (int n = 0; n < nnumbers; n++)
+        {
+            if (numbers[n] == att->attnum)
+                return NULL;
+        }
+        return att;
+    }
+    return NULL;
+}
+
+/* Resolves the fields that have a column to load; the others are left out.  Returns how many there are. */
+static int
+resolve_fields(TupleDesc desc, TargetField *fields, const AttrNumber *numbers, int count)
+{
+    int good = 0;
+
+    for (int i = 0; i < count; i++)
+    {
+        Form_pg_attribute att = find_column(desc, fields[i].name, numbers[i], numbers, count);
+        TargetField *field = &fields[good];
+
+        if (att == NULL || att->attgenerated != '\0')
+            continue;
+        field->name = fields[i].name;
         field->attnum = att->attnum;
         field->type = att->atttypid;
         field->typmod = att->atttypmod;
         field->not_null = att->attnotnull;
         field->has_default = att->atthasdef || att->attidentity != '\0';
-        return true;
+        good++;
     }
-    graph_complain(findings, NULL, "schema_drift", "The table was changed outside of kaireon's functions.",
-                   "field \"%s\" of the schema is not in its table", field->name);
-    return false;
+    return good;
 }
 
-/* Reads the schema of which a condition on $1 and $2 holds. */
+/* Where the schema's table is another than the catalog says. */
+static void
+add_drift(Datum schema_id, MemoryContext context, List **findings)
+{
+    Oid types[] = {UUIDOID};
+    uint64 count = catalog_execute("SELECT severity, message, hint FROM kaireon_internal.schema_drift($1)", 1, types, &schema_id, NULL, SPI_OK_SELECT);
+
+    for (uint64 i = 0; i < count; i++)
+    {
+        char *severity = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
+        char *message = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
+        char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
+        MemoryContext inner = MemoryContextSwitchTo(context);
+
+        graph_complain(findings, NULL, "schema_drift", hint, "%s", message);
+        if (strcmp(severity, "error") != 0)
+            ((Finding *) llast(*findings))->severity = "warning";
+        MemoryContextSwitchTo(inner);
+    }
+}
+
+/* Reads the schema of which a condition on $1 and $2 holds; thorough: see catalog.h. */
 static bool
-load_schema(const char *where, Oid *types, Datum *values, SchemaSpec *schema, List **findings)
+load_schema(const char *where, Oid *types, Datum *values, bool thorough, SchemaSpec *schema, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
+    AttrNumber *numbers;
     Relation rel;
-    int count, good = 0;
+    Datum id;
+    int count;
     bool null;
 
-    count = catalog_execute(psprintf("SELECT s.relation::pg_catalog.oid, f.name, s.name FROM kaireon_internal.schema s "
-                                     "JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE %s ORDER BY f.ordinal", where),
+    settings_fix_level(); /* defaults are compared as values */
+    count = catalog_execute(psprintf("SELECT s.relation::pg_catalog.oid, f.name, s.name, CASE WHEN s.attnums_of = s.relation THEN coalesce(f.attnum, 0) ELSE 0 END::int2, "
+                                     "s.id FROM kaireon_internal.schema s JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE %s ORDER BY f.ordinal", where),
                             2, types, values, NULL, SPI_OK_SELECT);
     if (count == 0)
     {
@@ -232,37 +290,39 @@ load_schema(const char *where, Oid *types, Datum *values, SchemaSpec *schema, Li
     schema->relid = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
     schema->name = row_text(3, context);
     schema->fields = MemoryContextAllocZero(context, sizeof(TargetField) * count);
+    schema->nfields = 0;
+    id = row_datum(5, &null, context);
+    numbers = palloc(sizeof(AttrNumber) * count);
     for (int i = 0; i < count; i++)
+    {
         schema->fields[i].name = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2));
-    catalog_end(scope);
+        numbers[i] = DatumGetInt16(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4, &null));
+    }
     rel = try_table_open(schema->relid, AccessShareLock);
-    if (rel == NULL)
+    if (rel)
     {
-        graph_complain(findings, NULL, "schema_drift", "Delete the schema and create it again, or adopt another table.",
-                       "the schema's table does not exist");
-        return true;
+        schema->nfields = resolve_fields(RelationGetDescr(rel), schema->fields, numbers, count);
+        table_close(rel, AccessShareLock);
     }
-    for (int i = 0; i < count; i++)
-    {
-        if (resolve_field(RelationGetDescr(rel), &schema->fields[i], findings))
-            schema->fields[good++] = schema->fields[i];
-    }
-    schema->nfields = good;
-    table_close(rel, AccessShareLock);
+    if (thorough || schema->nfields < count)
+        add_drift(id, context, findings);
+    catalog_end(scope);
+    if (schema->nfields < count && !graph_has_errors(*findings)) /* it is being changed right now */
+        graph_complain(findings, NULL, "schema_drift", NULL, "the schema's table is not what the schema says");
     return true;
 }
 
 bool
-catalog_load_schema(const pg_uuid_t *schema_id, SchemaSpec *schema, List **findings)
+catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, SchemaSpec *schema, List **findings)
 {
     Oid types[] = {UUIDOID, OIDOID};
     Datum values[] = {UUIDPGetDatum(schema_id), ObjectIdGetDatum(InvalidOid)};
 
-    return load_schema("s.id = $1", types, values, schema, findings);
+    return load_schema("s.id = $1", types, values, thorough, schema, findings);
 }
 
 SchemaSpec *
-catalog_find_schema(const char *name, Oid own, const char *node_id, List **findings)
+catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings)
 {
     SchemaSpec *schema = palloc0(sizeof(SchemaSpec));
     Oid types[] = {TEXTOID, OIDOID};
@@ -270,9 +330,7 @@ catalog_find_schema(const char *name, Oid own, const char *node_id, List **findi
     List *found = NIL;
     ListCell *lc;
 
-    if (!load_schema("s.id = (SELECT o.id FROM kaireon_internal.schema o, kaireon_internal.safe_name($1) AS n "
-                     "WHERE n = ANY (o.name || o.former_names) ORDER BY o.relation = $2 DESC, o.name = n DESC, o.updated_at DESC LIMIT 1)",
-                     types, values, schema, &found))
+    if (!load_schema("s.id = kaireon_internal.named_schema($1, $2)", types, values, thorough, schema, &found))
     {
         graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
                        "schema \"%s\" does not exist or has no fields", name);
@@ -283,6 +341,7 @@ catalog_find_schema(const char *name, Oid own, const char *node_id, List **findi
         Finding *f = lfirst(lc);
 
         graph_complain(findings, node_id, f->code, f->hint, "%s", f->message);
+        ((Finding *) llast(*findings))->severity = f->severity;
     }
     return schema;
 }
@@ -297,6 +356,7 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     PipelineSpec *spec;
     pg_uuid_t schema_id;
     List *findings = NIL;
+    ListCell *lc;
     char *handling;
     bool null;
 
@@ -325,15 +385,16 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     handling = json_get_text(&spec->execution_config->root, "errorHandling");
     spec->error_given = handling != NULL;
     spec->error_skip = handling && strcmp(handling, "skip") == 0;
-    if (!catalog_load_schema(&schema_id, &spec->schema, &findings))
+    if (!catalog_load_schema(&schema_id, false, &spec->schema, &findings))
         elog(ERROR, "the schema of pipeline \"%s\" is missing", spec->name);
-    if (findings != NIL)
+    foreach(lc, findings)
     {
-        Finding *f = linitial(findings);
+        Finding *f = lfirst(lc);
 
-        ereport(ERROR, (errcode(get_rel_name(spec->schema.relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
-                        errmsg("%s", f->message), errdetail("Found in the schema of pipeline \"%s\".", spec->name),
-                        f->hint ? errhint("%s", f->hint) : 0));
+        if (strcmp(f->severity, "error") == 0)
+            ereport(ERROR, (errcode(get_rel_name(spec->schema.relid) ? ERRCODE_UNDEFINED_COLUMN : ERRCODE_UNDEFINED_TABLE),
+                            errmsg("%s", f->message), errdetail("Found in the schema of pipeline \"%s\".", spec->name),
+                            f->hint ? errhint("%s", f->hint) : 0));
     }
     return spec;
 }

@@ -56,14 +56,18 @@ extern uint64 catalog_execute(const char *sql, int nargs, Oid *types, Datum *val
 extern PipelineSpec *catalog_load_pipeline(const pg_uuid_t *id, int version);
 /* The pipeline of a name; false when there is none. */
 extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin);
-/* A schema resolved against its table; false when it is unknown or has no fields.  Fields the table lacks are findings. */
-extern bool catalog_load_schema(const pg_uuid_t *schema_id, SchemaSpec *schema, List **findings);
+/*
+ * A schema resolved against its table; false when it is unknown or has no
+ * fields.  A finding for each difference that keeps rows from being loaded;
+ * with `thorough` one for every difference.
+ */
+extern bool catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, SchemaSpec *schema, List **findings);
 /*
  * The schema a node names, by its name or one it had: the one of table `own`
  * (the pipeline's) where that is it.  NULL, with a finding of that node, when
  * there is none.
  */
-extern SchemaSpec *catalog_find_schema(const char *name, Oid own, const char *node_id, List **findings);
+extern SchemaSpec *catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings);
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */

@@ -380,7 +380,7 @@ begin_program(Compiler *c, const CompileInput *input)
         target->validation = target_validation(node, input->fallback);
         target->schema = input->schema;
         if (json_get(node->config, "schema"))
-            target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, node->id, c->findings);
+            target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
     }
 }
 

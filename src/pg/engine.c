@@ -148,7 +148,7 @@ target_tables(const PipelineSpec *spec)
     {
         const GraphNode *node = &graph->nodes[i];
         char *name = node->op->kind == NODE_TARGET ? json_get_text(node->config, "schema") : NULL;
-        const SchemaSpec *schema = name ? catalog_find_schema(name, spec->schema.relid, node->id, &findings) : &spec->schema;
+        const SchemaSpec *schema = name ? catalog_find_schema(name, spec->schema.relid, false, node->id, &findings) : &spec->schema;
 
         if (node->op->kind == NODE_TARGET && schema)
             tables = list_append_unique_oid(tables, schema->relid);

@@ -118,7 +118,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     input.graph = graph_parse(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
-    if (!catalog_load_schema(schema_id, &schema, &findings))
+    if (!catalog_load_schema(schema_id, true, &schema, &findings))
     {
         graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");
         return findings;

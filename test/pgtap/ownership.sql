@@ -278,8 +278,8 @@ EXCEPTION WHEN SQLSTATE 'P0099' THEN
     RETURN SQLERRM;
 END
 $$;
-SELECT is(lost(sql), $$-; the schema's table does not exist (Delete the schema and create it again, or adopt another table.); 42P01 | the table of schema "lost" was dropped | Use delete_schema, then create_schema.; $$
-    || $$42P01 | the schema's table does not exist | Found in the schema of pipeline "lost". | Delete the schema and create it again, or adopt another table.; ok$$, sql)
+SELECT is(lost(sql), $$-; the schema's table o_data.ds_lost does not exist (Make it again and call kaireon.refresh_schema('lost'), or delete the schema.); 42P01 | the table of schema "lost" was dropped | Make it again and call kaireon.refresh_schema, or use kaireon.delete_schema.; $$
+    || $$42P01 | the schema's table o_data.ds_lost does not exist | Found in the schema of pipeline "lost". | Make it again and call kaireon.refresh_schema('lost'), or delete the schema.; ok$$, sql)
   FROM unnest(ARRAY['DROP TABLE o_data.ds_lost', 'DROP SCHEMA o_data CASCADE', 'DO $q$BEGIN DROP TABLE o_data.ds_lost CASCADE; END$q$',
                     'ALTER TABLE o_data.ds_lost OWNER TO o_team; DROP OWNED BY o_team', 'CREATE TEMP TABLE t (); DROP TABLE t, o_data.ds_lost']) AS sql;
 CREATE FUNCTION lost_summary() RETURNS text LANGUAGE plpgsql AS $$

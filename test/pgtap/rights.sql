@@ -94,12 +94,13 @@ SELECT is(as_user(who, format('SELECT kaireon.%s', call)), '42501', format('%s m
        (VALUES ($$create_connector('x', 'local_fs')$$), ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$rotate_master_key()$$),
                ($$create_schema('x', '[{"name": "a"}]')$$), ($$update_schema('r_s', description => 'x')$$), ($$delete_schema('r_s')$$),
                ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$), ($$drop_field('r_s', 'a')$$),
+               ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$refresh_schema('r_s')$$),
                ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$), ($$publish_pipeline('r_p')$$),
                ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ('confirm_instance()')) AS c (call);
 SELECT is(as_user('r_bob', format('SELECT kaireon.%s', call)), '42501', format('an admin may not change what is another''s: %s', call))
   FROM (VALUES ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$update_schema('r_s', description => 'x')$$),
                ($$delete_schema('r_s', true)$$), ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$),
-               ($$drop_field('r_s', 'a', true)$$), ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$),
+               ($$drop_field('r_s', 'a', true)$$), ($$refresh_schema('r_s')$$), ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$),
                ($$publish_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$),
                ($$change_owner('connector', 'r_c', 'r_bob')$$), ($$change_owner('schema', 'r_s', 'r_bob')$$),
                ($$change_owner('pipeline', 'r_p', 'r_bob')$$)) AS c (call);

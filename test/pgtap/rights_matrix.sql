@@ -14,7 +14,7 @@ SELECT 'kaireon.' || f, least FROM (VALUES
     ('operator', ARRAY['run_pipeline', 'start_pipeline', 'cancel_run', 'validate_pipeline', 'explain_pipeline', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
-                    'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'create_pipeline', 'update_pipeline',
+                    'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'adopt_table', 'refresh_schema', 'create_pipeline', 'update_pipeline',
                     'publish_pipeline', 'import_pipeline', 'archive_pipeline', 'delete_pipeline', 'change_owner', 'reset_source_state', 'preview_pipeline',
                     'read', 'describe', 'preview', 'list_objects', 'test_connector', 'infer_fields', 'touch_updated_at'])) AS d (least, names), unnest(names) AS f;
 INSERT INTO decision
