@@ -174,7 +174,7 @@ BEGIN
         PERFORM kaireon_internal.fail('22023', format('%s must be a JSON object', place),
             CASE WHEN secret THEN format('It is of type %s.', COALESCE(jsonb_typeof(value), 'null'))
                  ELSE format('It is %s.', COALESCE(left(value::text, 100), 'null')) END,
-            'Valid keys: ' || valid || '.');
+            COALESCE('Valid keys: ' || valid || '.', 'No keys are valid here.'));
     END IF;
     FOR item IN SELECT e.key, e.value FROM jsonb_each(value) AS e ORDER BY e.key COLLATE "C" LOOP
         rule := keys -> item.key;

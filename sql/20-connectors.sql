@@ -54,7 +54,7 @@ CREATE FUNCTION kaireon_internal.field_rules(fields jsonb) RETURNS jsonb
                'kind', CASE WHEN f ->> 'type' IN ('integer', 'number', 'boolean', 'object', 'array', 'any')
                             THEN f ->> 'type' ELSE 'string' END,
                'required', (f -> 'required'), 'values', f -> 'values', 'min', f -> 'min', 'max', f -> 'max',
-               'pattern', f -> 'pattern', 'patternHint', f -> 'patternHint', 'hint', f -> 'description',
+               'pattern', f -> 'pattern', 'patternHint', f -> 'patternHint', 'hint', COALESCE(f ->> 'description', format('Field "%s" is of type %s.', f ->> 'name', COALESCE(f ->> 'type', 'string'))),
                'keys', CASE WHEN f ? 'fields' THEN kaireon_internal.field_rules(f -> 'fields') END))), '{}')
       FROM jsonb_array_elements(fields) AS f
 $$;

@@ -362,7 +362,8 @@ kaireon_test_connector_config(PG_FUNCTION_ARGS)
     TestResult result = {0};
 
     if (unsaved.type == NULL)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the connector's type must not be null")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the connector's type must not be null"),
+                        errdetail("The view kaireon.connector_types has those that are registered."), errhint("Give a type.")));
     source->spec.connector_config = unsaved.config;
     guarded_test(source, &unsaved, &result);
     return return_test(fcinfo, &result);

@@ -67,7 +67,8 @@ read_connector(const char *name)
     bool found, null;
 
     if (name == NULL)
-        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of the connector must not be null")));
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the name of the connector must not be null"),
+                        errdetail("The view kaireon.connectors has those you can see."), errhint("Give a name.")));
     values[0] = CStringGetTextDatum(name);
     scope = catalog_begin();
     found = catalog_execute("SELECT id, owner::pg_catalog.oid, type, config, id, name, auth_method, auth_sealed, owner::pg_catalog.oid "
