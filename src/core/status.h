@@ -17,6 +17,7 @@
 
 #define STATUS_CHECK __attribute__((warn_unused_result))
 
+#define STATUS_NOT_SUPPORTED "0A000"
 #define STATUS_INVALID_VALUE "22023"
 #define STATUS_BAD_FORMAT "22P04"
 #define STATUS_BAD_ENCODING "22021"

@@ -93,7 +93,7 @@ csv_describe(const void *state, json_t *dialect)
         json_object_set_new(dialect, "fields", names) != 0)
         return false;
     return !csv->detected ||
-        (json_object_set_new(dialect, "confidence", json_real(csv->confidence)) == 0 &&
+        (json_object_set_new(dialect, "confidence", json_real((int) (csv->confidence * 100 + 1e-9) / 100.0)) == 0 &&
          json_object_set_new(dialect, "reason", json_string(csv->reason)) == 0);
 }
 

@@ -38,6 +38,9 @@ static const Pair usual[] = {
 };
 #define USUAL (sizeof(usual) / sizeof(usual[0]))
 
+/* The most confidence in one column that spaces would split. */
+#define SPACES_LEAVE 0.4
+
 /* A delimiter that no text has: every line is one field. */
 static const Pair no_delimiter = {.delimiter = "\x1e\x1e", .name = "no delimiter", .prior = 1, .length = 2};
 
@@ -99,6 +102,7 @@ typedef struct Search
     Pair best, second;      /* second: with another delimiter */
     Pair single;            /* with none */
     bool values;            /* each line is a number or a time as it stands */
+    uint32_t spaces;        /* spaces cut nearly every line into as many words, more than one; else 0 */
 } Search;
 
 static bool
@@ -183,6 +187,7 @@ rank(Search *s)
 typedef struct Lines
 {
     uint32_t n;
+    uint32_t words, alike;  /* words of the first line, by spaces; behind it: lines of as many */
     uint32_t values, times; /* behind the first: numbers and times as they stand; times alone */
     bool first_value;
     bool first_split;       /* the best delimiter occurs in the first line */
@@ -217,6 +222,17 @@ see_comma(Lines *lines, const GuessCell *cell)
     lines->longest = at > lines->longest ? at : lines->longest;
 }
 
+/* What spaces cut a line into. */
+static uint32_t
+count_words(const GuessCell *cell)
+{
+    uint32_t words = 0;
+
+    for (uint32_t i = 0; i < cell->n; i++)
+        words += cell->s[i] != ' ' && (i == 0 || cell->s[i - 1] == ' ');
+    return words;
+}
+
 static Lines
 see_lines(const Search *s)
 {
@@ -235,8 +251,11 @@ see_lines(const Search *s)
 
         if (kind == CELL_NUMBER)
             see_comma(&lines, cell);
-        if (lines.n == 0)
+        if (lines.n > 0)
+            lines.alike += count_words(cell) == lines.words;
+        else
         {
+            lines.words = count_words(cell);
             lines.first_value = value;
             lines.first_split = split;
             continue;
@@ -260,6 +279,8 @@ single_odds(Search *s)
     Lines l = see_lines(s);
 
     s->values = l.n > 1 && l.first_value && l.values * 10 >= (l.n - 1) * 9;
+    if (l.n > 1 && l.words > 1 && l.alike * 10 >= (l.n - 1) * 9 && l.values * 10 < (l.n - 1) * 9)
+        s->spaces = l.words;
 
     if (l.n < 2)
         return 1;
@@ -301,15 +322,21 @@ say_pair(const Search *s, bool single)
     const Pair *b = &s->best, *o = &s->second;
 
     if (single)
+    {
         say(s->dialect, "one column: %s (%s is set, which %s)",
             s->values ? "each line is one value as it stands" : "no delimiter splits the lines alike", b->name,
             occurs(s, b) ? "splits some" : "does not occur");
+        if (s->spaces > 0)
+            say(s->dialect, "; spaces would give %u: perhaps \"delimiter\": \" \"", s->spaces);
+    }
     else
         say(s->dialect, "%s: %u of %u rows have %u field%s%s", b->name, b->same, b->nrows, b->fields, b->fields == 1 ? "" : "s",
             s->values ? ", but each line may be one value" : "");
     if (!single && s->ask.delimiter && o->score > 0)
     {
-        if (o->least == o->most)
+        if (o->least == o->most && o->most == b->fields)
+            say(s->dialect, "; %s would give %u, too, but less alike in kind or use", o->name, o->most);
+        else if (o->least == o->most)
             say(s->dialect, "; %s would give %u", o->name, o->most);
         else
             say(s->dialect, "; %s would give %u to %u", o->name, o->least, o->most);
@@ -342,6 +369,8 @@ settle_pair(Search *s)
         take_single(s);
         /* lines without any delimiter leave no doubt about the lines, only about what is meant */
         confidence = best < 0 ? 0.5 : (single - best) / single;
+        if (s->spaces > 0 && confidence > SPACES_LEAVE)
+            confidence = SPACES_LEAVE;
     }
     else if (s->ask.delimiter)
     {

@@ -115,7 +115,8 @@ header_cell(Csv *csv, const CsvRow *row, uint32_t field, Cell *cell, Status *st)
         return false;
     if (convert_utf8_valid(cell->s, cell->n))
         return true;
-    status_fail(st, STATUS_BAD_ENCODING, "name of field %" PRIu32 " in the header is not valid UTF-8", field + 1);
+    status_fail(st, STATUS_BAD_ENCODING, "name of field %" PRIu32 " in the header has bytes that are no characters in the encoding of the file", field + 1);
+    status_hint(st, "Say how it is encoded, for instance \"encoding\": \"WINDOWS-1252\" or \"LATIN1\".");
     st->line = row->line;
     st->offset = csv->base + row->start;
     return false;

@@ -314,18 +314,62 @@ zstd_magic(const uint8_t *in)
         ((in[0] & 0xf0) == 0x50 && in[1] == 0x2a && in[2] == 0x4d && in[3] == 0x18);
 }
 
+/* Bytes to tell a file's kind by. */
+#define KIND_BYTES 64
+
+/* Files that are no text, and that nothing here can read. */
+static const struct Foreign { const char *magic; uint8_t length; bool letters; const char *what; } foreign[] = {
+    {"PK\x03\x04", 4, false, "a zip archive, or an .xlsx or .ods workbook"},
+    {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, false, "an old Office file, perhaps an .xls workbook"},
+    {"BZh", 3, true, "bzip2 data"},
+    {"\xFD" "7zXZ\0", 6, false, "xz data"},
+    {"7z\xBC\xAF\x27\x1C", 6, false, "a 7z archive"},
+    {"PAR1", 4, true, "a Parquet file"},
+    {"ORC", 3, true, "an ORC file"},
+    {"Obj\x01", 4, false, "an Avro file"},
+    {"%PDF-", 5, false, "a PDF file"},
+};
+
+/* Where the magic is made of letters, a byte that no text has must be near. */
+static bool
+is_foreign(const Decompress *d, const struct Foreign *kind)
+{
+    size_t n = d->end < KIND_BYTES ? d->end : KIND_BYTES, i;
+    bool binary = !kind->letters;
+
+    if (n < kind->length || memcmp(d->input, kind->magic, kind->length) != 0)
+        return false;
+    for (i = kind->length; !binary && i < n; i++)
+        binary = d->input[i] < '\t' || (d->input[i] > '\r' && d->input[i] < ' ');
+    return binary;
+}
+
+static bool
+refuse_foreign(const Decompress *d, Status *st)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        if (is_foreign(d, &foreign[i]))
+        {
+            status_fail(st, STATUS_NOT_SUPPORTED, "file looks like %s, which can't be read in this version", foreign[i].what);
+            return status_hint(st, "If it is text, say \"compression\": \"none\".");
+        }
+    return true;
+}
+
 /* Reads until the magic bytes are there, then names the codec. */
 static bool
 detect(Decompress *d, Status *st)
 {
-    while (d->end < 4 && !d->stored_end)
+    while (d->end < KIND_BYTES && !d->stored_end)
         if (!fill(d, st))
             return false;
     if (d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b)
         d->kind = COMPRESSION_GZIP;
     else
         d->kind = d->end >= 4 && zstd_magic(d->input) ? COMPRESSION_ZSTD : COMPRESSION_NONE;
-    return true;
+    return d->kind != COMPRESSION_NONE || refuse_foreign(d, st);
 }
 
 bool

@@ -610,7 +610,7 @@ bad_cell(const CellColumn *column, uint8 state, const char *text, CellError *err
             break;
         case WIRE_BAD_ENCODING:
             error->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
-            error->message = pstrdup("invalid byte sequence for encoding \"UTF8\"");
+            error->message = pstrdup("value has bytes that are no characters in the encoding of its source");
             break;
         default:
             error->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;

@@ -216,9 +216,9 @@ take_date(const char **s)
     return year > 0 && month >= 1 && month <= 12 && day >= 1 && day <= days[month - 1] + (month == 2 && leap);
 }
 
-/* HH:MM[:SS[.fraction]][zone] up to the end. */
+/* HH:MM[:SS[.fraction]][zone] up to the end.  Sets *finer when it would be rounded to microseconds. */
 static bool
-is_time(const char *s)
+is_time(const char *s, bool *finer)
 {
     int hour, minute, second = 0, zone_hour = 0, zone_minute = 0;
 
@@ -235,6 +235,7 @@ is_time(const char *s)
 
             if (n < 1 || n > 9)
                 return false;
+            *finer |= n > 6 && strspn(s + 7, "0") < n - 6;
             s += 1 + n;
         }
     }
@@ -263,7 +264,7 @@ add_moment(Guess *guess, const char *value)
     {
         guess->date = false;
         guess->clock = true;
-        if ((*s != ' ' && *s != 'T') || !is_time(s + 1))
+        if ((*s != ' ' && *s != 'T') || !is_time(s + 1, &guess->finer))
             guess->time = false;
     }
 }
@@ -275,6 +276,30 @@ reads_json(const char *value, const char *format)
 {
     (void) DirectFunctionCall1(jsonb_in, CStringGetDatum(value));
     return true;
+}
+
+/* Whether an object in valid JSON has a key twice: then fewer keys are kept than colons stand outside strings. */
+static bool
+repeats_keys(const char *value)
+{
+    Jsonb *json = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(value)));
+    JsonbIterator *it = JsonbIteratorInit(&json->root);
+    JsonbIteratorToken token;
+    JsonbValue item;
+    bool string = false;
+    int64 keys = 0;
+
+    for (const char *s = value; *s; s++)
+    {
+        if (*s == '"')
+            string = !string;
+        else if (string && *s == '\\')
+            s++;
+        keys += !string && *s == ':';
+    }
+    while (keys > 0 && (token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
+        keys -= token == WJB_KEY;
+    return keys > 0;
 }
 
 /* to_date takes much for a date: it is one if it comes out as it went in. */
@@ -346,6 +371,8 @@ guess_add(Guess *guess, const char *value)
         add_moment(guess, value);
     if (guess->json)
         guess->json = (value[0] == '{' || value[0] == '[') && asks_server(reads_json, value, NULL);
+    if (guess->json && !guess->repeats)
+        guess->repeats = repeats_keys(value);
     if (guess->own_date)
         guess->own_date = asks_server(reads_date, value, guess->rules->date_format);
     if (guess->own_time)
@@ -407,9 +434,9 @@ guess_type(const Guess *guess, bool without_nulls)
         return number_type(guess);
     if (guess->date)
         return (GuessType){"date", 0, 0, 0};
-    if (guess->time && guess->clock)
+    if (guess->time && guess->clock && !guess->finer)
         return (GuessType){"timestamptz", 0, 0, 0};
-    if (guess->json)
+    if (guess->json && !guess->repeats)
         return (GuessType){"json", 0, 0, 0};
     return text_type(guess);
 }

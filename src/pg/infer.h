@@ -19,6 +19,7 @@
  *   as dateFormat, timestampFormat     date, timestamptz, if writing the value by the format gives
  *                                      the same text again; ISO spellings are then text
  *   JSON objects and arrays            json
+ *   the same finer than microseconds, or with a key twice: text, and a notice
  *   null-like words (N/A, null, -)     text, and a notice which nullStrings would help
  *   numbers with a decimal comma       text, and a notice which decimalSeparator would help
  *   up to 255 characters               varchar, twice the longest, of 16, 32, 64, 128 or 255
@@ -46,6 +47,8 @@ typedef struct Guess
     bool uuid, boolean, integer, number, date, time, json; /* all values so far could be */
     bool zero, one, word;    /* seen among booleans */
     bool clock;              /* a time of day was seen */
+    bool finer;              /* one of them is finer than a microsecond */
+    bool repeats;            /* a JSON object has a key twice, of which one would be lost */
     bool own_date, own_time; /* all values could be written as date_format, time_format say */
     bool exponent, comma;    /* seen among numbers; comma: with the separators changed */
     bool foreign_number;     /* all could be numbers with a decimal comma */

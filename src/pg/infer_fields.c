@@ -259,6 +259,12 @@ advise(const InferredField *field)
     else if (!guess->number && guess->foreign_number && guess->comma && guess->null_like == 0)
         ereport(NOTICE, (errmsg("field \"%s\" is %s because of its decimal commas", field->source, type_text(&now)),
                          errhint("With \"decimalSeparator\": \",\" and \"thousandsSeparator\": \".\" it would be a number.")));
+    else if (guess->null_like == 0 && guess->values > 0 && guess->time && guess->finer)
+        ereport(NOTICE, (errmsg("field \"%s\" is %s because its times are finer than a microsecond", field->source, type_text(&now)),
+                         errhint("As timestamptz they would be rounded; give the field that type if they may be.")));
+    else if (guess->null_like == 0 && guess->values > 0 && guess->json && guess->repeats)
+        ereport(NOTICE, (errmsg("field \"%s\" is %s because its JSON has keys twice in an object", field->source, type_text(&now)),
+                         errhint("As json only the last of them would stay; give the field that type if that is right.")));
 }
 
 static void

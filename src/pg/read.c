@@ -248,7 +248,8 @@ settle_row(Reading *reading, int row)
             CellError error;
 
             if (cells_is_pending(cells, row, column) && !cells_resolve(cells, row, column, 0, &error))
-                ereport(ERROR, (errcode(error.sqlstate), errmsg_internal("%s", error.message)));
+                ereport(ERROR, (errcode(error.sqlstate), errmsg_internal("%s", error.message),
+                                error.sqlstate == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE ? errhint("%s", REJECT_ENCODING_HINT) : 0));
         }
     }
     PG_CATCH();
@@ -375,7 +376,9 @@ take_reject(Reading *reading)
     place = place_text(reading, reject->line, NULL, link_text(reject->raw));
     if (reading->source->on_error == READ_FAIL)
         ereport(ERROR, (errcode(link_sqlstate(reject->sqlstate)), errmsg_internal("%s", message),
-                        errdetail_internal("%s", place)));
+                        errdetail_internal("%s", place),
+                        errhint("\"shortRows\", \"longRows\", \"quotes\", \"newline\", \"maxFieldBytes\" and \"maxRowBytes\" say how rows "
+                                "are read; \"onError\": \"skip\" leaves out what can't be.")));
     note_problem(reading, message, place);
     MemoryContextSwitchTo(old);
     reading->left_out++;
@@ -508,6 +511,7 @@ void
 reading_close(Reading *reading)
 {
     Link *link = reading->link;
+    StringInfoData done;
 
     if (link == NULL)
         return;
@@ -516,7 +520,11 @@ reading_close(Reading *reading)
     link_close(link);
     if (reading->left_out == 0 && reading->nulled == 0)
         return;
-    ereport(NOTICE, (errmsg("left out " INT64_FORMAT " rows and read " INT64_FORMAT " cells as null that could not be converted",
-                            reading->left_out, reading->nulled),
-                     errdetail("The first: %s", reading->first_problem)));
+    initStringInfo(&done);
+    if (reading->left_out > 0)
+        appendStringInfo(&done, "left out " INT64_FORMAT " row%s", reading->left_out, reading->left_out == 1 ? "" : "s");
+    if (reading->nulled > 0)
+        appendStringInfo(&done, "%sread " INT64_FORMAT " cell%s as null", done.len > 0 ? " and " : "", reading->nulled,
+                         reading->nulled == 1 ? "" : "s");
+    ereport(NOTICE, (errmsg("%s that could not be converted", done.data), errdetail("The first: %s", reading->first_problem)));
 }

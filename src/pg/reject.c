@@ -113,6 +113,7 @@ stop(Rejects *rejects, const Reject *reject)
              where.len ? errdetail("%s.", where.data) : 0,
              reject->kind == REJECT_STOPS
                  ? errhint("Mend the row, or give the rule another \"onFail\": \"skip\" leaves the row out, \"warn\" loads it.")
+             : reject->sqlstate == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE ? errhint("%s", REJECT_ENCODING_HINT)
              : reject->kind == REJECT_VALIDATION
                  ? errhint("Mend the row, or load the others with \"validation\": \"skip\" in the target node.")
                  : errhint("Mend the row, or load the others with \"errorHandling\": \"skip\" in execution_config.")));

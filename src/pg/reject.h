@@ -52,6 +52,9 @@ typedef struct Rejects
 /* What execution_config says about errorHandling; a program whose targets are strict fails where it says nothing. */
 typedef struct RejectPolicy { bool given; bool skip; } RejectPolicy;
 
+/* What helps with a value that is not in the encoding of its source. */
+#define REJECT_ENCODING_HINT "Say how the source is encoded, for instance \"encoding\": \"WINDOWS-1252\" or \"LATIN1\"."
+
 /* A value as errors quote it: its beginning, with control characters but tabs and line feeds as \r or \x01. */
 extern char *reject_shown(const char *value);
 

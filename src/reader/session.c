@@ -69,6 +69,18 @@ pseudo_field(const char *name)
     return FIELD_ABSENT;
 }
 
+/* The fields are column1, column2..., because the file has no header. */
+static bool
+is_numbered(const Split *split)
+{
+    json_t *dialect = json_object();
+    bool numbered = dialect != NULL && split->format->describe(split->state, dialect) &&
+        json_is_false(json_object_get(dialect, "header")) && strcmp(split->names[0], "column1") == 0;
+
+    json_decref(dialect);
+    return numbered;
+}
+
 static bool
 missing_field(const Split *split, const char *name, Status *st)
 {
@@ -83,6 +95,8 @@ missing_field(const Split *split, const char *name, Status *st)
     for (i = 0; i < split->nnames; i++)
         if (strcasecmp(split->names[i], name) == 0)
             return status_hint(st, "Upper and lower case count: there is \"%s\".", split->names[i]);
+    if (is_numbered(split))
+        return status_hint(st, "The file was taken to have no header: say \"header\": true if it has one, or name its fields with \"columns\".");
     return false;
 }
 
@@ -287,7 +301,7 @@ describe(Session *s, Split *split, Status *st)
         /* A run's record is how the file was read, not what was in it. */
         if (!s->request->describe)
             json_object_del(dialect, "fields");
-        split->dialect = json_dumps(dialect, JSON_COMPACT);
+        split->dialect = json_dumps(dialect, JSON_COMPACT | JSON_REAL_PRECISION(3));
     }
     json_decref(dialect);
     return split->dialect != NULL || status_out_of_memory(st, 0);

@@ -32,7 +32,7 @@ like($err, qr/22P05: value has a character with no equivalent in encoding "LATIN
 is(scalar($latin->(rows_of('fail', 'id int, name text') . ' LIMIT 1')), "1|caf\xc3\xa9", 'fail: not before the row is reached; a character that LATIN1 has');
 ($out, $err) = $latin->(rows_of('null', 'id int, name text, n int, doc json'));
 is($out, qq(1|caf\xc3\xa9|1|"\xc3\xbc"\n2||2|{}\n3|ok||{}\n4|z|4|), 'null: the value becomes null, whatever its type');
-like($err, qr/left out 1 rows and read 3 cells as null.*line 3, field "name": "\? 5"/s, 'which is told');
+like($err, qr/left out 1 row and read 3 cells as null.*line 3, field "name": "\? 5"/s, 'which is told');
 is(scalar($latin->(rows_of('skip', 'id int, name varchar(9), doc text'))), qq(1|caf\xc3\xa9|"\xc3\xbc"\n3|ok|{}), 'skip: its row is left out');
 ($out, $err) = $latin->(rows_of('fail', 'n int'));
 like($err, qr/22P02: invalid input syntax for type integer: "x\?"/, 'a bad value is shown, too');

@@ -73,6 +73,13 @@ is(column('2024-01-31', '2023-02-29'), 'varchar(32)', 'a day that does not exist
 is(column('31.01.2024'), 'varchar(32)', 'a regional date');
 is(column('2024-01-31 10:20', '2024-01-31T10:20:30.5Z', '2024-01-31 10:20:30+02:00'), 'timestamptz', 'times');
 is(column('2024-01-31', '2024-01-31 10:20'), 'timestamptz', 'dates and times');
+is(column('2024-01-31 10:20:30.123456'), 'timestamptz', 'microseconds');
+is(column('2024-01-31 10:20:30.123456000'), 'timestamptz', 'zeros behind them');
+is(column('2024-01-31 10:20:30.1234567'), 'varchar(64)', 'finer times would be rounded');
+like($notice, qr/field "v" is varchar\(64\) because its times are finer than a microsecond/, 'which is told');
+is(column('{"a": 1, "b": {"a": ":\\""}}'), 'json', 'keys that are alike in different objects');
+is(column('{"a": 1, "b": {"c": 1, "c": 2}}'), 'varchar(64)', 'a key twice: one would be lost');
+like($notice, qr/field "v" is varchar\(64\) because its JSON has keys twice/, 'which is told');
 is(column('2024-01-31 25:00'), 'varchar(32)', 'no time');
 is(column('10:20'), 'varchar(16)', 'a time without a date');
 is(column('{"a": [1]}', '[]'), 'json', 'json');

@@ -106,8 +106,16 @@ is($k->sql('SELECT * FROM ' . $bad->('null') . ' AS t(id int, amount numeric, do
     'null: cells become null, rows that are none are left out');
 is($k->sql('SELECT * FROM ' . $bad->('skip') . ' AS t(id int, amount numeric, doc jsonb)'), "1|1.5|{}\n5|5|[]", 'skip: the row is left out');
 my ($code, $out, $err) = $k->node->psql('postgres', 'SELECT count(amount) FROM ' . $bad->('null') . ' AS t(id int, amount numeric, doc jsonb)');
-like($err, qr/NOTICE:  left out 1 rows and read 1 cells as null.*line 3, field "amount": "many"/s, 'a notice counts and shows the first');
+like($err, qr/NOTICE:  left out 1 row and read 1 cell as null that could not be converted.*line 3, field "amount": "many"/s, 'a notice counts and shows the first');
 
+$k->write_file('bare.csv', "1,2\n3,4\n");
+like(error_of("SELECT * FROM kaireon.read('files', 'bare.csv') AS t(a int)"), qr/42703: .*Its fields: column1, column2\..*HINT:  The file was taken to have no header.*"columns"/s,
+    'a file without a header says so');
+$k->write_file('bare.csv', "a,b\n1,\xFF\n");
+like(error_of("SELECT * FROM kaireon.read('files', 'bare.csv') AS t(b text)"), qr/22021: .*HINT:.*"encoding": "WINDOWS-1252"/s, 'bytes of another encoding: a hint');
+$k->write_file('bare.csv', "PK\x03\x04....");
+like(error_of("SELECT * FROM kaireon.read('files', 'bare.csv') AS t(b text)"), qr/0A000: file looks like a zip archive/, 'a workbook is no CSV');
+unlink "$files/bare.csv";
 $k->write_file('cr.csv', "a,b\n1,x\n2,y\x01\rz\n");
 like(error_of("SELECT * FROM kaireon.read('files', 'cr.csv') AS t(a int)"),
     qr/22P04: unquoted carriage return in field 2,.*"newline": "lf".*\nDETAIL:  File "cr\.csv", line 3: "2,y\\x01\\rz"\.\n/, 'a CR that ends no line: control characters are shown escaped');
@@ -214,7 +222,7 @@ is($out, '{"name": "Ada", "price": "1,50"}', 'preview: as it was found out to be
 like($err, qr/INFO:  file "found\.csv": semicolon.*Confidence [01]\.\d\d\./s, 'preview: says what was found, why and how sure it is');
 is($k->sql("SELECT d -> 'dialect' ->> 'delimiter', d -> 'dialect' ->> 'skipLines', d ->> 'reason', (d ->> 'confidence')::float8 > 0.5"
         . " FROM kaireon.describe('files', 'found.csv', '$auto') AS d"),
-    ';|2|semicolon: 4 of 5 rows have 2 fields; comma would give 2; the table begins on line 3. Header: the first row names what is below it|t',
+    ';|2|semicolon: 4 of 5 rows have 2 fields; comma would give 2, too, but less alike in kind or use; the table begins on line 3. Header: the first row names what is below it|t',
     'describe: the same');
 unlink "$files/found.csv";
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'fields'"), '["id", "name", "amount", "day", "doc"]', 'describe: fields');

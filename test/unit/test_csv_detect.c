@@ -439,13 +439,19 @@ test_reason(void)
 {
     CsvDialect d = detect("a;b\n1,5;2\n2,5;3\n", 16, true, &everything, &defaults);
 
-    ok(strstr(d.reason, "semicolon: 3 of 3 rows have 2 fields; comma would give 2") == d.reason, "%s", d.reason);
+    ok(strstr(d.reason, "semicolon: 3 of 3 rows have 2 fields; comma would give 2, too, but less alike in kind or use") == d.reason, "%s", d.reason);
     d = detect("0,0\n1,0\n0,1\n", 12, true, &everything, &defaults);
     ok(strstr(d.reason, "comma: 3 of 3 rows have 2 fields, but each line may be one value") == d.reason, "%s", d.reason);
     d = detect("1.250,99\n2.375,12\n3.125,7\n", 26, true, &everything, &defaults);
     ok(d.confidence < 0.5, "decimals and whole numbers, or thousands: %s", d.reason);
     d = detect("1,05\n22,75\n3,10\n", 16, true, &everything, &defaults);
     ok(strstr(d.reason, "one column: each line is one value as it stands (tab is set, which does not occur)") == d.reason, "%s", d.reason);
+    d = detect("id name city\n1 ann rome\n2 bob oslo\n", 35, true, &everything, &defaults);
+    ok(d.confidence < 0.5 && strstr(d.reason, "; spaces would give 3: perhaps \"delimiter\": \" \"") != NULL, "%s", d.reason);
+    d = detect("id   name\n1    ann\n22   bob\n", 28, true, &everything, &defaults);
+    ok(d.confidence < 0.5 && strstr(d.reason, "; spaces would give 2") != NULL, "%s", d.reason);
+    d = detect("seen at\n2024-01-01 10:20\n2024-01-02 11:20\n", 42, true, &everything, &defaults);
+    ok(strstr(d.reason, "spaces") == NULL, "a space within times: %s", d.reason);
     d = detect("a,b,c\n1,2,x\n3,4,y\n\nbye\n", 23, true, &everything, &defaults);
     ok(strstr(d.reason, "1 row behind it has another shape") != NULL, "%s", d.reason);
 }

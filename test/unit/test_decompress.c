@@ -156,6 +156,11 @@ main(void)
     }
     is_int(drain(plain, sizeof(plain), 1000, COMPRESSION_AUTO, out, sizeof(out), &st), sizeof(plain), "plain");
     ok(memcmp(plain, out, sizeof(plain)) == 0, "its bytes");
+    is_int(drain((const uint8_t *) "PK\x03\x04", 4, 1, COMPRESSION_AUTO, out, sizeof(out), &st), -1, "a zip archive");
+    is_str(st.message, "file looks like a zip archive, or an .xlsx or .ods workbook, which can't be read in this version", "is refused");
+    is_int(drain((const uint8_t *) "PK\x03\x04", 4, 1, COMPRESSION_NONE, out, sizeof(out), &st), 4, "unless it is said to be plain");
+    is_int(drain((const uint8_t *) "PAR1\x15\x04", 6, 1, COMPRESSION_AUTO, out, sizeof(out), &st), -1, "a Parquet file");
+    is_int(drain((const uint8_t *) "PAR1,PAR2\r\n", 11, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 11, "a header that begins like one");
     is_int(drain(plain, 1, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 1, "one plain byte");
     is_int(drain(plain, 0, 1, COMPRESSION_AUTO, out, sizeof(out), &st), 0, "nothing");
     is_int(drain(plain, 0, 1, COMPRESSION_GZIP, out, sizeof(out), &st), 0, "nothing, said to be gzip");
