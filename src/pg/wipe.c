@@ -151,11 +151,27 @@ take_out(const Substitute *substitute)
     port->gss = substitute->gss;
 }
 
-/* Fills the buffer, which is empty, from the substitute. */
-static bool
-fill(const Substitute *substitute, const char *data, size_t length)
+/* Drains the buffer, fills it with the zeros that wait, drains it again, and puts back what there was. */
+static void
+exchange(Substitute *substitute, char *data)
 {
-    return send(substitute->ends[1], data, length, 0) == (ssize_t) length && pq_peekbyte() != EOF;
+    size_t pending = 0;
+
+    pq_startmsgread();
+    put_in(substitute);
+    while (COMPAT_RECEIVE_PENDING() && pending < MAX_PENDING)
+        data[pending++] = pq_getbyte();
+    /* the zeros that do not fit are dropped with their datagram */
+    (void) pq_peekbyte();
+    while (COMPAT_RECEIVE_PENDING())
+        (void) pq_getbyte();
+    if (pending > 0 && send(substitute->ends[1], data, pending, 0) != (ssize_t) pending)
+        ereport(FATAL, (errcode(ERRCODE_CONNECTION_FAILURE), errmsg("could not put back what the client had sent: %m")));
+    if (pending > 0)
+        (void) pq_peekbyte();
+    take_out(substitute);
+    pq_endmsgread();
+    explicit_bzero(data, pending);
 }
 
 static void
@@ -163,29 +179,19 @@ wipe_receive_buffer(void)
 {
     Substitute substitute;
     char *data;
-    size_t pending = 0;
 
     if (MyProcPort == NULL || pq_is_reading_msg() || socketpair(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0, substitute.ends) != 0)
         return;
-    data = MemoryContextAllocZero(ErrorContext, 2 * MAX_PENDING);
-    HOLD_INTERRUPTS();
-    pq_startmsgread();
-    put_in(&substitute);
-    while (COMPAT_RECEIVE_PENDING() && pending < MAX_PENDING)
-        data[pending++] = pq_getbyte();
-    /* the zeros that do not fit are dropped with their datagram */
-    if (!fill(&substitute, data + MAX_PENDING, MAX_PENDING))
-        pending = 0;
-    while (COMPAT_RECEIVE_PENDING())
-        (void) pq_getbyte();
-    if (pending > 0)
-        (void) fill(&substitute, data, pending);
-    take_out(&substitute);
-    pq_endmsgread();
-    RESUME_INTERRUPTS();
+    data = MemoryContextAllocZero(ErrorContext, MAX_PENDING);
+    /* first of all, so that nothing has been taken when the system refuses */
+    if (send(substitute.ends[1], data, MAX_PENDING, 0) == MAX_PENDING)
+    {
+        HOLD_INTERRUPTS();
+        exchange(&substitute, data);
+        RESUME_INTERRUPTS();
+    }
     close(substitute.ends[0]);
     close(substitute.ends[1]);
-    explicit_bzero(data, pending);
     pfree(data);
 }
 
