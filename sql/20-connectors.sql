@@ -231,6 +231,15 @@ BEGIN
 END
 $$;
 
+-- Does a source node of the pipeline's draft, or of the version that runs, name
+-- this connector?
+CREATE FUNCTION kaireon_internal.names_connector(p kaireon_internal.pipeline, connector text) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (SELECT FROM kaireon_internal.pipeline_version AS v, jsonb_array_elements(v.nodes) AS n
+                    WHERE v.pipeline_id = p.id AND v.version IN (p.draft_version, p.published_version)
+                      AND n ->> 'type' = 'source' AND n -> 'config' ->> 'connector' = names_connector.connector)
+$$;
+
 CREATE FUNCTION kaireon_internal.update_connector(caller regrole, name text, config jsonb, auth_method text,
                                                   auth_config jsonb, description text, new_name text)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -239,6 +248,7 @@ DECLARE
     old kaireon_internal.connector := kaireon_internal.get_connector(caller, name);
     touched boolean := config IS NOT NULL OR auth_method IS NOT NULL OR auth_config IS NOT NULL;
     sealed bytea := old.auth_sealed;
+    users text;
 BEGIN
     IF touched THEN
         config := COALESCE(config, old.config);
@@ -259,6 +269,14 @@ BEGIN
         IF FOUND THEN
             PERFORM kaireon_internal.fail('42710', format('connector "%s" already exists', new_name),
                 'Names of connectors are unique in a database, whoever owns them.', 'Choose another name.');
+        END IF;
+    END IF;
+    IF new_name <> old.name THEN
+        SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
+          FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.names_connector(p, old.name);
+        IF users IS NOT NULL THEN
+            PERFORM kaireon_internal.fail('2BP01', format('source nodes name connector "%s"', old.name),
+                format('Those of the pipelines %s.', users), 'Change them first, or keep the name.');
         END IF;
     END IF;
     -- What was tested is not what is there now.
@@ -289,7 +307,7 @@ BEGIN
     -- Waits for whoever is just making a pipeline with it.
     PERFORM FROM kaireon_internal.connector AS c WHERE c.id = old.id FOR UPDATE;
     SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
-      FROM kaireon_internal.pipeline AS p WHERE p.connector_id = old.id;
+      FROM kaireon_internal.pipeline AS p WHERE p.connector_id = old.id OR kaireon_internal.names_connector(p, old.name);
     IF users IS NOT NULL THEN
         PERFORM kaireon_internal.fail('2BP01', format('connector "%s" is in use', name),
             format('Pipelines that read from it: %s.', users), 'Delete them, or give them another connector, first.');

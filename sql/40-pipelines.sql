@@ -97,15 +97,22 @@ DECLARE
     details text;
     place text;
     first_hint text;
+    doubts text[];
+    doubt text;
 BEGIN
-    SELECT count(*), CASE WHEN bool_and(f.code = 'permission_denied') THEN '42501' ELSE '22023' END,
-           min(f.message), string_agg(COALESCE('node "' || f.node_id || '": ', 'pipeline: ') || f.message || COALESCE(' (' || f.hint || ')', ''), E'\n' ORDER BY f.i),
-           COALESCE('Found in node "' || min(f.node_id) || '".', 'It is about the pipeline as a whole.'),
-           (array_agg(f.hint ORDER BY f.i) FILTER (WHERE f.hint IS NOT NULL))[1]
-      INTO n, state, single, details, place, first_hint
-      FROM kaireon_internal.check_pipeline(owner, connector, schema, nodes, edges, execution_config)
-           WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)
-     WHERE f.severity = 'error';
+    WITH f AS (SELECT * FROM kaireon_internal.check_pipeline(owner, connector, schema, nodes, edges, execution_config)
+                             WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)),
+         e AS (SELECT * FROM f WHERE f.severity = 'error')
+    SELECT count(*), CASE WHEN bool_and(e.code = 'permission_denied') THEN '42501' ELSE '22023' END,
+           min(e.message), string_agg(COALESCE('node "' || e.node_id || '": ', 'pipeline: ') || e.message || COALESCE(' (' || e.hint || ')', ''), E'\n' ORDER BY e.i),
+           COALESCE('Found in node "' || min(e.node_id) || '".', 'It is about the pipeline as a whole.'),
+           (array_agg(e.hint ORDER BY e.i) FILTER (WHERE e.hint IS NOT NULL))[1],
+           ARRAY(SELECT format('node "%s": %s', f.node_id, f.message) FROM f WHERE f.severity = 'warning' AND f.node_id IS NOT NULL ORDER BY f.i)
+      INTO n, state, single, details, place, first_hint, doubts
+      FROM e;
+    FOREACH doubt IN ARRAY doubts LOOP
+        RAISE WARNING '%', doubt;
+    END LOOP;
     IF n = 1 THEN
         PERFORM kaireon_internal.fail(state, single, place, first_hint);
     ELSIF n > 1 THEN

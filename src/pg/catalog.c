@@ -183,6 +183,42 @@ catalog_type_ready(const char *type, char **ready)
     return found;
 }
 
+ConnectorSpec *
+catalog_find_connector(const char *name, const char *node_id, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    Oid types[] = {TEXTOID};
+    Datum values[] = {CStringGetTextDatum(name)};
+    CatalogScope scope = catalog_begin();
+    ConnectorSpec *connector = NULL;
+    Oid owner = InvalidOid;
+    char *ready;
+    bool null;
+
+    if (catalog_execute("SELECT type, config, id, name, auth_method, auth_sealed, owner::pg_catalog.oid FROM kaireon_internal.connector "
+                        "WHERE name = $1", 1, types, values, NULL, SPI_OK_SELECT) == 1)
+    {
+        connector = MemoryContextAllocZero(context, sizeof(ConnectorSpec));
+        connector->type = row_text(1, context);
+        connector->config = DatumGetJsonbP(row_datum(2, &null, context));
+        catalog_auth(&connector->auth, 3, context);
+        owner = DatumGetObjectId(row_datum(7, &null, context));
+    }
+    catalog_end(scope);
+    if (connector == NULL)
+        graph_complain(findings, node_id, "missing_connector", "See the view kaireon.connectors for those there are.",
+                       "connector \"%s\" does not exist", name);
+    else if (!catalog_may_act(GetUserId(), owner))
+        graph_complain(findings, node_id, "permission_denied", "A pipeline reads through connectors of its owner.",
+                       "permission denied for connector \"%s\"", name);
+    else if (!catalog_type_ready(connector->type, &ready))
+        graph_complain(findings, node_id, "connector_not_ready", psprintf("Types that can be read: %s.", ready),
+                       "connectors of type \"%s\" can't be read in this version", connector->type);
+    else
+        return connector;
+    return NULL;
+}
+
 void
 catalog_no_pipeline(const char *name)
 {
@@ -268,9 +304,13 @@ add_drift(Datum schema_id, MemoryContext context, List **findings)
     }
 }
 
-/* Reads the schema of which a condition on $1 and $2 holds; thorough: see catalog.h. */
+/*
+ * Reads a schema.  A statement over $1 and $2 gives its table, its fields'
+ * names in their order, its name, the fields' columns by number (0: by name),
+ * and its id; thorough: see catalog.h.
+ */
 static bool
-load_schema(const char *where, Oid *types, Datum *values, bool thorough, SchemaSpec *schema, List **findings)
+load_schema(const char *sql, Oid *types, Datum *values, bool thorough, SchemaSpec *schema, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
@@ -281,9 +321,7 @@ load_schema(const char *where, Oid *types, Datum *values, bool thorough, SchemaS
     bool null;
 
     settings_fix_level(); /* defaults are compared as values */
-    count = catalog_execute(psprintf("SELECT s.relation::pg_catalog.oid, f.name, s.name, CASE WHEN s.attnums_of = s.relation THEN coalesce(f.attnum, 0) ELSE 0 END::int2, "
-                                     "s.id FROM kaireon_internal.schema s JOIN kaireon_internal.field f ON f.schema_id = s.id WHERE %s ORDER BY f.ordinal", where),
-                            2, types, values, NULL, SPI_OK_SELECT);
+    count = catalog_execute(sql, 2, types, values, NULL, SPI_OK_SELECT);
     if (count == 0)
     {
         catalog_end(scope);
@@ -314,17 +352,22 @@ load_schema(const char *where, Oid *types, Datum *values, bool thorough, SchemaS
     return true;
 }
 
+#define SCHEMA_FIELDS \
+    "SELECT s.relation::pg_catalog.oid, f.name, s.name, CASE WHEN s.attnums_of = s.relation THEN coalesce(f.attnum, 0) ELSE 0 END::int2, s.id " \
+    "FROM kaireon_internal.schema s JOIN kaireon_internal.field f ON f.schema_id = s.id "
+
 bool
 catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, SchemaSpec *schema, List **findings)
 {
     Oid types[] = {UUIDOID, OIDOID};
     Datum values[] = {UUIDPGetDatum(schema_id), ObjectIdGetDatum(InvalidOid)};
 
-    return load_schema("s.id = $1", types, values, thorough, schema, findings);
+    return load_schema(SCHEMA_FIELDS "WHERE s.id = $1 ORDER BY f.ordinal", types, values, thorough, schema, findings);
 }
 
-SchemaSpec *
-catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings)
+/* The schema that a statement finds by the name; its findings become the node's. */
+static SchemaSpec *
+find_schema(const char *sql, const char *name, Oid own, bool thorough, const char *node_id, List **findings)
 {
     SchemaSpec *schema = palloc0(sizeof(SchemaSpec));
     Oid types[] = {TEXTOID, OIDOID};
@@ -332,12 +375,8 @@ catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_i
     List *found = NIL;
     ListCell *lc;
 
-    if (!load_schema("s.id = kaireon_internal.named_schema($1, $2)", types, values, thorough, schema, &found))
-    {
-        graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
-                       "schema \"%s\" does not exist or has no fields", name);
+    if (!load_schema(sql, types, values, thorough, schema, &found))
         return NULL;
-    }
     foreach(lc, found)
     {
         Finding *f = lfirst(lc);
@@ -345,6 +384,32 @@ catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_i
         graph_complain(findings, node_id, f->code, f->hint, "%s", f->message);
         ((Finding *) llast(*findings))->severity = f->severity;
     }
+    return schema;
+}
+
+SchemaSpec *
+catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings)
+{
+    SchemaSpec *schema = find_schema(SCHEMA_FIELDS "WHERE s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", name, own,
+                                     thorough, node_id, findings);
+
+    if (schema == NULL)
+        graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
+                       "schema \"%s\" does not exist or has no fields", name);
+    return schema;
+}
+
+SchemaSpec *
+catalog_find_summary(const char *name, const char *node_id, List **findings)
+{
+    SchemaSpec *schema = find_schema("SELECT s.summary_relation::pg_catalog.oid, f.name, s.name, 0::int2, s.id FROM kaireon_internal.schema s, "
+                                     "kaireon_internal.summary_fields(s.id) f WHERE s.summary_relation IS NOT NULL "
+                                     "AND s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", name, InvalidOid, false, node_id,
+                                     findings);
+
+    if (schema == NULL)
+        graph_complain(findings, node_id, "missing_schema", "A collection has one when it has summary_columns.",
+                       "there is no schema \"%s\" with a summary", name);
     return schema;
 }
 
@@ -376,13 +441,13 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     spec->name = row_text(1, context);
     spec->version = DatumGetInt32(row_datum(2, &null, context));
     spec->owner = DatumGetObjectId(row_datum(3, &null, context));
-    spec->connector_type = row_text(4, context);
-    spec->connector_config = DatumGetJsonbP(row_datum(5, &null, context));
+    spec->connector.type = row_text(4, context);
+    spec->connector.config = DatumGetJsonbP(row_datum(5, &null, context));
     spec->nodes = DatumGetJsonbP(row_datum(6, &null, context));
     spec->edges = DatumGetJsonbP(row_datum(7, &null, context));
     spec->execution_config = DatumGetJsonbP(row_datum(8, &null, context));
     schema_id = *DatumGetUUIDP(row_datum(9, &null, context));
-    catalog_auth(&spec->auth, 10, context);
+    catalog_auth(&spec->connector.auth, 10, context);
     catalog_end(scope);
     handling = json_get_text(&spec->execution_config->root, "errorHandling");
     spec->error_given = handling != NULL;

@@ -17,6 +17,14 @@
 #include "pg/auth.h"
 #include "pg/compile.h"
 
+/* A connector, in the context it was loaded in. */
+struct ConnectorSpec
+{
+    char *type;
+    Jsonb *config;
+    Auth auth;
+};
+
 /* Everything a run needs to know, in the context it was loaded in. */
 typedef struct PipelineSpec
 {
@@ -24,9 +32,7 @@ typedef struct PipelineSpec
     char *name;
     int version;
     Oid owner;
-    char *connector_type;
-    Jsonb *connector_config;
-    Auth auth;
+    ConnectorSpec connector; /* of source nodes that name none */
     Jsonb *nodes;
     Jsonb *edges;
     Jsonb *execution_config;
@@ -57,6 +63,12 @@ extern PipelineSpec *catalog_load_pipeline(const pg_uuid_t *id, int version);
 /* The pipeline of a name; false when there is none. */
 extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin);
 /*
+ * The connector a node names.  NULL, with a finding of that node, when there is
+ * none, when its type can't be read, or when it is not the current user's.
+ */
+extern ConnectorSpec *catalog_find_connector(const char *name, const char *node_id, List **findings);
+
+/*
  * A schema resolved against its table; false when it is unknown or has no
  * fields.  A finding for each difference that keeps rows from being loaded;
  * with `thorough` one for every difference.
@@ -68,6 +80,8 @@ extern bool catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, Schem
  * there is none.
  */
 extern SchemaSpec *catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings);
+/* The same of the summary table of a collection, with its columns for fields. */
+extern SchemaSpec *catalog_find_summary(const char *name, const char *node_id, List **findings);
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */

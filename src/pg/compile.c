@@ -587,7 +587,8 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
     if (findings)
         return NULL;
     f = graph_first_error(found);
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
+    ereport(ERROR, (errcode(strcmp(f->code, "permission_denied") == 0 ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_INVALID_PARAMETER_VALUE),
+                    errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
                     f->hint ? errhint("%s", f->hint) : 0));
 }
 

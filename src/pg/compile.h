@@ -47,10 +47,13 @@ typedef struct SourceColumn
     const GraphNode *blame;  /* whose type it is: the node a bad cell is reported at */
 } SourceColumn;
 
+typedef struct ConnectorSpec ConnectorSpec; /* catalog.h */
+
 /* What one source's reader is asked for. */
 typedef struct ProgramSource
 {
     const GraphNode *node;
+    const ConnectorSpec *connector; /* that the node names; NULL: the pipeline's */
     int ncolumns;
     SourceColumn *columns;
 } ProgramSource;

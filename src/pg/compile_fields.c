@@ -11,6 +11,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "pg/catalog.h"
 #include "pg/json.h"
 #include "pg/node.h"
 #include "wire/wire.h"
@@ -136,6 +137,8 @@ flow_begin(Compiler *c, const GraphNode *node)
     feed->declared = json_get_texts(node->config, "columns");
     feed->source = &p->sources[p->nsources++];
     feed->source->node = node;
+    if (json_get(node->config, "connector"))
+        feed->source->connector = catalog_find_connector(json_get_text(node->config, "connector"), node->id, c->findings);
     feed->source->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
     feed->uses = palloc0(sizeof(ColumnUse) * WIRE_MAX_COLUMNS);
     c->flow = palloc0(sizeof(Flow));

@@ -13,6 +13,7 @@
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
 #include "nodes/nodeFuncs.h"
+#include "parser/parse_coerce.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 
@@ -72,6 +73,20 @@ Oid
 set_type(Compiler *c, int side, const char *name)
 {
     return flow_type(c, input_column(c->set, side, name));
+}
+
+Oid
+set_common_type(Oid one, Oid other)
+{
+    if (one == other || (sql_is_text(one) && sql_is_text(other)))
+        return one;
+    if (sql_is_text(one))
+        return other;
+    if (sql_is_text(other))
+        return one;
+    if (can_coerce_type(1, &one, &other, COERCION_IMPLICIT))
+        return other;
+    return can_coerce_type(1, &other, &one, COERCION_IMPLICIT) ? one : InvalidOid;
 }
 
 const char *

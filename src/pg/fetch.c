@@ -44,9 +44,9 @@ fetch_row_limit(const GraphNode *source)
 }
 
 static char *
-config_text(const PipelineSpec *spec)
+config_text(const ConnectorSpec *connector)
 {
-    return JsonbToCString(NULL, &spec->connector_config->root, VARSIZE(spec->connector_config));
+    return JsonbToCString(NULL, &connector->config->root, VARSIZE(connector->config));
 }
 
 /* A reader's time as ours; it may send anything. */
@@ -114,15 +114,15 @@ order_objects(List *objects, const GraphNode *source)
 }
 
 List *
-fetch_list(Link *link, const PipelineSpec *spec, const GraphNode *source)
+fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
 {
     LinkRequest request = {.operation = "list"};
     LinkMessage message;
     List *objects = NIL;
 
-    request.connector_type = spec->connector_type;
-    request.config = config_text(spec);
-    request.auth = &spec->auth;
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
     request.resource = fetch_resource(source);
     link_request(link, &request);
     for (;;)
@@ -152,12 +152,11 @@ fetch_list(Link *link, const PipelineSpec *spec, const GraphNode *source)
 }
 
 void
-fetch_read(Link *link, const PipelineSpec *spec, const ProgramSource *source, List *files, int64 row_limit)
+fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *source, List *files, const FetchLimits *limits)
 {
     LinkRequest request = {.operation = "read"};
     StringInfoData columns, list;
     int64 limit = fetch_row_limit(source->node);
-    int64 batch = json_get_int(&spec->execution_config->root, "batchSize", 10000);
     ListCell *lc;
 
     initStringInfo(&columns);
@@ -174,17 +173,17 @@ fetch_read(Link *link, const PipelineSpec *spec, const ProgramSource *source, Li
         appendStringInfo(&list, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT "}", file->size, file->modified + UNIX_TO_POSTGRES_US);
     }
     appendStringInfoChar(&list, ']');
-    if (row_limit > 0 && (limit <= 0 || row_limit < limit))
-        limit = row_limit;
-    request.connector_type = spec->connector_type;
-    request.config = config_text(spec);
-    request.auth = &spec->auth;
+    if (limits->rows > 0 && (limit <= 0 || limits->rows < limit))
+        limit = limits->rows;
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
     request.resource = fetch_resource(source->node);
     request.files = list.data;
     request.format = source_format(source->node->config);
     request.columns = columns.data;
     request.row_limit = limit;
-    request.batch_rows = (int) Min(batch, BATCH_ROWS);
+    request.batch_rows = limits->batch_rows > 0 ? (int) Min(limits->batch_rows, BATCH_ROWS) : BATCH_ROWS;
     link_request(link, &request);
 }
 
@@ -209,15 +208,15 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
 }
 
 FetchObject *
-fetch_describe(Link *link, const PipelineSpec *spec, const GraphNode *source)
+fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source)
 {
     LinkRequest request = {.operation = "describe", .columns = "[]", .batch_rows = 1};
     FetchObject *object = NULL;
     LinkMessage message;
 
-    request.connector_type = spec->connector_type;
-    request.config = config_text(spec);
-    request.auth = &spec->auth;
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
     request.resource = fetch_resource(source);
     request.format = source_format(source->config);
     link_request(link, &request);

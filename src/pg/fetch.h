@@ -34,15 +34,18 @@ extern bool fetch_is_incremental(const GraphNode *source);
 extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: none */
 
 /* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
-extern List *fetch_list(Link *link, const PipelineSpec *spec, const GraphNode *source);
+extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 
-/* Asks for the rows of these files (FetchObject *), in this order.  row_limit 0: the source's own, if any. */
-extern void fetch_read(Link *link, const PipelineSpec *spec, const ProgramSource *source, List *files, int64 row_limit);
+/* How much is read, beside what the source node says; 0: no further limit. */
+typedef struct FetchLimits { int64 rows; int64 batch_rows; } FetchLimits;
+
+/* Asks for the rows of these files (FetchObject *), in this order. */
+extern void fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *source, List *files, const FetchLimits *limits);
 
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
 
 /* What the source's first object looks like (its dialect has "fields"); NULL when there is no object. */
-extern FetchObject *fetch_describe(Link *link, const PipelineSpec *spec, const GraphNode *source);
+extern FetchObject *fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 
 #endif

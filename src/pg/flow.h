@@ -240,6 +240,9 @@ extern const char *set_origin(Compiler *c, int side);
 /* The type of a field of an input: one that the first walk used. */
 extern Oid set_type(Compiler *c, int side, const char *name);
 
+/* The type in which fields of two types are compared: text in the other's; InvalidOid when there is none. */
+extern Oid set_common_type(Oid one, Oid other);
+
 /* The quoted column of an input in which a field of it is to be found as `type`. */
 extern const char *set_key(Compiler *c, int side, const char *name, Oid type);
 

@@ -193,14 +193,16 @@ static void
 read_source(Preview *preview, Execution *execution, int number)
 {
     const ProgramSource *source = &preview->program->sources[number];
-    int64 limit = preview->result && has_sets(preview->program) ? SAMPLE_ROWS : 0, rows = 0;
+    const ConnectorSpec *connector = source->connector ? source->connector : &preview->spec->connector;
+    FetchLimits limits = {preview->result && has_sets(preview->program) ? SAMPLE_ROWS : 0, 0};
+    int64 rows = 0;
     Link *link = link_open();
     Cells *cells = cells_create(source);
     bool *present = palloc0(sizeof(bool) * Max(source->ncolumns, 1));
     FetchObject *split = NULL;
     LinkMessage message;
 
-    fetch_read(link, preview->spec, source, fetch_list(link, preview->spec, source->node), limit);
+    fetch_read(link, connector, source, fetch_list(link, connector, source->node), &limits);
     while (preview->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
     {
         if (message.type == WIRE_SPLIT)
@@ -212,8 +214,8 @@ read_source(Preview *preview, Execution *execution, int number)
         execution_batch(execution, number, cells, split->path, present);
     }
     link_close(link);
-    if (limit > 0 && rows >= limit)
-        ereport(NOTICE, (errmsg("only the first " INT64_FORMAT " rows of node \"%s\" are looked at", limit, source->node->id),
+    if (limits.rows > 0 && rows >= limits.rows)
+        ereport(NOTICE, (errmsg("only the first " INT64_FORMAT " rows of node \"%s\" are looked at", limits.rows, source->node->id),
                          errdetail("What a node makes of many rows is shown for these.")));
 }
 

@@ -101,7 +101,7 @@ probe_describe(ReadSource *source)
     ProbeDescription result = {NULL, NULL, NIL};
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon probe", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    FetchObject *object = fetch_describe(link_open(), &source->spec, &source->node);
+    FetchObject *object = fetch_describe(link_open(), &source->connector, &source->node);
 
     MemoryContextSwitchTo(old);
     if (object)
@@ -157,7 +157,7 @@ kaireon_list_objects(PG_FUNCTION_ARGS)
 
     InitMaterializedSRF(fcinfo, 0);
     link = link_open();
-    foreach(lc, fetch_list(link, &source->spec, &source->node))
+    foreach(lc, fetch_list(link, &source->connector, &source->node))
     {
         FetchObject *object = lfirst(lc);
         Datum values[4];
@@ -219,22 +219,22 @@ take_unsaved(const Unsaved *unsaved, ReadSource *source)
 
         catalog_execute("SELECT t, coalesce($3, kaireon_internal.default_auth_method(t), 'none') FROM kaireon_internal.real_type($1) AS t",
                         4, types, values, unsaved->method ? NULL : "  n ", SPI_OK_SELECT);
-        source->spec.connector_type = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
+        source->connector.type = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
         method = MemoryContextStrdup(context, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2));
-        values[0] = CStringGetTextDatum(source->spec.connector_type);
+        values[0] = CStringGetTextDatum(source->connector.type);
         values[2] = CStringGetTextDatum(method);
         catalog_execute("SELECT kaireon_internal.check_connector($1, $2, $3, $4)", 4, types, values, NULL, SPI_OK_SELECT);
         catalog_end(scope);
-        source->spec.auth.name = source->spec.connector_type;
-        source->spec.auth.method = method;
+        source->connector.auth.name = source->connector.type;
+        source->connector.auth.method = method;
     }
     PG_FINALLY();
     {
         auth_end(&call);
     }
     PG_END_TRY();
-    source->spec.auth.packed = auth_pack(unsaved->auth_config, GetUserId(), GetUserId());
-    auth_set_owner(&source->spec.auth, GetUserId());
+    source->connector.auth.packed = auth_pack(unsaved->auth_config, GetUserId(), GetUserId());
+    auth_set_owner(&source->connector.auth, GetUserId());
 }
 
 /* The round trip: a reader opens the source and lists its base. */
@@ -243,7 +243,7 @@ try_source(ReadSource *source, TestResult *result)
 {
     Link *link = link_open();
 
-    result->objects = list_length(fetch_list(link, &source->spec, &source->node));
+    result->objects = list_length(fetch_list(link, &source->connector, &source->node));
     link_close(link);
 }
 
@@ -364,7 +364,7 @@ kaireon_test_connector_config(PG_FUNCTION_ARGS)
     if (unsaved.type == NULL)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the connector's type must not be null"),
                         errdetail("The view kaireon.connector_types has those that are registered."), errhint("Give a type.")));
-    source->spec.connector_config = unsaved.config;
+    source->connector.config = unsaved.config;
     guarded_test(source, &unsaved, &result);
     return return_test(fcinfo, &result);
 }

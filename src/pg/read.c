@@ -82,10 +82,10 @@ read_connector(const char *name)
 
         source->connector_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &null));
         owner = DatumGetObjectId(SPI_getbinval(row, desc, 2, &null));
-        source->spec.connector_type = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
-        source->spec.connector_config = (Jsonb *) PG_DETOAST_DATUM_COPY(SPI_getbinval(row, desc, 4, &null));
+        source->connector.type = TextDatumGetCString(SPI_getbinval(row, desc, 3, &null));
+        source->connector.config = (Jsonb *) PG_DETOAST_DATUM_COPY(SPI_getbinval(row, desc, 4, &null));
         MemoryContextSwitchTo(old);
-        catalog_auth(&source->spec.auth, 5, context);
+        catalog_auth(&source->connector.auth, 5, context);
     }
     catalog_end(scope);
     if (!found)
@@ -98,7 +98,7 @@ read_connector(const char *name)
                         errdetail("It belongs to role %s.", role),
                         errhint("Be a member of %s, or make one of your own.", role)));
     }
-    source->connector = pstrdup(name);
+    source->name = pstrdup(name);
     return source;
 }
 
@@ -135,7 +135,6 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
     rule = json_get_text(&config->root, "onError");
     if (rule)
         source->on_error = strcmp(rule, "null") == 0 ? READ_NULL : strcmp(rule, "skip") == 0 ? READ_SKIP : READ_FAIL;
-    source->spec.execution_config = empty_object();
     source->node.id = "read";
     source->node.op = &node_source;
     source->node.label = "";
@@ -147,10 +146,10 @@ read_require_ready(const ReadSource *source)
 {
     char *ready;
 
-    if (catalog_type_ready(source->spec.connector_type, &ready))
+    if (catalog_type_ready(source->connector.type, &ready))
         return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                    errmsg("connectors of type \"%s\" can't be read in this version", source->spec.connector_type),
+                    errmsg("connectors of type \"%s\" can't be read in this version", source->connector.type),
                     errdetail("They can be made, and their credentials are kept, but no reader knows how to reach their source yet."),
                     errhint("Types that can be read: %s.", ready)));
 }
@@ -188,6 +187,7 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
     Reading *reading = palloc0(sizeof(Reading));
+    FetchLimits limits = {row_limit, 0};
     List *files;
 
     reading->context = context;
@@ -201,8 +201,8 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
     reading->present = palloc0(sizeof(bool) * Max(ncolumns, 1));
     reading->split_context = AllocSetContextCreate(context, "kaireon split", ALLOCSET_SMALL_SIZES);
     reading->link = link_open();
-    files = fetch_list(reading->link, &source->spec, &source->node);
-    fetch_read(reading->link, &source->spec, &reading->asked, files, row_limit);
+    files = fetch_list(reading->link, &source->connector, &source->node);
+    fetch_read(reading->link, &source->connector, &reading->asked, files, &limits);
     MemoryContextSwitchTo(old);
     return reading;
 }

@@ -26,9 +26,9 @@ typedef enum ReadOnError { READ_FAIL, READ_NULL, READ_SKIP } ReadOnError;
 
 typedef struct ReadSource
 {
-    char *connector;         /* its name */
+    char *name;              /* of the connector */
     pg_uuid_t connector_id;
-    PipelineSpec spec;       /* only connector_type, connector_config, execution_config are set */
+    ConnectorSpec connector;
     GraphNode node;          /* a source node: resource and options */
     ReadOnError on_error;
 } ReadSource;

@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "pg/errors.h"
+#include "pg/json.h"
 #include "pg/rights.h"
 #include "pg/worker.h"
 
@@ -56,6 +57,12 @@ new_files(Run *run, const GraphNode *node, List *listed)
     return fresh;
 }
 
+static const ConnectorSpec *
+connector_of(const Run *run, const RunSource *source)
+{
+    return source->asked->connector ? source->asked->connector : &run->spec->connector;
+}
+
 static void
 open_source(Run *run, RunSource *source)
 {
@@ -64,7 +71,7 @@ open_source(Run *run, RunSource *source)
 
     source->link = link_open();
     run->slot->reader_pid = link_pid(source->link);
-    listed = fetch_list(source->link, run->spec, node);
+    listed = fetch_list(source->link, connector_of(run, source), node);
     source->files = fetch_is_incremental(node) ? new_files(run, node, listed) : listed;
 }
 
@@ -159,11 +166,12 @@ end_split(Run *run, RunSource *source)
 void
 run_read_source(Run *run, RunSource *source)
 {
+    FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0)};
     LinkMessage message;
 
     run->reading = source;
     run->slot->reader_pid = link_pid(source->link);
-    fetch_read(source->link, run->spec, source->asked, source->files, 0);
+    fetch_read(source->link, connector_of(run, source), source->asked, source->files, &limits);
     for (;;)
     {
         receive(run, source, &message);

@@ -56,7 +56,7 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest
 
 static const JsonKey format_keys[] = {FORMAT_KEYS, {NULL, 0, false, NULL}};
 static const JsonKey node_keys[] = {
-    {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, FORMAT_KEYS,
+    {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};

@@ -88,5 +88,37 @@ SELECT kaireon.create_pipeline('g_chain', 'g_files', 'g_one', pg_temp.nodes('rea
     'i mask_pii {"field": "ssn", "maskType": "ssn"}', 'j add_field {"fieldName": "k", "fieldType": "integer", "defaultValue": 1}', 'load target')) IS NOT NULL;
 SELECT line FROM kaireon.explain_pipeline('g_chain') AS line WHERE line ~ 'Stage|Scan|Subquery';
 
-SELECT kaireon.delete_pipeline('g_sets'), kaireon.delete_pipeline('g_chain');
+-- ---- joins
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'j join {"on": [{"left": "id", "right": "id"}], "selectFields": ["name", {"field": "amount", "alias": "amount"}]}', 'w target'), pg_temp.edges('l>j', 'r>j', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'j join {"on": [{"left": "id", "right": "id"}]}', 'w target'), pg_temp.edges('l>j', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'j join {"joinType": "cross", "on": [1, {"left": "id"}], "selectFields": [2, {"feild": "a"}]}', 'w target'), pg_temp.edges('l>j:left', 'r>j:left', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'j join {"on": []}', 'w target'), pg_temp.edges('l>j:left', 'r>j:left', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'd drop {"fields": ["id"]}', 'j join {"on": [{"left": "id", "right": "id"}], "selectFields": ["id", "x", "x"]}', 'w target'), pg_temp.edges('l>j', 'r>d', 'd>j', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'c cast {"field": "id", "targetType": "date"}', 'd cast {"field": "id", "targetType": "boolean"}', 'j join {"on": [{"left": "id", "right": "id"}]}', 'w target'), pg_temp.edges('l>c', 'c>j', 'r>d', 'd>j', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source', 'r source', 'j join {"on": [{"left": "id", "right": "id"}], "selectFields": ["name"]}', 'f filter {"field": "name", "operator": "is_null"}', 'd drop {"fields": ["name"]}', 'g filter {"field": "name", "operator": "is_null"}', 'w target'),
+    pg_temp.edges('l>j', 'r>j', 'j>f', 'f>d', 'd>g', 'g>w'));
+-- A source that nothing is asked of but its rows.
+SELECT pg_temp.findings(pg_temp.nodes('l source {"connector": "g_none"}', 'r source {"connector": "g_files"}', 'w target'), pg_temp.edges('l>w', 'r>w'));
+-- Tables.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k lookup_join {"lookupSchema": "g_two", "joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k lookup_join {"lookupSchema": "g_two", "joinField": "name", "lookupField": "amount", "selectFields": [{"field": "id", "alias": "other"}]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k lookup_join {"lookupSchema": "g_none", "joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k lookup_join {"lookupSchema": "g_two", "joinField": "name", "lookupField": "key", "selectFields": ["amount", "price"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k lookup_join {"lookupSchema": "g_two", "joinField": "name"}', 'w target')) LIMIT 1;
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'f filter {"field": "amount", "operator": ">", "value": 1}', 'k lookup_join {"lookupSchema": "g_two", "joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k enrich {"joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k enrich {"schema": "g_two", "summary": "g_two", "joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'k enrich {"summary": "g_two", "joinField": "name", "lookupField": "id", "selectFields": ["amount"]}', 'w target'));
+-- What they compile to.
+SELECT kaireon.create_pipeline('g_join', 'g_files', 'g_one', pg_temp.nodes('orders source {"resource": "orders.csv"}', 'customers source {"resource": "customers.csv"}', 'typed cast {"field": "key", "targetType": "bigint"}',
+    'both join {"joinType": "full", "on": [{"left": "customer", "right": "key"}], "selectFields": ["name", {"field": "amount", "alias": "credit"}]}',
+    'price lookup_join {"lookupSchema": "g_two", "joinField": "customer", "lookupField": "id", "selectFields": [{"field": "amount", "alias": "price"}]}', 'load target {"fieldMapping": {"customer": "id", "price": "amount"}}'),
+    pg_temp.edges('orders>both:left', 'customers>typed', 'typed>both:right', 'both>price', 'price>load')) IS NOT NULL;
+SELECT kaireon.explain_pipeline('g_join');
+SELECT kaireon.pipeline_diagram('g_join');
+-- A key that several rows have is a warning, which keeps nothing from being saved.
+SELECT kaireon.update_pipeline('g_join', nodes => pg_temp.nodes('read source', 'look enrich {"schema": "g_two", "joinField": "name", "lookupField": "amount", "selectFields": [{"field": "id", "alias": "other"}]}', 'load target'), edges => '[]');
+SELECT * FROM kaireon.validate_pipeline('g_join');
+
+SELECT kaireon.delete_pipeline('g_sets'), kaireon.delete_pipeline('g_chain'), kaireon.delete_pipeline('g_join');
 SELECT kaireon.delete_pipeline('g_ways'), kaireon.delete_schema('g_one'), kaireon.delete_schema('g_two'), kaireon.delete_connector('g_files');

@@ -1,0 +1,252 @@
+/*
+ * node_lookup.c: the nodes that add fields of a table: lookup_join, and enrich
+ * from a schema or a summary.
+ *
+ * A LEFT JOIN with the table as it is when the node's inputs are complete, read
+ * with the rights of the pipeline's owner.  A key that is text is compared in
+ * the type of the table's column, and one that is none is a bad row; where the
+ * table's is text, as text.
+ */
+#include "postgres.h"
+
+#include "access/genam.h"
+#include "access/table.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_index.h"
+#include "catalog/pg_type.h"
+#include "miscadmin.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
+
+#include "pg/catalog.h"
+#include "pg/flow.h"
+#include "pg/node.h"
+#include "pg/select_fields.h"
+
+static const JsonKey lookup_keys[] = {
+    {"lookupSchema", JSON_STRING, true, NULL},
+    {"joinField", JSON_STRING, true, NULL},
+    {"lookupField", JSON_STRING, true, NULL},
+    {"selectFields", JSON_ARRAY, true, NULL},
+    {NULL, 0, false, NULL}};
+
+static const JsonKey enrich_keys[] = {
+    {"schema", JSON_STRING, false, NULL},
+    {"summary", JSON_STRING, false, NULL},
+    {"joinField", JSON_STRING, true, NULL},
+    {"lookupField", JSON_STRING, true, NULL},
+    {"selectFields", JSON_ARRAY, true, NULL},
+    {NULL, 0, false, NULL}};
+
+static void
+enrich_check(const GraphNode *node, List **findings)
+{
+    if ((json_get(node->config, "schema") == NULL) == (json_get(node->config, "summary") == NULL))
+        graph_complain(findings, node->id, json_get(node->config, "schema") ? "wrong_value" : "missing_key",
+                       "\"summary\" is the summary table of a collection.", "an enrich node takes either \"schema\" or \"summary\"");
+    select_fields_check(node, findings);
+}
+
+/* ---- the table ------------------------------------------------------------------------ */
+
+/* The table a node names, which whoever compiles may read; NULL with a finding. */
+static SchemaSpec *
+find_table(Compiler *c, const GraphNode *node)
+{
+    char *name = json_get_text(node->config, node->op == &node_lookup_join ? "lookupSchema" : "schema");
+    char *summary = node->op == &node_enrich ? json_get_text(node->config, "summary") : NULL;
+
+    return summary ? catalog_find_summary(summary, node->id, c->findings) : catalog_find_schema(name, InvalidOid, c->collect, node->id, c->findings);
+}
+
+static const TargetField *
+find_field(const SchemaSpec *schema, const char *name)
+{
+    for (int i = 0; i < schema->nfields; i++)
+    {
+        if (strcmp(schema->fields[i].name, name) == 0)
+            return &schema->fields[i];
+    }
+    return NULL;
+}
+
+/* The field of that name; complains when there is none. */
+static const TargetField *
+need_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *name)
+{
+    const TargetField *field = find_field(schema, name);
+    StringInfoData valid;
+
+    if (field)
+        return field;
+    initStringInfo(&valid);
+    for (int i = 0; i < schema->nfields; i++)
+        appendStringInfo(&valid, "%s%s", i ? ", " : "", schema->fields[i].name);
+    graph_complain(c->findings, node->id, "missing_column", psprintf("Its fields are: %s.", valid.data), "schema \"%s\" has no field \"%s\"",
+                   schema->name, name);
+    return NULL;
+}
+
+/* The type keys are compared in. */
+static Oid
+key_type(const TargetField *field)
+{
+    Oid base = getBaseType(field->type);
+
+    return sql_is_text(base) ? TEXTOID : base;
+}
+
+/* Does a unique index promise that the column has no value twice? */
+static bool
+is_unique(Relation rel, AttrNumber attnum)
+{
+    bool unique = false;
+    ListCell *lc;
+
+    foreach(lc, RelationGetIndexList(rel))
+    {
+        Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+        Form_pg_index form = index->rd_index;
+
+        unique |= form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
+                  form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL;
+        index_close(index, AccessShareLock);
+    }
+    return unique;
+}
+
+/* Would reading it run what its owner wrote: a view, a policy, a foreign data wrapper? */
+static bool
+runs_code(Relation rel)
+{
+    char kind = rel->rd_rel->relkind;
+
+    return (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_MATVIEW) || rel->rd_rel->relrowsecurity;
+}
+
+static void
+check_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const TargetField *key)
+{
+    Relation rel = try_table_open(schema->relid, AccessShareLock);
+
+    if (rel == NULL)             /* said already */
+        return;
+    if (runs_code(rel) && !catalog_may_act(GetUserId(), rel->rd_rel->relowner))
+        graph_complain(c->findings, node->id, "permission_denied", "Use a table, or a schema of the pipeline's owner.",
+                       "schema \"%s\" is a view or has row security of role %s, which would run with the rights of the pipeline's owner",
+                       schema->name, GetUserNameFromId(rel->rd_rel->relowner, true));
+    if (key && !is_unique(rel, key->attnum))
+        graph_warn(c->findings, node->id, "not_unique", "Rows with a key that the table has several times come out as often.",
+                   psprintf("field \"%s\" of schema \"%s\" is not unique", key->name, schema->name));
+    table_close(rel, NoLock);
+}
+
+/* ---- the walks -------------------------------------------------------------------------- */
+
+static void
+lookup_walk(Compiler *c, const GraphNode *node)
+{
+    FlowColumn *column = set_use(c, node, 0, json_get_text(node->config, "joinField"));
+    SchemaSpec *schema = find_table(c, node);
+    const TargetField *key;
+    ListCell *lc;
+
+    set_pass(c);
+    c->set->lookup = schema;
+    if (schema == NULL)
+        return;
+    key = need_field(c, node, schema, json_get_text(node->config, "lookupField"));
+    if (column && key)
+        set_want(node, column, key_type(key));
+    check_table(c, node, schema, key);
+    foreach(lc, select_fields(node))
+    {
+        const SelectedField *selected = lfirst(lc);
+
+        if (need_field(c, node, schema, selected->field))
+            set_make(c, node, selected->alias, false);
+    }
+}
+
+/* The table's field for a field that the node makes. */
+static const char *
+selected_sql(const GraphNode *node, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, select_fields(node))
+    {
+        const SelectedField *selected = lfirst(lc);
+
+        if (strcmp(selected->alias, name) == 0)
+            return sql_name(selected->field);
+    }
+    elog(ERROR, "node \"%s\" makes no field \"%s\"", node->id, name);
+}
+
+static void
+lookup_write(Compiler *c, const GraphNode *node)
+{
+    const SchemaSpec *schema = c->set->lookup;
+    char *field = json_get_text(node->config, "joinField"), *other = json_get_text(node->config, "lookupField");
+    Oid is = key_type(find_field(schema, other)), type = sql_is_text(is) ? is : set_common_type(set_type(c, 0, field), is);
+    const char *key;
+    ListCell *lc;
+
+    if (!OidIsValid(type))
+    {
+        graph_complain(c->findings, node->id, "type_mismatch", "Cast it before the node.",
+                       "field \"%s\" of type %s can't be compared with field \"%s\" of type %s", field, format_type_be(set_type(c, 0, field)),
+                       other, format_type_be(is));
+        return;
+    }
+    key = set_key(c, 0, field, type);
+    appendStringInfoString(c->sql, "SELECT ");
+    foreach(lc, c->set->columns)
+    {
+        const SetColumn *column = lfirst(lc);
+
+        if (column->side >= 0)
+            appendStringInfo(c->sql, "i.%s, ", sql_name(column->field));
+        else
+            appendStringInfo(c->sql, "t.%s AS %s, ", selected_sql(node, column->column->name), sql_name(column->column->name));
+    }
+    appendStringInfo(c->sql, "i.%s\nFROM input AS i LEFT JOIN %s AS t ON i.%s = t.%s\nORDER BY i.%s", set_origin(c, 0), sql_table(schema->relid),
+                     key, sql_name(other), set_ordinal(c, 0));
+}
+
+static void
+lookup_describe(const GraphNode *node, StringInfo out)
+{
+    char *schema = json_get_text(node->config, node->op == &node_lookup_join ? "lookupSchema" : "schema");
+
+    if (schema == NULL && node->op == &node_enrich)
+        schema = json_get_text(node->config, "summary");
+    select_fields_describe(out, node);
+    if (schema)
+        appendStringInfo(out, " of %s", schema);
+}
+
+const NodeOp node_lookup_join = {
+    .name = "lookup_join",
+    .kind = NODE_SET,
+    .inputs = 1,
+    .keys = lookup_keys,
+    .check = select_fields_check,
+    .walk = lookup_walk,
+    .write = lookup_write,
+    .describe = lookup_describe,
+};
+
+const NodeOp node_enrich = {
+    .name = "enrich",
+    .kind = NODE_SET,
+    .inputs = 1,
+    .keys = enrich_keys,
+    .check = enrich_check,
+    .walk = lookup_walk,
+    .write = lookup_write,
+    .describe = lookup_describe,
+};
