@@ -344,6 +344,18 @@ is_foreign(const Decompress *d, const struct Foreign *kind)
     return binary;
 }
 
+/* Do the first bytes allow for one of them?  Only then is it worth while to read on before the text begins. */
+static bool
+may_be_foreign(const Decompress *d)
+{
+    size_t i;
+
+    for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
+        if (d->end >= 4 && memcmp(d->input, foreign[i].magic, foreign[i].length < 4 ? foreign[i].length : 4) == 0)
+            return true;
+    return false;
+}
+
 static bool
 refuse_foreign(const Decompress *d, Status *st)
 {
@@ -362,7 +374,7 @@ refuse_foreign(const Decompress *d, Status *st)
 static bool
 detect(Decompress *d, Status *st)
 {
-    while (d->end < KIND_BYTES && !d->stored_end)
+    while ((d->end < 4 || (d->end < KIND_BYTES && may_be_foreign(d))) && !d->stored_end)
         if (!fill(d, st))
             return false;
     if (d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b)
