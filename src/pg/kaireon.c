@@ -29,6 +29,8 @@ void
 _PG_init(void)
 {
     guc_define();
+    if (IsBinaryUpgrade)         /* pg_upgrade builds a catalog: nothing of ours may read or run it */
+        return;
     scan_install_hook();
     ownership_install_hooks();
     redact_install_hooks();
