@@ -152,10 +152,19 @@ changes_owners(Node *statement)
 }
 
 static void
+pass_on(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
+        QueryEnvironment *env, DestReceiver *dest, QueryCompletion *completion)
+{
+    if (previous_utility)
+        previous_utility(pstmt, query, read_only_tree, context, params, env, dest, completion);
+    else
+        standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, completion);
+}
+
+static void
 watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
               QueryEnvironment *env, DestReceiver *dest, QueryCompletion *completion)
 {
-    ProcessUtility_hook_type next = previous_utility ? previous_utility : standard_ProcessUtility;
     Node *statement = pstmt->utilityStmt;
     bool watched = changes_owners(statement);
     bool outer_noting = noting;
@@ -165,7 +174,7 @@ watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proces
     /* DROP EXTENSION and DROP SCHEMA reach tables too; only they and their like are in DropStmt */
     if (!watched && !IsA(statement, DropStmt))
     {
-        next(pstmt, query, read_only_tree, context, params, env, dest, completion);
+        pass_on(pstmt, query, read_only_tree, context, params, env, dest, completion);
         return;
     }
     if (watched && catalog_installed())
@@ -174,7 +183,7 @@ watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proces
     {
         dropped = NIL;
         noting = true;
-        next(pstmt, query, read_only_tree, context, params, env, dest, completion);
+        pass_on(pstmt, query, read_only_tree, context, params, env, dest, completion);
         if (subject.roles != NIL || dropped != NIL)
             follow(statement, &subject);
     }

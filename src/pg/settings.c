@@ -16,10 +16,13 @@
 #include "utils/array.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
-#include "utils/pg_locale.h"
 #include "utils/xml.h"
 
 #include "pg/compat.h"
+
+/* utils/pg_locale.h declares these, but needs ICU's headers, which Debian's server package does not bring. */
+extern PGDLLIMPORT char *locale_time;
+extern PGDLLIMPORT char *locale_monetary;
 
 static const struct { const char *name; const char *value; } settings[] = {
     /* how dates, times and their zones are read, and written where an expression makes text of them */
