@@ -6,7 +6,7 @@
 #   make quickstart     packages, build, install, private cluster, a guided run
 #   make quickstart-stop, make quickstart-clean
 #   make test           every ring of tests, with one summary; see test/run
-#   make test-<ring>    one ring: unit fuzz sql pgtap tap diff
+#   make test-<ring>    one ring: unit fuzz sql isolation pgtap tap diff
 #   make test-matrix   all rings here, and on 17 and 18 in chroots; see tools/test-matrix
 #   make check-wall     the reader's side does not see the server, and the reverse
 #   make check-style    lengths of files and functions, exported symbols
@@ -51,7 +51,7 @@ quickstart-stop:
 quickstart-clean:
 	@quickstart/quickstart clean
 
-RINGS = unit fuzz sql pgtap tap diff
+RINGS = unit fuzz sql isolation pgtap tap diff
 TEST_RINGS = $(addprefix test-,$(RINGS)) check-wall check-style check-warnings
 
 test:

@@ -90,6 +90,9 @@ CREATE TABLE kaireon_internal.schema (
     updated_at    timestamptz NOT NULL DEFAULT now()
 );
 
+-- A table belongs to one schema; 0 stands for a table that was dropped.
+CREATE UNIQUE INDEX schema_relation_key ON kaireon_internal.schema (relation) WHERE relation <> 0::regclass;
+
 CREATE TABLE kaireon_internal.field (
     schema_id     uuid NOT NULL REFERENCES kaireon_internal.schema (id) ON DELETE CASCADE,
     ordinal       int NOT NULL,             -- from 1, in the order given

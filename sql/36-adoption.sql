@@ -32,13 +32,19 @@ BEGIN
     PERFORM kaireon_internal.check_entity_type(entity_type);
     PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
     PERFORM kaireon_internal.check_table(caller, table_name, NULL);
-    INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,
-                                         join_mapping, summary_columns, automatic, adopted)
-    VALUES (safe, caller, COALESCE(NULLIF(display_name, ''), CASE WHEN safe <> name THEN name END), NULLIF(description, ''), entity_type, schema_type,
-            table_name, CASE WHEN linked_schema IS NOT NULL THEN kaireon_internal.get_linked(caller, linked_schema) END,
-            join_mapping, summary_columns, CASE WHEN manage_updated_at THEN '{updated_at}' ELSE '{}'::text[] END, true)
-    ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING * INTO s;
-    IF NOT FOUND THEN
+    -- Waits for whoever is just adopting it under another name.
+    BEGIN
+        INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,
+                                             join_mapping, summary_columns, automatic, adopted)
+        VALUES (safe, caller, COALESCE(NULLIF(display_name, ''), CASE WHEN safe <> name THEN name END), NULLIF(description, ''), entity_type, schema_type,
+                table_name, CASE WHEN linked_schema IS NOT NULL THEN kaireon_internal.get_linked(caller, linked_schema) END,
+                join_mapping, summary_columns, CASE WHEN manage_updated_at THEN '{updated_at}' ELSE '{}'::text[] END, true)
+        ON CONFLICT ON CONSTRAINT schema_name_key DO NOTHING RETURNING * INTO s;
+    EXCEPTION WHEN unique_violation THEN
+        PERFORM kaireon_internal.check_table(caller, table_name, NULL);
+        RAISE;
+    END;
+    IF s.id IS NULL THEN
         PERFORM kaireon_internal.fail_schema_exists(safe, name, 'Choose another name, or pass if_not_exists => true.');
     END IF;
     PERFORM kaireon_internal.hold_table(caller, s);

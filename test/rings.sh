@@ -224,22 +224,21 @@ need_cluster()
     export PGHOST=$SOCKET_DIR PGPORT=$port PGUSER=postgres
 }
 
-# The tests' data has to be readable by the run's worker and reader.
-ring_sql()
+# regress RING PROGRAM INPUTDIR EXPECTED OUTPUTDIR NAME...: pg_regress or its like
+# over files of INPUTDIR; counts what it says.  Paths are relative to TREE.
+regress()
 {
-    local names name log regress
-    names=$(for f in "$TREE"/test/sql/*.sql; do [ -f "$f" ] && chosen "$f" && basename "$f" .sql; done)
-    [ -n "$names" ] || return 0
+    local program=$2 input=$3 expected=$4 output=$5 name log=$LOGS/$1.log
+    shift 5
+    [ $# -gt 0 ] || return 0
     need_cluster || return 0
-    # pg_regress gives up where a result is missing: an empty one only fails.
-    for name in $names; do [ -f "$TREE/expected/$name.out" ] || as_pg touch "$TREE/expected/$name.out"; done
-    log=$LOGS/sql.log
-    regress=$(dirname "$("$PG_CONFIG" --pgxs)")/../test/regress/pg_regress
-    # shellcheck disable=SC2086
+    # It gives up where a result is missing: an empty one only fails.
+    as_pg mkdir -p "$TREE/$expected" "$TREE/$output"
+    for name in "$@"; do [ -f "$TREE/$expected/$name.out" ] || as_pg touch "$TREE/$expected/$name.out"; done
     PG_CWD=$TREE as_pg env PGHOST="$PGHOST" PGPORT="$PGPORT" PGUSER=postgres \
-        KAIREON_DATA="$TREE/test/data" "$regress" \
-        --bindir="$(pg_bin)" --inputdir=test --outputdir=. --dbname=contrib_regression \
-        --host="$PGHOST" --port="$PGPORT" --user=postgres $names > "$log" 2>&1
+        KAIREON_DATA="$TREE/test/data" "$(dirname "$("$PG_CONFIG" --pgxs)")/../test/$program" \
+        --bindir="$(pg_bin)" --inputdir="$input" --outputdir="$output" --dbname=contrib_regression \
+        --host="$PGHOST" --port="$PGPORT" --user=postgres "$@" > "$log" 2>&1
     # 15 prints "test x ... ok", 16 and later "ok 1 - x".
     ring_passed=$(grep -cE '^(test +\S+ +\.\.\. ok|ok [0-9])' "$log")
     ring_failed=$(grep -cE '^(test +\S+ +\.\.\. FAILED|not ok [0-9])' "$log")
@@ -248,11 +247,37 @@ ring_sql()
         ring_failed=1
         tail -5 "$log"
     fi
-    if [ "$ring_failed" -gt 0 ] && [ -f "$TREE/regression.diffs" ]
+    if [ "$ring_failed" -gt 0 ] && [ -f "$TREE/$output/regression.diffs" ]
     then
-        echo "  the differences ($TREE/regression.diffs), at most 100 lines:"
-        head -100 "$TREE/regression.diffs" | sed 's/^/    /'
+        echo "  the differences ($TREE/$output/regression.diffs), at most 100 lines:"
+        head -100 "$TREE/$output/regression.diffs" | sed 's/^/    /'
     fi
+}
+
+# chosen_names FILE...: the names of those that are there and that TESTS wants.
+chosen_names()
+{
+    local file
+    for file in "$@"; do if [ -f "$file" ] && chosen "$file"; then file=${file##*/}; echo "${file%.*}"; fi; done
+}
+
+# The tests' data has to be readable by the run's worker and reader.
+ring_sql()
+{
+    # shellcheck disable=SC2046
+    regress sql regress/pg_regress test expected . $(chosen_names "$TREE"/test/sql/*.sql)
+}
+
+# What two sessions do to each other, step by step.
+ring_isolation()
+{
+    if [ ! -x "$(dirname "$("$PG_CONFIG" --pgxs)")/../test/isolation/pg_isolation_regress" ]
+    then
+        skip "pg_isolation_regress is not installed"
+        return
+    fi
+    # shellcheck disable=SC2046
+    regress isolation isolation/pg_isolation_regress test/isolation test/isolation/expected isolation $(chosen_names "$TREE"/test/isolation/specs/*.spec)
 }
 
 # Each file gets a database of its own, with both extensions.

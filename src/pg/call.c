@@ -132,6 +132,7 @@ fix_settings(void)
     int level = NewGUCNestLevel();
 
     settings_fix_level();
+    (void) set_config_option("jit", "off", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false); /* many small statements */
     if (guc_ddl_lock_timeout > 0 && (LockTimeout == 0 || LockTimeout > guc_ddl_lock_timeout))
         (void) set_config_option("lock_timeout", psprintf("%d", guc_ddl_lock_timeout), PGC_USERSET, PGC_S_SESSION,
                                  GUC_ACTION_SAVE, true, 0, false);

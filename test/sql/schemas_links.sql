@@ -67,7 +67,7 @@ SELECT pg_temp.link('{"Customer ID": "Customer_ID", "region": "region"}', '[{"fu
 SELECT schema_type, linked_schema, join_mapping, summary_table FROM kaireon.schemas WHERE name = 'sl_accounts';
 SELECT jsonb_array_elements(summary_columns) FROM kaireon.schemas WHERE name = 'sl_accounts' LIMIT 3;
 SELECT pg_temp.describe('ds_sl_accounts_summary');
-SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'ds_sl_accounts_summary'::regclass;
+SELECT pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'ds_sl_accounts_summary'::regclass AND contype <> 'n';
 SELECT f.* FROM kaireon_internal.schema AS s, kaireon_internal.summary_fields(s.id) AS f WHERE s.name = 'sl_accounts';
 -- What the catalog gives is enough to make the rows.
 INSERT INTO ds_sl_accounts (account_id, customer_id, region, balance, opened, premium, visits, score, big, note) VALUES
@@ -135,7 +135,7 @@ SELECT pg_temp.try($$SELECT kaireon.update_schema('sl_accounts', new_name => rep
 DROP TABLE ds_sl_taken;
 SELECT kaireon.update_schema('sl_accounts', new_name => 'SL Konten', status => 'draft');
 SELECT name, display_name, table_name, summary_table, status FROM kaireon.schemas WHERE name LIKE 'sl\_k%';
-SELECT pg_get_viewdef('sl_view');
+SELECT pg_get_viewdef('sl_view') LIKE '%FROM ds_sl_konten%';
 SELECT schema FROM kaireon.pipelines WHERE name = 'sl_load';
 SELECT * FROM kaireon.validate_pipeline('sl_load');
 SELECT pg_temp.try($$SELECT kaireon.add_field('sl_accounts', '{"name": "x"}')$$);

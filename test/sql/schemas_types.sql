@@ -94,7 +94,7 @@ SELECT pg_temp.change('numeric', 'integer', '{0.1,0.2,0.3,0.4,0.5}');
 SELECT kaireon.create_schema('su', '[{"name": "k", "dataType": "integer", "isPrimaryKey": true}, {"name": "u", "dataType": "text", "isUnique": true},
     {"name": "v", "dataType": "text"}, {"name": "d", "dataType": "numeric", "precision": 6, "scale": 2, "isUnique": true, "defaultValue": 5}]') IS NOT NULL;
 CREATE FUNCTION pg_temp.constraints() RETURNS SETOF text LANGUAGE sql AS
-    $$ SELECT conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'ds_su'::regclass ORDER BY conname COLLATE "C" $$;
+    $$ SELECT conname || ': ' || pg_get_constraintdef(oid) FROM pg_constraint WHERE conrelid = 'ds_su'::regclass AND contype <> 'n' ORDER BY conname COLLATE "C" $$;
 INSERT INTO ds_su SELECT i, 'u' || i, 'v' || i % 4, i * 0.25 FROM generate_series(1, 10) AS i;
 INSERT INTO ds_su VALUES (11, NULL, NULL, NULL), (12, NULL, NULL, NULL);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('su', 'v', '{"isUnique": true}')$$);
