@@ -128,7 +128,7 @@ $k->node->backup('standby');
     $k->node->wait_for_catchup($standby->node, 'replay', $k->node->lsn('flush'));
     like(state($standby), qr/^f\|/, 'a standby shows that it would be held after a failover');
     is($standby->sql('SELECT DISTINCT status FROM kaireon.pipelines'), 'draft', 'while it is one, its pipelines are shown as the primary has them');
-    like($standby->sql_error('SELECT kaireon.confirm_instance()'), qr/ERROR:  cannot execute kaireon.confirm_instance on a standby server\nHINT:  Call it on the primary/, 'it can\'t be confirmed there');
+    like($standby->sql_error('SELECT kaireon.confirm_instance()'), qr/ERROR:  cannot execute kaireon.confirm_instance on a standby server\nDETAIL:  It writes, and a standby can.t\.\nHINT:  Call it on the primary/, 'it can\'t be confirmed there');
     $standby->node->promote;
     is(refusal($standby, q(kaireon.run_pipeline('loads'))), 'data directory', 'without a name, one that takes over is held');
     is($standby->sql('SELECT kaireon.confirm_instance()'), 't', 'until it is confirmed');
