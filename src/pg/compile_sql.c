@@ -25,8 +25,8 @@ sql_identifier(const char *name)
 
     if (length < NAMEDATALEN)
         return name;
-    return psprintf("%s~%016" INT64_MODIFIER "x", pnstrdup(name, pg_mbcliplen(name, length, kept)),
-                    hash_bytes_extended((const unsigned char *) name, length, 0));
+    return psprintf("%s~%016llx", pnstrdup(name, pg_mbcliplen(name, length, kept)),
+                    (unsigned long long) hash_bytes_extended((const unsigned char *) name, length, 0));
 }
 
 const char *

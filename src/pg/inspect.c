@@ -7,13 +7,13 @@
 #include "pg/inspect.h"
 
 #include "access/table.h"
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
-#include "utils/guc.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
 #include "utils/tuplestore.h"
@@ -65,7 +65,7 @@ inspect_as(Oid owner)
 {
     RightsScope scope = rights_assume(owner, SECURITY_RESTRICTED_OPERATION);
 
-    (void) set_config_option("transaction_read_only", "on", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
+    XactReadOnly = true;         /* the setting behind it can't be saved and restored since 18 */
     return scope;
 }
 

@@ -5,6 +5,7 @@
 
 #include "pg/rights.h"
 
+#include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
@@ -18,6 +19,7 @@ rights_assume(Oid role, int flags)
     RightsScope scope;
 
     scope.guc_level = NewGUCNestLevel();
+    scope.read_only = XactReadOnly;
     GetUserIdAndSecContext(&scope.user, &scope.sec_context);
     SetUserIdAndSecContext(role, scope.sec_context | SECURITY_LOCAL_USERID_CHANGE | flags);
     return scope;
@@ -28,6 +30,7 @@ rights_resume(RightsScope scope)
 {
     SetUserIdAndSecContext(scope.user, scope.sec_context);
     AtEOXact_GUC(false, scope.guc_level);
+    XactReadOnly = scope.read_only;
 }
 
 /* The schemas that a program's targets name, but for the pipeline's own, as text[]. */

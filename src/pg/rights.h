@@ -9,13 +9,14 @@
 #include "pg/catalog.h"
 
 /* Who was current before rights_assume. */
-typedef struct RightsScope { Oid user; int sec_context; int guc_level; } RightsScope;
+typedef struct RightsScope { Oid user; int sec_context; int guc_level; bool read_only; } RightsScope;
 
 /*
  * From here on the current user is `role`, which code that runs meanwhile
  * can't change by SET ROLE or SET SESSION AUTHORIZATION; and whatever it SETs
  * is undone by rights_resume.  `flags` are further SECURITY_ bits:
- * SECURITY_RESTRICTED_OPERATION in a session that is not the role's own.  An
+ * SECURITY_RESTRICTED_OPERATION in a session that is not the role's own.
+ * Whoever makes it read only (XactReadOnly) does so until rights_resume.  An
  * error restores all of it with its (sub)transaction.
  */
 extern RightsScope rights_assume(Oid role, int flags);
