@@ -26,6 +26,8 @@
 #define ERRCODE_KAIREON_LEASE_LOST MAKE_SQLSTATE('K', 'A', '0', '0', '4')
 /* The database is a restored or cloned copy; its pipelines are held. */
 #define ERRCODE_KAIREON_INSTANCE_HELD MAKE_SQLSTATE('K', 'A', '0', '0', '5')
+/* All of a run's first rows are bad. */
+#define ERRCODE_KAIREON_ALL_BAD MAKE_SQLSTATE('K', 'A', '0', '0', '6')
 
 /* The key that credentials are encrypted with is not configured or can't be had. */
 #define ERRCODE_KAIREON_NO_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '0')

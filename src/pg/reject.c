@@ -18,10 +18,13 @@
 
 #include "pg/catalog.h"
 #include "pg/compat.h"
+#include "pg/errors.h"
 #include "pg/guc.h"
 
 /* A value and a reason are kept for a person to look at: this much of each, and of all. */
 #define TEXT_BYTES 8192
+/* So many bad rows at the beginning, and no other, end a run. */
+#define HOPELESS_ROWS 1000
 #define KEPT_BYTES (32 * 1024 * 1024)
 /* Of a value, an error quotes this much. */
 #define SHOWN_BYTES 200
@@ -95,8 +98,9 @@ reject_shown(const char *value)
     return out.data;
 }
 
-pg_noreturn static void
-stop(Rejects *rejects, const Reject *reject)
+/* `File "a.csv", line 3, field "x": "value"`; may be empty. */
+static char *
+place_of(const Reject *reject)
 {
     StringInfoData where;
 
@@ -107,10 +111,18 @@ stop(Rejects *rejects, const Reject *reject)
         appendStringInfo(&where, ", field \"%s\"", reject->field);
     if (reject->value)
         appendStringInfo(&where, ": \"%s\"", reject_shown(reject->value));
+    return where.data;
+}
+
+pg_noreturn static void
+stop(const Reject *reject)
+{
+    char *place = place_of(reject);
+
     ereport(ERROR,
             (errcode(reject->sqlstate),
              errmsg("%s", reject->reason),
-             where.len ? errdetail("%s.", where.data) : 0,
+             place[0] ? errdetail("%s.", place) : 0,
              reject->kind == REJECT_STOPS
                  ? errhint("Mend the row, or give the rule another \"onFail\": \"skip\" leaves the row out, \"warn\" loads it.")
              : reject->sqlstate == ERRCODE_CHARACTER_NOT_IN_REPERTOIRE ? errhint("%s", REJECT_ENCODING_HINT)
@@ -151,13 +163,28 @@ void
 rejects_add(Rejects *rejects, const Reject *reject)
 {
     rejects->count++;
+    rejects->conflicts += reject->sqlstate == ERRCODE_UNIQUE_VIOLATION || reject->sqlstate == ERRCODE_EXCLUSION_VIOLATION;
     rejects->per_node[reject->node->ordinal]++;
     if (stops(rejects, reject))
     {
         rejects->failure = keep(rejects, reject);
-        stop(rejects, reject);
+        stop(reject);
     }
     record(rejects, reject);
+}
+
+void
+rejects_check_all_bad(Rejects *rejects, int64 rows)
+{
+    const Reject *first;
+
+    rejects->some_good |= rejects->count - rejects->conflicts < rows;
+    if (rejects->some_good || rows < HOPELESS_ROWS)
+        return;
+    first = rejects->kept ? linitial(rejects->kept) : NULL;
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_ALL_BAD), errmsg("the first " INT64_FORMAT " rows are all bad", rows),
+                    first ? errdetail("Node \"%s\": %s. %s.", first->node->id, first->reason, place_of(first)) : 0,
+                    errhint("Something is wrong with the pipeline or with the source as a whole; kaireon.run_errors has these rows.")));
 }
 
 void

@@ -42,6 +42,8 @@ typedef struct Rejects
     bool other_fails;
     bool never_stops;        /* nothing is loaded: not even a rule that says so */
     int64 count;             /* rows rejected so far */
+    int64 conflicts;         /* of these, for a key that the table has already */
+    bool some_good;          /* not all rows of the run were bad */
     int64 *per_node;         /* by GraphNode.ordinal */
     List *kept;              /* Reject *, at most `limit`, and of bounded size */
     int64 kept_bytes;
@@ -66,6 +68,14 @@ extern Rejects *rejects_create(const char *pipeline, const Program *program, con
  * the policy is to stop (rejects->failure then has it).
  */
 extern void rejects_add(Rejects *rejects, const Reject *reject);
+
+/*
+ * After each batch: raises KA006 when all of the run's first rows are bad, since
+ * then something is wrong with the pipeline and not with the rows.  `rows` is
+ * how many there were.  A key that the table has already does not count: the
+ * row may have been loaded by the run before.
+ */
+extern void rejects_check_all_bad(Rejects *rejects, int64 rows);
 
 /* Keeps what is wrong with a row that is loaded all the same; it is not counted. */
 extern void rejects_warn(Rejects *rejects, const Reject *warning);

@@ -147,6 +147,7 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     execution_batch(run->execution, source - run->sources, source->cells, source->split->path, source->present);
     rights_resume(scope);
     run_show_progress(run);
+    rejects_check_all_bad(run->rejects, run->counts.read);
 }
 
 static void

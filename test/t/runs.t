@@ -143,6 +143,20 @@ is(table('div_skip', 'id, inverse'), "1|1.0000\n2|0.5000\n4|0.2500\n5|0.2000", '
 @errors = $k->errors($run->{run_id});
 is(join('|', @{ $errors[0] }{qw(node_id line sqlstate)}), 'inv|4|22012', 'and is the node\'s reject');
 
+# When the first thousand rows are all bad, there is no point in going on.
+$k->write_rows('hopeless.csv', 5000, sub { "$_[0],n," . ($_[0] > 1500 ? 1 : 0) . ',t' }, 'id,name,amount,flag');
+$k->make('hopeless', fields => \@with_inverse, source => { resource => 'hopeless.csv' }, nodes => \@div, execution => { errorHandling => 'skip' });
+$run = $k->run('hopeless');
+is("$run->{status} $run->{error_code} $run->{rows_loaded}", 'failed KA006 0', 'all of the first 1,000 rows bad: the run ends');
+like($run->{error_message}, qr/^the first 1000 rows are all bad$/, 'and says so');
+like($run->{error_detail}, qr/^Node "inv": division by zero\. File "hopeless\.csv", line 2, field "inverse": "0"\.$/, 'with the first of them');
+is(scalar($k->errors($run->{run_id})), 1000, 'all of them are kept');
+$k->write_rows('hopeless.csv', 5000, sub { "$_[0],n," . ($_[0] % 1000 == 7 ? 1 : 0) . ',t' }, 'id,name,amount,flag');
+$run = $k->run('hopeless');
+is("$run->{status} $run->{rows_loaded} $run->{rows_skipped}", 'partial 5 4995', 'one good among them is enough');
+$run = $k->run('hopeless');
+is("$run->{status} $run->{rows_loaded} $run->{rows_skipped}", 'partial 0 5000', 'a row that is there already is not bad');
+
 # ---- constraints
 
 $k->make('checked', fields => \@fields, source => { resource => 'div.csv' }, execution => { errorHandling => 'skip' });
