@@ -104,9 +104,10 @@ CREATE FUNCTION kaireon.validate_pipeline(name text)
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_validate_pipeline';
 COMMENT ON FUNCTION kaireon.validate_pipeline(text) IS 'Everything that is wrong with a pipeline''s newest version; no rows: nothing';
 
-CREATE FUNCTION kaireon.preview_pipeline(name text, max_rows int DEFAULT 20) RETURNS SETOF jsonb
-    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_preview_pipeline';
-COMMENT ON FUNCTION kaireon.preview_pipeline(text, int) IS 'The first rows a pipeline would load, without loading them';
+CREATE FUNCTION kaireon.preview_pipeline(name text, max_rows int DEFAULT 20, node text DEFAULT NULL) RETURNS SETOF jsonb
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_preview_pipeline';
+COMMENT ON FUNCTION kaireon.preview_pipeline(text, int, text) IS
+    'The first rows a pipeline would load, or as they are behind one of its nodes, without loading them';
 
 CREATE FUNCTION kaireon.explain_pipeline(name text, "analyze" boolean DEFAULT false) RETURNS SETOF text
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_explain_pipeline';

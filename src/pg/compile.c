@@ -218,7 +218,8 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
     ListCell *lc;
 
     CHECK_FOR_INTERRUPTS();
-    if (nsteps > 1 && (last->node->op->kind == NODE_TARGET || last->node->op->kind == NODE_SET))
+    if ((last->node == c->shown && last->node->op->kind != NODE_BRANCH) || last->node->op->kind == NODE_TARGET ||
+        (last->node->op->kind == NODE_SET && nsteps > 1))
     {
         add_lane(c, stage, steps, nsteps);
         return;
@@ -227,7 +228,12 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
     {
         const GraphEdge *edge = lfirst(lc);
 
-        last->route = list_length(edges) > 1 || last->node->op->kind == NODE_BRANCH ? edge->label : NULL;
+        last->route = last->node->op->kind == NODE_BRANCH ? edge->label : NULL;
+        if (last->node == c->shown)
+        {
+            add_lane(c, stage, steps, nsteps);
+            continue;
+        }
         memset(&steps[nsteps], 0, sizeof(LaneStep));
         steps[nsteps].node = &graph->nodes[edge->to];
         find_lanes(c, stage, steps, nsteps + 1);
@@ -448,6 +454,20 @@ input_side(const Compiler *c, const Lane *lane)
     elog(ERROR, "lane leads to no input of node \"%s\"", end->node->id);
 }
 
+/* Is the node's work needed: always, but for a preview of another node's rows? */
+static bool
+is_needed(const Compiler *c, const GraphNode *node)
+{
+    return c->shown == NULL || graph_leads_to(c->program->graph, node, c->shown);
+}
+
+/* The lane goes no further: its statement is the SELECT so far. */
+static void
+leave(Compiler *c)
+{
+    c->lane->sql = c->lane->select_sql = c->sql->data;
+}
+
 /* The lane has come to a set node: its statement is finished with the node's query. */
 static void
 leave_to_set(Compiler *c)
@@ -455,6 +475,11 @@ leave_to_set(Compiler *c)
     Feed *feed = c->feeds[c->lane->steps[c->step].node->ordinal];
     int side = input_side(c, c->lane);
 
+    if (!is_needed(c, feed->node))
+    {
+        leave(c);
+        return;
+    }
     feed->inputs[side] = c->flow;
     feed->lanes[side] = c->lane;
     feed->lane_stages[side] = c->stage;
@@ -482,6 +507,8 @@ write_step(Compiler *c)
     if (c->step == 0 || c->sql != before)
         step->end = c->sql->len;
     step->sql = c->sql->data;
+    if (step->node == c->shown && step->node->op->kind != NODE_TARGET)
+        leave(c);
     with_findings(c, step->node, check_sql);
 }
 
@@ -563,7 +590,7 @@ compile(Compiler *c)
     fields_settle(c);
     for (int i = 0; i < graph->nnodes; i++)
     {
-        if (c->feeds[i] && !write_stage(c, &graph->nodes[i]))
+        if (c->feeds[i] && is_needed(c, &graph->nodes[i]) && !write_stage(c, &graph->nodes[i]))
             return false;
     }
     return true;
@@ -580,6 +607,7 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
     c->program->graph = input->graph;
     c->findings = findings ? findings : &found;
     c->collect = findings != NULL;
+    c->shown = input->shown;
     c->present = present;
     begin_program(c, input);
     if (compile(c))

@@ -95,7 +95,10 @@ typedef struct LaneStep
     int begin, end;          /* where that stands in the SELECT of the step before the last; empty where the node writes nothing */
 } LaneStep;
 
-/* One way of a row from a stage's feed to where its rows go. */
+/*
+ * One way of a row from a stage's feed to where its rows go: a target, an input
+ * of a set node, or in a preview neither.
+ */
 typedef struct Lane
 {
     int nsteps;
@@ -103,7 +106,7 @@ typedef struct Lane
     const ProgramTarget *target; /* of a lane to a target */
     struct ProgramInput *input;  /* of a lane to a set node */
     bool *left_out;          /* by place in the target's fields: no field reaches it, it takes its default */
-    char *sql;               /* INSERT INTO target (...) SELECT ...; to a set node the same as select_sql */
+    char *sql;               /* INSERT INTO target (...) SELECT ...; without a target the same as select_sql */
     int sql_at;              /* where in it the SELECT of the step before the last begins */
     char *select_sql;        /* the SELECT alone, with the names of the target's columns or of the input's */
     int select_at;
@@ -161,6 +164,7 @@ typedef struct CompileInput
     Graph *graph;
     const SchemaSpec *schema; /* of target nodes that name none */
     Validation fallback;      /* of those that name none */
+    const GraphNode *shown;   /* a preview of the rows behind this node: ways end there; NULL: a whole program */
 } CompileInput;
 
 /*

@@ -134,7 +134,9 @@ execution_merged(const Execution *execution)
 static NodeCounts *
 time_node(Execution *execution, const ProgramStage *stage)
 {
-    return &execution->nodes[stage->lanes[0].steps[1].node->ordinal];
+    const Lane *lane = &stage->lanes[0];
+
+    return &execution->nodes[lane->steps[Min(1, lane->nsteps - 1)].node->ordinal];
 }
 
 static void
@@ -186,6 +188,8 @@ find_sink(Execution *execution, const Program *program, const Lane *lane)
 {
     if (lane->target)
         return execution->sinks[lane->target - program->targets];
+    if (lane->input == NULL)
+        return execution->sinks[program->ntargets];
     return set_node_input(execution->stages[lane->input->stage].set, lane->input->side);
 }
 
@@ -361,4 +365,7 @@ execution_end(Execution *execution)
         drop_stage(execution, &execution->stages[i]);
         drop_set(execution, i);
     }
+    if (execution->positions)
+        positions_close(execution->positions);
+    execution->positions = NULL;
 }

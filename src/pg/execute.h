@@ -45,7 +45,7 @@ typedef struct Execution
     const CompileInput *input;
     const Program *program;
     Rejects *rejects;
-    RowSink **sinks;         /* by place in Program.targets */
+    RowSink **sinks;         /* by place in Program.targets; then that of lanes that end without a target or set node */
     Relation *targets;       /* the same; NULL: nothing is loaded */
     ExecutionStage *stages;  /* by place in Program.stages */
     bool **seen;             /* by source: columns that some split had; NULL: no split yet */

@@ -103,6 +103,7 @@ typedef struct Compiler
     Program *program;
     List **findings;
     bool collect;            /* errors of parsing and analysis become findings too */
+    const GraphNode *shown;  /* as in CompileInput */
     const bool *const *present; /* as in compile_program */
     Feed **feeds;            /* by GraphNode.ordinal; NULL for nodes that give no rows */
     List *trails;            /* of Trail *: all of them */

@@ -109,7 +109,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
 {
     List *findings = NIL;
     SchemaSpec schema = {0};
-    CompileInput input = {NULL, &schema, VALIDATION_STRICT};
+    CompileInput input = {.schema = &schema};
     Program *program = NULL;
     char *handling;
 
@@ -250,6 +250,13 @@ inspect_load(const char *name, bool data)
     inspected->input.fallback = fallback_validation(inspected->spec->error_skip);
     inspected->program = compile_as(inspected->spec->owner, &inspected->input, NULL);
     return inspected;
+}
+
+Program *
+inspect_shown(Inspected *inspected, const GraphNode *node)
+{
+    inspected->input.shown = node;
+    return compile_as(inspected->spec->owner, &inspected->input, NULL);
 }
 
 /* ---- diagram --------------------------------------------------------------------------- */

@@ -27,6 +27,9 @@ typedef struct Inspected
  */
 extern Inspected *inspect_load(const char *name, bool data);
 
+/* The same compiled for a preview of the rows behind a node of its graph. */
+extern Program *inspect_shown(Inspected *inspected, const GraphNode *node);
+
 /*
  * Compiling lets PostgreSQL parse and plan what somebody wrote, which can run
  * code (types of literals, constants): so it happens with the rights of the

@@ -64,6 +64,12 @@ seek(Positions *positions, int64 number)
         elog(ERROR, "could not find a row's position");
 }
 
+void
+positions_close(Positions *positions)
+{
+    BufFileClose(positions->file);
+}
+
 int64
 positions_add(Positions *positions, const RowPosition *at)
 {

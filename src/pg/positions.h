@@ -22,6 +22,9 @@ extern Positions *positions_create(void);
 /* Keeps a position; its number. */
 extern int64 positions_add(Positions *positions, const RowPosition *at);
 
+/* Gives the file back. */
+extern void positions_close(Positions *positions);
+
 /* The position of that number; source lives as long as positions do. */
 extern RowPosition positions_get(Positions *positions, int64 number);
 

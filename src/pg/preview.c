@@ -87,14 +87,15 @@ push_column(JsonbParseState **state, TupleTableSlot *slot, int i)
 
 /* ---- the sink --------------------------------------------------------------------------- */
 
-/* What a target's rows go to. */
+/* What rows go to: those of a target, or of lanes that end without one. */
 typedef struct PreviewSink
 {
     RowSink sink;            /* first, so that a sink is its preview's */
     Preview *preview;
-    const GraphNode *target;
+    const GraphNode *target; /* or NULL */
     MemoryContext context;
-    TupleTableSlot *slot;    /* of the lane that was last asked for */
+    const StageLane *lane;   /* that last asked for a slot, and that slot */
+    TupleTableSlot *slot;
 } PreviewSink;
 
 static void
@@ -112,6 +113,7 @@ preview_next(RowSink *sink, const StageLane *lane)
 {
     PreviewSink *preview = (PreviewSink *) sink;
 
+    preview->lane = lane;
     if (preview->slot == NULL || preview->slot->tts_tupleDescriptor != lane->desc)
     {
         MemoryContext old = MemoryContextSwitchTo(preview->context);
@@ -120,6 +122,15 @@ preview_next(RowSink *sink, const StageLane *lane)
         MemoryContextSwitchTo(old);
     }
     return preview->slot;
+}
+
+/* Are the sink's rows those that are looked for? */
+static bool
+is_shown(const PreviewSink *sink)
+{
+    const GraphNode *shown = sink->preview->input->shown;
+
+    return shown == NULL || (sink->target ? sink->target == shown : sink->lane->lane->steps[sink->lane->lane->nsteps - 1].node == shown);
 }
 
 static void
@@ -132,7 +143,7 @@ preview_accept(RowSink *sink, int row)
     Datum value;
     bool null = false;
 
-    if (preview->left <= 0)
+    if (preview->left <= 0 || !is_shown(at))
         return;
     preview->left--;
     if (preview->result == NULL)
@@ -141,7 +152,7 @@ preview_accept(RowSink *sink, int row)
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
     for (int i = 0; i < at->slot->tts_tupleDescriptor->natts; i++)
         push_column(&state, at->slot, i);
-    if (preview->program->ntargets > 1)
+    if (preview->program->ntargets > 1 && preview->input->shown == NULL)
     {
         push_key(&state, "_target");
         id.type = jbvString;
@@ -159,15 +170,16 @@ preview_accept(RowSink *sink, int row)
 static RowSink **
 make_sinks(Preview *preview)
 {
-    RowSink **sinks = palloc(sizeof(RowSink *) * preview->program->ntargets);
+    int ntargets = preview->program->ntargets;
+    RowSink **sinks = palloc(sizeof(RowSink *) * (ntargets + 1));
 
-    for (int i = 0; i < preview->program->ntargets; i++)
+    for (int i = 0; i <= ntargets; i++)
     {
         PreviewSink *sink = palloc0(sizeof(PreviewSink));
 
         sink->sink = (RowSink) {preview_begin, preview_next, preview_accept, preview_flush};
         sink->preview = preview;
-        sink->target = preview->program->targets[i].node;
+        sink->target = i < ntargets ? preview->program->targets[i].node : NULL;
         sink->context = CurrentMemoryContext;
         sinks[i] = &sink->sink;
     }
@@ -253,18 +265,42 @@ preview_read(Preview *preview)
     rights_resume(scope);
 }
 
+/* The node of an id; raises 42704. */
+static const GraphNode *
+find_node(const Graph *graph, const char *id)
+{
+    StringInfoData ids;
+
+    initStringInfo(&ids);
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        if (strcmp(graph->nodes[i].id, id) == 0)
+            return &graph->nodes[i];
+        appendStringInfo(&ids, "%s%s", i ? ", " : "", graph->nodes[i].id);
+    }
+    ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the pipeline has no node \"%s\"", id),
+                    errdetail("Rows are shown as they are behind a node."), errhint("Its nodes are: %s.", ids.data)));
+}
+
 Datum
 kaireon_preview_pipeline(PG_FUNCTION_ARGS)
 {
-    Inspected *inspected = inspect_load(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
-    Preview preview = {.spec = inspected->spec, .input = &inspected->input, .program = inspected->program};
+    Inspected *inspected;
+    Preview preview = {0};
 
+    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    if (PG_ARGISNULL(0) || PG_ARGISNULL(1))
+        return (Datum) 0;
+    inspected = inspect_load(text_to_cstring(PG_GETARG_TEXT_PP(0)), true);
+    preview.spec = inspected->spec;
+    preview.input = &inspected->input;
+    preview.program = inspected->program;
     preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
     preview.left = PG_GETARG_INT32(1);
     if (preview.left < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1"),
-                        errdetail("It is %d.", PG_GETARG_INT32(1)), errhint("For example: max_rows => 20.")));
-    InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
+    if (!PG_ARGISNULL(2))
+        preview.program = inspect_shown(inspected, find_node(inspected->input.graph, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     preview_read(&preview);
     return (Datum) 0;
 }

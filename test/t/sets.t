@@ -151,6 +151,43 @@ is(loaded('left', 'id'), '3 6 9 12 15 18 21 24 27 30', 'branches and sets: one w
 is(loaded('right', 'region || n'), 'south1667', 'branches and sets: the other');
 is($k->node_counts($run), 'read 5000/5000/0 split 5000/5000/0 id 1666/1666/0 once 1666/10/0 load 10/10/0 count 3334/2/0 many 2/1/0 also 1/1/0', 'branches and sets: rows at each node');
 
+# ---- looking at rows on their way
+
+# shown(PIPELINE, NODE): the rows behind a node, their keys in alphabetical order.
+sub shown
+{
+    my ($pipeline, $node) = @_;
+    return $k->sql("SELECT (SELECT string_agg(key || '=' || coalesce(value, '-'), ' ' ORDER BY key COLLATE \"C\") FROM jsonb_each_text(p)) FROM kaireon.preview_pipeline('$pipeline', 3"
+          . ($node ? ", node => '$node'" : '') . ') AS p') =~ s/\n/, /gr;
+}
+
+is(shown('twice'), 'email=a@x id=3 len=3', 'preview: what would be loaded');
+is(shown('twice', 'load'), 'email=a@x id=3 len=3', 'preview: at the target');
+is(shown('twice', 'read'), 'email=a@x id=3, email=b@x id=1, email=a@x id=2', 'preview: as read');
+is(shown('twice', 'once'), 'email=a@x id=3, email=b@x id=1, email=- id=5', 'preview: behind a set node');
+is(shown('twice', 'len'), 'email=a@x id=3 len=3, email=b@x id=1 len=3, email=- id=5 len=-', 'preview: behind an expression behind that');
+is(shown('twice', 'known'), 'email=a@x id=3 len=3', 'preview: behind a filter');
+is(shown('forked', 'split'), 'amount=1 region=south sale=1, amount=2 region=east sale=2, amount=3 region=north sale=3', 'preview: behind a branch, whichever way rows go on');
+is(shown('forked', 'count'), 'n=1667 region=south, n=1667 region=east', 'preview: one way only');
+is(shown('forked', 'id'), 'amount=3 id=3 region=north, amount=6 id=6 region=north, amount=9 id=9 region=north', 'preview: the other');
+is(shown('forked', 'also'), 'n=1667 region=south', 'preview: one of two targets');
+is(shown('forked'), '_target=load amount=3 id=3 region=north, _target=load amount=6 id=6 region=north, _target=load amount=9 id=9 region=north', 'preview: several targets are told apart');
+like($k->sql_error("SELECT kaireon.preview_pipeline('twice', node => 'nowhere')"), qr/the pipeline has no node "nowhere".*HINT:  Its nodes are: read, lower, once, len, again, known, load\./s, 'preview: no such node');
+is($k->sql("SELECT count(*) FROM kaireon.preview_pipeline(NULL)") . $k->sql("SELECT count(*) FROM kaireon.preview_pipeline('twice', NULL)"), '00', 'preview: of nothing, nothing');
+# A set node sees a sample, and that is said.
+$k->write_rows('long.csv', 25_000, sub { "$_[0],x" }, 'id,email');
+$k->make_graph('sample', 'emails', [ [ 'read', 'source', { resource => 'long.csv' } ], [ 'count', 'aggregate', { groupByFields => ['email'], aggregations => [ { function => 'count', alias => 'id' } ] } ], [ 'load', 'target' ] ],
+    [ 'read>count', 'count>load' ]);
+{
+    my ($code, $out, $err) = $k->node->psql('postgres', "SELECT p ->> 'id' FROM kaireon.preview_pipeline('sample') AS p");
+    is($out, 10_000, 'preview: what a set node makes of the first 10,000 rows');
+    like($err, qr/NOTICE:  only the first 10000 rows of node "read" are looked at/, 'preview: and says so');
+}
+like($k->sql("SELECT string_agg(l, E'\\n') FROM kaireon.explain_pipeline('sample', true) AS l"),
+    qr/read: rows in 25000, out 25000, rejected 0, time [0-9.]+ ms\n  count: rows in 25000, out 1, rejected 0, time [0-9.]+ ms\n  load: rows in 1, out 1, rejected 0, time/, 'explain analyze reads all');
+like($k->sql("SELECT string_agg(l, E'\\n') FROM kaireon.explain_pipeline('twice', true) AS l"),
+    qr/lower: rows in 8, out 8, rejected 0, time [0-9.]+ ms\n  once: rows in 8, out 4, rejected 0, time [0-9.]+ ms\n  len: rows in 4, out 4, .*\n  again: rows in 4, out 2, .*\n  known: rows in 2, out 1, .* ms\n  load: rows in 1, out 1, rejected 0, time with known/, 'explain analyze: each node');
+
 # ---- more rows than fit into memory
 
 $k->node->append_conf('postgresql.conf', "kaireon.work_mem = '64kB'");
