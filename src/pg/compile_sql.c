@@ -56,7 +56,14 @@ sql_type_with_typmod(Oid type, int32 typmod)
 const char *
 sql_table(Oid relid)
 {
-    return quote_qualified_identifier(get_namespace_name(get_rel_namespace(relid)), get_rel_name(relid));
+    char *name = get_rel_name(relid);
+    char *schema = name ? get_namespace_name(get_rel_namespace(relid)) : NULL;
+
+    /* nobody holds a lock while a pipeline is compiled */
+    if (schema == NULL)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("a table of the pipeline was dropped while it was compiled"),
+                        errhint("View kaireon.schemas shows whose table is missing.")));
+    return quote_qualified_identifier(schema, name);
 }
 
 bool

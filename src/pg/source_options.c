@@ -245,6 +245,9 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
 
     if (!json_check(config, use == SOURCE_OF_NODE ? node_keys : read_keys, what, complain, arg))
         return;
+    /* a file that the limit cuts would be taken for loaded */
+    if (json_get_bool(config, "incremental", false) && json_get_int(config, "rowLimit", 0) > 0)
+        complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), NULL);
     if (json_get(config, "resource") && json_get(config, "path"))
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), NULL);
     check_texts(config, complain, arg);

@@ -55,6 +55,7 @@ SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "w", "type": "ta
     '[{"sourceNodeId": "r", "targetNodeId": "w"}, {"sourceNodeId": "r", "targetNodeId": "v"}]');
 
 -- ---- config keys, node by node
+SELECT pg_temp.source('{"incremental": true, "rowLimit": 3}');
 SELECT pg_temp.source('{"resorce": "x.csv"}') LIMIT 1;
 SELECT pg_temp.source('{"resource": 7}');
 SELECT pg_temp.source('{"resource": "a", "path": "b"}');
