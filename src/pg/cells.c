@@ -640,7 +640,13 @@ coerce_cell(const CellColumn *column, char *text, Datum *value, bool *null)
     }
     if (column->type != INT2OID && column->type != INT4OID && column->type != INT8OID)
         return false;
+    /* the type's own complaint fits everything else better than numeric's */
+    if (text[strspn(text, "0123456789+-.eE \t\n\v\f\r")] != '\0')
+        return false;
     number = DirectFunctionCall3(numeric_in, CStringGetDatum(text), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+    if (!DatumGetBool(DirectFunctionCall2(numeric_eq, number, DirectFunctionCall2(numeric_trunc, number, Int32GetDatum(0)))))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION),
+                        errmsg("value \"%s\" would lose its fraction in type %s", text, format_type_be(column->type))));
     if (column->type == INT8OID)
         *value = DirectFunctionCall1(numeric_int8, number);
     else if (column->type == INT4OID)

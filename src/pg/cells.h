@@ -71,7 +71,7 @@ extern bool cells_is_pending(const Cells *cells, int row, int column);
  * Settles such a cell.  False with *error filled when it is bad for
  * sure.  Raises whatever the type's input function raises: the caller catches
  * it.  `attempt` 1 is the second try of coerce: blank becomes null, a decimal
- * becomes an integer.
+ * without a fraction becomes an integer.
  */
 extern bool cells_resolve(Cells *cells, int row, int column, int attempt, CellError *error);
 

@@ -90,6 +90,27 @@ is(table('coerce'), "2|ok||t\n3|ok|1.24|t\n5|ok|5.00|t\n12|abcde|1.00|t",
     'coerce: text cut, 12.0 an integer, blanks null, null the default');
 is(join(' ', map { "$_->{line}:$_->{field}:$_->{sqlstate}" } $k->errors($run->{run_id})), '5:amount:22P02', 'coerce: what can not be mended is a reject');
 
+# A whole number may be written as a decimal; one with a fraction would be another number.
+my $rows = 0;
+$k->write_file('whole.csv', "id;i;b;s\n" . join('', map { ++$rows . ";$_\n" }
+    '9.0;12.00;1e3', '9.5;1;1', '1;89635.45;1', '1;1;-0.5', '-0.0; 7. ;.0e5', '1;9223372036854775806.9;1', '25e-1;1;1', '250e-1;1;1', 'NaN;1;1', 'twelve;1;1',
+    '1;1;40000.0'));
+$k->make('whole', source => { resource => 'whole.csv', delimiter => ';' }, target => { validation => 'coerce' },
+    fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'i', dataType => 'integer' },
+        { name => 'b', dataType => 'bigint' }, { name => 's', dataType => 'smallint' } ]);
+$run = $k->run('whole');
+is(table('whole', 'id, i, b, s'), "1|9|12|1000\n5|0|7|0\n8|25|1|1", 'coerce: decimals without a fraction become integers');
+is(join("\n", map { "$_->{line} $_->{sqlstate} $_->{reason}" } $k->errors($run->{run_id})), <<'END' =~ s/\n\z//r, 'coerce: others are rejects that say why');
+3 22P02 value "9.5" would lose its fraction in type integer
+4 22P02 value "89635.45" would lose its fraction in type bigint
+5 22P02 value "-0.5" would lose its fraction in type smallint
+7 22P02 value "9223372036854775806.9" would lose its fraction in type bigint
+8 22P02 value "25e-1" would lose its fraction in type integer
+10 22P02 invalid input syntax for type integer: "NaN"
+11 22P02 invalid input syntax for type integer: "twelve"
+12 22003 smallint out of range
+END
+
 # ---- errorHandling: rows that are no rows
 
 $k->write_file('ragged.csv', "id,name,amount,flag\n1,a,1,t\n2,b\n3,c,3,t,extra\n4,d,4,t\n");
