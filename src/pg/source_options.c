@@ -113,20 +113,28 @@ check_texts(JsonbContainer *config, JsonComplain complain, void *arg)
     }
 }
 
+/* False when the value is no whole number, or none that an int64 holds. */
+static bool
+whole_number(JsonbValue *value, int64 *number)
+{
+    char *text = json_scalar_text(value), *end;
+
+    errno = 0;
+    *number = strtoll(text, &end, 10);
+    return errno == 0 && *end == '\0';
+}
+
 static void
 check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
 {
     for (size_t i = 0; i < lengthof(numbers); i++)
     {
         JsonbValue *value = json_get(config, numbers[i].name);
-        char *text;
         int64 number;
 
         if (value == NULL || value->type != jbvNumeric)
             continue;
-        text = json_scalar_text(value);
-        number = strlen(text) <= 18 && !strchr(text, '.') ? json_get_int(config, numbers[i].name, 0) : -1;
-        if (number < numbers[i].min || number > numbers[i].max)
+        if (!whole_number(value, &number) || number < numbers[i].min || number > numbers[i].max)
             complain(arg, "wrong_value", psprintf("\"%s\" must be a whole number from " INT64_FORMAT " to " INT64_FORMAT,
                                                   numbers[i].name, numbers[i].min, numbers[i].max), NULL);
     }
@@ -242,11 +250,14 @@ void
 source_check(JsonbContainer *config, SourceUse use, const char *what, JsonComplain complain, void *arg)
 {
     JsonbContainer *nulls;
+    JsonbValue *limit;
+    int64 rows;
 
     if (!json_check(config, use == SOURCE_OF_NODE ? node_keys : read_keys, what, complain, arg))
         return;
     /* a file that the limit cuts would be taken for loaded */
-    if (json_get_bool(config, "incremental", false) && json_get_int(config, "rowLimit", 0) > 0)
+    limit = json_get(config, "rowLimit");
+    if (json_get_bool(config, "incremental", false) && limit && limit->type == jbvNumeric && whole_number(limit, &rows) && rows > 0)
         complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), NULL);
     if (json_get(config, "resource") && json_get(config, "path"))
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), NULL);

@@ -79,6 +79,8 @@ SELECT pg_temp.source('{"columns": "a"}');
 SELECT pg_temp.source('{"nullStrings": ["", 7]}');
 SELECT pg_temp.source('{"rowLimit": -1}');
 SELECT pg_temp.source('{"rowLimit": "many"}');
+SELECT o, pg_temp.source(o::jsonb) FROM unnest(ARRAY['{"rowLimit": 9223372036854775807}', '{"rowLimit": 1000000000000000000}', '{"rowLimit": 9223372036854775808}',
+    '{"rowLimit": 1.5}', '{"incremental": true, "rowLimit": 1e30}', '{"incremental": true, "rowLimit": 9223372036854775807}']) AS o;
 SELECT pg_temp.source('{"maxFieldBytes": 0.5}');
 SELECT pg_temp.source('{"incremental": "yes"}');
 SELECT pg_temp.source('{"encoding": "EBCDIC"}') LIMIT 1;
