@@ -12,7 +12,8 @@
  *     are no data.  A CR alone ends lines as well when the first CSV_SAMPLE
  *     bytes have a CR and no LF, or the first HEADER_SAMPLE show that it does;
  *     else one that is not in quotes makes its row a reject (22P04)
- *   - a byte order mark is skipped; empty lines are skipped (and counted)
+ *   - a byte order mark is skipped; empty lines are skipped (and counted).  With
+ *     blankLines "rows" those that no header follows are rows of one empty field
  *   - lines are counted as an editor does: every LF (and CR where that ends
  *     lines), also in quotes, comments, skipped and header lines
  *   - a row with another number of fields than the header is a reject (22P04)
@@ -68,6 +69,7 @@ typedef struct CsvOptions
     uint32_t header_lines;  /* from 1 */
     uint32_t skip_lines, footer_lines;
     CsvTrim trim;
+    bool blank_rows;        /* blankLines */
     bool pad;               /* shortRows */
     CsvLongRows long_rows;
     char decimal;           /* decimalSeparator */
@@ -141,6 +143,7 @@ struct Csv
     size_t next_inner, next_bad;
     uint64_t line;          /* of the next row */
     size_t expected;        /* fields a row must have; 0: not known yet */
+    bool blank_rows;        /* an empty line is a row; not while the header is looked for */
     bool ragged;            /* a row of another length was FINE since this was cleared */
     CsvProblem problem;
 
@@ -192,7 +195,7 @@ csv_decided(const Csv *csv)
 }
 
 /*
- * Takes the next row.  Empty lines and comments are passed over.  After FINE or REJECT the
+ * Takes the next row.  Comments and, unless blank_rows, empty lines are passed over.  After FINE or REJECT the
  * row's bytes stay in the window until csv_rows_fill.
  */
 CsvRowKind csv_rows_next(Csv *csv, CsvRow *row);

@@ -408,13 +408,16 @@ csv_header_read(Csv *csv, Status *st)
     const CsvOptions *o = csv->options;
     bool listed = o->columns != NULL;
 
+    csv->blank_rows = o->blank_rows;
     if (listed && csv->header_found && !settle_header(csv, st))
         return false;
     csv->has_header = o->header != CSV_HEADER_NO;
     if (csv->has_header)
     {
+        csv->blank_rows = false;
         if (!read_header(csv, !listed, st))
             return false;
+        csv->blank_rows = o->blank_rows;
     }
     else if (!listed && !names_by_number(csv, st))
         return false;

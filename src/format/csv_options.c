@@ -21,7 +21,7 @@
 typedef struct Given
 {
     const char *delimiter, *quote, *escape, *newline, *comment;
-    const char *trim, *short_rows, *long_rows, *quotes, *decimal, *thousands;
+    const char *trim, *blank_lines, *short_rows, *long_rows, *quotes, *decimal, *thousands;
     json_t *header, *skip_lines, *columns, *nulls;
     int64_t header_lines, footer_lines, max_field, max_row;
 } Given;
@@ -110,13 +110,15 @@ parse_words(CsvOptions *o, const Given *g, Status *st)
 {
     static const char *const newlines[] = {"auto", "lf", "crlf", "cr", NULL};
     static const char *const trims[] = {"none", "unquoted", "all", NULL};
+    static const char *const blanks[] = {"skip", "rows", NULL};
     static const char *const shorts[] = {"reject", "pad", NULL};
     static const char *const longs[] = {"reject", "truncate", "truncateEmpty", NULL};
     static const char *const quotes[] = {"strict", "lenient", NULL};
-    int newline, trim, pad, long_rows, lenient;
+    int newline, trim, blank_rows, pad, long_rows, lenient;
 
     if (!one_of("newline", g->newline, newlines, "auto, lf, crlf, cr", &newline, st) ||
         !one_of("trim", g->trim, trims, "none, unquoted, all", &trim, st) ||
+        !one_of("blankLines", g->blank_lines, blanks, "skip, rows", &blank_rows, st) ||
         !one_of("shortRows", g->short_rows, shorts, "reject, pad", &pad, st) ||
         !one_of("longRows", g->long_rows, longs, "reject, truncate, truncateEmpty", &long_rows, st) ||
         !one_of("quotes", g->quotes, quotes, "strict, lenient", &lenient, st))
@@ -124,6 +126,7 @@ parse_words(CsvOptions *o, const Given *g, Status *st)
     o->dialect.newline = (uint8_t) newline;
     o->dialect.lenient = lenient != 0;
     o->trim = (CsvTrim) trim;
+    o->blank_rows = blank_rows != 0;
     o->pad = pad != 0;
     o->long_rows = (CsvLongRows) long_rows;
     return true;
@@ -283,6 +286,7 @@ read_json(const json_t *json, Given *g, Status *st)
         {"comment", JSON_FIELD_TEXT, false, &g->comment, 0, 0},
         {"nullStrings", JSON_FIELD_ARRAY, false, &g->nulls, 0, 0},
         {"trim", JSON_FIELD_TEXT, false, &g->trim, 0, 0},
+        {"blankLines", JSON_FIELD_TEXT, false, &g->blank_lines, 0, 0},
         {"shortRows", JSON_FIELD_TEXT, false, &g->short_rows, 0, 0},
         {"longRows", JSON_FIELD_TEXT, false, &g->long_rows, 0, 0},
         {"quotes", JSON_FIELD_TEXT, false, &g->quotes, 0, 0},
@@ -302,7 +306,7 @@ parse(const json_t *json, const char *delimiter, CsvOptions *o, Status *st)
 {
     Given g = {
         .delimiter = delimiter, .newline = "auto", .comment = "",
-        .trim = "none", .short_rows = "reject", .long_rows = "reject", .quotes = "strict",
+        .trim = "none", .blank_lines = "skip", .short_rows = "reject", .long_rows = "reject", .quotes = "strict",
         .decimal = ".", .thousands = "",
         .header_lines = 1, .max_field = FIELD_LIMIT, .max_row = ROW_LIMIT,
     };

@@ -405,7 +405,7 @@ csv_rows_next(Csv *csv, CsvRow *row)
         row->end = end;
         for (int i = 0; i < crs && row->end > row->start && csv->window.data[row->end - 1] == '\r'; i++)
             row->end--;
-        if (row->end == row->start)
+        if (row->end == row->start && !csv->blank_rows)
             continue;
         /* With the CR: the limits must not depend on whether the LF was seen yet. */
         if ((end - row->start > limit || row->nfields > CSV_MAX_FIELDS) &&

@@ -20,6 +20,7 @@ static const char *const encodings[] = {"UTF-8", "LATIN1", "WINDOWS-1252", "UTF-
 static const char *const automatic[] = {"auto", NULL}; /* beside values of another kind */
 static const char *const newlines[] = {"auto", "lf", "crlf", "cr", NULL};
 static const char *const trims[] = {"none", "unquoted", "all", NULL};
+static const char *const blank_lines[] = {"skip", "rows", NULL};
 static const char *const short_rows[] = {"reject", "pad", NULL};
 static const char *const long_rows[] = {"reject", "truncate", "truncateEmpty", NULL};
 static const char *const quote_rules[] = {"strict", "lenient", NULL};
@@ -44,6 +45,7 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest
     {"comment", JSON_STRING, false, NULL}, \
     {"nullStrings", JSON_ARRAY, false, NULL}, \
     {"trim", JSON_STRING, false, trims}, \
+    {"blankLines", JSON_STRING, false, blank_lines}, \
     {"shortRows", JSON_STRING, false, short_rows}, \
     {"longRows", JSON_STRING, false, long_rows}, \
     {"quotes", JSON_STRING, false, quote_rules}, \

@@ -293,6 +293,7 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *     "header": "auto" | true | false, "headerLines": 1, "columns": ["a", "b"],
  *     "skipLines": 0 | "auto", "footerLines": 0, "comment": "#",
  *     "nullStrings": [""], "trim": "none",   none, unquoted, all
+ *     "blankLines": "skip",           skip, rows
  *     "shortRows": "reject",          reject, pad
  *     "longRows": "reject",           reject, truncate, truncateEmpty
  *     "quotes": "strict",             strict, lenient

@@ -18,7 +18,7 @@ static const char *const options[] = {
     "{\"delimiter\":\"||\",\"quotes\":\"lenient\",\"comment\":\"#\"}",
     "{\"delimiter\":\"aba\",\"shortRows\":\"pad\",\"longRows\":\"truncateEmpty\",\"header\":false,\"maxRowBytes\":90}",
     "{\"newline\":\"crlf\",\"quotes\":\"lenient\",\"escape\":\"\\\\\",\"trim\":\"all\",\"headerLines\":2}",
-    "{\"newline\":\"cr\",\"skipLines\":1,\"footerLines\":2,\"comment\":\"//\",\"longRows\":\"truncate\"}",
+    "{\"newline\":\"cr\",\"skipLines\":1,\"footerLines\":2,\"blankLines\":\"rows\",\"comment\":\"//\",\"longRows\":\"truncate\"}",
     "{\"encoding\":\"WINDOWS-1252\",\"trim\":\"unquoted\",\"decimalSeparator\":\",\",\"thousandsSeparator\":\".\",\"delimiter\":\";\"}",
     "{\"encoding\":\"UTF-16\",\"newline\":\"lf\",\"footerLines\":1,\"delimiter\":\"auto\"}",
 };

@@ -64,6 +64,7 @@ SELECT pg_temp.source('{"delimiter": ""}');
 SELECT pg_temp.source('{"quote": "ab"}');
 SELECT pg_temp.source('{"delimiter": "|\"", "quote": "\""}');
 SELECT pg_temp.source('{"header": "yes"}') LIMIT 1;
+SELECT pg_temp.source('{"blankLines": "keep"}');
 -- Characters that must differ, defaults included.
 SELECT o, pg_temp.source(o::jsonb) FROM unnest(ARRAY['{"quote": ","}', '{"delimiter": "\""}', '{"quote": "\t"}', '{"quote": "\t", "format": "csv"}', '{"quote": ",", "format": "tsv"}',
     '{"escape": ","}', '{"delimiter": "\\", "escape": "\\"}', '{"delimiter": "auto", "quote": ","}', '{"comment": ","}', '{"comment": ",", "format": "tsv"}',

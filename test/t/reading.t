@@ -121,6 +121,17 @@ like(error_of("SELECT * FROM kaireon.read('files', 'cr.csv') AS t(a int)"),
     qr/22P04: unquoted carriage return in field 2,.*"newline": "lf".*\nDETAIL:  File "cr\.csv", line 3: "2,y\\x01\\rz"\.\n/, 'a CR that ends no line: control characters are shown escaped');
 unlink "$files/cr.csv";
 
+# Blank lines of a file with one column are nulls where COPY made it.
+$k->sql("COPY (VALUES ('a'), (NULL), (''), ('b'), (NULL)) TO '$files/blank.csv' (FORMAT csv, HEADER); CREATE TABLE copied (column1 text); COPY copied FROM '$files/blank.csv' (FORMAT csv, HEADER)");
+is($k->sql("SELECT column1 IS NULL, column1, _line FROM kaireon.read('files', 'blank.csv', '{\"blankLines\": \"rows\"}') AS t(column1 text, _line int)"),
+    "f|a|2\nt||3\nf||4\nf|b|5\nt||6", 'blank lines as rows');
+is($k->sql("SELECT count(*) FROM (SELECT * FROM copied EXCEPT ALL SELECT * FROM kaireon.read('files', 'blank.csv', '{\"blankLines\": \"rows\"}') AS t(column1 text)) d"), 0, 'as COPY reads them');
+is($k->sql("SELECT count(*) FROM kaireon.read('files', 'blank.csv') AS t(column1 text)"), 3, 'else they are left out');
+$k->make('blank', fields => [ { name => 'column1', dataType => 'text' } ], source => { resource => 'blank.csv', blankLines => 'rows' });
+is($k->run('blank')->{status} . ' ' . $k->sql('SELECT count(*), count(column1) FROM ds_blank'), 'success 5|3', 'a pipeline, too');
+$k->sql("SELECT kaireon.delete_pipeline('blank'), kaireon.delete_schema('blank'); DROP TABLE copied");
+unlink "$files/blank.csv";
+
 # ---- plans
 
 my $plan = $k->sql("EXPLAIN (COSTS OFF) SELECT id FROM kaireon.read('files', 'a.csv', '{\"delimiter\": \",\"}') AS t(id int, name text) WHERE id > 1");

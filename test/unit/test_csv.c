@@ -315,6 +315,8 @@ main(void)
     check_random("{\"newline\":\"crlf\",\"header\":false,\"maxRowBytes\":30,\"comment\":\",\"}", "crlf, comments, limits");
     check_random("{\"newline\":\"lf\",\"skipLines\":2,\"footerLines\":3,\"header\":false}", "lf, skipped lines and a footer");
     check_random("{\"shortRows\":\"pad\",\"longRows\":\"truncateEmpty\",\"trim\":\"all\",\"header\":false}", "ragged");
+    check_random("{\"blankLines\":\"rows\"}", "blank lines are rows");
+    check_random("{\"blankLines\":\"rows\",\"columns\":[\"a\"],\"shortRows\":\"pad\"}", "blank lines are rows, columns");
     check_random("{\"maxFieldBytes\":9,\"maxRowBytes\":20}", "small limits");
     check_columns();
     check_late_line_end("1,2\n", 20000, "3\r4,5\n6,7\r\r\n\"8\r\",9\n",

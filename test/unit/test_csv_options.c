@@ -68,6 +68,16 @@ static const Fixture lines[] = {
     {"header of more lines than the file", "{\"headerLines\":3}", "a,b\nc,d\n", "(a c) (b d)\n", 0},
     {"empty and repeated names", NULL, "a,,a,a_2,a,\n1,2,3,4,5,6\n",
      "(a) (column2) (a_3) (a_2) (a_4) (column6)\n2@12 [1][2][3][4][5][6]\n", 0},
+    {"blank lines are rows", "{\"blankLines\":\"rows\"}", "\n\nn\n\n1\n\"\"\n\r\n2\n\n",
+     "(n)\n4@4 <null>\n5@5 [1]\n6@7 []\n7@10 <null>\n8@12 [2]\n9@14 <null>\n", 0},
+    {"blank lines are rows: without a header from the first on", "{\"blankLines\":\"rows\",\"header\":false,\"nullStrings\":[\"-\"]}",
+     "\n1\n-\n\n", "(column1)\n1@0 []\n2@1 [1]\n3@3 <null>\n4@5 []\n", 0},
+    {"blank lines are rows of one field", "{\"blankLines\":\"rows\",\"newline\":\"cr\"}", "a,b\r\r1,2\r\r",
+     "(a) (b)\n2@4 REJECT 22P04 row has 1 field, expected 2 {}\n3@5 [1][2]\n4@9 REJECT 22P04 row has 1 field, expected 2 {}\n", 0},
+    {"which may be padded", "{\"blankLines\":\"rows\",\"shortRows\":\"pad\",\"columns\":[\"a\",\"b\"],\"header\":false}", "\n1,2\n",
+     "(a) (b)\n1@0 <null><null>\n2@1 [1][2]\n", 0},
+    {"blank lines are rows: no comments, no footer", "{\"blankLines\":\"rows\",\"comment\":\"#\",\"footerLines\":2}", "a\n#\n\n1\n\nend\n",
+     "(a)\n3@4 <null>\n4@5 [1]\n", 0},
     {"header, skip, comment, footer at once", "{\"header\":true,\"skipLines\":1,\"comment\":\"--\",\"footerLines\":1}",
      "t\n-- c\nid\n\n--x\n7\n\nend\n", "(id)\n6@15 [7]\n", 0},
 };
@@ -142,7 +152,7 @@ static void
 check_every_option(void)
 {
     static const char *const keys[] = {"delimiter", "quote", "escape", "newline", "header", "headerLines", "skipLines", "footerLines",
-        "comment", "nullStrings", "trim", "shortRows", "longRows", "quotes", "encoding"};
+        "comment", "nullStrings", "trim", "blankLines", "shortRows", "longRows", "quotes", "encoding"};
     size_t i;
 
     for (i = 0; i < COUNT(keys); i++)
@@ -234,6 +244,7 @@ check_refused(void)
         {"{\"comment\":\"#\\n\"}", "invalid value \"#\n\" for format option \"comment\""},
         {"{\"newline\":\"LF\"}", "invalid value \"LF\" for format option \"newline\""},
         {"{\"trim\":\"yes\"}", "invalid value \"yes\" for format option \"trim\""},
+        {"{\"blankLines\":\"pad\"}", "invalid value \"pad\" for format option \"blankLines\""},
         {"{\"shortRows\":\"truncate\"}", "invalid value \"truncate\" for format option \"shortRows\""},
         {"{\"longRows\":\"pad\"}", "invalid value \"pad\" for format option \"longRows\""},
         {"{\"quotes\":\"\"}", "invalid value \"\" for format option \"quotes\""},
