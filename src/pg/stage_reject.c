@@ -24,6 +24,13 @@ last_step(const Stage *stage, const RowState *at)
     return stage->lanes[at->lane].lane->nsteps - 1;
 }
 
+/* Who decides about what is wrong at a node: its validation, if it is a target. */
+static RejectKind
+kind_at(const GraphNode *node)
+{
+    return node->op->kind == NODE_TARGET ? REJECT_VALIDATION : REJECT_OTHER;
+}
+
 void
 stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int sqlstate, char *reason)
 {
@@ -52,7 +59,7 @@ stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate,
     node = lane->steps[step].node;
     if (step == last && graph_leads_to(stage->program->graph, node, column->blame))
         node = column->blame;    /* behind the set node */
-    stage_bad_row(stage, at, node->op->kind == NODE_TARGET ? REJECT_VALIDATION : REJECT_OTHER, step, sqlstate, reason);
+    stage_bad_row(stage, at, kind_at(node), step, sqlstate, reason);
     at->reject.node = node;
     at->reject.field = column->name;
     at->reject.value = cells_raw_text(rows->cells, at->row, at->column);
@@ -176,7 +183,7 @@ entry_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
         step = find_culprit(stage, lane, at->entry->value.expr, error);
     if (step <= 0)
         step = last;
-    stage_bad_row(stage, at, step == last ? REJECT_VALIDATION : REJECT_OTHER, step, error->sqlerrcode, error->message);
+    stage_bad_row(stage, at, kind_at(lane->lane->steps[step].node), step, error->sqlerrcode, error->message);
     at->reject.field = NameStr(TupleDescAttr(lane->desc, at->entry->to)->attname);
     stage_columns((Node *) (at->entry->value.expr ? at->entry->value.expr : at->entry->assignment.expr), &used);
     *column = bms_next_member(used, -1);

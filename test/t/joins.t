@@ -112,6 +112,12 @@ is(loaded('sold', qw(id title n)), '1:Apple:01 2:Bread:2 2:Corn:2 3:-:7', 'a key
 is(join(' ', map { "$_->{line}:$_->{node_id}:$_->{sqlstate}:$_->{value}" } $k->errors($run->{run_id})), '5:look:22P02:x', 'one that is none is a bad row');
 is($k->count_identity($run->{run_id}), 't', 'and the counters add up');
 
+# Where bad rows are not left out, it ends the run.
+$k->make_graph('strict', 'sold', [ [ 'read', 'source', { resource => 'sales.csv' } ],
+        [ 'look', 'lookup_join', { lookupSchema => 'product', joinField => 'n', lookupField => 'num', selectFields => ['title'] } ], [ 'load', 'target' ] ], [ 'read>look', 'look>load' ]);
+$run = $k->run('strict');
+is("$run->{status} $run->{error_code} " . $k->run_row($run->{run_id})->{error_node}, 'failed 22P02 look', 'and the end of a run that leaves none out');
+
 # The table as it was before the run, though the run loads it.
 $k->write_csv('new.csv', [qw(code title)], map { [ "N$_", "new $_" ] } 1 .. 3000);
 $k->make_graph('itself', 'product', [ [ 'read', 'source', { resource => 'new.csv' } ], [ 'once', 'deduplicate', { keyFields => ['code'] } ],
