@@ -424,7 +424,6 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     pg_uuid_t schema_id;
     List *findings = NIL;
     ListCell *lc;
-    char *handling;
     bool null;
 
     if (catalog_execute("SELECT p.name, v.version, p.owner::pg_catalog.oid, c.type, c.config, v.nodes, v.edges, v.execution_config, p.schema_id, "
@@ -449,9 +448,7 @@ catalog_load_pipeline(const pg_uuid_t *id, int version)
     schema_id = *DatumGetUUIDP(row_datum(9, &null, context));
     catalog_auth(&spec->connector.auth, 10, context);
     catalog_end(scope);
-    handling = json_get_text(&spec->execution_config->root, "errorHandling");
-    spec->error_given = handling != NULL;
-    spec->error_skip = handling && strcmp(handling, "skip") == 0;
+    spec->errors = execution_config_errors(spec->execution_config);
     if (!catalog_load_schema(&schema_id, false, &spec->schema, &findings))
         elog(ERROR, "the schema of pipeline \"%s\" is missing", spec->name);
     foreach(lc, findings)

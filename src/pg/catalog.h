@@ -16,6 +16,7 @@
 
 #include "pg/auth.h"
 #include "pg/compile.h"
+#include "pg/execution_config.h"
 
 /* A connector, in the context it was loaded in. */
 struct ConnectorSpec
@@ -37,8 +38,7 @@ typedef struct PipelineSpec
     Jsonb *edges;
     Jsonb *execution_config;
     SchemaSpec schema;       /* of target nodes that name none */
-    bool error_skip;         /* errorHandling is skip */
-    bool error_given;        /* errorHandling is named */
+    ErrorPolicy errors;      /* what execution_config says about bad rows */
 } PipelineSpec;
 
 /* Counters of a run, as its row has them. */

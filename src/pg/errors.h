@@ -28,6 +28,8 @@
 #define ERRCODE_KAIREON_INSTANCE_HELD MAKE_SQLSTATE('K', 'A', '0', '0', '5')
 /* All of a run's first rows are bad. */
 #define ERRCODE_KAIREON_ALL_BAD MAKE_SQLSTATE('K', 'A', '0', '0', '6')
+/* More of a run's rows are bad than maxErrors allows. */
+#define ERRCODE_KAIREON_TOO_MANY_BAD MAKE_SQLSTATE('K', 'A', '0', '0', '7')
 
 /* The key that credentials are encrypted with is not configured or can't be had. */
 #define ERRCODE_KAIREON_NO_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '0')

@@ -19,6 +19,7 @@
 #include "utils/tuplestore.h"
 
 #include "pg/diagram.h"
+#include "pg/execution_config.h"
 #include "pg/json.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
@@ -29,36 +30,6 @@ extern PGDLLEXPORT Datum kaireon_pipeline_diagram(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_pipeline_diagram);
 
 /* ---- validation --------------------------------------------------------------- */
-
-static void
-complain_execution(void *arg, const char *code, const char *message, const char *hint)
-{
-    graph_complain(arg, NULL, code, hint, "%s", message);
-}
-
-static void
-check_execution(Jsonb *config, List **findings)
-{
-    static const char *const modes[] = {"batch", NULL};
-    static const char *const handling[] = {"fail", "skip", NULL};
-    static const JsonKey keys[] = {
-        {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_NUMBER, false, NULL},
-        {"errorHandling", JSON_STRING, false, handling}, {"parallelism", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
-    int64 batch;
-
-    if (!JB_ROOT_IS_OBJECT(config))
-    {
-        graph_complain(findings, NULL, "wrong_type", NULL, "execution_config must be an object");
-        return;
-    }
-    if (!json_check(&config->root, keys, "execution_config", complain_execution, findings))
-        return;
-    batch = json_get_int(&config->root, "batchSize", 10000);
-    if (batch < 1 || batch > 1000000)
-        graph_complain(findings, NULL, "wrong_value", "Valid values are 1 to 1000000.", "batchSize " INT64_FORMAT " is out of range", batch);
-    if (json_get_int(&config->root, "parallelism", 1) != 1)
-        graph_complain(findings, NULL, "wrong_value", "Leave it out.", "parallelism other than 1 is not supported in this version");
-}
 
 RightsScope
 inspect_as(Oid owner)
@@ -77,12 +48,6 @@ compile_as(Oid owner, const CompileInput *input, List **findings)
 
     rights_resume(scope);
     return program;
-}
-
-static Validation
-fallback_validation(bool error_skip)
-{
-    return error_skip ? VALIDATION_SKIP : VALIDATION_STRICT;
 }
 
 /* Nothing comes of a pipeline whose source no reader knows. */
@@ -111,10 +76,10 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     SchemaSpec schema = {0};
     CompileInput input = {.schema = &schema};
     Program *program = NULL;
-    char *handling;
+    ErrorPolicy errors;
 
     check_connector_type(connector_id, &findings);
-    check_execution(config, &findings);
+    execution_config_check(config, &findings);
     input.graph = graph_parse(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
@@ -125,8 +90,8 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     }
     if (!graph_has_errors(findings))
     {
-        handling = json_get_text(&config->root, "errorHandling");
-        input.fallback = fallback_validation(handling && strcmp(handling, "skip") == 0);
+        errors = execution_config_errors(config);
+        input.fallback = error_policy_validation(&errors);
         program = compile_as(owner, &input, &findings);
     }
     rights_find_obstacles(owner, connector_id, schema_id, &schema, program, &findings);
@@ -247,7 +212,7 @@ inspect_load(const char *name, bool data)
         catalog_no_pipeline(name);
     inspected->input.graph = parse_graph(inspected->spec);
     inspected->input.schema = &inspected->spec->schema;
-    inspected->input.fallback = fallback_validation(inspected->spec->error_skip);
+    inspected->input.fallback = error_policy_validation(&inspected->spec->errors);
     inspected->program = compile_as(inspected->spec->owner, &inspected->input, NULL);
     return inspected;
 }

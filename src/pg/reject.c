@@ -30,7 +30,7 @@
 #define SHOWN_BYTES 200
 
 Rejects *
-rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy)
+rejects_create(const char *pipeline, const Program *program, const ErrorPolicy *policy)
 {
     Rejects *rejects = palloc0(sizeof(Rejects));
     bool strict = false;
@@ -50,7 +50,8 @@ rejects_create(const char *pipeline, const Program *program, const RejectPolicy 
         strict |= target->validation == VALIDATION_STRICT;
         rejects->validation_fails[target->node->ordinal] = target->validation == VALIDATION_STRICT;
     }
-    rejects->other_fails = policy->given ? !policy->skip : strict;
+    rejects->policy = policy;
+    rejects->other_fails = policy->handling == ERRORS_UNSAID ? strict : !error_policy_goes_on(policy);
     return rejects;
 }
 
@@ -159,6 +160,14 @@ record(Rejects *rejects, const Reject *reject)
     }
 }
 
+pg_noreturn static void
+too_many(const Rejects *rejects, const char *detail)
+{
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_TOO_MANY_BAD), errmsg("more rows are bad than \"maxErrors\" allows"), errdetail("%s", detail),
+                    errhint("kaireon.run_errors has them. Mend the source, or allow more in execution_config.")));
+    pg_unreachable();
+}
+
 void
 rejects_add(Rejects *rejects, const Reject *reject)
 {
@@ -171,6 +180,17 @@ rejects_add(Rejects *rejects, const Reject *reject)
         stop(reject);
     }
     record(rejects, reject);
+    if (rejects->policy && rejects->policy->max_errors >= 0 && rejects->count > rejects->policy->max_errors)
+        too_many(rejects, psprintf("More than %s rows are bad. The last one, at node \"%s\": %s. %s.", rejects->policy->max_said,
+                                   reject->node->id, reject->reason, place_of(reject)));
+}
+
+void
+rejects_check_share(Rejects *rejects, int64 rows)
+{
+    if (rejects->policy && rejects->policy->max_percent >= 0 && rejects->count * 100.0 > rejects->policy->max_percent * rows)
+        too_many(rejects, psprintf("Of " INT64_FORMAT " rows " INT64_FORMAT " were bad, more than %s.", rows, rejects->count,
+                                   rejects->policy->max_said));
 }
 
 void

@@ -14,6 +14,7 @@
 #include "utils/uuid.h"
 
 #include "pg/compile.h"
+#include "pg/execution_config.h"
 
 /*
  * Who decides: the target node's validation, the pipeline's errorHandling, or
@@ -40,6 +41,7 @@ typedef struct Rejects
     const char *pipeline;
     bool *validation_fails;  /* by GraphNode.ordinal: of target nodes */
     bool other_fails;
+    const ErrorPolicy *policy; /* or NULL */
     bool never_stops;        /* nothing is loaded: not even a rule that says so */
     int64 count;             /* rows rejected so far */
     int64 conflicts;         /* of these, for a key that the table has already */
@@ -51,21 +53,22 @@ typedef struct Rejects
     Reject *failure;         /* the row that stopped the run, if one did */
 } Rejects;
 
-/* What execution_config says about errorHandling; a program whose targets are strict fails where it says nothing. */
-typedef struct RejectPolicy { bool given; bool skip; } RejectPolicy;
-
 /* What helps with a value that is not in the encoding of its source. */
 #define REJECT_ENCODING_HINT "Say how the source is encoded, for instance \"encoding\": \"WINDOWS-1252\" or \"LATIN1\"."
 
 /* A value as errors quote it: its beginning, with control characters but tabs and line feeds as \r or \x01. */
 extern char *reject_shown(const char *value);
 
-/* Lives in the current context.  Without a policy no row stops anything. */
-extern Rejects *rejects_create(const char *pipeline, const Program *program, const RejectPolicy *policy);
+/*
+ * Lives in the current context, as the policy must.  Where that says nothing, a
+ * program whose targets are strict fails.  Without a policy no row stops anything.
+ */
+extern Rejects *rejects_create(const char *pipeline, const Program *program, const ErrorPolicy *policy);
 
 /*
  * Takes one row.  Copies what it keeps.  Raises the reject's own SQLSTATE when
- * the policy is to stop (rejects->failure then has it).
+ * the policy is to stop (rejects->failure then has it), and KA007 when it is one
+ * more than maxErrors.
  */
 extern void rejects_add(Rejects *rejects, const Reject *reject);
 
@@ -76,6 +79,9 @@ extern void rejects_add(Rejects *rejects, const Reject *reject);
  * row may have been loaded by the run before.
  */
 extern void rejects_check_all_bad(Rejects *rejects, int64 rows);
+
+/* At the end: raises KA007 when more of the rows were bad than a maxErrors in percent allows. */
+extern void rejects_check_share(Rejects *rejects, int64 rows);
 
 /* Keeps what is wrong with a row that is loaded all the same; it is not counted. */
 extern void rejects_warn(Rejects *rejects, const Reject *warning);

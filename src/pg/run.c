@@ -57,13 +57,12 @@ set_input(Run *run, Graph *graph)
 {
     run->input.graph = graph;
     run->input.schema = &run->spec->schema;
-    run->input.fallback = run->spec->error_skip ? VALIDATION_SKIP : VALIDATION_STRICT;
+    run->input.fallback = error_policy_validation(&run->spec->errors);
 }
 
 static void
 start(Run *run)
 {
-    RejectPolicy policy;
     List *findings = NIL;
     CatalogScope scope;
     Graph *graph;
@@ -85,9 +84,7 @@ start(Run *run)
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
     rights_require_runnable(run->spec, run->program);
-    policy.given = run->spec->error_given;
-    policy.skip = run->spec->error_skip;
-    run->rejects = rejects_create(run->spec->name, run->program, &policy);
+    run->rejects = rejects_create(run->spec->name, run->program, &run->spec->errors);
     run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
     for (int i = 0; i < run->program->nsources; i++)
@@ -242,6 +239,7 @@ finish_load(Run *run)
     run->counts.filtered = count_filtered(run);
     run->counts.merged = execution_merged(run->execution);
     run->counts.skipped = run->rejects->count;
+    rejects_check_share(run->rejects, run->counts.read);
     scope = catalog_begin();
     record_check_lease(run);
     record_ledger(run);

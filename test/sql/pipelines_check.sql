@@ -124,6 +124,13 @@ SELECT pg_temp.findings(NULL, NULL, '{"batchsize": 1}') LIMIT 1;
 SELECT pg_temp.findings(NULL, NULL, '{"batchSize": 0}');
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "hope"}') LIMIT 1;
 SELECT pg_temp.findings(NULL, NULL, '{"parallelism": 4}');
+SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m)) FROM unnest('{0,"0%","0.5%","100%"}'::text[]) AS m;
+SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "skip", "maxErrors": 100}');
+SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m))
+  FROM unnest('{101%,5.5,-1,-1%,many,%,1.1.1%,1e3,99999999999999999999,""}'::text[]) AS m;
+SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "skip", "maxErrors": true}');
+SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "fail", "maxErrors": 1}');
+SELECT pg_temp.findings(NULL, NULL, '{"maxErrors": 1}');
 SELECT pg_temp.findings(NULL, NULL, '[]');
 
 -- ---- fields on their way

@@ -12,6 +12,7 @@ use Test::More;
 
 my $k = Kaireon->new('runs');
 my $files = $k->files;
+my $most = 0;
 
 my @fields = (
     { name => 'id', dataType => 'integer', isPrimaryKey => \1 },
@@ -163,6 +164,20 @@ $run = $k->run('div_skip');
 is(table('div_skip', 'id, inverse'), "1|1.0000\n2|0.5000\n4|0.2500\n5|0.2000", 'an expression error skips its row only');
 @errors = $k->errors($run->{run_id});
 is(join('|', @{ $errors[0] }{qw(node_id line sqlstate)}), 'inv|4|22012', 'and is the node\'s reject');
+
+# As many bad rows as maxErrors says, and no more.
+for my $test ([ 1, 'failed', 'KA007', 'More than 1 rows are bad. The last one, at node "load": invalid input syntax for type numeric: "more". File "bad.csv", line 5, field "amount": "more".' ],
+    [ 2, 'partial' ], [ '49.9%', 'failed', 'KA007', 'Of 4 rows 2 were bad, more than 49.9%.' ], [ '50%', 'partial' ], [ 0, 'failed', 'KA007' ])
+{
+    my ($max, $status, $code, $detail) = @$test;
+    my $name = 'most' . ++$most;
+    $k->make($name, fields => \@fields, source => { resource => 'bad.csv' }, execution => { errorHandling => 'skip', maxErrors => $max });
+    $run = $k->run($name);
+    is("$run->{status} " . ($run->{error_code} // ''), "$status " . ($code // ''), "maxErrors $max of 4 rows with 2 bad ones: $status");
+    is($run->{error_detail}, $detail, "maxErrors $max: how many") if $detail;
+    is($k->sql("SELECT count(*) FROM ds_$name"), $status eq 'failed' ? 0 : 2, "maxErrors $max: what is loaded");
+    is(scalar $k->errors($run->{run_id}), $max eq '0' ? 1 : 2, "maxErrors $max: the bad rows are kept");
+}
 
 # When the first thousand rows are all bad, there is no point in going on.
 $k->write_rows('hopeless.csv', 5000, sub { "$_[0],n," . ($_[0] > 1500 ? 1 : 0) . ',t' }, 'id,name,amount,flag');
