@@ -317,6 +317,28 @@ control_find(const pg_uuid_t *run_id)
     return NULL;
 }
 
+void
+control_cancel(RunSlot *slot)
+{
+    slot->cancel = true;
+    if (slot->worker_pid != 0)
+        kill(slot->worker_pid, SIGINT);
+}
+
+void
+control_cancel_all(Oid database)
+{
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    for (int i = 0; i < CONTROL_RUNS; i++)
+    {
+        RunSlot *slot = &control->runs[i];
+
+        if (slot->database == database && slot->state != SLOT_FREE && slot->state != SLOT_ENDED)
+            control_cancel(slot);
+    }
+    LWLockRelease(control->lock);
+}
+
 RunSlot *
 control_take(SlotState state)
 {
@@ -330,7 +352,7 @@ control_take(SlotState state)
         slot->database = MyDatabaseId;
         slot->waits = slot->abandoned = slot->cancel = false;
         slot->waiter = slot->worker = NULL;
-        slot->worker_pid = slot->reader_pid = 0;
+        slot->waiter_pid = slot->worker_pid = slot->reader_pid = 0;
         slot->started_at = 0;
         slot->options[0] = slot->failure[0] = '\0';
         slot->failure_code = 0;

@@ -48,6 +48,7 @@ typedef struct RunSlot
     bool abandoned;          /* that session has gone */
     bool cancel;             /* cancel as soon as possible */
     Latch *waiter;
+    pid_t waiter_pid;        /* of that session while it waits; 0: nobody */
     Latch *worker;
     pid_t worker_pid;
     pid_t reader_pid;
@@ -112,6 +113,10 @@ pg_noreturn extern void control_too_many(void);
 extern RunSlot *control_find(const pg_uuid_t *run_id);
 /* A free slot, cleared and taken in the given state; NULL when there is none.  The caller holds the lock exclusively. */
 extern RunSlot *control_take(SlotState state);
+/* The slot's run shall end as cancelled; the caller holds the lock exclusively. */
+extern void control_cancel(RunSlot *slot);
+/* So shall all of that database. */
+extern void control_cancel_all(Oid database);
 /*
  * Places in the pool; the caller holds the lock exclusively.
  *

@@ -27,9 +27,11 @@
 #include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/control.h"
+#include "pg/guard.h"
 #include "pg/instance.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/standstill.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
@@ -186,13 +188,6 @@ check_own_locks(const Wanted *wanted)
 
 /* ---- waiting for a run --------------------------------------------------------- */
 
-static void
-signal_worker(const RunSlot *slot)
-{
-    if (slot->worker_pid != 0)
-        kill(slot->worker_pid, SIGINT);
-}
-
 /* This session waits no longer. */
 static void
 abandon(int code, Datum arg)
@@ -201,13 +196,13 @@ abandon(int code, Datum arg)
 
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot->waiter = NULL;
+    slot->waiter_pid = 0;
     if (slot->state == SLOT_ENDED)
         slot->state = SLOT_FREE;
     else
     {
         slot->abandoned = true;
-        slot->cancel = true;
-        signal_worker(slot);
+        control_cancel(slot);
     }
     LWLockRelease(control->lock);
     (void) control_wake(slot->database);
@@ -230,6 +225,7 @@ request_run(const Wanted *wanted, pg_uuid_t *run_id)
         slot->version = wanted->version;
         slot->waits = true;
         slot->waiter = MyLatch;
+        slot->waiter_pid = MyProcPid;
         strlcpy(slot->options, wanted->options, CONTROL_OPTIONS);
     }
     LWLockRelease(control->lock);
@@ -243,6 +239,8 @@ request_run(const Wanted *wanted, pg_uuid_t *run_id)
 static void
 wait_for_run(RunSlot *slot)
 {
+    int standstills = 0;     /* found one after the other */
+
     PG_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
     {
         if (!control_wake(MyDatabaseId))
@@ -256,28 +254,53 @@ wait_for_run(RunSlot *slot)
             LWLockRelease(control->lock);
             if (ended)
                 break;
-            (void) WaitLatch(MyLatch, WL_LATCH_SET | WL_EXIT_ON_PM_DEATH, -1L, compat_wait_event("KaireonRun"));
-            ResetLatch(MyLatch);
-            CHECK_FOR_INTERRUPTS();
+            standstill_wait(slot, &standstills);
         }
     }
     PG_END_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot->state = SLOT_FREE;
     slot->waiter = NULL;
+    slot->waiter_pid = 0;
     LWLockRelease(control->lock);
 }
 
-/* The run's row as kaireon.run, as it is now whatever this transaction's snapshot. */
-static Datum
-read_run(const pg_uuid_t *run_id, MemoryContext context)
+/* The run that run_pipeline is asked for, and what it answers. */
+typedef struct Request
 {
+    FunctionCallInfo fcinfo;
+    Wanted wanted;
+    pg_uuid_t run_id;
+    Datum run;
+} Request;
+
+static void
+look_at_wanted(void *arg)
+{
+    Request *request = arg;
+    FunctionCallInfo fcinfo = request->fcinfo;
+
+    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &request->wanted, true);
+    check_own_locks(&request->wanted);
+}
+
+/* The run's row as kaireon.run, as it is now whatever this transaction's snapshot. */
+static void
+read_run(void *arg)
+{
+    Request *request = arg;
     Oid types[] = {UUIDOID};
-    Datum values[] = {UUIDPGetDatum(run_id)};
-    CatalogScope scope = catalog_begin();
-    MemoryContext old;
+    Datum values[] = {UUIDPGetDatum(&request->run_id)};
+    MemoryContext context = CurrentMemoryContext, old;
+    CatalogScope scope;
     Datum run;
     bool null;
+
+    if (!catalog_installed())
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("extension kaireon was dropped while pipeline \"%s\" ran", request->wanted.name),
+                        errdetail("The run was ended with nothing loaded."), errhint("CREATE EXTENSION kaireon makes it anew.")));
+    scope = catalog_begin();
 
     PushActiveSnapshot(GetLatestSnapshot());
     if (SPI_execute_with_args("SELECT ROW(r.*)::kaireon.run FROM kaireon.runs r WHERE r.run_id = $1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT ||
@@ -289,21 +312,22 @@ read_run(const pg_uuid_t *run_id, MemoryContext context)
     MemoryContextSwitchTo(old);
     PopActiveSnapshot();
     catalog_end(scope);
-    return run;
+    request->run = run;
 }
 
+/*
+ * While it waits it holds no lock on the catalog: whoever wants such a table for
+ * himself would wait for it, and the run for him.
+ */
 Datum
 kaireon_run_pipeline(PG_FUNCTION_ARGS)
 {
-    Wanted wanted;
-    pg_uuid_t run_id;
-    RunSlot *slot;
+    Request request = {.fcinfo = fcinfo};
 
-    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &wanted, true);
-    check_own_locks(&wanted);
-    slot = request_run(&wanted, &run_id);
-    wait_for_run(slot);
-    PG_RETURN_DATUM(read_run(&run_id, CurrentMemoryContext));
+    guard_look(look_at_wanted, &request, CurrentMemoryContext);
+    wait_for_run(request_run(&request.wanted, &request.run_id));
+    guard_look(read_run, &request, CurrentMemoryContext);
+    PG_RETURN_DATUM(request.run);
 }
 
 /* ---- starting without waiting ------------------------------------------------------ */
@@ -372,8 +396,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
     slot = control_find(run_id);
     if (slot && slot->state != SLOT_ENDED)
     {
-        slot->cancel = true;
-        signal_worker(slot);
+        control_cancel(slot);
         found = true;
     }
     LWLockRelease(control->lock);

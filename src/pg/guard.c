@@ -15,14 +15,9 @@
 
 #include "pg/compat.h"
 
-ErrorData *
-guard_try(void (*work) (void *arg), void *arg, MemoryContext context)
-{
-    return guard_try_but(work, arg, context, compat_error_must_pass);
-}
-
-ErrorData *
-guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode))
+/* What all of them do; `keep`: what work did in the database is kept when it returned. */
+static ErrorData *
+attempt(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode), bool keep)
 {
     MemoryContext volatile outer = CurrentMemoryContext;
     ResourceOwner volatile owner = CurrentResourceOwner;
@@ -34,7 +29,10 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
     PG_TRY();
     {
         work(arg);
-        ReleaseCurrentSubTransaction();
+        if (keep)
+            ReleaseCurrentSubTransaction();
+        else
+            RollbackAndReleaseCurrentSubTransaction();
     }
     PG_CATCH();
     {
@@ -51,4 +49,28 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
     if (passes)
         ReThrowError(error);
     return error;
+}
+
+ErrorData *
+guard_try(void (*work) (void *arg), void *arg, MemoryContext context)
+{
+    return attempt(work, arg, context, compat_error_must_pass, true);
+}
+
+ErrorData *
+guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode))
+{
+    return attempt(work, arg, context, must_pass, true);
+}
+
+static bool
+always_pass(int sqlerrcode)
+{
+    return true;
+}
+
+void
+guard_look(void (*work) (void *arg), void *arg, MemoryContext context)
+{
+    (void) attempt(work, arg, context, always_pass, false);
 }

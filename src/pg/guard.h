@@ -1,5 +1,5 @@
 /*
- * guard.h: doing something that may raise an error, and going on after it.
+ * guard.h: doing something in a subtransaction of its own: that may raise an error, or that leaves no lock.
  */
 #ifndef KAIREON_GUARD_H
 #define KAIREON_GUARD_H
@@ -18,5 +18,12 @@ extern ErrorData *guard_try(void (*work) (void *arg), void *arg, MemoryContext c
 
 /* The same with another opinion on which errors are raised on, by SQLSTATE. */
 extern ErrorData *guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode));
+
+/*
+ * Runs work(arg) the same way, but undoes what it did in the database also when
+ * it returns: the locks it took are given back before the transaction ends.
+ * All errors are raised on.
+ */
+extern void guard_look(void (*work) (void *arg), void *arg, MemoryContext context);
 
 #endif

@@ -114,6 +114,19 @@ list_targets(const Run *run)
     return out.data;
 }
 
+/* A target, locked; it may have gone while the source was waited for. */
+static Relation
+open_target(const SchemaSpec *schema)
+{
+    Relation relation = try_table_open(schema->relid, RowExclusiveLock);
+
+    if (relation == NULL)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table of schema \"%s\" was dropped while the run began", schema->name),
+                        errdetail("It was there when the run was started."),
+                        errhint("kaireon.validate_pipeline says what the pipeline needs.")));
+    return relation;
+}
+
 /* Locks the targets and makes sure they still are what the pipeline was compiled for. */
 void
 run_begin_load(Run *run)
@@ -131,7 +144,7 @@ run_begin_load(Run *run)
     run->loaders = palloc0(sizeof(Loader *) * ntargets);
     sinks = palloc0(sizeof(RowSink *) * ntargets);
     for (int i = 0; i < ntargets; i++)
-        run->targets[i] = table_open(run->program->targets[i].schema->relid, RowExclusiveLock);
+        run->targets[i] = open_target(run->program->targets[i].schema);
     rights_require_runnable(run->spec, run->program); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL)

@@ -82,16 +82,16 @@ could_drop(Node *statement)
            IsTransactionState() && catalog_installed() && catalog_may_act(GetUserId(), catalog_owner());
 }
 
-/* Is it the extension that it drops, but not what depends on it? */
+/* Does it drop the extension by name, or a schema of it, and what else goes with that? */
 static bool
-drops_unless_used(Node *statement)
+drops_extension(Node *statement, DropBehavior behavior)
 {
+    DropStmt *drop = (DropStmt *) statement;
     ListCell *lc;
 
-    if (!IsA(statement, DropStmt) || ((DropStmt *) statement)->removeType != OBJECT_EXTENSION ||
-        ((DropStmt *) statement)->behavior == DROP_CASCADE)
+    if (!IsA(statement, DropStmt) || drop->behavior != behavior)
         return false;
-    foreach(lc, ((DropStmt *) statement)->objects)
+    foreach(lc, drop->objects)
     {
         if (strcmp(strVal(lfirst(lc)), "kaireon") == 0)
             return true;
@@ -144,17 +144,31 @@ refuse_while_running(void)
                                 "WHERE status IN ('queued', 'running'). DROP ... CASCADE ends them with nothing loaded.")));
 }
 
+static void
+lock_runs(void *arg)
+{
+    CatalogScope scope = catalog_begin();
+
+    catalog_execute("LOCK TABLE kaireon_internal.run IN ACCESS EXCLUSIVE MODE", 0, NULL, NULL, NULL, SPI_OK_UTILITY);
+    catalog_end(scope);
+}
+
 /* No run begins between the look and the drop; one that did before the lock was had is seen then. */
 static void
 forbid_runs(void)
 {
-    CatalogScope scope;
+    refuse_while_running();
+    lock_runs(NULL);
+    refuse_while_running();
+}
 
-    refuse_while_running();
-    scope = catalog_begin();
-    catalog_execute("LOCK TABLE kaireon_internal.run IN ACCESS EXCLUSIVE MODE", 0, NULL, NULL, NULL, SPI_OK_UTILITY);
-    catalog_end(scope);
-    refuse_while_running();
+/* Ends the runs under way, whose locks the drop would wait for.  Those that begin until the lock is had are ended then. */
+static void
+end_runs(void)
+{
+    control_cancel_all(MyDatabaseId);
+    (void) guard_try(lock_runs, NULL, CurrentMemoryContext);
+    control_cancel_all(MyDatabaseId);
 }
 
 /* The tables of schemas: how many there are, and which; NULL when there is none. */
@@ -189,8 +203,10 @@ watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proces
     release_databases(statement);
     if (could_drop(statement))
     {
-        if (drops_unless_used(statement))
+        if (drops_extension(statement, DROP_RESTRICT) && ((DropStmt *) statement)->removeType == OBJECT_EXTENSION)
             forbid_runs();
+        else if (drops_extension(statement, DROP_CASCADE))
+            end_runs();
         tables = list_tables();
     }
     if (previous_utility)

@@ -107,6 +107,19 @@ sub first_child
     $k->sql('ALTER TABLE ds_late ALTER name TYPE varchar');
 }
 
+# One that goes.
+{
+    $k->sql('TRUNCATE ds_late');
+    my ($run, $worker, $reader) = stopped('late');
+    $k->sql('DROP TABLE ds_late');
+    kill 'CONT', $reader;
+    is($k->wait_run($run), 'failed', 'a table that is dropped meanwhile fails the run');
+    is($k->sql("SELECT error_code, error_message FROM kaireon.runs WHERE run_id = '$run'"),
+        '42P01|the table of schema "late" was dropped while the run began', 'with an error that names the schema');
+    $k->sql("SET client_min_messages = warning; SELECT kaireon.delete_pipeline('late'); SELECT kaireon.delete_schema('late')");
+    $k->make('late', fields => \@fields, source => { resource => 'late.csv.gz', comment => '#' }, execution => { batchSize => 1_000_000 });
+}
+
 # ---- between batches
 
 {
