@@ -332,7 +332,8 @@ CREATE FUNCTION kaireon_internal.schema_users(s kaireon_internal.schema)
           JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id
          CROSS JOIN LATERAL jsonb_array_elements(v.nodes) AS n (value)
          CROSS JOIN LATERAL (VALUES (n.value #>> '{config,schema}'), (n.value #>> '{config,lookupSchema}'), (n.value #>> '{config,collectionSchemaId}'),
-                                    (n.value #>> '{config,customerSchemaId}')) AS c (name)
+                                    (n.value #>> '{config,customerSchemaId}')
+                             UNION ALL SELECT r #>> '{}' FROM jsonb_path_query(n.value, '$.config.rules[*].schema') AS r) AS c (name)
          WHERE kaireon_internal.safe_name(c.name) = ANY (s.name || s.former_names)
            AND kaireon_internal.named_schema(c.name, own.relation) = s.id) AS u
       JOIN kaireon_internal.pipeline AS p ON p.id = u.pipeline_id

@@ -9,11 +9,14 @@
 --    "schemas": [{"name", "displayName", "description", "entityType", "schemaType",
 --                 "tableSchema", "linkedSchema", "joinMapping", "summaryColumns", "fields"}]}
 
--- Names that nodes give under one of the keys.
+-- Names that nodes, and the rules of validate nodes, give under one of the keys.
 CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURNS SETOF text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT n -> 'config' ->> k FROM jsonb_array_elements(nodes) AS n, unnest(keys) AS k
      WHERE jsonb_typeof(n -> 'config' -> k) = 'string'
+     UNION ALL
+    SELECT r ->> k FROM jsonb_path_query(nodes, '$[*].config.rules[*]') AS r, unnest(keys) AS k
+     WHERE jsonb_typeof(r -> k) = 'string'
 $$;
 
 CREATE FUNCTION kaireon_internal.export_pipeline(caller regrole, name text, version int) RETURNS jsonb

@@ -126,13 +126,15 @@ typedef struct ProgramInput
     TupleDesc desc;
 } ProgramInput;
 
-/* A set node's query; its last column, of the compiler's own, is where a row came from. */
+/*
+ * A set node's query.  Its last column, of the compiler's own, is where a row
+ * came from; before that may be booleans that the node's own conditions read.
+ */
 typedef struct ProgramSet
 {
     int ninputs;
     ProgramInput inputs[SET_INPUTS];
     char *sql;
-    bool looks_up;           /* it reads a table as well */
 } ProgramSet;
 
 /* A feed and its lanes: what becomes of a row is decided by one pass over it. */

@@ -18,6 +18,7 @@
 #include "utils/builtins.h"
 
 #include "pg/compat.h"
+#include "pg/exprcheck.h"
 #include "pg/node.h"
 
 /* ---- for node types ----------------------------------------------------------------- */
@@ -107,6 +108,21 @@ set_key(Compiler *c, int side, const char *name, Oid type)
     return sql_name(key->column);
 }
 
+const char *
+set_group_key(Compiler *c, int side, const char *name)
+{
+    return sql_is_text(set_type(c, side, name)) ? psprintf("%s COLLATE pg_catalog.\"C\"", sql_name(name)) : sql_name(name);
+}
+
+const char *
+set_mark(Compiler *c, const char *name)
+{
+    char *mark = own_name(c->set, 0, name);
+
+    c->set->marks = lappend(c->set->marks, mark);
+    return sql_name(mark);
+}
+
 /* ---- inputs ----------------------------------------------------------------------------- */
 
 static void
@@ -149,17 +165,21 @@ finish_input(Compiler *c, ProgramSet *set, int side)
     appendStringInfo(select, "SELECT %s\nFROM (", list->data);
     lane->sql_at = lane->select_at = select->len;
     appendStringInfo(select, "%s) AS %s", feed->lane_sql[side], sql_name(feed->node->id));
+    if (feed->input_where[side])
+        appendStringInfo(select, "\nWHERE %s", feed->input_where[side]);
     lane->sql = lane->select_sql = select->data;
     lane->input = input;
 }
 
-/* Parses and plans an input's statement: a key may have no cast to its type. */
+/* Parses, checks and plans an input's statement: a key may have no cast to its type, a condition be one that is not allowed. */
 static void
 check_input(const ProgramStage *stage, const Lane *lane)
 {
     QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
+    Query *query = compile_analyze(lane->sql, env);
 
-    (void) pg_plan_query(compile_analyze(lane->sql, env), lane->sql, 0, NULL);
+    exprcheck_query(query, lane->sql);
+    (void) pg_plan_query(query, lane->sql, 0, NULL);
 }
 
 /* ---- the query ---------------------------------------------------------------------------- */
@@ -200,7 +220,7 @@ check_query(Feed *feed, const ProgramSet *set)
     {
         const TargetEntry *te = lfirst_node(TargetEntry, lc);
 
-        if (te->resjunk || column == NULL) /* behind them: the origin */
+        if (te->resjunk || column == NULL) /* behind them: marks and the origin */
             continue;
         ((SetColumn *) lfirst(column))->column->type = exprType((Node *) te->expr);
         column = lnext(feed->columns, column);
@@ -213,7 +233,7 @@ check_query(Feed *feed, const ProgramSet *set)
 static void
 describe_result(Feed *feed)
 {
-    TupleDesc desc = CreateTemplateTupleDesc(list_length(feed->columns) + 1);
+    TupleDesc desc = CreateTemplateTupleDesc(list_length(feed->columns) + list_length(feed->marks) + 1);
     char *origin = "#origin";
     int natts = 0;
     ListCell *lc;
@@ -226,6 +246,8 @@ describe_result(Feed *feed)
         if (strcmp(column->name, origin) == 0)
             origin = psprintf("#%s", origin);
     }
+    foreach(lc, feed->marks)
+        TupleDescInitEntry(desc, ++natts, lfirst(lc), BOOLOID, -1, 0);
     TupleDescInitEntry(desc, ++natts, origin, INT8OID, -1, 0);
     feed->stage->relation = SET_RELATION;
     feed->stage->desc = desc;
@@ -258,7 +280,6 @@ compile_write_set(Compiler *c, const GraphNode *node)
 
     feed->stage->set = set;
     set->ninputs = feed->ninputs;
-    set->looks_up = feed->lookup != NULL;
     take_input_columns(c);
     c->sql = makeStringInfo();
     node->op->write(c, node);
@@ -288,4 +309,6 @@ compile_write_result(Compiler *c)
     appendStringInfoString(c->sql, "SELECT ");
     sql_columns(c, c->sql, NULL, NULL);
     appendStringInfo(c->sql, " FROM %s", SET_RELATION);
+    if (c->set->result_where)
+        appendStringInfo(c->sql, "\nWHERE %s", c->set->result_where);
 }

@@ -41,7 +41,11 @@ execution_create(const CompileInput *input, const Program *program, Rejects *rej
 
 /* ---- counting ------------------------------------------------------------------------ */
 
-/* Adds what a stage's lanes have counted; a set node's rows are counted where they are made. */
+/*
+ * Adds what a stage's lanes have counted.  A set node's rows are counted where
+ * they come in and are made; what it leaves out itself, before and behind, is
+ * counted here.
+ */
 static void
 add_stage_counts(const Stage *stage, NodeCounts *nodes)
 {
@@ -60,6 +64,10 @@ add_stage_counts(const Stage *stage, NodeCounts *nodes)
             counts->filtered += lane->filtered[step];
             if (node->op->kind != NODE_SET)
                 counts->out += rows;
+            else if (step == 0)
+                counts->out -= lane->ended[step];
+            else
+                counts->in += lane->refused;
             rows += lane->ended[step];
             if (node->op->kind != NODE_SET)
                 counts->in += rows;
@@ -120,13 +128,8 @@ execution_merged(const Execution *execution)
 {
     int64 merged = 0;
 
-    for (int i = 0; i < execution->program->nstages; i++)
-    {
-        const NodeCounts *counts = &execution->nodes[execution->program->stages[i].feed->ordinal];
-
-        if (execution->program->stages[i].set && execution->stages[i].set == NULL)
-            merged += counts->in - counts->out;
-    }
+    for (int i = 0; i < execution->program->graph->nnodes; i++)
+        merged += execution->nodes[i].merged;
     return merged;
 }
 
@@ -332,6 +335,8 @@ drop_set(Execution *execution, int number)
     if (execution->stages[number].set == NULL)
         return;
     add_set_counts(execution, number, execution->nodes);
+    execution->nodes[execution->program->stages[number].feed->ordinal].merged =
+        set_node_in(execution->stages[number].set) - set_node_out(execution->stages[number].set);
     set_node_end(execution->stages[number].set);
     execution->stages[number].set = NULL;
 }

@@ -27,6 +27,7 @@ typedef struct NodeCounts
     int64 in;
     int64 out;               /* of a target: rows its sink got */
     int64 filtered;
+    int64 merged;            /* rows that a set node made fewer (negative: more), once it has given all */
     instr_time time;         /* of a row stage: at the first node behind its feed */
 } NodeCounts;
 

@@ -88,7 +88,10 @@ typedef struct Feed
     ProgramStage *lane_stages[SET_INPUTS]; /* the stages they are part of, */
     char *lane_sql[SET_INPUTS]; /* and their SELECT up to here */
     List *keys;              /* second walk: SetKey * */
-    const SchemaSpec *lookup; /* of a node that looks up a schema's table */
+    List *lookups;           /* const SchemaSpec *: tables the node looks up */
+    List *marks;             /* second walk, char *: booleans of the query's, behind its fields */
+    const char *input_where[SET_INPUTS]; /* second walk: conditions of the node on rows that come in, */
+    const char *result_where; /* and on those its query gives; NULL: none */
 } Feed;
 
 typedef struct Flow
@@ -246,5 +249,14 @@ extern Oid set_common_type(Oid one, Oid other);
 
 /* The quoted column of an input in which a field of it is to be found as `type`. */
 extern const char *set_key(Compiler *c, int side, const char *name, Oid type);
+
+/* A field of an input to sort and group by: texts by their bytes, which is what equality needs and far faster than a locale. */
+extern const char *set_group_key(Compiler *c, int side, const char *name);
+
+/*
+ * A boolean that the query gives behind its fields, quoted: the node's own
+ * conditions on the result (Feed.result_where) read it, nobody else.
+ */
+extern const char *set_mark(Compiler *c, const char *name);
 
 #endif

@@ -125,6 +125,8 @@ parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
          json_check(node->config, node->op->keys, psprintf("config of a %s node", type), graph_complain_config, &complaint)) &&
         node->op->check)
         node->op->check(node, findings);
+    if (node->op->variant)
+        node->op = node->op->variant(node);
     return true;
 }
 

@@ -42,6 +42,12 @@ typedef struct NodeOp
     void (*check) (const GraphNode *node, List **findings);
 
     /*
+     * The op of a node whose kind depends on its config, which may still be
+     * wrong.  NULL: it is this one.
+     */
+    const struct NodeOp *(*variant) (const GraphNode *node);
+
+    /*
      * Called when the edges are known and their number is right: complains of
      * labels that mean nothing, and puts the node's edges into the order they
      * mean (graph_order_edges).  NULL: labels are only written on drawings.
@@ -101,5 +107,6 @@ extern const NodeOp node_source;
 extern const NodeOp node_split;
 extern const NodeOp node_target;
 extern const NodeOp node_validate;
+extern const NodeOp node_validate_all; /* a validate node with rules about all rows */
 
 #endif

@@ -3,9 +3,9 @@
  * from a schema or a summary.
  *
  * A LEFT JOIN with the table as it is when the node's inputs are complete, read
- * with the rights of the pipeline's owner.  A key that is text is compared in
- * the type of the table's column, and one that is none is a bad row; where the
- * table's is text, as text.
+ * with the rights of the pipeline's owner.  A key that is none of the table's
+ * type is a bad row.  What is looked up in a table elsewhere is compared the
+ * same way: lookup.h.
  */
 #include "postgres.h"
 
@@ -22,6 +22,7 @@
 
 #include "pg/catalog.h"
 #include "pg/flow.h"
+#include "pg/lookup.h"
 #include "pg/node.h"
 #include "pg/select_fields.h"
 
@@ -72,9 +73,8 @@ find_field(const SchemaSpec *schema, const char *name)
     return NULL;
 }
 
-/* The field of that name; complains when there is none. */
-static const TargetField *
-need_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *name)
+const TargetField *
+lookup_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *name)
 {
     const TargetField *field = find_field(schema, name);
     StringInfoData valid;
@@ -89,31 +89,33 @@ need_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const c
     return NULL;
 }
 
-/* The type keys are compared in. */
-static Oid
-key_type(const TargetField *field)
+Oid
+lookup_type(const TargetField *field)
 {
     Oid base = getBaseType(field->type);
 
     return sql_is_text(base) ? TEXTOID : base;
 }
 
-/* Does a unique index promise that the column has no value twice? */
-static bool
-is_unique(Relation rel, AttrNumber attnum)
+bool
+lookup_is_unique(const SchemaSpec *schema, const TargetField *field)
 {
+    Relation rel = try_table_open(schema->relid, AccessShareLock);
     bool unique = false;
     ListCell *lc;
 
+    if (rel == NULL)             /* said already */
+        return false;
     foreach(lc, RelationGetIndexList(rel))
     {
         Relation index = index_open(lfirst_oid(lc), AccessShareLock);
         Form_pg_index form = index->rd_index;
 
         unique |= form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
-                  form->indkey.values[0] == attnum && RelationGetIndexPredicate(index) == NIL;
+                  form->indkey.values[0] == field->attnum && RelationGetIndexPredicate(index) == NIL;
         index_close(index, AccessShareLock);
     }
+    table_close(rel, NoLock);
     return unique;
 }
 
@@ -126,21 +128,30 @@ runs_code(Relation rel)
     return (kind != RELKIND_RELATION && kind != RELKIND_PARTITIONED_TABLE && kind != RELKIND_MATVIEW) || rel->rd_rel->relrowsecurity;
 }
 
-static void
-check_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const TargetField *key)
+void
+lookup_check_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema)
 {
     Relation rel = try_table_open(schema->relid, AccessShareLock);
 
-    if (rel == NULL)             /* said already */
+    if (rel == NULL)
         return;
     if (runs_code(rel) && !catalog_may_act(GetUserId(), rel->rd_rel->relowner))
         graph_complain(c->findings, node->id, "permission_denied", "Use a table, or a schema of the pipeline's owner.",
                        "schema \"%s\" is a view or has row security of role %s, which would run with the rights of the pipeline's owner",
                        schema->name, GetUserNameFromId(rel->rd_rel->relowner, true));
-    if (key && !is_unique(rel, key->attnum))
-        graph_warn(c->findings, node->id, "not_unique", "Rows with a key that the table has several times come out as often.",
-                   psprintf("field \"%s\" of schema \"%s\" is not unique", key->name, schema->name));
     table_close(rel, NoLock);
+}
+
+Oid
+lookup_common_type(Compiler *c, const GraphNode *node, const char *name, const TargetField *field)
+{
+    Oid is = lookup_type(field), type = sql_is_text(is) ? is : set_common_type(set_type(c, 0, name), is);
+
+    if (!OidIsValid(type))
+        graph_complain(c->findings, node->id, "type_mismatch", "Cast it before the node.",
+                       "field \"%s\" of type %s can't be compared with field \"%s\" of type %s", name, format_type_be(set_type(c, 0, name)),
+                       field->name, format_type_be(is));
+    return type;
 }
 
 /* ---- the walks -------------------------------------------------------------------------- */
@@ -154,18 +165,21 @@ lookup_walk(Compiler *c, const GraphNode *node)
     ListCell *lc;
 
     set_pass(c);
-    c->set->lookup = schema;
+    c->set->lookups = list_make1(schema);
     if (schema == NULL)
         return;
-    key = need_field(c, node, schema, json_get_text(node->config, "lookupField"));
+    key = lookup_field(c, node, schema, json_get_text(node->config, "lookupField"));
     if (column && key)
-        set_want(node, column, key_type(key));
-    check_table(c, node, schema, key);
+        set_want(node, column, lookup_type(key));
+    lookup_check_table(c, node, schema);
+    if (key && !lookup_is_unique(schema, key))
+        graph_warn(c->findings, node->id, "not_unique", "Rows with a key that the table has several times come out as often.",
+                   psprintf("field \"%s\" of schema \"%s\" is not unique", key->name, schema->name));
     foreach(lc, select_fields(node))
     {
         const SelectedField *selected = lfirst(lc);
 
-        if (need_field(c, node, schema, selected->field))
+        if (lookup_field(c, node, schema, selected->field))
             set_make(c, node, selected->alias, false);
     }
 }
@@ -189,19 +203,14 @@ selected_sql(const GraphNode *node, const char *name)
 static void
 lookup_write(Compiler *c, const GraphNode *node)
 {
-    const SchemaSpec *schema = c->set->lookup;
+    const SchemaSpec *schema = linitial(c->set->lookups);
     char *field = json_get_text(node->config, "joinField"), *other = json_get_text(node->config, "lookupField");
-    Oid is = key_type(find_field(schema, other)), type = sql_is_text(is) ? is : set_common_type(set_type(c, 0, field), is);
+    Oid type = lookup_common_type(c, node, field, find_field(schema, other));
     const char *key;
     ListCell *lc;
 
     if (!OidIsValid(type))
-    {
-        graph_complain(c->findings, node->id, "type_mismatch", "Cast it before the node.",
-                       "field \"%s\" of type %s can't be compared with field \"%s\" of type %s", field, format_type_be(set_type(c, 0, field)),
-                       other, format_type_be(is));
         return;
-    }
     key = set_key(c, 0, field, type);
     appendStringInfoString(c->sql, "SELECT ");
     foreach(lc, c->set->columns)

@@ -12,13 +12,6 @@
 #include "pg/flow.h"
 #include "pg/node.h"
 
-/* A key to sort and group by: texts by their bytes, which is what equality needs and far faster than a locale. */
-static const char *
-key_sql(Compiler *c, const char *field)
-{
-    return sql_is_text(set_type(c, 0, field)) ? psprintf("%s COLLATE pg_catalog.\"C\"", sql_name(field)) : sql_name(field);
-}
-
 /* ---- deduplicate ----------------------------------------------------------------- */
 
 static const JsonKey deduplicate_keys[] = {{"keyFields", JSON_STRINGS, true, NULL}, {NULL, 0, false, NULL}};
@@ -44,7 +37,7 @@ deduplicate_write(Compiler *c, const GraphNode *node)
     initStringInfo(&keys);
     initStringInfo(&fields);
     foreach(lc, json_get_texts(node->config, "keyFields"))
-        appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", key_sql(c, lfirst(lc)));
+        appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", set_group_key(c, 0, lfirst(lc)));
     foreach(lc, c->set->columns)
         appendStringInfo(&fields, "%s, ", sql_name(((SetColumn *) lfirst(lc))->field));
     appendStringInfo(c->sql, "SELECT %s%s\nFROM (SELECT DISTINCT ON (%s) %s%s, %s FROM input ORDER BY %s, %s) AS %s\nORDER BY %s",
@@ -191,7 +184,7 @@ aggregate_write(Compiler *c, const GraphNode *node)
     appendStringInfoString(c->sql, "SELECT ");
     foreach(lc, json_get_texts(node->config, "groupByFields"))
     {
-        const char *key = key_sql(c, lfirst(lc)), *name = sql_name(lfirst(lc));
+        const char *key = set_group_key(c, 0, lfirst(lc)), *name = sql_name(lfirst(lc));
 
         appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", key);
         appendStringInfo(c->sql, strcmp(key, name) == 0 ? "%s, " : "%s AS %s, ", key, name);

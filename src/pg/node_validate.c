@@ -1,5 +1,6 @@
 /*
- * node_validate.c: the node that holds rows to rules.  See rule.h.
+ * node_validate.c: the node that holds rows to rules.  See rule.h; rules about
+ * all rows are in node_validate_all.c.
  *
  * A rule is a word, with what it needs behind a colon ("between:1,10") or in
  * the key "value" (a JSON scalar or array, for values with commas in them).
@@ -20,37 +21,36 @@
 
 #include "pg/condition.h"
 #include "pg/exprcheck.h"
-#include "pg/flow.h"
 #include "pg/node.h"
+#include "pg/validate.h"
 
 static const char *const on_fail_values[] = {"fail", "skip", "warn", NULL};
 
-static const JsonKey validate_keys[] = {{"rules", JSON_ARRAY, true, NULL}, {NULL, 0, false, NULL}};
+const JsonKey validate_keys[] = {{"rules", JSON_ARRAY, true, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey rule_keys[] = {
     {"field", JSON_STRING, false, NULL}, {"rule", JSON_STRING, true, NULL}, {"value", JSON_SCALAR | JSON_ARRAY, false, NULL},
-    {"onFail", JSON_STRING, false, on_fail_values}, {NULL, 0, false, NULL}};
+    {"schema", JSON_STRING, false, NULL}, {"schemaField", JSON_STRING, false, NULL}, {"onFail", JSON_STRING, false, on_fail_values}, {NULL, 0, false, NULL}};
 
-/* How many values a rule takes. */
-typedef enum RuleTakes { TAKES_NOTHING, TAKES_ONE, TAKES_TWO, TAKES_SOME, TAKES_BOUNDS, TAKES_TEXT } RuleTakes;
-
-static const struct RuleKind { const char *name; RuleTakes takes; const char *operator; const char *pattern; const char *example; } kinds[] = {
-    {"not_null", TAKES_NOTHING, NULL, NULL, "not_null"},
-    {"gt", TAKES_ONE, ">", NULL, "gt:0"},
-    {"gte", TAKES_ONE, ">=", NULL, "gte:0"},
-    {"lt", TAKES_ONE, "<", NULL, "lt:100"},
-    {"lte", TAKES_ONE, "<=", NULL, "lte:100"},
-    {"between", TAKES_TWO, "between", NULL, "between:1,10"},
-    {"in", TAKES_SOME, "in", NULL, "in:new,open,closed"},
-    {"regex", TAKES_TEXT, NULL, NULL, "regex:^[A-Z]{2}[0-9]+$"},
-    {"length", TAKES_BOUNDS, NULL, NULL, "length:2,40"},
-    {"email", TAKES_NOTHING, NULL, "^[^@\\s]+@[^@\\s.]+(\\.[^@\\s.]+)+$", "email"},
-    {"url", TAKES_NOTHING, NULL, "^https?://[^\\s/?#]+\\S*$", "url"},
-    {"uuid", TAKES_NOTHING, NULL, "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", "uuid"},
-    {"expression", TAKES_TEXT, NULL, NULL, "expression:price * quantity < 1000"}};
+static const RuleKind kinds[] = {
+    {"not_null", TAKES_NOTHING, NULL, NULL, false, "not_null"},
+    {"gt", TAKES_ONE, ">", NULL, false, "gt:0"},
+    {"gte", TAKES_ONE, ">=", NULL, false, "gte:0"},
+    {"lt", TAKES_ONE, "<", NULL, false, "lt:100"},
+    {"lte", TAKES_ONE, "<=", NULL, false, "lte:100"},
+    {"between", TAKES_TWO, "between", NULL, false, "between:1,10"},
+    {"in", TAKES_SOME, "in", NULL, false, "in:new,open,closed"},
+    {"regex", TAKES_TEXT, NULL, NULL, false, "regex:^[A-Z]{2}[0-9]+$"},
+    {"length", TAKES_BOUNDS, NULL, NULL, false, "length:2,40"},
+    {"email", TAKES_NOTHING, NULL, "^[^@\\s]+@[^@\\s.]+(\\.[^@\\s.]+)+$", false, "email"},
+    {"url", TAKES_NOTHING, NULL, "^https?://[^\\s/?#]+\\S*$", false, "url"},
+    {"uuid", TAKES_NOTHING, NULL, "^[0-9a-fA-F]{8}-([0-9a-fA-F]{4}-){3}[0-9a-fA-F]{12}$", false, "uuid"},
+    {"unique", TAKES_NOTHING, NULL, NULL, true, "unique"},
+    {"reference", TAKES_FIELD, NULL, NULL, true, "reference"},
+    {"expression", TAKES_TEXT, NULL, NULL, false, "expression:price * quantity < 1000"}};
 
 /* ---- reading a rule ----------------------------------------------------------------- */
 
-static const struct RuleKind *
+static const RuleKind *
 find_kind(const char *rule)
 {
     size_t length = strcspn(rule, ":");
@@ -112,9 +112,15 @@ list_json(char *text, bool array)
     return out.data;
 }
 
+const RuleKind *
+validate_kind(JsonbContainer *rule)
+{
+    return find_kind(json_get_text(rule, "rule"));
+}
+
 /* The values of a rule that has some, as JSON text: a scalar, or an array where it takes several. */
 static char *
-values_json(JsonbContainer *object, const struct RuleKind *kind)
+values_json(JsonbContainer *object, const RuleKind *kind)
 {
     JsonbValue *value = json_get(object, "value");
     char *text = argument(json_get_text(object, "rule"));
@@ -149,15 +155,21 @@ length_bounds(const char *text, int *least, int *most)
     return (text[1] == '\0' || *end == '\0') && (*least >= 0 || *most >= 0) && (*most < 0 || *least <= *most);
 }
 
-static JsonbContainer *
-rule_object(const GraphNode *node, int place)
+int
+validate_count(const GraphNode *node)
+{
+    return JsonContainerSize(json_get_container(node->config, "rules"));
+}
+
+JsonbContainer *
+validate_rule(const GraphNode *node, int place)
 {
     return getIthJsonbValueFromContainer(json_get_container(node->config, "rules"), place)->val.binary.data;
 }
 
 /* The comparison a rule is, as a filter's condition. */
 static JsonbContainer *
-comparison(JsonbContainer *object, const struct RuleKind *kind)
+comparison(JsonbContainer *object, const RuleKind *kind)
 {
     StringInfoData json;
 
@@ -168,13 +180,40 @@ comparison(JsonbContainer *object, const struct RuleKind *kind)
     return &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(json.data)))->root;
 }
 
+/* A rule as it is shown: what it refers to stands in keys of its own. */
+static char *
+shown_rule(JsonbContainer *object)
+{
+    char *rule = json_get_text(object, "rule"), *schema = json_get_text(object, "schema"), *field = json_get_text(object, "schemaField");
+
+    return rule && schema && field ? psprintf("%s:%s.%s", rule, schema, field) : rule;
+}
+
 /* ---- checking ------------------------------------------------------------------------ */
+
+/* Only a reference names a schema and a field of it. */
+static void
+check_referred(JsonbContainer *object, const char *what, const RuleKind *kind, const GraphNode *node, List **findings)
+{
+    static const char *const keys[] = {"schema", "schemaField"};
+
+    for (size_t i = 0; i < lengthof(keys); i++)
+    {
+        bool given = json_get(object, keys[i]) != NULL;
+
+        if (given && kind->takes != TAKES_FIELD)
+            graph_complain(findings, node->id, "wrong_value", NULL, "rule \"%s\" takes no key \"%s\"", kind->name, keys[i]);
+        else if (!given && kind->takes == TAKES_FIELD)
+            graph_complain(findings, node->id, "missing_key", "For example \"schema\": \"customers\", \"schemaField\": \"customer_id\".",
+                           "%s needs key \"%s\"", what, keys[i]);
+    }
+}
 
 static void
 check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
 {
     char *rule = json_get_text(object, "rule");
-    const struct RuleKind *kind = find_kind(rule);
+    const RuleKind *kind = find_kind(rule);
     char *text = argument(rule);
     JsonbValue *value = json_get(object, "value");
     int least, most;
@@ -191,11 +230,12 @@ check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List
     }
     if (json_get_text(object, "field") == NULL && strcmp(kind->name, "expression") != 0)
         graph_complain(findings, node->id, "missing_key", NULL, "%s needs key \"field\"", what);
+    check_referred(object, what, kind, node, findings);
     if (value && text)
         graph_complain(findings, node->id, "wrong_value", NULL, "%s has values both in \"rule\" and in \"value\"", what);
-    else if (kind->takes == TAKES_NOTHING && (text || value))
+    else if ((kind->takes == TAKES_NOTHING || kind->takes == TAKES_FIELD) && (text || value))
         graph_complain(findings, node->id, "wrong_value", NULL, "rule \"%s\" takes no value", kind->name);
-    else if (kind->takes != TAKES_NOTHING && (text == NULL || text[0] == '\0') && (value == NULL || value->type == jbvNull))
+    else if (kind->takes != TAKES_NOTHING && kind->takes != TAKES_FIELD && (text == NULL || text[0] == '\0') && (value == NULL || value->type == jbvNull))
         graph_complain(findings, node->id, "wrong_value", psprintf("For example \"%s\".", kind->example), "rule \"%s\" needs a value", kind->name);
     else if ((kind->takes == TAKES_TEXT || kind->takes == TAKES_BOUNDS) && value)
         graph_complain(findings, node->id, "wrong_value", psprintf("For example \"%s\".", kind->example), "rule \"%s\" takes no key \"value\"", kind->name);
@@ -206,7 +246,7 @@ check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List
         condition_check(comparison(object, kind), what, node, findings);
 }
 
-static void
+void
 validate_check(const GraphNode *node, List **findings)
 {
     JsonbContainer *rules = json_get_container(node->config, "rules");
@@ -226,38 +266,75 @@ validate_check(const GraphNode *node, List **findings)
     }
 }
 
-/* ---- compiling ------------------------------------------------------------------------- */
+/* The i-th rule of a config that may be wrong: NULL when it is no object. */
+static JsonbContainer *
+maybe_rule(const GraphNode *node, int place)
+{
+    JsonbContainer *rules = json_get_container(node->config, "rules");
+    JsonbValue *item = rules && JsonContainerIsArray(rules) ? getIthJsonbValueFromContainer(rules, place) : NULL;
 
-static void
-validate_walk(Compiler *c, const GraphNode *node)
+    return item && item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+}
+
+/* How many to ask maybe_rule for. */
+static int
+count_maybe(const GraphNode *node)
 {
     JsonbContainer *rules = json_get_container(node->config, "rules");
 
-    for (int i = 0; i < (int) JsonContainerSize(rules); i++)
+    return rules && JsonContainerIsArray(rules) ? JsonContainerSize(rules) : 0;
+}
+
+const NodeOp *
+validate_variant(const GraphNode *node)
+{
+    for (int i = 0; i < count_maybe(node); i++)
     {
-        JsonbContainer *object = rule_object(node, i);
-        const struct RuleKind *kind = find_kind(json_get_text(object, "rule"));
-        char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
+        JsonbContainer *object = maybe_rule(node, i);
+        char *rule = object ? json_get_text(object, "rule") : NULL;
+        const RuleKind *kind = rule ? find_kind(rule) : NULL;
 
-        if (field)
-            flow_use(c, node, field, kind->pattern != NULL || kind->takes == TAKES_BOUNDS || strcmp(kind->name, "regex") == 0);
-        if (strcmp(kind->name, "expression") == 0)
-        {
-            ListCell *lc;
+        if (kind && kind->of_all)
+            return &node_validate_all;
+    }
+    return &node_validate;
+}
 
-            foreach(lc, exprcheck_parse(text))
-                flow_use(c, node, lfirst(lc), false);
-        }
-        /* a pattern that is none fails here, and not at the first row */
-        else if (strcmp(kind->name, "regex") == 0)
-            (void) DirectFunctionCall2Coll(textregexeq, DEFAULT_COLLATION_OID, PointerGetDatum(cstring_to_text("")), PointerGetDatum(cstring_to_text(text)));
+/* ---- compiling ------------------------------------------------------------------------- */
+
+static void
+walk_rule(Compiler *c, const GraphNode *node, JsonbContainer *object)
+{
+    const RuleKind *kind = validate_kind(object);
+    char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
+    ListCell *lc;
+
+    if (field)
+        flow_use(c, node, field, kind->pattern != NULL || kind->takes == TAKES_BOUNDS || strcmp(kind->name, "regex") == 0);
+    if (strcmp(kind->name, "expression") == 0)
+    {
+        foreach(lc, exprcheck_parse(text))
+            flow_use(c, node, lfirst(lc), false);
+    }
+    /* a pattern that is none fails here, and not at the first row */
+    else if (strcmp(kind->name, "regex") == 0)
+        (void) DirectFunctionCall2Coll(textregexeq, DEFAULT_COLLATION_OID, PointerGetDatum(cstring_to_text("")), PointerGetDatum(cstring_to_text(text)));
+}
+
+void
+validate_walk_rows(Compiler *c, const GraphNode *node)
+{
+    for (int i = 0; i < validate_count(node); i++)
+    {
+        if (!validate_kind(validate_rule(node, i))->of_all)
+            walk_rule(c, node, validate_rule(node, i));
     }
 }
 
 static char *
 rule_sql(Compiler *c, JsonbContainer *object)
 {
-    const struct RuleKind *kind = find_kind(json_get_text(object, "rule"));
+    const RuleKind *kind = validate_kind(object);
     char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
     const FlowColumn *column = field ? flow_find(c, field) : NULL;
     int least, most;
@@ -276,32 +353,40 @@ rule_sql(Compiler *c, JsonbContainer *object)
     return psprintf("length(%s) BETWEEN %d AND %d", sql_as_text(c, column), Max(least, 0), most);
 }
 
-static void
-validate_write(Compiler *c, const GraphNode *node)
+void
+validate_add_condition(StringInfo out, int place, const char *condition)
 {
-    JsonbContainer *rules = json_get_container(node->config, "rules");
-    StringInfoData tail;
+    appendStringInfo(out, "%skaireon.rule(%d, %s)", out->len ? "\n  AND " : "", place, condition);
+}
 
-    initStringInfo(&tail);
-    for (int i = 0; i < (int) JsonContainerSize(rules); i++)
-        appendStringInfo(&tail, "\n%s kaireon.rule(%d, %s)", i ? "  AND" : "WHERE", i, rule_sql(c, rule_object(node, i)));
-    sql_wrap(c, node, "*", tail.data);
+void
+validate_row_conditions(Compiler *c, const GraphNode *node, StringInfo out)
+{
+    for (int i = 0; i < validate_count(node); i++)
+    {
+        if (!validate_kind(validate_rule(node, i))->of_all)
+            validate_add_condition(out, i, rule_sql(c, validate_rule(node, i)));
+    }
 }
 
 static void
+validate_write(Compiler *c, const GraphNode *node)
+{
+    StringInfoData conditions;
+
+    initStringInfo(&conditions);
+    validate_row_conditions(c, node, &conditions);
+    sql_wrap(c, node, "*", psprintf("\nWHERE %s", conditions.data));
+}
+
+void
 validate_describe(const GraphNode *node, StringInfo out)
 {
-    JsonbContainer *rules = json_get_container(node->config, "rules");
-
-    for (int i = 0; rules && i < (int) JsonContainerSize(rules); i++)
+    for (int i = 0; i < count_maybe(node); i++)
     {
-        JsonbValue *item = getIthJsonbValueFromContainer(rules, i);
-        char *field, *rule;
+        JsonbContainer *object = maybe_rule(node, i);
+        char *field = object ? json_get_text(object, "field") : NULL, *rule = object ? shown_rule(object) : NULL;
 
-        if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
-            continue;
-        field = json_get_text(item->val.binary.data, "field");
-        rule = json_get_text(item->val.binary.data, "rule");
         if (rule)
             appendStringInfo(out, "%s%s%s%s", out->len ? ", " : "", field ? field : "", field ? " " : "", rule);
     }
@@ -312,7 +397,8 @@ const NodeOp node_validate = {
     .kind = NODE_ROW,
     .keys = validate_keys,
     .check = validate_check,
-    .walk = validate_walk,
+    .variant = validate_variant,
+    .walk = validate_walk_rows,
     .write = validate_write,
     .describe = validate_describe,
 };
@@ -345,12 +431,14 @@ rule_condition(Expr *expr, int *place)
 Rule *
 rule_of(const GraphNode *node, int place)
 {
-    JsonbContainer *object = rule_object(node, place);
+    JsonbContainer *object = validate_rule(node, place);
     char *on_fail = json_get_text(object, "onFail");
     Rule *rule = palloc(sizeof(Rule));
 
     rule->field = json_get_text(object, "field");
-    rule->rule = json_get_text(object, "rule");
+    rule->rule = shown_rule(object);
+    rule->of_all = validate_kind(object)->of_all;
+    rule->column = rule->of_all ? sql_identifier(rule->field) : NULL;
     rule->place = place;
     rule->on_fail = on_fail == NULL || strcmp(on_fail, "fail") == 0 ? RULE_FAIL : strcmp(on_fail, "skip") == 0 ? RULE_SKIP : RULE_WARN;
     return rule;

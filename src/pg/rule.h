@@ -20,9 +20,11 @@ typedef enum RuleOnFail { RULE_FAIL, RULE_SKIP, RULE_WARN } RuleOnFail;
 typedef struct Rule
 {
     char *field;             /* NULL: of an expression */
-    char *rule;              /* as it was given: "gt:0" */
+    char *rule;              /* as it was given: "gt:0"; "reference:customers.id" */
     RuleOnFail on_fail;
     int place;               /* in the node's config, from 0 */
+    bool of_all;             /* its condition is a mark of the node's query, not one of the row's fields, */
+    const char *column;      /* and this is the field's column in what the query gives */
 } Rule;
 
 /* The condition in a planned call of kaireon.rule, and the rule's place; NULL when the expression is no such call. */

@@ -324,13 +324,15 @@ add_wire_reject(Stage *stage, const WireReject *wire, Rejects *rejects, const ch
 }
 
 static void
-add_row_reject(RowState *at, const Rows *rows, Rejects *rejects)
+add_row_reject(Stage *stage, RowState *at, const Rows *rows, Rejects *rejects)
 {
     RowPosition position = rows_position(rows, at->row);
+    StageLane *lane = &stage->lanes[at->lane];
 
     at->reject.source = position.source;
     at->reject.line = position.line;
     at->reject.offset = position.offset;
+    lane->refused += lane->lane->input && at->reject.node == lane->lane->steps[lane->lane->nsteps - 1].node;
     rejects_add(rejects, &at->reject);
     memset(&at->reject, 0, sizeof(at->reject));
 }
@@ -356,7 +358,7 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
         {
             if (guarded_rows(stage, rows, end, &at) == ROW_BAD)
             {
-                add_row_reject(&at, rows, rejects);
+                add_row_reject(stage, &at, rows, rejects);
                 at.row++;
                 at.retried = NULL;
             }

@@ -52,6 +52,7 @@ typedef struct StageClause
     StageExpr condition;
     int step;                /* of the lane: the filter or branch it is part of */
     Bitmapset *columns;      /* columns it reads, 0-based */
+    int shown;               /* the column whose value is shown of a row it refuses; -1: none */
     Rule *rule;              /* of a validate node; NULL: a filter's or a branch's */
 } StageClause;
 
@@ -91,6 +92,7 @@ typedef struct StageLane
     int64 taken;             /* rows so far that its sink got */
     int64 *ended;            /* by step: rows so far that were filtered out or rejected there */
     int64 *filtered;         /* by step: of these, filtered out */
+    int64 refused;           /* rows so far that the set node at its end did not take, for a reason of its own */
 } StageLane;
 
 typedef struct Stage

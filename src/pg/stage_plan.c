@@ -111,6 +111,18 @@ comes_before(const StageClause *a, const StageClause *b)
     return a->step < b->step || (a->step == b->step && a->rule && b->rule && a->rule->place < b->rule->place);
 }
 
+/* The column of that name in the stage's relation. */
+static int
+column_of(const Stage *stage, const char *name)
+{
+    TupleDesc desc = stage->compiled->desc;
+    int column = desc->natts - 1;
+
+    while (column >= 0 && strcmp(NameStr(TupleDescAttr(desc, column)->attname), name) != 0)
+        column--;
+    return column;
+}
+
 /* Adds a condition behind those of its step and of the steps before, in PostgreSQL's order among equals. */
 static void
 add_clause(Stage *stage, StageLane *lane, Expr *condition, int step)
@@ -127,6 +139,7 @@ add_clause(Stage *stage, StageLane *lane, Expr *condition, int step)
 
     add_expr(stage, &clause.condition, condition);
     stage_columns((Node *) condition, &clause.columns);
+    clause.shown = clause.rule && clause.rule->of_all ? column_of(stage, clause.rule->column) : bms_next_member(clause.columns, -1);
     for (; at > 0 && comes_before(&clause, &lane->clauses[at - 1]); at--)
         lane->clauses[at] = lane->clauses[at - 1];
     lane->clauses[at] = clause;
@@ -140,9 +153,12 @@ add_clauses(Stage *stage, StageLane *lane, List *quals, int at)
     lane->clauses = palloc0(sizeof(StageClause) * (list_length(quals) + 1));
     foreach(lc, quals)
     {
-        int step = compile_step_of(lane->lane, at, lfirst(lc));
+        int step = compile_step_of(lane->lane, at, lfirst(lc)), place;
 
-        add_clause(stage, lane, lfirst(lc), step > 0 ? step : lane->lane->nsteps - 1);
+        /* of the feed's own there are only rules */
+        if (step <= 0 && !(step == 0 && rule_condition(lfirst(lc), &place)))
+            step = lane->lane->nsteps - 1;
+        add_clause(stage, lane, lfirst(lc), step);
     }
 }
 
@@ -158,7 +174,7 @@ add_clauses_of_never(Stage *stage, StageLane *lane)
     const Lane *compiled = lane->lane;
     List *quals = NIL, *before = NIL, *ignored;
     bool never = false;
-    int step = 0, at = 0, at_before = 0;
+    int step = -1, at = 0, at_before = 0;
 
     while (step < compiled->nsteps - 2 && !never)
     {

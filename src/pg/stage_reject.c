@@ -148,12 +148,10 @@ column_name(const Stage *stage, int column)
 void
 stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, const StageClause *clause, Reject *reject)
 {
-    int column = bms_next_member(clause->columns, -1);
-
     reject->field = clause->rule->field;
     reject->reason = psprintf("row breaks rule \"%s\"", clause->rule->rule);
-    if (column >= 0)
-        reject->value = value_text(stage, rows, at->row, column);
+    if (clause->shown >= 0)
+        reject->value = value_text(stage, rows, at->row, clause->shown);
 }
 
 static void
@@ -167,7 +165,7 @@ condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
     if (at->clause->rule && at->clause->rule->on_fail != RULE_WARN && (step <= 0 || step == at->clause->step))
         kind = at->clause->rule->on_fail == RULE_FAIL ? REJECT_STOPS : REJECT_SKIPPED;
     stage_bad_row(stage, at, kind, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
-    *column = bms_next_member(at->clause->columns, -1);
+    *column = at->clause->shown;
     if (*column >= 0)
         at->reject.field = column_name(stage, *column);
 }

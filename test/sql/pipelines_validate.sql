@@ -1,0 +1,48 @@
+-- Validate nodes: what their rules may be, and what they compile to.
+SET client_min_messages = warning;
+CREATE EXTENSION IF NOT EXISTS kaireon;
+RESET client_min_messages;
+\pset format unaligned
+\pset tuples_only on
+SET client_encoding = 'UTF8';
+
+\getenv abs_srcdir PG_ABS_SRCDIR
+\set include :abs_srcdir '/sql/include/findings.psql'
+\i :include
+\set include :abs_srcdir '/sql/include/compiled.psql'
+\i :include
+SELECT kaireon.create_connector('v_files', 'local_fs') IS NOT NULL;
+SELECT kaireon.create_schema('v_orders', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "customer"}, {"name": "code"}, {"name": "amount", "dataType": "numeric", "precision": 10, "scale": 2}]') IS NOT NULL;
+SELECT kaireon.create_schema('v_customers', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "region"}, {"name": "since", "dataType": "date"}]') IS NOT NULL;
+SET test.connector = 'v_files';
+SET test.schema = 'v_orders';
+-- A chain with one validate node of that config, and that node before it.
+CREATE FUNCTION pg_temp.chain(config jsonb, before jsonb DEFAULT NULL) RETURNS jsonb LANGUAGE sql AS $$
+    SELECT '[{"id": "read", "type": "source", "config": {"resource": "in.csv"}}]'::jsonb || coalesce(before, '[]')
+           || jsonb_build_array(jsonb_build_object('id', 'check', 'type', 'validate', 'config', config)) || '[{"id": "load", "type": "target"}]'
+$$;
+
+-- ---- rules about all rows
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"field": "customer", "rule": "reference", "schema": "v_customers", "schemaField": "id"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "unique"}, {"field": "code", "rule": "unique:x"}, {"field": "code", "rule": "unique", "value": 1, "schema": "v_customers"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "reference"}, {"field": "code", "rule": "reference:v_customers", "schema": "v_customers", "schemaField": "id"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "gt:1", "schema": "v_customers", "schemaField": "id"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "reference", "schema": "v_none", "schemaField": "id"}, {"field": "code", "rule": "reference", "schema": "v_customers", "schemaField": "key"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "amount", "rule": "reference", "schema": "v_customers", "schemaField": "since"}]}', '[{"id": "number", "type": "cast", "config": {"field": "amount", "targetType": "numeric"}}]'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "gone", "rule": "unique"}, {"field": "gone", "rule": "reference", "schema": "v_customers", "schemaField": "id"}, {"field": "gone", "rule": "not_null"}]}', '[{"id": "less", "type": "drop", "config": {"fields": ["gone"]}}]'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"rule": "expression:pg_sleep(1) is null"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"rule": "expression:code"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [1, {"field": "code", "rule": "unique"}, {"rule": ["unique"]}]}'));
+
+-- ---- what they compile to
+SELECT kaireon.create_pipeline('v_rows', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "code", "rule": "not_null"}, {"field": "amount", "rule": "between:0,100", "onFail": "warn"}, {"rule": "expression:amount < length(code)"}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_rows');
+SELECT kaireon.create_pipeline('v_unique', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "code", "rule": "unique", "onFail": "skip"}, {"field": "amount", "rule": "gt:0", "onFail": "skip"}, {"field": "id", "rule": "unique", "onFail": "warn"}, {"field": "customer", "rule": "unique"}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_unique');
+SELECT kaireon.create_pipeline('v_reference', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "customer", "rule": "reference", "schema": "v_customers", "schemaField": "id", "onFail": "skip"}, {"field": "code", "rule": "unique"}, {"field": "code", "rule": "reference", "schema": "v_customers", "schemaField": "region", "onFail": "warn"}]}',
+    '[{"id": "upper", "type": "expression", "config": {"outputField": "code", "expression": "upper(code)"}}]')) IS NOT NULL;
+SELECT pg_temp.compiled('v_reference');
+SELECT kaireon.pipeline_diagram('v_reference');
+
+SELECT kaireon.delete_pipeline('v_rows'), kaireon.delete_pipeline('v_unique'), kaireon.delete_pipeline('v_reference');
+SELECT kaireon.delete_schema('v_orders'), kaireon.delete_schema('v_customers'), kaireon.delete_connector('v_files');
