@@ -24,6 +24,7 @@
  *   - quotes not closed at the end of the object are one reject (22P04), also
  *     when lenient, that begins at the row's first line and names the line the
  *     quotes were opened on; what they hold is not read again
+ *   - a reject of several lines says which, so that it shows what open quotes took
  *   - a field or row longer than its limit, or a row of more than
  *     CSV_MAX_FIELDS fields, is a reject (54000) whose raw text ends where the
  *     limit was passed; it is skipped to its end without being kept
@@ -114,7 +115,7 @@ typedef enum CsvRowKind
 typedef struct CsvProblem
 {
     const char *sqlstate;
-    char message[200];
+    char message[256];
     uint64_t line, offset;
     uint32_t start, length; /* raw bytes, in the window */
 } CsvProblem;

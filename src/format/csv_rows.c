@@ -194,14 +194,35 @@ csv_rows_fill(Csv *csv, Status *st)
 
 /* ---- judging ----------------------------------------------------------- */
 
-static CsvRowKind
-problem(Csv *csv, const CsvRow *row, const char *sqlstate, uint32_t raw_end)
+/* The line that the byte at window position `at` of the row stands on. */
+static uint64_t
+line_at(const Csv *csv, const CsvRow *row, uint32_t at)
 {
-    csv->problem.sqlstate = sqlstate;
-    csv->problem.line = row->line;
-    csv->problem.offset = csv->base + row->start;
-    csv->problem.start = row->start;
-    csv->problem.length = raw_end - row->start;
+    uint64_t line = row->line;
+    uint32_t i;
+
+    for (i = row->start; i < at; i++)
+        line += csv_ends_line(csv, i);
+    return line;
+}
+
+/* csv->problem.message says what is wrong with the row, of which the bytes before raw_end are known, or are `all`. */
+static CsvRowKind
+problem(Csv *csv, const CsvRow *row, const char *sqlstate, uint32_t raw_end, bool all)
+{
+    CsvProblem *p = &csv->problem;
+    uint64_t last = raw_end > row->start ? line_at(csv, row, raw_end - 1) : row->line;
+    size_t used = strlen(p->message);
+
+    if (last > row->line && all)
+        snprintf(p->message + used, sizeof(p->message) - used, "; the row takes lines %" PRIu64 " to %" PRIu64, row->line, last);
+    else if (last > row->line)
+        snprintf(p->message + used, sizeof(p->message) - used, "; the row reaches line %" PRIu64, last);
+    p->sqlstate = sqlstate;
+    p->line = row->line;
+    p->offset = csv->base + row->start;
+    p->start = row->start;
+    p->length = raw_end - row->start;
     return CSV_ROW_REJECT;
 }
 
@@ -209,18 +230,14 @@ problem(Csv *csv, const CsvRow *row, const char *sqlstate, uint32_t raw_end)
 static void
 describe_long_field(Csv *csv, const CsvRow *row, size_t number, uint32_t start)
 {
-    const CsvScan *scan = &csv->scan;
     uint8_t quote = csv->options->dialect.quote;
     char *message = csv->problem.message;
-    uint64_t line = row->line;
-    size_t size = sizeof(csv->problem.message), used, i;
+    size_t size = sizeof(csv->problem.message), used;
 
     used = (size_t) snprintf(message, size, "field %zu is longer than maxFieldBytes (%" PRIu32 ")", number, csv->options->max_field);
-    if (quote == 0 || csv->window.data[start] != quote)
-        return;
-    for (i = 0; i < scan->ninner && scan->inner[i] < start; i++)
-        line += scan->inner[i] >= row->start;
-    snprintf(message + used, size - used, ", in quotes opened on line %" PRIu64 " that are perhaps not closed", line);
+    if (quote != 0 && csv->window.data[start] == quote)
+        snprintf(message + used, size - used, ", in quotes opened on line %" PRIu64 " that are perhaps not closed",
+                 line_at(csv, row, start));
 }
 
 /*
@@ -260,7 +277,7 @@ passes_limit(Csv *csv, const CsvRow *row, size_t last, uint32_t stop)
     }
     if (at == UINT64_MAX)
         return false;
-    problem(csv, row, STATUS_LIMIT, (uint32_t) at);
+    problem(csv, row, STATUS_LIMIT, (uint32_t) at, false);
     return true;
 }
 
@@ -275,7 +292,7 @@ bad_quoting(Csv *csv, const CsvRow *row, const CsvBad *bad)
     snprintf(csv->problem.message, sizeof(csv->problem.message),
              bad->kind == CSV_STRAY_QUOTE ? "quote inside unquoted field %" PRIu32
              : "text after the closing quote of field %" PRIu32, field);
-    return problem(csv, row, STATUS_BAD_FORMAT, row->end);
+    return problem(csv, row, STATUS_BAD_FORMAT, row->end, true);
 }
 
 /* newline is AUTO: a CR that ends no line and stands in no quotes.  False: the row has none. */
@@ -296,7 +313,7 @@ bad_cr(Csv *csv, const CsvRow *row)
         snprintf(csv->problem.message, sizeof(csv->problem.message),
                  "unquoted carriage return in field %" PRIu32 ", which ends no line here (with \"newline\": \"lf\" it is data)",
                  field + 1);
-        problem(csv, row, STATUS_BAD_FORMAT, row->end);
+        problem(csv, row, STATUS_BAD_FORMAT, row->end, true);
         return true;
     }
     return false;
@@ -307,9 +324,6 @@ static CsvRowKind
 judge_rest(Csv *csv, CsvRow *row)
 {
     CsvScan *scan = &csv->scan;
-    uint64_t line = csv->line;
-    uint32_t field;
-    size_t i;
 
     if (csv->closed_last)
         return CSV_ROW_END;
@@ -327,12 +341,10 @@ judge_rest(Csv *csv, CsvRow *row)
     csv->closed_last = true;
     if (csv->discarding || scan->state == CSV_FIELD_START || row->start >= csv->window.used)
         return CSV_ROW_END;
-    field = scan->seps[scan->nseps - 1] + 1;
-    for (i = csv->next_inner; i < scan->ninner && scan->inner[i] < field; i++)
-        line++;
     snprintf(csv->problem.message, sizeof(csv->problem.message),
-             "quotes opened on line %" PRIu64 " are not closed by the end of the file", line);
-    return problem(csv, row, STATUS_BAD_FORMAT, (uint32_t) csv->window.used);
+             "quotes opened on line %" PRIu64 " are not closed by the end of the file",
+             line_at(csv, row, scan->seps[scan->nseps - 1] + 1));
+    return problem(csv, row, STATUS_BAD_FORMAT, (uint32_t) csv->window.used, true);
 }
 
 /* The scanner found no quotes in it for the same reason. */
@@ -422,7 +434,7 @@ csv_rows_next(Csv *csv, CsvRow *row)
             snprintf(csv->problem.message, sizeof(csv->problem.message),
                      "row has %" PRIu32 " field%s, expected %zu", row->nfields,
                      row->nfields == 1 ? "" : "s", csv->expected);
-            return problem(csv, row, STATUS_BAD_FORMAT, row->end);
+            return problem(csv, row, STATUS_BAD_FORMAT, row->end, true);
         }
         return CSV_ROW_FINE;
     }

@@ -146,6 +146,7 @@ is($run->{status} . ' ' . table('quote', 'id'), 'partial 1', 'a quote that is ne
 @errors = $k->errors($run->{run_id});
 is(scalar @errors, 1, 'a quote that is never closed: one reject');
 is($errors[0]{line}, 3, 'where it opens');
+is($errors[0]{reason}, 'quotes opened on line 3 are not closed by the end of the file; the row takes lines 3 to 4', 'and which lines it took');
 
 # An expression that fails for one row.
 $k->write_csv('div.csv', [qw(id name amount flag)], map { [ $_, 'n', $_ == 3 ? 0 : $_, 't' ] } 1 .. 5);

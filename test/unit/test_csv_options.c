@@ -100,7 +100,7 @@ static const Fixture fields[] = {
     {"lenient: a quote closes only before the field's end", "{\"quotes\":\"lenient\"}", "a,b\n\"1\" ,2\",3\n\"4\"\r\n5\",6\r\n\"7\r\",\"8\"\n",
      "(a) (b)\n2@4 [1\" ,2][3]\n3@14 REJECT 22P04 row has 1 field, expected 2 {\"4\"}\n4@19 [5\"][6]\n5@25 [7\r][8]\n", 0},
     {"lenient: not closed", "{\"quotes\":\"lenient\"}", "a,b\n1,\"2 \"x\n3,4\n",
-     "(a) (b)\n2@4 REJECT 22P04 quotes opened on line 2 are not closed by the end of the file {1,\"2 \"x\n3,4\n}\n", 0},
+     "(a) (b)\n2@4 REJECT 22P04 quotes opened on line 2 are not closed by the end of the file; the row takes lines 2 to 3 {1,\"2 \"x\n3,4\n}\n", 0},
     {"lenient, another escape", "{\"quotes\":\"lenient\",\"escape\":\"\\\\\"}", "a,b\n\"x\"\"y\",\"\\\"\"\n", "(a) (b)\n2@4 [x\"\"y][\"]\n", 0},
     {"lenient, delimiter of two bytes", "{\"quotes\":\"lenient\",\"delimiter\":\";;\"}", "a;;b\n\"x\";y\";;\"z\"\n", "(a) (b)\n2@5 [x\";y][z]\n", 0},
     {"lenient, long", "{\"quotes\":\"lenient\"}",
