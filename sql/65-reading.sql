@@ -10,7 +10,7 @@ COMMENT ON FUNCTION kaireon.read(text, text, jsonb) IS
 CREATE FUNCTION kaireon.describe(connector text, resource text DEFAULT NULL, options jsonb DEFAULT '{}') RETURNS jsonb
     LANGUAGE c VOLATILE PARALLEL UNSAFE AS 'MODULE_PATHNAME', 'kaireon_describe';
 COMMENT ON FUNCTION kaireon.describe(text, text, jsonb) IS
-    'How a source''s first file is read: its fields, its dialect and, where that was found out, why; null without a file';
+    'How a source''s first file is read: its fields, its dialect and, where that was found out, why; how many of its first rows are bad, and what helps; null without a file';
 
 CREATE FUNCTION kaireon.preview(connector text, resource text DEFAULT NULL, options jsonb DEFAULT '{}', max_rows int DEFAULT 20)
     RETURNS SETOF jsonb LANGUAGE c VOLATILE PARALLEL UNSAFE ROWS 20 AS 'MODULE_PATHNAME', 'kaireon_preview';

@@ -245,6 +245,7 @@ const Format format_csv = {
     .close = csv_close,
     .fields = csv_fields,
     .describe = csv_describe,
+    .survey = csv_survey,
     .next = csv_next,
 };
 
@@ -256,5 +257,6 @@ const Format format_tsv = {
     .close = csv_close,
     .fields = csv_fields,
     .describe = csv_describe,
+    .survey = csv_survey,
     .next = csv_next,
 };

@@ -5,7 +5,7 @@
  * (dialect, skipped lines), csv_scan*.c find separators, csv_rows.c moves the
  * window over the input and judges rows, csv_header.c names the fields,
  * csv_cells.c cuts fields out, csv_numbers.c respells numbers, csv.c feeds the
- * batch builder.
+ * batch builder; csv_survey.c looks at the first rows for people.
  *
  * Rules beyond RFC 4180 (defaults; the options change them):
  *   - lines end with LF or CR LF; CRs before the LF that ends a row, one or two,
@@ -112,8 +112,12 @@ typedef enum CsvRowKind
     CSV_ROW_END         /* nothing is left */
 } CsvRowKind;
 
+/* How a row that was rejected for the number of its fields differs from the header. */
+typedef enum CsvMisfit { CSV_NO_MISFIT, CSV_SHORT, CSV_LONG, CSV_LONG_EMPTY } CsvMisfit;
+
 typedef struct CsvProblem
 {
+    CsvMisfit misfit;   /* LONG_EMPTY: longRows "truncateEmpty" would take it */
     const char *sqlstate;
     char message[256];
     uint64_t line, offset;
@@ -222,6 +226,11 @@ void csv_find_newline(Csv *csv);
  * is then the first of data.  Fails with what is wrong with the header.
  */
 STATUS_CHECK bool csv_header_read(Csv *csv, Status *st);
+
+/* ---- what the first rows are like (csv_survey.c) ------------------------ */
+
+/* As Format.survey. */
+bool csv_survey(void *state, json_t *dialect);
 
 /* ---- fields (csv_cells.c) ------------------------------------------------ */
 

@@ -218,6 +218,7 @@ problem(Csv *csv, const CsvRow *row, const char *sqlstate, uint32_t raw_end, boo
         snprintf(p->message + used, sizeof(p->message) - used, "; the row takes lines %" PRIu64 " to %" PRIu64, row->line, last);
     else if (last > row->line)
         snprintf(p->message + used, sizeof(p->message) - used, "; the row reaches line %" PRIu64, last);
+    p->misfit = CSV_NO_MISFIT;
     p->sqlstate = sqlstate;
     p->line = row->line;
     p->offset = csv->base + row->start;
@@ -357,22 +358,15 @@ is_comment(const Csv *csv, const CsvRow *row)
         memcmp(csv->window.data + row->start, d->comment, d->comment_length) == 0;
 }
 
-/* shortRows or longRows take a row of another length. */
+/* The fields of a long row behind those that have names are empty. */
 static bool
-length_allowed(Csv *csv, const CsvRow *row)
+further_empty(const Csv *csv, const CsvRow *row)
 {
     const CsvOptions *o = csv->options;
     uint32_t field;
     bool quoted;
 
-    if (row->nfields < csv->expected)
-    {
-        csv->ragged |= o->pad;
-        return o->pad;
-    }
-    if (o->long_rows == CSV_LONG_REJECT)
-        return false;
-    for (field = (uint32_t) csv->expected; o->long_rows == CSV_LONG_TRUNCATE_EMPTY && field < row->nfields; field++)
+    for (field = (uint32_t) csv->expected; field < row->nfields; field++)
     {
         Cell cell = csv_field(csv, row, field, &quoted);
 
@@ -381,8 +375,32 @@ length_allowed(Csv *csv, const CsvRow *row)
         if (cell.n > 0)
             return false;
     }
-    csv->ragged = true;
     return true;
+}
+
+/* shortRows or longRows take a row of another length. */
+static bool
+length_allowed(Csv *csv, const CsvRow *row)
+{
+    const CsvOptions *o = csv->options;
+    bool allowed;
+
+    if (row->nfields < csv->expected)
+        allowed = o->pad;
+    else
+        allowed = o->long_rows == CSV_LONG_TRUNCATE || (o->long_rows == CSV_LONG_TRUNCATE_EMPTY && further_empty(csv, row));
+    csv->ragged |= allowed;
+    return allowed;
+}
+
+static CsvRowKind
+wrong_length(Csv *csv, const CsvRow *row)
+{
+    snprintf(csv->problem.message, sizeof(csv->problem.message), "row has %" PRIu32 " field%s, expected %zu", row->nfields,
+             row->nfields == 1 ? "" : "s", csv->expected);
+    problem(csv, row, STATUS_BAD_FORMAT, row->end, true);
+    csv->problem.misfit = row->nfields < csv->expected ? CSV_SHORT : further_empty(csv, row) ? CSV_LONG_EMPTY : CSV_LONG;
+    return CSV_ROW_REJECT;
 }
 
 CsvRowKind
@@ -430,12 +448,7 @@ csv_rows_next(Csv *csv, CsvRow *row)
         if (csv->stray_cr && bad_cr(csv, row))
             return CSV_ROW_REJECT;
         if (row->nfields != csv->expected && csv->expected != 0 && !length_allowed(csv, row))
-        {
-            snprintf(csv->problem.message, sizeof(csv->problem.message),
-                     "row has %" PRIu32 " field%s, expected %zu", row->nfields,
-                     row->nfields == 1 ? "" : "s", csv->expected);
-            return problem(csv, row, STATUS_BAD_FORMAT, row->end, true);
-        }
+            return wrong_length(csv, row);
         return CSV_ROW_FINE;
     }
     return judge_rest(csv, row);

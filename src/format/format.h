@@ -59,6 +59,13 @@ typedef struct Format
     bool (*describe)(const void *state, json_t *dialect);
 
     /*
+     * Adds to the same object, as "sample", what the first rows are like: "rows",
+     * those that are "badRows", and "advice": options that would help.  For
+     * describing alone: next must not be called behind it.  False: no memory.
+     */
+    bool (*survey)(void *state, json_t *dialect);
+
+    /*
      * Adds rows to the builder until it is full or the end is reached (*end).
      * map[i] says what builder column i takes.  row_limit: rows to add at most
      * in this call.  Fails with the line and offset in the status.

@@ -335,6 +335,7 @@ kaireon_infer_fields(PG_FUNCTION_ARGS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
                         errmsg("file \"%s\" has %d fields, but a schema can have at most %d", description.path, count, SCHEMA_MAX_FIELDS),
                         errhint("kaireon.describe lists them; give create_schema those that are wanted.")));
+    probe_advise(&description);
     set_rules(source, &rules);
     fields = begin_fields(description.fields, &rules);
     reading = probe_open(source, description.fields, sample);

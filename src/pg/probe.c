@@ -114,6 +114,37 @@ probe_describe(ReadSource *source)
     return result;
 }
 
+/* Rows of the sample that have more or fewer fields than there are, and what an option of the advice would do with them. */
+static void
+advise_rows(const ProbeDescription *description, JsonbContainer *sample, const char *option, const char *how)
+{
+    JsonbContainer *advice = json_get_container(sample, "advice");
+    int64 count = json_get_int(sample, option, 0), footer = advice ? json_get_int(advice, "footerLines", 0) : 0;
+    char *value = advice ? json_get_text(advice, option) : NULL;
+
+    if (count == 0)
+        return;
+    ereport(NOTICE, (errmsg(INT64_FORMAT " of the first " INT64_FORMAT " rows of file \"%s\" %s %s than its %d field%s", count,
+                            json_get_int(sample, "rows", 0), description->path, count == 1 ? "has" : "have", how,
+                            list_length(description->fields), list_length(description->fields) == 1 ? "" : "s"),
+                     footer > 0 ? errhint("What stands behind the table is left out with \"footerLines\": " INT64_FORMAT ".", footer) :
+                     value == NULL ? 0 :
+                     strcmp(value, "pad") == 0 ? errhint("With \"%s\": \"%s\" the fields they lack are null.", option, value) :
+                     strcmp(value, "truncate") == 0 ? errhint("With \"%s\": \"%s\" they are read without the further fields.", option, value) :
+                     errhint("With \"%s\": \"%s\" they are read without the further fields, which are empty.", option, value)));
+}
+
+void
+probe_advise(const ProbeDescription *description)
+{
+    JsonbContainer *sample = json_get_container(&description->dialect->root, "sample");
+
+    if (sample == NULL)
+        return;
+    advise_rows(description, sample, "shortRows", "fewer");
+    advise_rows(description, sample, "longRows", "more");
+}
+
 Reading *
 probe_open(ReadSource *source, List *fields, int64 row_limit)
 {
@@ -372,7 +403,7 @@ kaireon_test_connector_config(PG_FUNCTION_ARGS)
 /* ---- describe and preview ---------------------------------------------------------------- */
 
 /* Keys of the reader's dialect that describe shows beside it. */
-static const char *const beside[] = {"fields", "confidence", "reason"};
+static const char *const beside[] = {"fields", "confidence", "reason", "sample"};
 
 Datum
 kaireon_describe(PG_FUNCTION_ARGS)
@@ -468,6 +499,7 @@ kaireon_preview(PG_FUNCTION_ARGS)
     if (description.path == NULL)
         return (Datum) 0;
     tell_detection(&description);
+    probe_advise(&description);
     reading = probe_open(source, preview_fields(&description), 0);
     while (left-- > 0 && reading_next(reading))
     {

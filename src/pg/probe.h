@@ -37,6 +37,9 @@ extern int64 probe_count(FunctionCallInfo fcinfo, int n, const char *name);
 /* The fields that can be asked for: those that have a name of their own; a NOTICE for each name that is left out. */
 extern List *probe_readable(List *fields);
 
+/* Says, in a NOTICE each, which rows of the file's beginning have too few or too many fields, and which options help. */
+extern void probe_advise(const ProbeDescription *description);
+
 /* Opens a reading of all fields as text; the columns live in the current context. */
 extern Reading *probe_open(ReadSource *source, List *fields, int64 row_limit);
 

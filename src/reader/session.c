@@ -296,7 +296,8 @@ describe(Session *s, Split *split, Status *st)
         json_object_set_new(dialect, "format", json_string(split->format->name)) == 0 &&
         json_object_set_new(dialect, "compression", json_string(compression_name(kind))) == 0 &&
         json_object_set_new(dialect, "encoding", json_string(encoding_name(encoding_kind(split->text)))) == 0 &&
-        split->format->describe(split->state, dialect))
+        split->format->describe(split->state, dialect) &&
+        (!s->request->describe || split->format->survey(split->state, dialect)))
     {
         /* A run's record is how the file was read, not what was in it. */
         if (!s->request->describe)

@@ -276,7 +276,8 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *   "version": 1,
  *   "operation": "read",              "read"; "list": OBJECT messages, then END; "describe": the SPLIT of the
  *                                     first object alone, its dialect with "fields" (all its fields' names
- *                                     in order), and how it was found out ("confidence", "reason"), then END
+ *                                     in order), how it was found out ("confidence", "reason") and what the
+ *                                     first rows are like ("sample"), then END
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
  *   "roots": ["/srv/data"],           local_fs: directories that may be read

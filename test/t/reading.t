@@ -235,6 +235,17 @@ is($k->sql("SELECT d -> 'dialect' ->> 'delimiter', d -> 'dialect' ->> 'skipLines
         . " FROM kaireon.describe('files', 'found.csv', '$auto') AS d"),
     ';|2|semicolon: 4 of 5 rows have 2 fields; comma would give 2, too, but less alike in kind or use; the table begins on line 3. Header: the first row names what is below it|t',
     'describe: the same');
+$k->write_file('found.csv', "name,price\nAda,1,\nBo\nCy,3\n");
+($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.preview('files', 'found.csv', max_rows => 1)");
+like($err, qr/NOTICE:  1 of the first 3 rows of file "found\.csv" has fewer than its 2 fields\nHINT:  With "shortRows": "pad" the fields they lack are null\.\n.*/, 'preview: rows that are too short');
+like($err, qr/NOTICE:  1 of the first 3 rows of file "found\.csv" has more than its 2 fields\nHINT:  With "longRows": "truncateEmpty" they are read without the further fields, which are empty\.\n/, 'preview: too long');
+is($k->sql("SELECT d -> 'sample', d #> '{dialect,sample}' FROM kaireon.describe('files', 'found.csv') AS d"),
+    '{"rows": 3, "advice": {"longRows": "truncateEmpty", "shortRows": "pad"}, "badRows": 2, "longRows": 1, "shortRows": 1}|', 'describe: the same');
+($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.infer_fields('files', 'found.csv', kaireon.describe('files', 'found.csv') #> '{sample,advice}')");
+is($err, '', 'the advice leaves nothing to advise');
+$k->write_file('found.csv', "name,price\nAda,1\nBo,2\n\nTotal: 3\n");
+($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.infer_fields('files', 'found.csv')");
+like($err, qr/NOTICE:  1 of the first 3 rows of file "found\.csv" has fewer than its 2 fields\nHINT:  What stands behind the table is left out with "footerLines": 1\./, 'infer_fields: what stands behind the table');
 unlink "$files/found.csv";
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'fields'"), '["id", "name", "amount", "day", "doc"]', 'describe: fields');
 is($k->sql("SELECT kaireon.describe('files', 'a.csv') -> 'dialect' ->> 'delimiter'"), ',', 'describe: dialect');

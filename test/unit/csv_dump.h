@@ -167,6 +167,7 @@ typedef struct DumpHow
     const ColumnSpec *specs;    /* NULL: every field as text */
     const int *map;
     uint32_t ncols;
+    bool survey;            /* no rows, but what the first ones are like, as JSON */
     bool needs_field;       /* no rows when there is no field: `map` has the first one */
 } DumpHow;
 
@@ -211,6 +212,20 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
     batch_free(&builder);
     free(specs);
     free(map);
+}
+
+__attribute__((unused)) static void
+dump_survey(Buf *out, void *state)
+{
+    json_t *dialect = json_object();
+    char *text;
+
+    if (!format_csv.survey(state, dialect))
+        abort();
+    text = json_dumps(json_object_get(dialect, "sample"), JSON_COMPACT);
+    say(out, "%s", text);
+    free(text);
+    json_decref(dialect);
 }
 
 /* What stands between the bytes and the rows, as in a session. */
@@ -264,6 +279,8 @@ csv_dump(const char *data, size_t n, const DumpHow *how)
         say(&out, "OPTIONS %s %s\n", st.sqlstate, st.message);
     else if (!stages_open(&s, (ByteSource) {pieces_read, &pieces}, how, &st))
         say(&out, "ERROR %s %s\n", st.sqlstate, st.message);
+    else if (how->survey)
+        dump_survey(&out, s.state);
     else
         dump_rows(&out, s.state, how);
     stages_close(&s);
