@@ -61,11 +61,11 @@ fill(Decompress *d, Status *st)
     return true;
 }
 
-/* What zlib says, in our words. */
+/* What a library says, in our words. */
 static bool
-gzip_fail(Decompress *d, const char *what, Status *st)
+fail(Decompress *d, const char *form, const char *what, Status *st)
 {
-    status_fail(st, STATUS_BAD_FORMAT, "gzip data %s", what);
+    status_fail(st, STATUS_BAD_FORMAT, "%s data %s", form, what);
     st->offset = d->plain;
     return status_detail(st, "At byte %" PRIu64 " of the compressed object, after %" PRIu64 " bytes of content.",
                          decompress_stored(d), d->plain);
@@ -91,9 +91,9 @@ next_member(Decompress *d, bool *more, Status *st)
     if (!*more)
         return true;
     if (d->input[d->at] != 0x1f)
-        return gzip_fail(d, d->zlib.total_in > 0 ? "is followed by something else" : "is missing", st);
+        return fail(d, "gzip", d->zlib.total_in > 0 ? "is followed by something else" : "is missing", st);
     if (inflateReset(&d->zlib) != Z_OK)
-        return gzip_fail(d, "can't be read", st);
+        return fail(d, "gzip", "can't be read", st);
     d->in_member = true;
     return true;
 }
@@ -123,10 +123,10 @@ inflate_some(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
         case Z_MEM_ERROR:
             return status_out_of_memory(st, 0);
         case Z_NEED_DICT:
-            return gzip_fail(d, "needs a dictionary", st);
+            return fail(d, "gzip", "needs a dictionary", st);
         default:
             /* zlib's reason is a short constant such as "invalid block type". */
-            gzip_fail(d, "is corrupt", st);
+            fail(d, "gzip", "is corrupt", st);
             if (d->zlib.msg != NULL)
                 status_hint(st, "The decompressor says: %s.", d->zlib.msg);
             return false;
@@ -159,7 +159,7 @@ read_gzip(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
                 if (!inflate_some(d, out, size, got, st))
                     return false;
                 if (*got == 0 && d->in_member)
-                    return gzip_fail(d, "ends early", st);
+                    return fail(d, "gzip", "ends early", st);
                 continue;
             }
         }
@@ -195,15 +195,6 @@ read_plain(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
 
 /* ---- zstd ---------------------------------------------------------------- */
 
-static bool
-zstd_fail(Decompress *d, const char *what, Status *st)
-{
-    status_fail(st, STATUS_BAD_FORMAT, "zstd data %s", what);
-    st->offset = d->plain;
-    return status_detail(st, "At byte %" PRIu64 " of the compressed object, after %" PRIu64 " bytes of content.",
-                         decompress_stored(d), d->plain);
-}
-
 /* What the library says, in our words. */
 static bool
 zstd_error(Decompress *d, size_t result, bool at_frame, Status *st)
@@ -213,21 +204,21 @@ zstd_error(Decompress *d, size_t result, bool at_frame, Status *st)
         case ZSTD_error_memory_allocation:
             return status_out_of_memory(st, 0);
         case ZSTD_error_frameParameter_windowTooLarge:
-            zstd_fail(d, "needs more memory than is allowed", st);
+            fail(d, "zstd", "needs more memory than is allowed", st);
             memcpy(st->sqlstate, STATUS_LIMIT, sizeof(st->sqlstate));
             return status_hint(st, "Compress it with a window of at most %d MB (no --long above %d).",
                                1 << (ZSTD_WINDOW_LOG - 20), ZSTD_WINDOW_LOG);
         case ZSTD_error_dictionary_wrong:
-            return zstd_fail(d, "needs a dictionary", st);
+            return fail(d, "zstd", "needs a dictionary", st);
         case ZSTD_error_prefix_unknown:
             if (at_frame)
-                return zstd_fail(d, d->plain > 0 || d->stored_read > d->end ? "is followed by something else"
+                return fail(d, "zstd", d->plain > 0 || d->stored_read > d->end ? "is followed by something else"
                                  : "is missing", st);
             break;
         default:
             break;
     }
-    zstd_fail(d, "is corrupt", st);
+    fail(d, "zstd", "is corrupt", st);
     return status_hint(st, "The decompressor says: %s.", ZSTD_getErrorName(result));
 }
 
@@ -261,7 +252,7 @@ read_zstd(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
         d->in_member = result != 0;
         d->zstd_next = !d->in_member ? ZSTD_FIRST : result > ZSTD_BLOCK_HEADER ? result - ZSTD_BLOCK_HEADER : result;
         if (d->in_member && *got == 0 && d->at == before && d->stored_end)
-            return zstd_fail(d, "ends early", st);
+            return fail(d, "zstd", "ends early", st);
     }
     return true;
 }

@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 
 #include "pg/catalog.h"
+#include "pg/exprcheck.h"
 #include "pg/json.h"
 #include "pg/node.h"
 #include "wire/wire.h"
@@ -358,6 +359,15 @@ FlowColumn *
 flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 {
     return use_of(c, node, c->flow, name, as_read);
+}
+
+void
+flow_use_expression(Compiler *c, const GraphNode *node, const char *expression)
+{
+    ListCell *lc;
+
+    foreach(lc, exprcheck_parse(expression))
+        (void) flow_use(c, node, lfirst(lc), false);
 }
 
 bool

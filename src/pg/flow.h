@@ -140,6 +140,8 @@ extern Oid flow_type(Compiler *c, const FlowColumn *column);
  * the text that was read, not what a later cast makes of it.
  */
 extern FlowColumn *flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read);
+/* The fields an expression reads; raises what is wrong with its form. */
+extern void flow_use_expression(Compiler *c, const GraphNode *node, const char *expression);
 
 /* A field the node makes; complains and gives NULL when its name is not free. */
 extern FlowColumn *flow_make(Compiler *c, const GraphNode *node, const char *name, Oid type);

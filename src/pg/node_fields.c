@@ -5,7 +5,6 @@
 
 #include "catalog/pg_type.h"
 
-#include "pg/exprcheck.h"
 #include "pg/flow.h"
 #include "pg/node.h"
 
@@ -192,12 +191,7 @@ add_field_walk(Compiler *c, const GraphNode *node)
         graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
                        "\"%s\" is not a field type", type_name);
     if (expression)
-    {
-        ListCell *lc;
-
-        foreach(lc, exprcheck_parse(expression))
-            flow_use(c, node, lfirst(lc), false);
-    }
+        flow_use_expression(c, node, expression);
     flow_make(c, node, json_get_text(node->config, "fieldName"), OidIsValid(type) ? type : TEXTOID);
 }
 

@@ -20,7 +20,6 @@
 #include "utils/lsyscache.h"
 
 #include "pg/condition.h"
-#include "pg/exprcheck.h"
 #include "pg/node.h"
 #include "pg/validate.h"
 
@@ -307,15 +306,11 @@ walk_rule(Compiler *c, const GraphNode *node, JsonbContainer *object)
 {
     const RuleKind *kind = validate_kind(object);
     char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
-    ListCell *lc;
 
     if (field)
         flow_use(c, node, field, kind->pattern != NULL || kind->takes == TAKES_BOUNDS || strcmp(kind->name, "regex") == 0);
     if (strcmp(kind->name, "expression") == 0)
-    {
-        foreach(lc, exprcheck_parse(text))
-            flow_use(c, node, lfirst(lc), false);
-    }
+        flow_use_expression(c, node, text);
     /* a pattern that is none fails here, and not at the first row */
     else if (strcmp(kind->name, "regex") == 0)
         (void) DirectFunctionCall2Coll(textregexeq, DEFAULT_COLLATION_OID, PointerGetDatum(cstring_to_text("")), PointerGetDatum(cstring_to_text(text)));

@@ -9,7 +9,6 @@
 
 #include "catalog/pg_type.h"
 
-#include "pg/exprcheck.h"
 #include "pg/flow.h"
 #include "pg/node.h"
 
@@ -45,10 +44,7 @@ static const JsonKey expression_keys[] = {
 static void
 expression_walk(Compiler *c, const GraphNode *node)
 {
-    ListCell *lc;
-
-    foreach(lc, exprcheck_parse(json_get_text(node->config, "expression")))
-        flow_use(c, node, lfirst(lc), false);
+    flow_use_expression(c, node, json_get_text(node->config, "expression"));
     /* its type is found when the SQL is checked, once the fields' types are known */
     put_walk(c, node, json_get_text(node->config, "outputField"), TEXTOID);
 }

@@ -6,23 +6,8 @@
 #include <stdlib.h>
 
 #include "format/decompress.h"
+#include "memory_source.h"
 #include "pack.h"
-
-typedef struct Memory { const uint8_t *data; size_t n, at, step; } Memory;
-
-static bool
-memory_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
-{
-    Memory *m = context;
-
-    (void) st;
-    *got = size < m->step ? size : m->step;
-    if (*got > m->n - m->at)
-        *got = m->n - m->at;
-    memcpy(out, m->data + m->at, *got);
-    m->at += *got;
-    return true;
-}
 
 /* Reads all; returns the bytes or -1, with the status. */
 static int64_t

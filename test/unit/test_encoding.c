@@ -12,22 +12,7 @@
 
 #include "format/convert.h"
 #include "format/encoding.h"
-
-typedef struct Memory { const uint8_t *data; size_t n, at, step; } Memory;
-
-static bool
-memory_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
-{
-    Memory *m = context;
-
-    (void) st;
-    *got = size < m->step ? size : m->step;
-    if (*got > m->n - m->at)
-        *got = m->n - m->at;
-    memcpy(out, m->data + m->at, *got);
-    m->at += *got;
-    return true;
-}
+#include "memory_source.h"
 
 /* All of it, `step` bytes in and at most `room` out at once; the bytes or -1. */
 static int64_t
