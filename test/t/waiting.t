@@ -120,6 +120,20 @@ sub first_child
     $k->make('late', fields => \@fields, source => { resource => 'late.csv.gz', comment => '#' }, execution => { batchSize => 1_000_000 });
 }
 
+# One that goes while the run is compiled: the run waits for the table, and then has none.
+{
+    my $lock = $k->session;
+    $lock->query('BEGIN; DROP TABLE ds_slow');
+    my $run = $k->start('slow');
+    $k->poll('the worker to wait for the table', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kaireon run' AND wait_event_type = 'Lock'");
+    $lock->query('COMMIT');
+    $lock->close;
+    is($k->wait_run($run), 'failed', 'a table that is dropped while the run is compiled fails it');
+    like($k->sql("SELECT error_message FROM kaireon.runs WHERE run_id = '$run'"), qr/^the schema's table public\.ds_slow does not exist/, 'and the error names it');
+    $k->sql("SET client_min_messages = warning; SELECT kaireon.delete_pipeline('slow'); SELECT kaireon.delete_schema('slow')");
+    $k->make('slow', fields => \@fields, source => { resource => 'rows.csv' }, execution => { batchSize => 1 });
+}
+
 # ---- between batches
 
 {
