@@ -241,6 +241,22 @@ json_get_container(JsonbContainer *object, const char *key)
     return value && value->type == jbvBinary ? value->val.binary.data : NULL;
 }
 
+int
+json_count(JsonbContainer *object, const char *key)
+{
+    JsonbContainer *list = json_get_container(object, key);
+
+    return list && JsonContainerIsArray(list) ? JsonContainerSize(list) : 0;
+}
+
+JsonbContainer *
+json_get_object(JsonbContainer *object, const char *key, int i)
+{
+    JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(object, key), i);
+
+    return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+}
+
 void
 json_append_string(StringInfo out, const char *s)
 {

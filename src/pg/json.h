@@ -46,6 +46,10 @@ extern int64 json_get_int(JsonbContainer *object, const char *key, int64 fallbac
 extern List *json_get_texts(JsonbContainer *object, const char *key);  /* of char *; NIL when absent */
 extern JsonbContainer *json_get_container(JsonbContainer *object, const char *key); /* NULL when absent or scalar */
 
+/* Of the array under a key: how many elements it has (of anything else: 0), and the i-th; NULL when that is no object. */
+extern int json_count(JsonbContainer *object, const char *key);
+extern JsonbContainer *json_get_object(JsonbContainer *object, const char *key, int i);
+
 /* A scalar as text; NULL for JSON null. */
 extern char *json_scalar_text(const JsonbValue *value);
 

@@ -18,17 +18,13 @@ static const JsonKey branch_keys[] = {{"routes", JSON_ARRAY, true, NULL}, {NULL,
 static JsonbContainer *
 get_route(const GraphNode *node, int i)
 {
-    JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(node->config, "routes"), i);
-
-    return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+    return json_get_object(node->config, "routes", i);
 }
 
 static int
 count_routes(const GraphNode *node)
 {
-    JsonbContainer *routes = json_get_container(node->config, "routes");
-
-    return routes && JsonContainerIsArray(routes) ? JsonContainerSize(routes) : 0;
+    return json_count(node->config, "routes");
 }
 
 /* A route's label; NULL when what should be one is none. */

@@ -40,18 +40,14 @@ keeps_right(const GraphNode *node)
 static int
 count_pairs(const GraphNode *node)
 {
-    JsonbContainer *list = json_get_container(node->config, "on");
-
-    return list && JsonContainerIsArray(list) ? JsonContainerSize(list) : 0;
+    return json_count(node->config, "on");
 }
 
 /* The i-th pair of keys; NULL when it is no object. */
 static JsonbContainer *
 get_pair(const GraphNode *node, int i)
 {
-    JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(node->config, "on"), i);
-
-    return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+    return json_get_object(node->config, "on", i);
 }
 
 static void

@@ -71,18 +71,14 @@ static const JsonKey aggregate_keys[] = {
 static int
 count_aggregations(const GraphNode *node)
 {
-    JsonbContainer *list = json_get_container(node->config, "aggregations");
-
-    return list && JsonContainerIsArray(list) ? JsonContainerSize(list) : 0;
+    return json_count(node->config, "aggregations");
 }
 
 /* The i-th aggregation; NULL when it is no object. */
 static JsonbContainer *
 get_aggregation(const GraphNode *node, int i)
 {
-    JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(node->config, "aggregations"), i);
-
-    return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
+    return json_get_object(node->config, "aggregations", i);
 }
 
 static bool
