@@ -111,6 +111,14 @@ CREATE TABLE kaireon_internal.field (
     PRIMARY KEY (schema_id, name)
 );
 
+-- How far the summaries of collections can be trusted (34-links.sql).  A run that
+-- has loaded a collection, or is about to summarise it, locks the row until it
+-- commits: so no summary misses rows that another run commits meanwhile.
+CREATE TABLE kaireon_internal.summary (
+    schema_id     uuid PRIMARY KEY REFERENCES kaireon_internal.schema (id) ON DELETE CASCADE,
+    incomplete    text[] NOT NULL           -- summary columns that may lack rows of the collection
+);
+
 CREATE TABLE kaireon_internal.pipeline (
     id            uuid PRIMARY KEY DEFAULT gen_random_uuid(),
     name          text NOT NULL UNIQUE,
@@ -253,6 +261,7 @@ SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.schema', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.field', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.summary', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.pipeline', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.pipeline_version', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.lease', '');

@@ -310,12 +310,13 @@ BEGIN
 END
 $$;
 
--- The schema that a node means by a name, or by one it had: the one of table
--- own (the pipeline's) where that is it.
+-- The schema that a node means by its id, its name, or a name it had: the one of
+-- table own (the pipeline's) where that is it.
 CREATE FUNCTION kaireon_internal.named_schema(name text, own oid) RETURNS uuid
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT s.id FROM kaireon_internal.schema AS s, kaireon_internal.safe_name($1) AS n
-     WHERE n = ANY (s.name || s.former_names) ORDER BY s.relation = own DESC, s.name = n DESC, s.updated_at DESC LIMIT 1
+     WHERE n = ANY (s.name || s.former_names) OR s.id::text = lower($1)
+     ORDER BY s.id::text = lower($1) DESC, s.relation = own DESC, s.name = n DESC, s.updated_at DESC LIMIT 1
 $$;
 
 -- The versions of pipelines that load into a schema or read it: those that run,
@@ -332,9 +333,9 @@ CREATE FUNCTION kaireon_internal.schema_users(s kaireon_internal.schema)
           JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id
          CROSS JOIN LATERAL jsonb_array_elements(v.nodes) AS n (value)
          CROSS JOIN LATERAL (VALUES (n.value #>> '{config,schema}'), (n.value #>> '{config,lookupSchema}'), (n.value #>> '{config,collectionSchemaId}'),
-                                    (n.value #>> '{config,customerSchemaId}')
+                                    (n.value #>> '{config,customerSchemaId}'), (n.value #>> '{config,summary}')
                              UNION ALL SELECT r #>> '{}' FROM jsonb_path_query(n.value, '$.config.rules[*].schema') AS r) AS c (name)
-         WHERE kaireon_internal.safe_name(c.name) = ANY (s.name || s.former_names)
+         WHERE (kaireon_internal.safe_name(c.name) = ANY (s.name || s.former_names) OR lower(c.name) = s.id::text)
            AND kaireon_internal.named_schema(c.name, own.relation) = s.id) AS u
       JOIN kaireon_internal.pipeline AS p ON p.id = u.pipeline_id
      WHERE u.version IN (p.draft_version, p.published_version) OR EXISTS (

@@ -10,10 +10,12 @@
 --     updated_at
 --
 -- This file makes the table and keeps its columns what the schema says.  Its
--- rows are made by a run, which finds everything it needs here:
+-- rows are made by runs with a summarize node (src/pg/node_summarize.c), which
+-- find everything they need here:
 --
 --     kaireon_internal.schema.summary_relation   the table; null without one
 --     kaireon_internal.summary_fields(schema_id) its columns, how each is computed
+--     kaireon_internal.summary                   which of them are complete
 --
 -- A row of the collection with a null among its join fields belongs to nobody
 -- and is not summarised.
@@ -267,6 +269,7 @@ DECLARE
     keys_changed boolean;
     made regclass := s.summary_relation;
     actions text;
+    added text[] := '{}';
 BEGIN
     IF table_name IS NULL THEN
         made := NULL;
@@ -287,6 +290,7 @@ BEGIN
         NULL;
     ELSIF made IS NULL THEN
         made := kaireon_internal.make_summary(caller, s);
+        added := ARRAY(SELECT f.name FROM kaireon_internal.summary_fields(s.id) AS f WHERE NOT f.is_key);
         IF keys_changed THEN
             RAISE NOTICE 'summary table % was made anew; it is empty until the next summary', made;
         END IF;
@@ -302,17 +306,46 @@ BEGIN
             SELECT w.name FROM wanted AS w JOIN held AS h ON h.name = w.name AND h.definition = w.definition
                AND h.column_type = w.column_type
         )
-        SELECT string_agg(a.action, ', ' ORDER BY a.n, a.ordinal) INTO actions FROM (
-            SELECT 1 AS n, 0 AS ordinal, format('DROP COLUMN %I', h.name) AS action FROM held AS h
+        SELECT string_agg(a.action, ', ' ORDER BY a.n, a.ordinal), array_agg(a.name) FILTER (WHERE a.n = 2) INTO actions, added FROM (
+            SELECT 1 AS n, 0 AS ordinal, h.name, format('DROP COLUMN %I', h.name) AS action FROM held AS h
              WHERE h.name NOT IN (SELECT f.name FROM fitting AS f) AND (h.definition IS NOT NULL OR h.name IN (SELECT w.name FROM wanted AS w))
              UNION ALL
-            SELECT 2, w.ordinal, format('ADD COLUMN %I %s', w.name, w.column_type) FROM wanted AS w WHERE w.name NOT IN (SELECT f.name FROM fitting AS f)) AS a;
+            SELECT 2, w.ordinal, w.name, format('ADD COLUMN %I %s', w.name, w.column_type) FROM wanted AS w WHERE w.name NOT IN (SELECT f.name FROM fitting AS f)) AS a;
         IF actions IS NOT NULL THEN
             PERFORM kaireon_internal.drop_of_summary(caller, s, format('ALTER TABLE %s %s', table_name, actions));
         END IF;
     END IF;
     UPDATE kaireon_internal.schema AS o SET summary_relation = made WHERE o.id = s.id AND o.summary_relation IS DISTINCT FROM made;
+    IF made IS NULL THEN
+        DELETE FROM kaireon_internal.summary AS u WHERE u.schema_id = s.id;
+    ELSIF added <> '{}' THEN
+        INSERT INTO kaireon_internal.summary AS u (schema_id, incomplete) VALUES (s.id, added)
+        ON CONFLICT ON CONSTRAINT summary_pkey DO UPDATE SET incomplete = u.incomplete || excluded.incomplete;
+    END IF;
 END
+$$;
+
+-- ---- how complete it is; called by runs as they end
+
+-- Locks what is known of the summaries of these collections, in an order that
+-- all runs keep, and gives it.
+CREATE FUNCTION kaireon_internal.lock_summaries(collections oid[]) RETURNS TABLE (collection oid, incomplete text[])
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT s.relation::oid, u.incomplete FROM kaireon_internal.summary AS u JOIN kaireon_internal.schema AS s ON s.id = u.schema_id
+     WHERE s.relation::oid = ANY (collections) ORDER BY u.schema_id FOR UPDATE OF u
+$$;
+
+-- Rows came into the collections `loaded`; the pairs (written, columns) are
+-- summary columns that a run has just made complete.
+CREATE FUNCTION kaireon_internal.note_summaries(loaded oid[], written oid[], columns text[]) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    UPDATE kaireon_internal.summary AS u
+       SET incomplete = ARRAY(SELECT f.name FROM kaireon_internal.summary_fields(s.id) AS f
+                               WHERE NOT f.is_key AND (s.relation::oid = ANY (loaded) OR f.name = ANY (u.incomplete))
+                                 AND NOT EXISTS (SELECT FROM unnest(written, columns) AS w (collection, name)
+                                                  WHERE w.collection = s.relation::oid AND w.name = f.name))
+      FROM kaireon_internal.schema AS s
+     WHERE s.id = u.schema_id AND s.relation::oid = ANY (loaded || written)
 $$;
 
 -- ---- fields that links use

@@ -9,6 +9,12 @@
 --    "schemas": [{"name", "displayName", "description", "entityType", "schemaType",
 --                 "tableSchema", "linkedSchema", "joinMapping", "summaryColumns", "fields"}]}
 
+-- The keys under which nodes name schemas.
+CREATE FUNCTION kaireon_internal.schema_keys() RETURNS text[]
+    LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT '{schema,lookupSchema,summary,collectionSchemaId,customerSchemaId}'::text[]
+$$;
+
 -- Names that nodes, and the rules of validate nodes, give under one of the keys.
 CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURNS SETOF text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
@@ -17,6 +23,23 @@ CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURN
      UNION ALL
     SELECT r ->> k FROM jsonb_path_query(nodes, '$[*].config.rules[*]') AS r, unnest(keys) AS k
      WHERE jsonb_typeof(r -> k) = 'string'
+$$;
+
+-- A config, or a rule, with the names of schemas for their ids, which are another database's.
+CREATE FUNCTION kaireon_internal.with_schema_names(config jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT config || COALESCE(jsonb_object_agg(k, s.name) FILTER (WHERE s.name IS NOT NULL), '{}')
+      FROM unnest(kaireon_internal.schema_keys()) AS k LEFT JOIN kaireon_internal.schema AS s ON s.id::text = lower(config ->> k)
+$$;
+
+-- The nodes with such configs.
+CREATE FUNCTION kaireon_internal.portable_nodes(nodes jsonb) RETURNS jsonb
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT jsonb_agg(n.value || jsonb_build_object('config', kaireon_internal.with_schema_names(n.value -> 'config')
+                     || CASE WHEN jsonb_typeof(n.value #> '{config,rules}') = 'array' THEN
+                            jsonb_build_object('rules', (SELECT jsonb_agg(kaireon_internal.with_schema_names(r.value) ORDER BY r.i)
+                                FROM jsonb_array_elements(n.value #> '{config,rules}') WITH ORDINALITY AS r (value, i))) ELSE '{}' END) ORDER BY n.i)
+      FROM jsonb_array_elements(nodes) WITH ORDINALITY AS n (value, i)
 $$;
 
 CREATE FUNCTION kaireon_internal.export_pipeline(caller regrole, name text, version int) RETURNS jsonb
@@ -35,11 +58,12 @@ BEGIN
             ARRAY(SELECT o.name FROM kaireon_internal.pipeline AS o WHERE kaireon_internal.may_see_as(caller, o.owner)));
     END IF;
     v := kaireon_internal.get_version(p, COALESCE(version, p.published_version, p.draft_version));
+    v.nodes := kaireon_internal.portable_nodes(v.nodes);
     connectors := ARRAY(SELECT c.name FROM kaireon_internal.connector AS c WHERE c.id = p.connector_id)
                || ARRAY(SELECT kaireon_internal.named_by_nodes(v.nodes, '{connector}'));
     schemas := ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE s.id = p.schema_id)
             || ARRAY(SELECT kaireon_internal.safe_name(n)
-                       FROM kaireon_internal.named_by_nodes(v.nodes, '{schema,lookupSchema,summary,collectionSchemaId,customerSchemaId}') AS n);
+                       FROM kaireon_internal.named_by_nodes(v.nodes, kaireon_internal.schema_keys()) AS n);
     -- A collection needs what it is linked to.
     schemas := schemas || ARRAY(SELECT s.linked_schema FROM kaireon.schemas AS s WHERE s.name = ANY (schemas) AND s.linked_schema IS NOT NULL);
     RETURN jsonb_strip_nulls(jsonb_build_object('kaireonPipeline', 1, 'name', p.name, 'description', p.description,

@@ -413,6 +413,49 @@ catalog_find_summary(const char *name, const char *node_id, List **findings)
     return schema;
 }
 
+SummarySpec *
+catalog_load_summary(Oid collection, const char *customer)
+{
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {OIDOID, TEXTOID, OIDOID};
+    Datum values[] = {ObjectIdGetDatum(collection), customer ? CStringGetTextDatum(customer) : (Datum) 0, ObjectIdGetDatum(scope.user)};
+    SummarySpec *summary = MemoryContextAllocZero(context, sizeof(SummarySpec));
+    uint64 count;
+    bool null;
+
+    count = catalog_execute("SELECT coalesce(t.oid, 0)::pg_catalog.oid, s.owner::pg_catalog.oid, l.name, "
+                            "kaireon_internal.named_schema($2, 0) IS DISTINCT FROM s.linked_schema, "
+                            "CASE WHEN kaireon_internal.is_superuser($3::regrole) THEN kaireon_internal.foreign_code(t.oid)::text END, "
+                            "f.name, f.is_key, f.function, f.source_field, f.aggregate FROM kaireon_internal.schema s "
+                            "LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema LEFT JOIN pg_catalog.pg_class t ON t.oid = s.summary_relation "
+                            "LEFT JOIN LATERAL kaireon_internal.summary_fields(s.id) f ON true WHERE s.relation = $1 ORDER BY f.ordinal",
+                            3, types, values, customer ? NULL : " n ", SPI_OK_SELECT);
+    for (uint64 i = 0; i < count; i++)
+    {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        MemoryContext inner = MemoryContextSwitchTo(context);
+        SummaryField *field = palloc0(sizeof(SummaryField));
+
+        summary->relid = DatumGetObjectId(SPI_getbinval(row, desc, 1, &null));
+        summary->owner = DatumGetObjectId(SPI_getbinval(row, desc, 2, &null));
+        summary->customer = SPI_getvalue(row, desc, 3);
+        summary->other_customer = customer && DatumGetBool(SPI_getbinval(row, desc, 4, &null));
+        summary->foreign_code = SPI_getvalue(row, desc, 5);
+        field->name = SPI_getvalue(row, desc, 6);
+        field->is_key = DatumGetBool(SPI_getbinval(row, desc, 7, &null));
+        field->function = SPI_getvalue(row, desc, 8);
+        field->source = SPI_getvalue(row, desc, 9);
+        field->aggregate = SPI_getvalue(row, desc, 10);
+        if (field->name)
+            summary->fields = lappend(summary->fields, field);
+        MemoryContextSwitchTo(inner);
+    }
+    catalog_end(scope);
+    return summary;
+}
+
 PipelineSpec *
 catalog_load_pipeline(const pg_uuid_t *id, int version)
 {

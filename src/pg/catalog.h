@@ -82,6 +82,30 @@ extern bool catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, Schem
 extern SchemaSpec *catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings);
 /* The same of the summary table of a collection, with its columns for fields. */
 extern SchemaSpec *catalog_find_summary(const char *name, const char *node_id, List **findings);
+/* A column of a summary. */
+typedef struct SummaryField
+{
+    char *name;
+    bool is_key;             /* a join field, which the collection has under the same name */
+    char *function;          /* else the function, the collection's field it is of (NULL: rows), */
+    char *source;
+    char *aggregate;         /* and both as SQL over the collection's table */
+} SummaryField;
+
+/* The summary of a collection. */
+typedef struct SummarySpec
+{
+    Oid relid;               /* of its table; InvalidOid: that is gone, or there never was one */
+    Oid owner;               /* of the schema */
+    char *customer;          /* the schema it is linked to, or NULL */
+    bool other_customer;     /* and that is not the one that was asked about */
+    char *foreign_code;      /* a function that writing to it would call, and that a superuser must not; or NULL */
+    List *fields;            /* SummaryField *, keys first; NIL: no summary columns */
+} SummarySpec;
+
+/* The summary of the collection of a table; `customer` names the customer schema it should be linked to, or NULL. */
+extern SummarySpec *catalog_load_summary(Oid collection, const char *customer);
+
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */

@@ -336,8 +336,10 @@ with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, cons
     error = guard_try(work_on_node, &node_work, CurrentMemoryContext);
     if (error == NULL)
         return;
+    if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
+        graph_complain(c->findings, node->id, "permission_denied", error->hint, "%s", error->message);
     /* of an aggregate the parser says that all other fields are not grouped by */
-    if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
+    else if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
         graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
     else if ((position = expression_position(c, node, error)) > 0)
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s, at character %d of the expression", error->message, position);
@@ -367,6 +369,7 @@ begin_program(Compiler *c, const CompileInput *input)
     p->sources = palloc0(sizeof(ProgramSource) * graph->nnodes);
     p->targets = palloc0(sizeof(ProgramTarget) * graph->nnodes);
     p->stages = palloc0(sizeof(ProgramStage) * graph->nnodes);
+    p->summaries = palloc0(sizeof(ProgramSummary) * graph->nnodes);
     c->feeds = palloc0(sizeof(Feed *) * graph->nnodes);
     c->edge_flows = palloc0(sizeof(Flow *) * Max(graph->nedges, 1));
     for (int i = 0; i < graph->nnodes; i++)
@@ -607,6 +610,7 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
     c->program->graph = input->graph;
     c->findings = findings ? findings : &found;
     c->collect = findings != NULL;
+    c->own = input->schema;
     c->shown = input->shown;
     c->present = present;
     begin_program(c, input);
@@ -645,6 +649,11 @@ compile_same(const Program *a, const Program *b)
     for (int i = 0; i < a->ntargets; i++)
     {
         if (a->targets[i].schema->relid != b->targets[i].schema->relid)
+            return false;
+    }
+    for (int i = 0; i < a->nsummaries; i++)
+    {
+        if (a->summaries[i].relid != b->summaries[i].relid || a->summaries[i].summary_relid != b->summaries[i].summary_relid)
             return false;
     }
     return true;

@@ -30,6 +30,9 @@
 #define SOURCE_RELATION "source"
 #define SET_RELATION "rows"
 
+/* The relation of the customers that a summary is written for. */
+#define TOUCHED_RELATION "touched"
+
 /* A set node has at most so many inputs. */
 #define SET_INPUTS 2
 
@@ -149,6 +152,22 @@ typedef struct ProgramStage
     Lane *lanes;             /* by the order of branches' routes */
 } ProgramStage;
 
+/* What a summarize node writes when everything is loaded (summary.h). */
+typedef struct ProgramSummary
+{
+    const GraphNode *node;
+    const char *collection;  /* the schema's name */
+    Oid relid;               /* the collection's table, */
+    Oid summary_relid;       /* and its summary's */
+    TupleDesc keys;          /* the join fields: the columns of TOUCHED_RELATION */
+    AttrNumber *attnums;     /* of them in the collection's table */
+    List *columns;           /* char *: the summary columns it writes */
+    bool loaded;             /* a target of the pipeline loads the collection */
+    /* for the customers in TOUCHED_RELATION, and for all: */
+    char *remove, *remove_all; /* DELETE of those without rows, */
+    char *write, *write_all; /* and INSERT of the others */
+} ProgramSummary;
+
 typedef struct Program
 {
     Graph *graph;
@@ -158,6 +177,8 @@ typedef struct Program
     ProgramTarget *targets;  /* in the order of the nodes */
     int nstages;
     ProgramStage *stages;    /* in the order of their feeds */
+    int nsummaries;
+    ProgramSummary *summaries; /* in the order of the nodes */
 } Program;
 
 /* What is compiled. */
@@ -178,7 +199,7 @@ typedef struct CompileInput
  */
 extern Program *compile_program(const CompileInput *input, const bool *const *present, List **findings);
 
-/* Do two programs of one graph ask their sources for the same, and load the same tables? */
+/* Do two programs of one graph ask their sources for the same, and load and summarise the same tables? */
 extern bool compile_same(const Program *a, const Program *b);
 
 /*

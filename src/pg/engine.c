@@ -139,21 +139,37 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
         wanted->version = running_version(&wanted->id);
 }
 
-/* The tables a pipeline loads. */
+/* The table that a node writes; InvalidOid when it writes none. */
+static Oid
+written_table(const PipelineSpec *spec, const GraphNode *node)
+{
+    bool summary = node->op == &node_summarize;
+    char *name = json_get_text(node->config, summary ? "collectionSchemaId" : "schema");
+    const SchemaSpec *schema = &spec->schema;
+    List *findings = NIL;
+
+    if (!summary && node->op->kind != NODE_TARGET)
+        return InvalidOid;
+    if (name)
+        schema = catalog_find_schema(name, spec->schema.relid, false, node->id, &findings);
+    if (schema == NULL)
+        return InvalidOid;
+    return summary ? catalog_load_summary(schema->relid, NULL)->relid : schema->relid;
+}
+
+/* The tables a pipeline writes. */
 static List *
-target_tables(const PipelineSpec *spec)
+written_tables(const PipelineSpec *spec)
 {
     List *findings = NIL, *tables = NIL;
     Graph *graph = graph_parse(spec->nodes, spec->edges, &findings);
 
     for (int i = 0; graph && i < graph->nnodes; i++)
     {
-        const GraphNode *node = &graph->nodes[i];
-        char *name = node->op->kind == NODE_TARGET ? json_get_text(node->config, "schema") : NULL;
-        const SchemaSpec *schema = name ? catalog_find_schema(name, spec->schema.relid, false, node->id, &findings) : &spec->schema;
+        Oid table = written_table(spec, &graph->nodes[i]);
 
-        if (node->op->kind == NODE_TARGET && schema)
-            tables = list_append_unique_oid(tables, schema->relid);
+        if (OidIsValid(table))
+            tables = list_append_unique_oid(tables, table);
     }
     return tables;
 }
@@ -168,7 +184,7 @@ check_own_locks(const Wanted *wanted)
 {
     static const LOCKMODE conflicting[] = {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
     PipelineSpec *spec = catalog_load_pipeline(&wanted->id, wanted->version);
-    List *tables = target_tables(spec);
+    List *tables = written_tables(spec);
     LOCKTAG tag;
     ListCell *lc;
 

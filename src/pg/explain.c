@@ -138,6 +138,29 @@ put_stage(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage 
     }
 }
 
+/* What a summarize node writes when the rows are loaded. */
+static void
+put_summary(ReturnSetInfo *result, const Inspected *inspected, const ProgramSummary *summary, int *number)
+{
+    Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
+    const char *statements[] = {summary->loaded ? summary->remove : summary->remove_all, summary->loaded ? summary->write : summary->write_all};
+
+    put_lines(result, "", psprintf("Stage %d (summary): %s: %s", (*number)++, summary->node->id,
+                                   summary->loaded ? "the customers whose rows were loaded; all, when it was empty or incomplete" : "all customers"));
+    for (size_t i = 0; i < lengthof(statements); i++)
+    {
+        RightsScope scope;
+
+        put_lines(result, "", "  SQL:");
+        put_lines(result, "    ", statements[i]);
+        put_lines(result, "", "  Plan:");
+        scope = inspect_as(inspected->spec->owner);
+        put_plan(result, statements[i], compile_environment(TOUCHED_RELATION, summary->keys, empty));
+        rights_resume(scope);
+    }
+    tuplestore_end(empty);
+}
+
 /* ---- analyze -------------------------------------------------------------------------- */
 
 /* The node whose time is that of the row stage the node is part of; NULL for one that has its own. */
@@ -196,6 +219,8 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
     for (int i = 0; i < inspected->program->nstages; i++)
         put_stage(result, inspected, &inspected->program->stages[i], &number);
+    for (int i = 0; i < inspected->program->nsummaries; i++)
+        put_summary(result, inspected, &inspected->program->summaries[i], &number);
     if (PG_GETARG_BOOL(1))
         put_measured(result, inspected);
     return (Datum) 0;

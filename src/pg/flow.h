@@ -106,6 +106,7 @@ typedef struct Compiler
     Program *program;
     List **findings;
     bool collect;            /* errors of parsing and analysis become findings too */
+    const SchemaSpec *own;   /* the pipeline's schema */
     const GraphNode *shown;  /* as in CompileInput */
     const bool *const *present; /* as in compile_program */
     Feed **feeds;            /* by GraphNode.ordinal; NULL for nodes that give no rows */

@@ -49,6 +49,7 @@ struct Loader
     int *rows;               /* which row of the batch each is */
     int64 loaded;
     int64 suppressed;        /* rows a trigger of the table made away with */
+    List *summaries;         /* Summary *: of the table, which is a collection */
     /* the slow way */
     Tuplestorestate *staged;
     TupleDesc staged_desc;
@@ -205,6 +206,70 @@ reject_slot(Loader *loader, int i, int sqlstate, const char *reason, const char 
     rejects_add(loader->rejects, &reject);
 }
 
+/* ---- summaries -------------------------------------------------------------- */
+
+/* Does the slow way's INSERT say what came into the table: is it that INSERT, and may its rows be seen? */
+static bool
+is_told_what_came(Relation rel)
+{
+    return rel->rd_rules == NULL && check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
+}
+
+void
+loader_summarise(Loader *loader, Summary *summary)
+{
+    if (loader->slow && !is_told_what_came(loader->rel))
+        summary_touch_all(summary);
+    else
+        loader->summaries = lappend(loader->summaries, summary);
+}
+
+/* The join fields: the same for all summaries of a table. */
+static const ProgramSummary *
+summary_keys(const Loader *loader)
+{
+    return loader->summaries ? summary_compiled(linitial(loader->summaries)) : NULL;
+}
+
+static void
+touch(const Loader *loader, Datum *keys, bool *nulls)
+{
+    ListCell *lc;
+
+    foreach(lc, loader->summaries)
+        summary_touch(lfirst(lc), keys, nulls);
+}
+
+/* Rows of the batch that are about to be loaded; of some it will turn out that they can't be, which does no harm. */
+static void
+touch_slots(const Loader *loader)
+{
+    const ProgramSummary *summary = summary_keys(loader);
+    Datum keys[INDEX_MAX_KEYS];  /* a summary has a primary key */
+    bool nulls[INDEX_MAX_KEYS];
+
+    for (int i = 0; summary && i < loader->count; i++)
+    {
+        for (int k = 0; k < summary->keys->natts; k++)
+            keys[k] = slot_getattr(loader->slots[i], summary->attnums[k], &nulls[k]);
+        touch(loader, keys, nulls);
+    }
+}
+
+/* Rows that an INSERT ... RETURNING of the join fields has told of. */
+static void
+touch_returned(const Loader *loader)
+{
+    Datum keys[INDEX_MAX_KEYS];
+    bool nulls[INDEX_MAX_KEYS];
+
+    for (uint64 i = 0; i < SPI_processed; i++)
+    {
+        heap_deform_tuple(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, keys, nulls);
+        touch(loader, keys, nulls);
+    }
+}
+
 /* ---- the fast way ---------------------------------------------------------- */
 
 static IndexInfo *
@@ -346,11 +411,12 @@ connect_slow(Loader *loader)
         elog(ERROR, "could not prepare the load");
 }
 
-/* INSERT INTO target (all columns that take a value) SELECT them FROM staged. */
+/* INSERT INTO target (all columns that take a value) SELECT them FROM staged; with summaries it gives back the join fields. */
 static void
 prepare_slow(Loader *loader)
 {
     TupleDesc desc = RelationGetDescr(loader->rel);
+    const ProgramSummary *summary = summary_keys(loader);
     StringInfoData names, sql;
 
     initStringInfo(&names);
@@ -365,6 +431,8 @@ prepare_slow(Loader *loader)
     appendStringInfo(&sql, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s",
                      quote_qualified_identifier(get_namespace_name(RelationGetNamespace(loader->rel)), RelationGetRelationName(loader->rel)),
                      names.data, names.data, STAGED_RELATION);
+    for (int i = 0; summary && i < summary->keys->natts; i++)
+        appendStringInfo(&sql, "%s %s", i ? "," : " RETURNING", quote_identifier(NameStr(TupleDescAttr(desc, summary->attnums[i] - 1)->attname)));
     loader->staged = tuplestore_begin_heap(false, false, work_mem);
     loader->staged_desc = CreateTupleDescCopy(desc);
     connect_slow(loader);
@@ -381,15 +449,17 @@ insert_range(void *arg)
 {
     RangeWork *work = arg;
     Loader *loader = work->loader;
-    int result;
+    int result, expected = loader->summaries ? SPI_OK_INSERT_RETURNING : SPI_OK_INSERT;
 
     tuplestore_clear(loader->staged);
     for (int i = work->from; i < work->to; i++)
         tuplestore_puttupleslot(loader->staged, loader->slots[i]);
     connect_slow(loader);
     result = SPI_execute_plan(loader->plan, NULL, NULL, false, 0);
-    if (result != SPI_OK_INSERT)
+    if (result != expected)
         elog(ERROR, "could not load: %s", SPI_result_code_string(result));
+    if (loader->summaries)
+        touch_returned(loader);
     loader->loaded += SPI_processed;
     loader->suppressed += (work->to - work->from) - (int64) SPI_processed;
     SPI_finish();
@@ -450,7 +520,10 @@ flush(RowSink *sink)
         PopActiveSnapshot();
     }
     else if (loader->count > 0)
+    {
+        touch_slots(loader);
         flush_fast(loader);
+    }
     for (int i = 0; i < loader->count; i++)
         ExecClearTuple(loader->slots[i]);
     loader->count = 0;

@@ -16,11 +16,14 @@
 
 #include "pg/reject.h"
 #include "pg/stage.h"
+#include "pg/summary.h"
 
 typedef struct Loader Loader;
 
 /* Inside a transaction; the current user has been checked by the stage.  target_node is named in rejects. */
 extern Loader *loader_create(Relation target, const GraphNode *target_node, Rejects *rejects);
+/* From the first row on: tells the summary of the table whose rows come into it. */
+extern void loader_summarise(Loader *loader, Summary *summary);
 /* The same for all lanes that lead to the target. */
 extern RowSink *loader_sink(Loader *loader);
 /* Rows in the table so far. */

@@ -25,6 +25,7 @@ static const NodeOp *const ops[] = {
     &node_rename,
     &node_source,
     &node_split,
+    &node_summarize,
     &node_target,
     &node_validate,
 };

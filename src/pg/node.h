@@ -105,6 +105,7 @@ extern const NodeOp node_merge;
 extern const NodeOp node_rename;
 extern const NodeOp node_source;
 extern const NodeOp node_split;
+extern const NodeOp node_summarize;
 extern const NodeOp node_target;
 extern const NodeOp node_validate;
 extern const NodeOp node_validate_all; /* a validate node with rules about all rows */

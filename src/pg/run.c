@@ -23,6 +23,7 @@
 #include "postmaster/bgworker.h"
 #include "postmaster/interrupt.h"
 #include "storage/ipc.h"
+#include "storage/lmgr.h"
 #include "storage/proc.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
@@ -127,6 +128,23 @@ open_target(const SchemaSpec *schema)
     return relation;
 }
 
+/* The summaries that will be written; their tables are locked as the targets are. */
+static void
+begin_summaries(Run *run, const Program *program)
+{
+    for (int i = 0; i < program->nsummaries; i++)
+    {
+        Summary *summary = summary_create(&program->summaries[i]);
+
+        run->summaries = lappend(run->summaries, summary);
+        for (int t = 0; t < program->ntargets; t++)
+        {
+            if (program->targets[t].schema->relid == program->summaries[i].relid)
+                loader_summarise(run->loaders[t], summary);
+        }
+    }
+}
+
 /* Locks the targets and makes sure they still are what the pipeline was compiled for. */
 void
 run_begin_load(Run *run)
@@ -145,6 +163,8 @@ run_begin_load(Run *run)
     sinks = palloc0(sizeof(RowSink *) * ntargets);
     for (int i = 0; i < ntargets; i++)
         run->targets[i] = open_target(run->program->targets[i].schema);
+    for (int i = 0; i < run->program->nsummaries; i++)
+        LockRelationOid(run->program->summaries[i].summary_relid, RowExclusiveLock);
     rights_require_runnable(run->spec, run->program); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL)
@@ -162,6 +182,7 @@ run_begin_load(Run *run)
         run->loaders[i] = loader_create(run->targets[i], run->program->targets[i].node, run->rejects);
         sinks[i] = loader_sink(run->loaders[i]);
     }
+    begin_summaries(run, program);
     run->execution = execution_create(&run->input, program, run->rejects, sinks, run->targets);
     run->loading = true;
 }
@@ -248,6 +269,7 @@ finish_load(Run *run)
         table_close(run->targets[i], NoLock);
     }
     rights_resume(rights);
+    run_summarise(run);
     run->counts.loaded = count_loaded(run);
     run->counts.filtered = count_filtered(run);
     run->counts.merged = execution_merged(run->execution);

@@ -1,8 +1,9 @@
 /*
  * run_state.h: what a run consists of; private to run*.c.
  *
- * run.c is the process and its phases, run_source.c reads the sources, and
- * run_record.c writes what became of it into the catalog.
+ * run.c is the process and its phases, run_source.c reads the sources,
+ * run_summary.c summarises what was loaded, and run_record.c writes what became
+ * of it into the catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -20,6 +21,7 @@
 #include "pg/link.h"
 #include "pg/load.h"
 #include "pg/reject.h"
+#include "pg/summary.h"
 
 /* A source node and its reader. */
 typedef struct RunSource
@@ -49,6 +51,7 @@ typedef struct Run
     bool loading;
     Relation *targets;
     Loader **loaders;
+    List *summaries;         /* Summary *: of summarize nodes */
     Execution *execution;
     NodeCounts *nodes;       /* what happened at each node, once it is known */
     RunCounts counts;
@@ -74,6 +77,11 @@ extern void run_open_sources(Run *run);
 
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
+
+/* ---- run_summary.c ---------------------------------------------------------------------- */
+
+/* After all rows are loaded, in the load's transaction: writes the summaries. */
+extern void run_summarise(Run *run);
 
 /* ---- run_record.c: inside a transaction, between catalog_begin and catalog_end ------------- */
 
