@@ -17,13 +17,15 @@
 
 /* Headers; lines, offsets; per column states, values, scales, arena; rejects. */
 #define PIECES(ncols) (3 + 4 * (size_t) (ncols) + 1)
+/* How much longer than the text of the columns that of the records may become. */
+#define RECORD_SHARE 4
 #define HEAD_MAX (sizeof(WireHeader) + sizeof(WireBatchHeader) + WIRE_MAX_COLUMNS * sizeof(WireColumnHeader))
 
 WireColumnType
 column_wire_type(ColumnKind kind)
 {
     static const uint8_t types[COLUMN_KINDS] = {
-        [COLUMN_TEXT] = WIRE_TEXT, [COLUMN_VARCHAR] = WIRE_TEXT, [COLUMN_RAW] = WIRE_TEXT,
+        [COLUMN_TEXT] = WIRE_TEXT, [COLUMN_VARCHAR] = WIRE_TEXT, [COLUMN_RAW] = WIRE_TEXT, [COLUMN_RECORD] = WIRE_TEXT,
         [COLUMN_BOOL] = WIRE_BOOL, [COLUMN_INT2] = WIRE_INT, [COLUMN_INT4] = WIRE_INT,
         [COLUMN_INT8] = WIRE_INT, [COLUMN_NUMERIC] = WIRE_DECIMAL, [COLUMN_FLOAT4] = WIRE_FLOAT, [COLUMN_FLOAT8] = WIRE_FLOAT,
         [COLUMN_DATE] = WIRE_DATE, [COLUMN_TIMESTAMP] = WIRE_TIMESTAMP,
@@ -77,6 +79,8 @@ batch_init(BatchBuilder *b, const ColumnSpec *specs, uint32_t ncols,
     }
     if (!fine)
         batch_free(b);
+    else if (ncols > 0 && specs[ncols - 1].kind == COLUMN_RECORD)
+        b->record = &b->columns[ncols - 1];
     return fine;
 }
 
@@ -136,7 +140,11 @@ batch_full(const BatchBuilder *b)
         return true;
     for (i = 0; i < b->ncols; i++)
         text += b->columns[i].arena.used;
-    return text > b->max_bytes;
+    if (b->record == NULL)
+        return text > b->max_bytes;
+    /* Records make no batch smaller, unless they have much that no column takes. */
+    text -= b->record->arena.used;
+    return text > b->max_bytes || b->record->arena.used > RECORD_SHARE * b->max_bytes;
 }
 
 bool
@@ -156,6 +164,36 @@ batch_cells(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n, boo
     return cells_append(&b->columns[column], cells, n, clean, st);
 }
 
+uint8_t *
+batch_record_room(BatchBuilder *b, size_t most, Status *st)
+{
+    return cells_text_room(b->record, most, st);
+}
+
+void
+batch_record_take(BatchBuilder *b, size_t n)
+{
+    cells_text_take(b->record, n);
+    b->record->filled++;
+}
+
+bool
+batch_record_name(BatchBuilder *b, uint32_t n, const char *name, Status *st)
+{
+    size_t length = strlen(name);
+
+    for (; n > 0; n--)
+    {
+        uint8_t *room = batch_record_room(b, length, st);
+
+        if (room == NULL)
+            return false;
+        memcpy(room, name, length);
+        batch_record_take(b, length);
+    }
+    return true;
+}
+
 void
 batch_nulls(BatchBuilder *b, uint32_t column, uint32_t n)
 {
@@ -173,12 +211,15 @@ batch_nulls(BatchBuilder *b, uint32_t column, uint32_t n)
 
 bool
 batch_reject(BatchBuilder *b, uint64_t line, uint64_t offset, const char *sqlstate,
-             const char *message, Cell raw, Status *st)
+             const char *message, Cell raw, bool cut, Status *st)
 {
     WireWriter w = {0};
     WireReject reject = {0};
     size_t length = strlen(message), raw_max = raw.n * 4 < BATCH_RAW_MAX ? raw.n * 4 : BATCH_RAW_MAX;
-    size_t record = 4 + 8 + 8 + 5 + 4 + length + 4, written;
+    size_t record = 4 + 8 + 8 + 5 + 4 + length + 1 + 4, written;
+
+    if (b->record != NULL)
+        raw_max = raw.n;
 
     if (!buf_reserve(&b->rejects, record + raw_max + 8, st))
         return false;
@@ -189,12 +230,16 @@ batch_reject(BatchBuilder *b, uint64_t line, uint64_t offset, const char *sqlsta
         b->first_offset = offset;
     }
     /* The raw text is escaped where it will lie: right behind its length. */
-    written = convert_utf8_escape(raw.s, raw.n, (char *) b->rejects.data + b->rejects.used + record, raw_max);
+    if (b->record != NULL)
+        memcpy(b->rejects.data + b->rejects.used + record, raw.s, written = raw.n);
+    else
+        written = convert_utf8_escape(raw.s, raw.n, (char *) b->rejects.data + b->rejects.used + record, raw_max);
     reject.before_row = b->nrows;
     reject.line = line;
     reject.offset = offset;
     memcpy(reject.sqlstate, sqlstate, 5);
     reject.message = (WireStr) {message, (uint32_t) length};
+    reject.cut = cut;
     reject.raw = (WireStr) {"", 0};
     w.data = b->rejects.data + b->rejects.used;
     w.size = record;

@@ -15,18 +15,20 @@
 #ifndef KAIREON_BATCH_BUILDER_H
 #define KAIREON_BATCH_BUILDER_H
 
+#include <string.h>
 #include <sys/uio.h>
 
 #include "core/buf.h"
 #include "wire/wire.h"
 
-/* A reject's raw text is cut here (bytes). */
+/* A reject's raw text is cut here (bytes), unless whole records are wanted. */
 #define BATCH_RAW_MAX 65536
 
 typedef enum ColumnKind
 {
     COLUMN_TEXT = 0, COLUMN_VARCHAR, COLUMN_BOOL, COLUMN_INT2, COLUMN_INT4, COLUMN_INT8,
     COLUMN_NUMERIC, COLUMN_FLOAT4, COLUMN_FLOAT8, COLUMN_DATE, COLUMN_TIMESTAMP, COLUMN_TIMESTAMPTZ, COLUMN_RAW,
+    COLUMN_RECORD,      /* whole records; the last column */
     COLUMN_KINDS
 } ColumnKind;
 
@@ -67,6 +69,7 @@ typedef struct BatchBuilder
 {
     BatchColumn *columns;
     uint32_t ncols;
+    BatchColumn *record;    /* the column of kind COLUMN_RECORD, or NULL */
     uint32_t max_rows;
     size_t max_bytes;   /* full when the text grows past this */
     uint32_t nrows;
@@ -144,11 +147,36 @@ STATUS_CHECK bool batch_cells(BatchBuilder *b, uint32_t column, const Cell *cell
 void batch_nulls(BatchBuilder *b, uint32_t column, uint32_t n);
 
 /*
- * Adds a reject that stood before the next row to be added.  raw is the
- * record as read; at most BATCH_RAW_MAX bytes of it are kept, made valid UTF-8.
+ * The record of the next row that lacks it: room for `most` bytes (NULL: fails
+ * as batch_cells does), into which it is written, and then its length.
+ */
+uint8_t *batch_record_room(BatchBuilder *b, size_t most, Status *st);
+void batch_record_take(BatchBuilder *b, size_t n);
+
+/* What stands for the records of the next n rows that lack it; fails as batch_cells does. */
+STATUS_CHECK bool batch_record_name(BatchBuilder *b, uint32_t n, const char *name, Status *st);
+
+/* Appends a field to a record that is being written; s NULL: a null.  The room is for BATCH_FIELD_ROOM bytes more than the text. */
+#define BATCH_FIELD_ROOM 4
+static inline uint8_t *
+batch_record_field(uint8_t *to, const char *s, size_t n)
+{
+    uint32_t length = s == NULL ? WIRE_NULL_FIELD : (uint32_t) n;
+
+    memcpy(to, &length, sizeof(length));
+    if (s == NULL)
+        return to + sizeof(length);
+    memcpy(to + sizeof(length), s, n);
+    return to + sizeof(length) + n;
+}
+
+/*
+ * Adds a reject that stood before the next row to be added.  raw is the record
+ * as read, `cut` says that it is not all of it.  Without a column for records
+ * at most BATCH_RAW_MAX bytes are kept, made valid UTF-8.
  */
 STATUS_CHECK bool batch_reject(BatchBuilder *b, uint64_t line, uint64_t offset, const char *sqlstate,
-                               const char *message, Cell raw, Status *st);
+                               const char *message, Cell raw, bool cut, Status *st);
 
 /*
  * Makes the message: *pieces (owned by the builder, valid until batch_reset)

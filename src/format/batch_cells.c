@@ -97,24 +97,44 @@ set_text_state(BatchColumn *column, uint32_t row, uint8_t state, const Cell *cel
     return true;
 }
 
-static bool
-set_bad_encoding(BatchColumn *column, uint32_t row, const Cell *cell, Status *st)
+/* Where a text begins whose length is not known yet: behind the largest room. */
+static inline uint32_t
+open_text(const Buf *arena)
+{
+    return ((uint32_t) arena->used + 3) & ~(uint32_t) 3;
+}
+
+uint8_t *
+cells_text_room(BatchColumn *column, size_t most, Status *st)
+{
+    if (!buf_reserve(&column->arena, most + TEXT_OVERHEAD, st))
+        return NULL;
+    return column->arena.data + open_text(&column->arena) + 4;
+}
+
+void
+cells_text_take(BatchColumn *column, size_t n)
 {
     Buf *arena = &column->arena;
-    size_t room = cell->n * ESCAPE_GROWTH, n;
-    uint32_t at;
+    uint32_t at = open_text(arena);
 
-    if (!buf_reserve(arena, room + TEXT_OVERHEAD, st))
-        return false;
-    /* Escaped behind the largest room first: only then its length is known. */
-    at = ((uint32_t) arena->used + 3) & ~(uint32_t) 3;
-    n = convert_utf8_escape(cell->s, cell->n, (char *) arena->data + at + 4, room);
     memset(arena->data + arena->used, WIRE_ROOM_FILL, at + 4 - arena->used);
     if (n <= WIRE_SHORT_MAX)
         at += 3;
-    column->values[row] = (uint64_t) n << 32 | at;
+    column->values[column->filled] = (uint64_t) n << 32 | at;
     arena->used = (size_t) at + wire_text_room((uint32_t) n) + n;
-    set_state(column, row, WIRE_BAD_ENCODING);
+}
+
+static bool
+set_bad_encoding(BatchColumn *column, const Cell *cell, Status *st)
+{
+    size_t most = cell->n * ESCAPE_GROWTH;
+    uint8_t *room = cells_text_room(column, most, st);
+
+    if (room == NULL)
+        return false;
+    cells_text_take(column, convert_utf8_escape(cell->s, cell->n, (char *) room, most));
+    set_state(column, column->filled, WIRE_BAD_ENCODING);
     return true;
 }
 
@@ -330,7 +350,7 @@ cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Sta
     {
         if (cells[i].s != NULL && !convert_utf8_valid(cells[i].s, cells[i].n))
         {
-            if (!set_bad_encoding(column, column->filled, &cells[i], st))
+            if (!set_bad_encoding(column, &cells[i], st))
                 return false;
             if (column->scales != NULL)
                 column->scales[column->filled] = 0;

@@ -16,4 +16,11 @@
  */
 STATUS_CHECK bool cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Status *st);
 
+/*
+ * The text of row column->filled, written where it will lie: room for `most`
+ * bytes (NULL: out of memory, or 54000), and then its length.
+ */
+uint8_t *cells_text_room(BatchColumn *column, size_t most, Status *st);
+void cells_text_take(BatchColumn *column, size_t n);
+
 #endif

@@ -19,6 +19,7 @@
 #include <string.h>
 
 #include "format/convert.h"
+#include "format/pseudo.h"
 
 /* ---- opening ----------------------------------------------------------- */
 
@@ -38,22 +39,52 @@ csv_close(void *state)
     free(csv);
 }
 
+/* What every state has, before anything is read; NULL: out of memory. */
+static Csv *
+csv_new(const CsvOptions *options, ByteSource source, Status *st)
+{
+    Csv *csv = calloc(1, sizeof(*csv));
+
+    if (csv != NULL)
+    {
+        csv_rows_init(csv, options, source);
+        csv->rows = malloc(CSV_SEGMENT * sizeof(*csv->rows));
+        csv->cells = malloc(CSV_SEGMENT * sizeof(*csv->cells));
+        csv->respelled = malloc(CSV_SEGMENT * sizeof(*csv->respelled));
+    }
+    if (csv != NULL && csv->rows != NULL && csv->cells != NULL && csv->respelled != NULL)
+        return csv;
+    csv_close(csv);
+    status_out_of_memory(st, sizeof(*csv) + CSV_SEGMENT * sizeof(*csv->rows));
+    return NULL;
+}
+
 static bool
 csv_open(const void *options, ByteSource source, void **state, Status *st)
 {
-    Csv *csv = calloc(1, sizeof(*csv));
-    bool fine = true;
+    Csv *csv = csv_new(options, source, st);
 
     *state = NULL;
     if (csv == NULL)
-        return status_out_of_memory(st, sizeof(*csv));
-    csv_rows_init(csv, options, source);
-    csv->rows = malloc(CSV_SEGMENT * sizeof(*csv->rows));
-    csv->cells = malloc(CSV_SEGMENT * sizeof(*csv->cells));
-    csv->respelled = malloc(CSV_SEGMENT * sizeof(*csv->respelled));
-    if (csv->rows == NULL || csv->cells == NULL || csv->respelled == NULL)
-        fine = status_out_of_memory(st, CSV_SEGMENT * sizeof(*csv->rows));
-    if (!fine || !csv_open_begin(csv, st) || !csv_header_read(csv, st))
+        return false;
+    if (!csv_open_begin(csv, st) || !csv_header_read(csv, st))
+    {
+        csv_close(csv);
+        return false;
+    }
+    *state = csv;
+    return true;
+}
+
+static bool
+csv_open_record(const void *options, const FormatRecord *record, void **state, Status *st)
+{
+    Csv *csv = csv_new(options, (ByteSource) {0}, st);
+
+    *state = NULL;
+    if (csv == NULL)
+        return false;
+    if (!csv_record_begin(csv, record, st))
     {
         csv_close(csv);
         return false;
@@ -100,15 +131,20 @@ csv_describe(const void *state, json_t *dialect)
 /* ---- segments ---------------------------------------------------------- */
 
 static bool
-add_problem(Csv *csv, BatchBuilder *builder, Status *st)
+add_problem(Csv *csv, const FormatSplit *split, BatchBuilder *builder, Status *st)
 {
     const CsvProblem *p = &csv->problem;
     Cell raw = {(const char *) csv->window.data + p->start, p->length};
 
+    /* Where a limit is passed the record has no end that is known. */
+    bool cut = strcmp(p->sqlstate, STATUS_LIMIT) == 0;
+
+    if (split->record != NULL)
+        raw = (Cell) {split->record, strlen(split->record)};
     /* What comes later can't appear in the reject: each byte becomes at least one. */
-    if (raw.n > BATCH_RAW_MAX)
+    if (raw.n > BATCH_RAW_MAX && (builder->record == NULL || cut))
         raw.n = BATCH_RAW_MAX;
-    return batch_reject(builder, p->line, p->offset, p->sqlstate, p->message, raw, st);
+    return batch_reject(builder, p->line, p->offset, p->sqlstate, p->message, raw, cut, st);
 }
 
 /*
@@ -117,7 +153,7 @@ add_problem(Csv *csv, BatchBuilder *builder, Status *st)
  * (CSV_ROW_FINE: the segment is long enough).
  */
 static bool
-take_segment(Csv *csv, BatchBuilder *builder, uint64_t limit, uint32_t *n, CsvRowKind *kind, Status *st)
+take_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, uint64_t limit, uint32_t *n, CsvRowKind *kind, Status *st)
 {
     uint32_t most = batch_room(builder);
     size_t bytes = 0;
@@ -142,7 +178,7 @@ take_segment(Csv *csv, BatchBuilder *builder, uint64_t limit, uint32_t *n, CsvRo
         }
         else if (*kind != CSV_ROW_REJECT)
             return true;
-        else if (!add_problem(csv, builder, st))
+        else if (!add_problem(csv, split, builder, st))
             return false;
     }
     *kind = CSV_ROW_FINE;
@@ -167,6 +203,15 @@ is_number(ColumnKind kind)
         kind == COLUMN_FLOAT4 || kind == COLUMN_FLOAT8;
 }
 
+/* A column's cells of fields, which are in csv->cells. */
+static bool
+field_cells(Csv *csv, BatchBuilder *builder, uint32_t column, uint32_t n, bool clean, Status *st)
+{
+    if (csv->options->respell && is_number(builder->columns[column].spec.kind))
+        return csv_number_cells(csv, builder, column, n, clean, st);
+    return batch_cells(builder, column, csv->cells, n, clean, st);
+}
+
 static bool
 convert_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, const int *map,
                 uint32_t n, Status *st)
@@ -176,7 +221,7 @@ convert_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, const
     uint32_t i;
 
     csv->scratch.used = 0;
-    if (!buf_reserve(&csv->scratch, bytes + (size_t) n * CSV_PSEUDO_MAX + strlen(split->path) + 64, st))
+    if (!buf_reserve(&csv->scratch, bytes + (size_t) n * PSEUDO_MAX + strlen(split->path) + PSEUDO_TIME_MAX, st))
         return false;
     for (i = 0; i < builder->ncols; i++)
     {
@@ -186,16 +231,30 @@ convert_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, const
             batch_nulls(builder, i, n);
             continue;
         }
+        if (map[i] == FIELD_RECORD)
+            return split->record != NULL ? batch_record_name(builder, n, split->record, st) : csv_cut_records(csv, builder, n, st);
         if (map[i] >= 0 && (i == 0 || map[i - 1] != map[i]))
             csv_cut_field(csv, n, (uint32_t) map[i]);
         else if (map[i] < 0)
             csv_cut_pseudo(csv, split, n, map[i]);
-        if (map[i] >= 0 && csv->options->respell && is_number(builder->columns[i].spec.kind))
-        {
-            if (!csv_number_cells(csv, builder, i, n, clean, st))
-                return false;
-        }
-        else if (!batch_cells(builder, i, csv->cells, n, map[i] >= 0 ? clean : map[i] != FIELD_SOURCE, st))
+        if (map[i] >= 0 ? !field_cells(csv, builder, i, n, clean, st)
+            : !batch_cells(builder, i, csv->cells, n, map[i] != FIELD_SOURCE, st))
+            return false;
+    }
+    return true;
+}
+
+static bool
+csv_field_cells(void *state, BatchBuilder *builder, uint32_t column, const Cell *cells, uint32_t n, Status *st)
+{
+    Csv *csv = state;
+    uint32_t done, some;
+
+    for (done = 0; done < n; done += some)
+    {
+        some = n - done < CSV_SEGMENT ? n - done : CSV_SEGMENT;
+        memcpy(csv->cells, cells + done, some * sizeof(*cells));
+        if (!field_cells(csv, builder, column, some, false, st))
             return false;
     }
     return true;
@@ -216,7 +275,7 @@ csv_next(void *state, const FormatSplit *split, BatchBuilder *builder, const int
         if (!batch_place_fits(builder, csv->line, csv->base + csv->window.used))
             return true;
         csv->ragged = false;
-        if (!take_segment(csv, builder, row_limit, &n, &kind, st))
+        if (!take_segment(csv, split, builder, row_limit, &n, &kind, st))
             return false;
         row_limit -= n;
         if (n > 0 && !convert_segment(csv, split, builder, map, n, st))
@@ -247,6 +306,8 @@ const Format format_csv = {
     .describe = csv_describe,
     .survey = csv_survey,
     .next = csv_next,
+    .open_record = csv_open_record,
+    .cells = csv_field_cells,
 };
 
 const Format format_tsv = {
@@ -259,4 +320,6 @@ const Format format_tsv = {
     .describe = csv_describe,
     .survey = csv_survey,
     .next = csv_next,
+    .open_record = csv_open_record,
+    .cells = csv_field_cells,
 };

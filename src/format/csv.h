@@ -4,8 +4,9 @@
  * csv_options.c reads the options, csv_open.c looks at the object's beginning
  * (dialect, skipped lines), csv_scan*.c find separators, csv_rows.c moves the
  * window over the input and judges rows, csv_header.c names the fields,
- * csv_cells.c cuts fields out, csv_numbers.c respells numbers, csv.c feeds the
- * batch builder; csv_survey.c looks at the first rows for people.
+ * csv_cells.c cuts fields out, csv_numbers.c respells numbers, csv_record.c
+ * takes a record that was read before, csv.c feeds the batch builder;
+ * csv_survey.c looks at the first rows for people.
  *
  * Rules beyond RFC 4180 (defaults; the options change them):
  *   - lines end with LF or CR LF; CRs before the LF that ends a row, one or two,
@@ -268,15 +269,27 @@ Cell csv_trim(Cell cell);
 /* Cuts one field out of the first n of csv->rows into csv->cells.  scratch has room for all their bytes. */
 void csv_cut_field(Csv *csv, uint32_t n, uint32_t field);
 
-/* Bytes of a pseudo-column's text for one row. */
-#define CSV_PSEUDO_MAX 24
+/*
+ * The records of the first n of csv->rows into the builder's column for them.
+ * scratch has room for all their bytes; csv->cells must not be needed any more.
+ */
+STATUS_CHECK bool csv_cut_records(Csv *csv, BatchBuilder *builder, uint32_t n, Status *st);
 
 /*
  * The cells of a pseudo-column (FIELD_SOURCE...): its text, which then goes
- * through the column's converter.  scratch has room for n * CSV_PSEUDO_MAX
- * bytes, 64 more and the path.
+ * through the column's converter.  scratch has room for n * PSEUDO_MAX
+ * bytes, PSEUDO_TIME_MAX more and the path.
  */
 void csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which);
+
+/* ---- records that were read before (csv_record.c) ------------------------- */
+
+/*
+ * Gets ready for csv_rows_next to give the record, once; without raw bytes
+ * there is no row.  Fails with 22P04 when it is not one row, or as
+ * csv_rows_read does.
+ */
+STATUS_CHECK bool csv_record_begin(Csv *csv, const FormatRecord *record, Status *st);
 
 /* ---- numbers (csv_numbers.c) --------------------------------------------- */
 

@@ -6,10 +6,10 @@
  * The usual case has a loop of its own; trimming and rows of other lengths have
  * another.  Pseudo-columns become text here too.
  */
-#include <stdio.h>
 #include <string.h>
 
 #include "format/csv.h"
+#include "format/pseudo.h"
 
 Cell
 csv_trim(Cell cell)
@@ -86,36 +86,42 @@ cut_plain(Csv *csv, uint32_t n, uint32_t field)
     }
 }
 
+/*
+ * The cell of one field of a row, which the row need not have.  Text whose
+ * quotes had to be undone lies at *scratch, which moves behind it.
+ */
+static inline Cell
+cut_cell(const Csv *csv, const CsvRow *row, uint32_t field, char **scratch)
+{
+    const CsvOptions *o = csv->options;
+    Cell cell;
+    bool quoted;
+
+    if (field >= row->nfields)
+        return (Cell) {NULL, 0};
+    cell = csv_field(csv, row, field, &quoted);
+    if (quoted && memchr(cell.s, o->dialect.escape, cell.n) != NULL)
+    {
+        cell.n = csv_unescape(o, cell, *scratch);
+        cell.s = *scratch;
+        *scratch += cell.n;
+    }
+    if (o->trim == CSV_TRIM_ALL || (o->trim == CSV_TRIM_UNQUOTED && !quoted))
+        cell = csv_trim(cell);
+    if (!quoted && is_null(o, cell.s, cell.n))
+        return (Cell) {NULL, 0};
+    return cell;
+}
+
 /* The same for trimmed fields and rows of any length. */
 static void
 cut_ragged(Csv *csv, uint32_t n, uint32_t field)
 {
-    const CsvOptions *o = csv->options;
     char *scratch = (char *) csv->scratch.data;
     uint32_t i;
 
     for (i = 0; i < n; i++)
-    {
-        const CsvRow *row = &csv->rows[i];
-        Cell cell = {NULL, 0};
-        bool quoted = false;
-
-        if (field < row->nfields)
-        {
-            cell = csv_field(csv, row, field, &quoted);
-            if (quoted && memchr(cell.s, o->dialect.escape, cell.n) != NULL)
-            {
-                cell.n = csv_unescape(o, cell, scratch);
-                cell.s = scratch;
-                scratch += cell.n;
-            }
-            if (o->trim == CSV_TRIM_ALL || (o->trim == CSV_TRIM_UNQUOTED && !quoted))
-                cell = csv_trim(cell);
-            if (!quoted && is_null(o, cell.s, cell.n))
-                cell = (Cell) {NULL, 0};
-        }
-        csv->cells[i] = cell;
-    }
+        csv->cells[i] = cut_cell(csv, &csv->rows[i], field, &scratch);
 }
 
 void
@@ -127,48 +133,33 @@ csv_cut_field(Csv *csv, uint32_t n, uint32_t field)
         cut_plain(csv, n, field);
 }
 
-/* ---- pseudo-columns ------------------------------------------------------ */
+/* ---- whole records -------------------------------------------------------- */
 
-static size_t
-write_number(char *out, uint64_t value)
+bool
+csv_cut_records(Csv *csv, BatchBuilder *builder, uint32_t n, Status *st)
 {
-    char digits[CSV_PSEUDO_MAX];
-    size_t n = 0, i;
+    uint32_t i, field;
 
-    do
-        digits[n++] = (char) ('0' + value % 10);
-    while ((value /= 10) != 0);
     for (i = 0; i < n; i++)
-        out[i] = digits[n - 1 - i];
-    return n;
+    {
+        const CsvRow *row = &csv->rows[i];
+        uint8_t *room = batch_record_room(builder, row->end - row->start + csv->nnames * BATCH_FIELD_ROOM, st), *to = room;
+        char *scratch = (char *) csv->scratch.data;
+
+        if (room == NULL)
+            return false;
+        for (field = 0; field < csv->nnames; field++)
+        {
+            Cell cell = cut_cell(csv, row, field, &scratch);
+
+            to = batch_record_field(to, cell.s, cell.n);
+        }
+        batch_record_take(builder, (size_t) (to - room));
+    }
+    return true;
 }
 
-/* Microseconds since 1970 as a timestamptz in UTC; out has 64 bytes. */
-static size_t
-write_time(char *out, int64_t micros)
-{
-    int64_t seconds = micros / 1000000, days, z, era, doe, yoe, doy, mp, y, m;
-    int fraction = (int) (micros % 1000000);
-
-    if (fraction < 0)
-        fraction += 1000000, seconds--;
-    days = seconds / 86400;
-    if (seconds % 86400 < 0)
-        days--;
-    seconds -= days * 86400;
-    /* Days to year, month, day: eras of 400 years that begin on 1 March. */
-    z = days + 719468;
-    era = (z >= 0 ? z : z - 146096) / 146097;
-    doe = z - era * 146097;
-    yoe = (doe - doe / 1460 + doe / 36524 - doe / 146096) / 365;
-    doy = doe - (365 * yoe + yoe / 4 - yoe / 100);
-    mp = (5 * doy + 2) / 153;
-    m = mp < 10 ? mp + 3 : mp - 9;
-    y = yoe + era * 400 + (m <= 2 ? 1 : 0);
-    return (size_t) snprintf(out, 64, "%04d-%02d-%02d %02d:%02d:%02d.%06d+00", (int) y, (int) m,
-                             (int) (doy - (153 * mp + 2) / 5 + 1), (int) (seconds / 3600),
-                             (int) (seconds / 60 % 60), (int) (seconds % 60), fraction);
-}
+/* ---- pseudo-columns ------------------------------------------------------ */
 
 void
 csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which)
@@ -180,12 +171,12 @@ csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which)
     if (which == FIELD_SOURCE)
         memcpy(scratch, split->path, length);
     else if (which == FIELD_MODIFIED_AT)
-        length = write_time(scratch, split->mtime);
+        length = pseudo_time(scratch, split->mtime);
     for (i = 0; i < n; i++)
     {
         if (which == FIELD_LINE || which == FIELD_OFFSET)
         {
-            length = write_number(scratch, which == FIELD_LINE ? csv->rows[i].line
+            length = pseudo_number(scratch, which == FIELD_LINE ? csv->rows[i].line
                                   : csv->base + csv->rows[i].start);
             csv->cells[i] = (Cell) {scratch, length};
             scratch += length;

@@ -21,7 +21,17 @@ typedef struct FormatSplit
 {
     const char *path;   /* _source */
     int64_t mtime;      /* _modified_at: microseconds since 1970-01-01 UTC */
+    const char *record; /* what stands for each row's record and in each reject; NULL: the record itself */
 } FormatSplit;
+
+/* A record that was read before. */
+typedef struct FormatRecord
+{
+    const json_t *layout;   /* of the split it was in: what `describe` said; NULL: not known */
+    const char *raw;        /* its bytes, when it could not be cut into fields; else NULL */
+    size_t n;
+    uint64_t line, offset;  /* where it begins */
+} FormatRecord;
 
 /* A builder's column: a field's number, or one of these. */
 #define FIELD_ABSENT (-1)
@@ -29,6 +39,7 @@ typedef struct FormatSplit
 #define FIELD_LINE (-3)
 #define FIELD_OFFSET (-4)
 #define FIELD_MODIFIED_AT (-5)
+#define FIELD_RECORD (-6)   /* the whole record; of the builder's column for it */
 
 typedef struct Format
 {
@@ -72,6 +83,17 @@ typedef struct Format
      */
     bool (*next)(void *state, const FormatSplit *split, BatchBuilder *builder, const int *map,
                  uint64_t row_limit, bool *end, Status *st);
+
+    /*
+     * Opens a record as a split of its own, for `next` to give one row or reject
+     * of it, where it stood; without `raw` for `cells` only.  What the options
+     * leave open is as in its layout.  Fails when it is not exactly one row.
+     * `record` and `options` must outlive the state.
+     */
+    bool (*open_record)(const void *options, const FormatRecord *record, void **state, Status *st);
+
+    /* As batch_cells, with fields that were cut before: where the options say how they are spelt, that counts. */
+    bool (*cells)(void *state, BatchBuilder *builder, uint32_t column, const Cell *cells, uint32_t n, Status *st);
 } Format;
 
 /* The format of this name, or NULL. */

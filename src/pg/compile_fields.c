@@ -140,8 +140,8 @@ flow_begin(Compiler *c, const GraphNode *node)
     feed->source->node = node;
     if (json_get(node->config, "connector"))
         feed->source->connector = catalog_find_connector(json_get_text(node->config, "connector"), node->id, c->findings);
-    feed->source->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_COLUMNS);
-    feed->uses = palloc0(sizeof(ColumnUse) * WIRE_MAX_COLUMNS);
+    feed->source->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_FIELDS);
+    feed->uses = palloc0(sizeof(ColumnUse) * WIRE_MAX_FIELDS);
     c->flow = palloc0(sizeof(Flow));
     c->flow->feed = feed;
 }
@@ -174,9 +174,9 @@ source_column(Feed *feed, const char *name)
         if (strcmp(source->columns[i].name, name) == 0)
             return &feed->uses[i];
     }
-    if (source->ncolumns >= WIRE_MAX_COLUMNS)
+    if (source->ncolumns >= WIRE_MAX_FIELDS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
-                        errmsg("the pipeline uses more than %d fields of its source", WIRE_MAX_COLUMNS),
+                        errmsg("the pipeline uses more than %d fields of its source", WIRE_MAX_FIELDS),
                         errhint("Fields that no node names and no field of the schema takes do not count.")));
     column = &source->columns[source->ncolumns];
     use = &feed->uses[source->ncolumns++];

@@ -460,11 +460,11 @@ preview_fields(const ProbeDescription *description)
     List *fields = probe_readable(description->fields);
     int count = list_length(fields);
 
-    if (count <= WIRE_MAX_COLUMNS)
+    if (count <= WIRE_MAX_FIELDS)
         return fields;
-    ereport(NOTICE, (errmsg("file \"%s\" has %d fields, of which the first %d are shown", description->path, count, WIRE_MAX_COLUMNS),
+    ereport(NOTICE, (errmsg("file \"%s\" has %d fields, of which the first %d are shown", description->path, count, WIRE_MAX_FIELDS),
                      errhint("kaireon.describe lists all of them, and kaireon.read reads those that its column definition list names.")));
-    return list_truncate(fields, WIRE_MAX_COLUMNS);
+    return list_truncate(fields, WIRE_MAX_FIELDS);
 }
 
 /* The current row as an object of texts. */

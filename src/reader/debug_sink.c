@@ -159,6 +159,37 @@ print_cell(const DebugSink *sink, const WireBatch *batch, const WireColumnHeader
     }
 }
 
+/* The record's fields as read: ["a", null]; its id in a replay. */
+static void
+print_record(const DebugSink *sink, const WireBatch *batch, uint32_t row)
+{
+    const WireColumnHeader *column = &batch->columns[sink->ncolumns];
+    uint64_t slot = ((const uint64_t *) (batch->body + column->values_at))[row];
+    uint32_t at = (uint32_t) slot, length = (uint32_t) (slot >> 32);
+    WireReader r = {batch->body + column->arena_at + at + wire_text_room(length), length, 0, false};
+    WireStr field;
+    bool first = true;
+
+    fputs("\"_record\":", sink->out);
+    if (sink->replayed)
+    {
+        print_text_slot(sink, batch, column, slot);
+        putc(',', sink->out);
+        return;
+    }
+    putc('[', sink->out);
+    while (wire_text_slot_ok(slot, column->arena_length) && r.at < r.size && wire_get_field(&r, &field))
+    {
+        fputs(first ? "" : ",", sink->out);
+        first = false;
+        if (field.data == NULL)
+            fputs("null", sink->out);
+        else
+            print_string(sink->out, field.data, field.length);
+    }
+    fputs("],", sink->out);
+}
+
 static void
 print_row(const DebugSink *sink, const WireBatch *batch, uint32_t row)
 {
@@ -172,6 +203,8 @@ print_row(const DebugSink *sink, const WireBatch *batch, uint32_t row)
         print_cell(sink, batch, &batch->columns[i], row);
         putc(',', sink->out);
     }
+    if (sink->records)
+        print_record(sink, batch, row);
     fputs("\"_source\":", sink->out);
     print_string(sink->out, sink->path, strlen(sink->path));
     fprintf(sink->out, ",\"_line\":%" PRIu64 "}\n", batch->header->first_line + batch->lines[row]);
@@ -213,12 +246,15 @@ begin_split(void *context, const WireSplit *split, const ColumnSpec *columns, St
     free(sink->types);
     sink->path = strndup(split->path.data, split->path.length);
     sink->types = malloc(split->ncols + 1);
+    sink->records = split->fields.length > 0;
+    sink->replayed = split->fields.length == 2;
     if (sink->path == NULL || sink->types == NULL)
         return status_out_of_memory(st, 0);
     sink->columns = columns;
     sink->ncolumns = split->ncols;
     for (i = 0; i < split->ncols; i++)
         sink->types[i] = (uint8_t) column_wire_type(columns[i].kind);
+    sink->types[i] = WIRE_TEXT;
     return true;
 }
 
@@ -239,7 +275,7 @@ print_batch(void *context, const struct iovec *pieces, int npieces, Status *st)
     wrong = wire_header_check((const WireHeader *) sink->body.data);
     if (wrong == NULL)
         wrong = wire_batch_open(sink->body.data + sizeof(WireHeader), sink->body.used - sizeof(WireHeader),
-                                sink->types, sink->ncolumns, &batch);
+                                sink->types, sink->ncolumns + sink->records, &batch);
     if (wrong != NULL)
         return status_fail(st, "XX000", "the reader made a broken batch: %s", wrong);
     left = batch.header->nrejects;

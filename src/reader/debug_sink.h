@@ -19,6 +19,8 @@ typedef struct DebugSink
     char *path;                 /* of the split */
     const ColumnSpec *columns;  /* of the split */
     uint32_t ncolumns;
+    bool records;               /* each row has its record ... */
+    bool replayed;              /* ... by its id */
     uint8_t *types;
 } DebugSink;
 

@@ -96,9 +96,9 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
         return debug || request->list || request->describe ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
-    if (n > WIRE_MAX_COLUMNS)
+    if (n > WIRE_MAX_FIELDS)
         return status_fail(st, STATUS_INVALID_VALUE, "request has %zu columns, at most %d are allowed",
-                           n, WIRE_MAX_COLUMNS);
+                           n, WIRE_MAX_FIELDS);
     request->columns = calloc(n + 1, sizeof(*request->columns));
     if (request->columns == NULL)
         return status_out_of_memory(st, n * sizeof(*request->columns));
@@ -264,17 +264,19 @@ parse_root(Request *request, bool debug, Status *st)
     int64_t version = WIRE_VERSION, batch_rows = 1000, batch_bytes = 131072, row_limit = 0;
     int64_t memory_limit = 268435456, credit = 8;
     const char *operation = "read";
-    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *files = NULL, *format = NULL, *columns = NULL;
+    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *files = NULL, *format = NULL, *columns = NULL, *replayed = NULL;
     const JsonField fields[] = {
         {"version", JSON_FIELD_INT, false, &version, WIRE_VERSION, WIRE_VERSION},
         {"operation", JSON_FIELD_TEXT, false, &operation, 0, 0},
-        {"connector", JSON_FIELD_OBJECT, true, &connector, 0, 0},
+        {"connector", JSON_FIELD_OBJECT, false, &connector, 0, 0},
         {"roots", JSON_FIELD_ARRAY, false, &roots, 0, 0},
         {"forbidden", JSON_FIELD_ARRAY, false, &forbidden, 0, 0},
         {"resource", JSON_FIELD_TEXT, false, &request->resource, 0, 0},
         {"files", JSON_FIELD_ARRAY, false, &files, 0, 0},
         {"format", JSON_FIELD_OBJECT, false, &format, 0, 0},
         {"columns", JSON_FIELD_ARRAY, false, &columns, 0, 0},
+        {"record", JSON_FIELD_BOOL, false, &request->records, 0, 0},
+        {"records", JSON_FIELD_ARRAY, false, &replayed, 0, 0},
         {"batchRows", JSON_FIELD_INT, false, &batch_rows, 1, WIRE_MAX_ROWS},
         {"batchBytes", JSON_FIELD_INT, false, &batch_bytes, 1, 16 << 20},
         {"rowLimit", JSON_FIELD_INT, false, &row_limit, 0, INT64_MAX},
@@ -286,21 +288,39 @@ parse_root(Request *request, bool debug, Status *st)
         return false;
     request->list = strcmp(operation, "list") == 0;
     request->describe = strcmp(operation, "describe") == 0;
-    if (!request->list && !request->describe && strcmp(operation, "read") != 0)
+    request->replay = strcmp(operation, "replay") == 0;
+    if (!request->list && !request->describe && !request->replay && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list, describe.");
+        return status_hint(st, "Known operations: read, list, describe, replay.");
     }
+    if (request->replay != (replayed != NULL))
+        return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "key \"records\" is missing in request"
+                                                                     : "key \"records\" of request needs operation replay");
+    if (request->replay == (connector != NULL))
+        return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "operation replay takes no key \"connector\""
+                                                                     : "key \"connector\" is missing in request");
+    request->replayed = replayed;
+    request->records |= request->replay;
     request->batch_rows = (uint32_t) batch_rows;
     request->batch_bytes = (size_t) batch_bytes;
     request->row_limit = (uint64_t) row_limit;
     request->memory_limit = (uint64_t) memory_limit;
     request->credit = (uint32_t) credit;
-    return parse_connector(request, connector, st) &&
+    return (request->replay || parse_connector(request, connector, st)) &&
         parse_roots(request, roots, forbidden, debug, st) &&
         parse_files(request, files, st) &&
         parse_format(request, format, st) &&
         parse_columns(request, columns, debug, st);
+}
+
+const Format *
+request_format(const Request *request, const char *path, const void **options)
+{
+    bool tsv = request->by_name && format_find(format_by_path(path)) == &format_tsv;
+
+    *options = tsv ? request->tsv_options : request->options;
+    return tsv ? &format_tsv : request->format;
 }
 
 static void

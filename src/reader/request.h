@@ -28,8 +28,10 @@ typedef struct Request
 {
     json_t *root;           /* owns every string below */
     bool list;              /* operation "list" */
-    bool describe;          /* operation "describe"; else "read" */
-    const Driver *driver;
+    bool describe;          /* operation "describe" */
+    bool replay;            /* operation "replay"; none of them: "read" */
+    const json_t *replayed; /* array: the records of a replay */
+    const Driver *driver;   /* NULL: of a replay */
     DriverConfig config;
     const char **roots, **forbidden;    /* the arrays of `config` */
     char *own_root;         /* debug mode: the root that was not given */
@@ -44,6 +46,7 @@ typedef struct Request
     Encoding encoding;
     ColumnSpec *columns;
     uint32_t ncolumns;
+    bool records;           /* each row comes with its record, in a replay with the record's id */
     bool all_columns;       /* debug mode and describe: no columns given, take the source's */
     uint32_t batch_rows;
     size_t batch_bytes;
@@ -51,6 +54,9 @@ typedef struct Request
     uint64_t memory_limit;  /* bytes */
     uint32_t credit;
 } Request;
+
+/* The format of an object of this path, and its options. */
+const Format *request_format(const Request *request, const char *path, const void **options);
 
 /*
  * From here on memory of parsed JSON is overwritten when it is freed: requests

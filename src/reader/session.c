@@ -12,22 +12,20 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
-/* How long a name can be in the server's SQL. */
-#define IDENTIFIER_BYTES 63
+#include "reader/columns.h"
+#include "reader/output.h"
+#include "reader/replay.h"
 
 typedef struct Session
 {
     const Request *request;
     const Sink *sink;
+    Output output;
     void *driver;           /* the driver's session */
     RequestFile *files;     /* listed by us; paths are ours */
     size_t nfiles, size;
-    uint32_t split;
     uint64_t rows;          /* of all splits */
-    bool builder_open;
-    BatchBuilder builder;
 } Session;
 
 /* What is open for one file. */
@@ -49,25 +47,11 @@ typedef struct Split
     int *map;
     uint8_t *present;
     char *dialect;
+    char *field_list;       /* JSON; NULL: nobody asked for records */
     uint64_t rows;
 } Split;
 
 /* ---- fields to columns ------------------------------------------------- */
-
-static int
-pseudo_field(const char *name)
-{
-    static const struct { const char *name; int field; } pseudo[] = {
-        {"_source", FIELD_SOURCE}, {"_line", FIELD_LINE}, {"_offset", FIELD_OFFSET},
-        {"_modified_at", FIELD_MODIFIED_AT},
-    };
-    size_t i;
-
-    for (i = 0; i < sizeof(pseudo) / sizeof(pseudo[0]); i++)
-        if (strcmp(pseudo[i].name, name) == 0)
-            return pseudo[i].field;
-    return FIELD_ABSENT;
-}
 
 /* The fields are column1, column2..., because the file has no header. */
 static bool
@@ -81,105 +65,13 @@ is_numbered(const Split *split)
     return numbered;
 }
 
-static bool
-missing_field(const Split *split, const char *name, Status *st)
-{
-    char list[1500];
-    size_t used = 0, i;
-
-    list[0] = '\0';
-    for (i = 0; i < split->nnames && used < sizeof(list) - 1; i++)
-        used += (size_t) snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", split->names[i]);
-    status_fail(st, STATUS_NO_COLUMN, "source has no field \"%s\"", name);
-    status_detail(st, "Its fields: %s%s.", list, used >= sizeof(list) ? ", ..." : "");
-    for (i = 0; i < split->nnames; i++)
-        if (strcasecmp(split->names[i], name) == 0)
-            return status_hint(st, "Upper and lower case count: there is \"%s\".", split->names[i]);
-    if (is_numbered(split))
-        return status_hint(st, "The file was taken to have no header: say \"header\": true if it has one, or name its fields with \"columns\".");
-    return false;
-}
-
-/* A pseudo-column that the source has a field of the name of: nobody can tell which one is meant. */
-static bool
-ambiguous_field(const char *name, Status *st)
-{
-    status_fail(st, STATUS_AMBIGUOUS_COLUMN, "source has a field \"%s\" of its own", name);
-    status_detail(st, "The name also stands for what every source tells about a row.");
-    return status_hint(st, "Give the source's fields other names with the option \"columns\".");
-}
-
-/* A name as a column definition list or an expression has it: the server cuts identifiers, but not within a character. */
-static bool
-is_cut_name(const char *name, const char *cut)
-{
-    size_t n = strlen(cut), limit = IDENTIFIER_BYTES;
-
-    if (n + 3 < limit || n > limit || strlen(name) <= limit || memcmp(name, cut, n) != 0)
-        return false;
-    while (limit > 0 && ((unsigned char) name[limit] & 0xC0) == 0x80)
-        limit--;
-    return n == limit;
-}
-
-/* The field whose name the server has cut; FIELD_ABSENT when there is none, or *several. */
-static int
-cut_field(const Split *split, const char *name, bool *several)
-{
-    int field = FIELD_ABSENT;
-    size_t i;
-
-    *several = false;
-    for (i = 0; i < split->nnames; i++)
-        if (is_cut_name(split->names[i], name))
-        {
-            *several |= field != FIELD_ABSENT;
-            field = (int) i;
-        }
-    return *several ? FIELD_ABSENT : field;
-}
-
-static bool
-several_cut_fields(const char *name, Status *st)
-{
-    status_fail(st, STATUS_AMBIGUOUS_COLUMN, "source has more than one field whose name begins with \"%s\"", name);
-    status_detail(st, "An identifier in SQL has at most %d bytes.", IDENTIFIER_BYTES);
-    return status_hint(st, "Give the source's fields other names with the option \"columns\".");
-}
-
-static bool
-map_column(const Split *split, const ColumnSpec *column, bool required, int *field, Status *st)
-{
-    bool several = false;
-    size_t i;
-
-    *field = pseudo_field(column->name);
-    for (i = 0; *field != FIELD_ABSENT && i < split->nnames; i++)
-        if (strcmp(split->names[i], column->name) == 0)
-            return ambiguous_field(column->name, st);
-    for (i = 0; *field == FIELD_ABSENT && i < split->nnames; i++)
-        if (strcmp(split->names[i], column->name) == 0)
-            *field = (int) i;
-    if (*field == FIELD_ABSENT)
-        *field = cut_field(split, column->name, &several);
-    if (several && required && column->required)
-        return several_cut_fields(column->name, st);
-    /* An object without any byte has no fields and no rows: nothing is missing. */
-    if (*field == FIELD_ABSENT && required && column->required && split->nnames > 0)
-        return missing_field(split, column->name, st);
-    for (; *field >= 0 && i < split->nnames; i++)
-        if (strcmp(split->names[i], column->name) == 0)
-            return status_fail(st, STATUS_DUPLICATE_COLUMN, "source has more than one field \"%s\"", column->name);
-    return true;
-}
-
 /* Debug mode: the source's own fields, as text. */
 static bool
 take_all_columns(Split *split, Status *st)
 {
     size_t i;
 
-    split->ncolumns = split->nnames > WIRE_MAX_COLUMNS ? WIRE_MAX_COLUMNS : (uint32_t) split->nnames;
+    split->ncolumns = split->nnames > WIRE_MAX_FIELDS ? WIRE_MAX_FIELDS : (uint32_t) split->nnames;
     split->own_columns = calloc(split->ncolumns + 1, sizeof(*split->own_columns));
     if (split->own_columns == NULL)
         return status_out_of_memory(st, 0);
@@ -187,6 +79,17 @@ take_all_columns(Split *split, Status *st)
         split->own_columns[i].name = split->names[i];
     split->columns = split->own_columns;
     return true;
+}
+
+/* One column's field; what the source's names alone do not tell is added to the failure. */
+static bool
+map_column(const Split *split, const ColumnSpec *column, bool strict, int *field, Status *st)
+{
+    if (column_find(split->names, split->nnames, column, strict, field, st))
+        return true;
+    if (strcmp(st->sqlstate, STATUS_NO_COLUMN) == 0 && st->hint[0] == '\0' && is_numbered(split))
+        status_hint(st, "The file was taken to have no header: say \"header\": true if it has one, or name its fields with \"columns\".");
+    return false;
 }
 
 static bool
@@ -212,18 +115,12 @@ map_columns(Session *s, Split *split, Status *st)
             return false;
         split->present[i] = split->map[i] != FIELD_ABSENT;
     }
+    split->map[i] = FIELD_RECORD;
     if (request->describe)
         return true;
-    if (request->all_columns && s->builder_open)
-    {
-        batch_free(&s->builder);
-        s->builder_open = false;
-    }
-    if (!s->builder_open && !batch_init(&s->builder, split->columns, split->ncolumns,
-                                        request->batch_rows, request->batch_bytes, st))
-        return false;
-    s->builder_open = true;
-    return true;
+    if (request->all_columns)
+        output_close(&s->output);
+    return output_open(&s->output, request, split->columns, split->ncolumns, st);
 }
 
 /* ---- one file ---------------------------------------------------------- */
@@ -240,6 +137,7 @@ split_close(Session *s, Split *split)
     free(split->map);
     free(split->present);
     free(split->dialect);
+    free(split->field_list);
 }
 
 static bool
@@ -253,18 +151,6 @@ as_listed(const RequestFile *file, const DriverInfo *info, Status *st)
     return status_detail(st, "It still has %" PRIu64 " bytes, but was written since.", info->size);
 }
 
-static void
-choose_format(const Request *request, Split *split)
-{
-    split->format = request->format;
-    split->options = request->options;
-    if (request->by_name && format_find(format_by_path(split->path)) == &format_tsv)
-    {
-        split->format = &format_tsv;
-        split->options = request->tsv_options;
-    }
-}
-
 static bool
 split_open(Session *s, Split *split, const RequestFile *file, Status *st)
 {
@@ -274,7 +160,7 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
     if (!driver->object_open(s->driver, file->path, &split->object, &split->info, st) ||
         !as_listed(file, &split->info, st))
         return false;
-    choose_format(request, split);
+    split->format = request_format(request, split->path, &split->options);
     if (!decompress_open(&split->plain, request->compression, (ByteSource) {driver->object_read, split->object}, st) ||
         !encoding_open(&split->text, request->encoding, decompress_source(split->plain), st))
     {
@@ -299,13 +185,15 @@ describe(Session *s, Split *split, Status *st)
         split->format->describe(split->state, dialect) &&
         (!s->request->describe || split->format->survey(split->state, dialect)))
     {
+        if (s->request->records)
+            split->field_list = json_dumps(json_object_get(dialect, "fields"), JSON_COMPACT);
         /* A run's record is how the file was read, not what was in it. */
         if (!s->request->describe)
             json_object_del(dialect, "fields");
         split->dialect = json_dumps(dialect, JSON_COMPACT | JSON_REAL_PRECISION(3));
     }
     json_decref(dialect);
-    return split->dialect != NULL || status_out_of_memory(st, 0);
+    return (split->dialect != NULL && (split->field_list != NULL || !s->request->records)) || status_out_of_memory(st, 0);
 }
 
 static WireStr
@@ -318,7 +206,7 @@ static bool
 announce(Session *s, Split *split, Status *st)
 {
     WireSplit message = {
-        .split = s->split,
+        .split = s->output.split,
         .path = wire_str(split->path),
         .size = split->info.size,
         .mtime = split->info.mtime,
@@ -331,24 +219,20 @@ announce(Session *s, Split *split, Status *st)
     if (!describe(s, split, st))
         return false;
     message.dialect = wire_str(split->dialect);
+    if (split->field_list != NULL)
+        message.fields = wire_str(split->field_list);
     return s->sink->split(s->sink->context, &message, split->columns, st);
 }
 
 static bool
 send_batch(Session *s, Split *split, Status *st)
 {
-    BatchBuilder *b = &s->builder;
-    struct iovec *pieces;
-    int npieces;
+    uint32_t rows;
 
-    if (b->nrows == 0 && b->nrejects == 0)
-        return true;
-    if (!batch_finish(b, s->split, decompress_stored(split->plain), &pieces, &npieces, st) ||
-        !s->sink->batch(s->sink->context, pieces, npieces, st))
+    if (!output_send(&s->output, decompress_stored(split->plain), &rows, st))
         return false;
-    split->rows += b->nrows;
-    s->rows += b->nrows;
-    batch_reset(b);
+    split->rows += rows;
+    s->rows += rows;
     return true;
 }
 
@@ -356,19 +240,19 @@ static bool
 read_rows(Session *s, Split *split, Status *st)
 {
     const Request *request = s->request;
-    FormatSplit where = {split->path, split->info.mtime};
+    FormatSplit where = {.path = split->path, .mtime = split->info.mtime};
     bool end = false;
 
     while (!end)
     {
         uint64_t limit = request->row_limit == 0 ? UINT64_MAX : request->row_limit - s->rows;
 
-        if (!split->format->next(split->state, &where, &s->builder, split->map, limit, &end, st))
+        if (!split->format->next(split->state, &where, &s->output.builder, split->map, limit, &end, st))
         {
             /* What was read before the error is not lost: a worker that commits by batch may keep it. */
             Status ignored;
 
-            return batch_complete(&s->builder) && send_batch(s, split, &ignored) && false;
+            return batch_complete(&s->output.builder) && send_batch(s, split, &ignored) && false;
         }
         if (!send_batch(s, split, st))
             return false;
@@ -385,13 +269,12 @@ read_file(Session *s, const RequestFile *file, Status *st)
     fine = split_open(s, &split, file, st) && announce(s, &split, st);
     if (fine && !s->request->describe)
         fine = read_rows(s, &split, st) &&
-            s->sink->split_end(s->sink->context, s->split, split.rows, decompress_stored(split.plain), st);
-    if (s->builder_open)
-        batch_reset(&s->builder);
+            s->sink->split_end(s->sink->context, s->output.split, split.rows, decompress_stored(split.plain), st);
+    output_clear(&s->output);
     split_close(s, &split);
     if (!fine && st->path[0] == '\0')
         snprintf(st->path, sizeof(st->path), "%s", file->path);
-    s->split++;
+    s->output.split++;
     return fine;
 }
 
@@ -468,15 +351,17 @@ run(Session *s, Status *st)
 bool
 session_run(const Request *request, const Sink *sink, Status *st)
 {
-    Session s = {.request = request, .sink = sink};
-    bool fine = run(&s, st);
+    Session s = {.request = request, .sink = sink, .output = {.sink = sink}};
+    bool fine;
     size_t i;
 
+    if (request->replay)
+        return replay_run(request, sink, st);
+    fine = run(&s, st);
     request->driver->close(s.driver);
     for (i = 0; i < s.nfiles; i++)
         free((char *) s.files[i].path);
     free(s.files);
-    if (s.builder_open)
-        batch_free(&s.builder);
+    output_close(&s.output);
     return fine;
 }

@@ -181,6 +181,7 @@ wire_put_split(WireWriter *w, const WireSplit *v)
     wire_put_str(w, v->etag.data, v->etag.length);
     wire_put_str(w, v->head_hash.data, v->head_hash.length);
     wire_put_str(w, v->dialect.data, v->dialect.length);
+    wire_put_str(w, v->fields.data, v->fields.length);
     wire_put_str(w, (const char *) v->present, v->ncols);
 }
 
@@ -197,10 +198,11 @@ wire_get_split(WireReader *r, WireSplit *out)
     out->etag = wire_get_str(r);
     out->head_hash = wire_get_str(r);
     out->dialect = wire_get_str(r);
+    out->fields = wire_get_str(r);
     present = wire_get_str(r);
     out->ncols = present.length;
     out->present = (const uint8_t *) present.data;
-    if (present.length > WIRE_MAX_COLUMNS)
+    if (present.length > WIRE_MAX_FIELDS)
         r->bad = true;
     for (i = 0; !r->bad && i < present.length; i++)
         if (out->present[i] > 1)
@@ -260,6 +262,7 @@ wire_put_reject(WireWriter *w, const WireReject *v)
     wire_put_u64(w, v->offset);
     put_sqlstate(w, v->sqlstate);
     wire_put_str(w, v->message.data, v->message.length);
+    wire_put_u8(w, v->cut);
     wire_put_str(w, v->raw.data, v->raw.length);
 }
 
@@ -271,8 +274,27 @@ wire_get_reject(WireReader *r, WireReject *out)
     out->offset = wire_get_u64(r);
     get_sqlstate(r, out->sqlstate);
     out->message = wire_get_str(r);
+    out->cut = wire_get_u8(r) != 0;
     out->raw = wire_get_str(r);
     return !r->bad;
+}
+
+bool
+wire_get_field(WireReader *r, WireStr *out)
+{
+    uint32_t length = wire_get_u32(r);
+
+    *out = (WireStr) {NULL, 0};
+    if (r->bad || length == WIRE_NULL_FIELD)
+        return !r->bad;
+    if (length > r->size - r->at)
+    {
+        r->bad = true;
+        return false;
+    }
+    *out = (WireStr) {(const char *) r->data + r->at, length};
+    r->at += length;
+    return true;
 }
 
 /* ---- the batch --------------------------------------------------------- */

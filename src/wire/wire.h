@@ -34,7 +34,8 @@
 
 #define WIRE_MAX_REQUEST (64U << 20)
 #define WIRE_MAX_MESSAGE (256U << 20)
-#define WIRE_MAX_COLUMNS 1600
+#define WIRE_MAX_FIELDS 1600                    /* columns of a request */
+#define WIRE_MAX_COLUMNS (WIRE_MAX_FIELDS + 1)  /* of a batch: these, and the record */
 #define WIRE_MAX_ROWS 65536
 
 typedef enum WireType
@@ -111,6 +112,7 @@ typedef struct WireSplit
     WireStr etag;
     WireStr head_hash; /* sha256, lower-case hex, of the object's first 64 kB (as stored, not decompressed) */
     WireStr dialect;  /* JSON object: how the object is read (delimiter, header, ...) */
+    WireStr fields;   /* JSON array: the names of a record's fields, in order; empty unless records were asked for, [] in a replay */
     uint32_t ncols;   /* columns of the request */
     const uint8_t *present; /* ncols bytes: 1 where this split has the column */
 } WireSplit;
@@ -161,6 +163,11 @@ bool wire_get_failure(WireReader *r, WireFailure *out);
  *                     high 32 bits: its length in bytes
  * and every cell whose state is RAW or BAD has, whatever the column's type,
  * a WIRE_TEXT slot with the field as it was read.
+ *
+ * A request with "record" gets one column more, the last, with the whole
+ * record of each row: a WIRE_TEXT column of values whose bytes are no text but
+ * the record's fields one after another (wire_get_field), as many as the split
+ * has "fields".  Nobody has checked their encoding.
  *
  * A text cell in the arena is preceded by room for the receiver's length word,
  * so that it can be used where it lies: the slot points at the room, not at
@@ -229,7 +236,8 @@ typedef struct WireReject
     uint64_t offset;     /* in the decompressed object */
     char sqlstate[6];
     WireStr message;
-    WireStr raw;         /* the record as read, cut at 64 kB, made valid UTF-8 as for WIRE_BAD_ENCODING */
+    bool cut;            /* raw is not all of the record: the reader gave up where it passed a limit */
+    WireStr raw;         /* the record as read: with "record" its bytes; else cut at 64 kB, made valid UTF-8 as for WIRE_BAD_ENCODING */
 } WireReject;
 
 /* A batch after wire_batch_open: pointers into the message. */
@@ -267,6 +275,12 @@ wire_text_slot_ok(uint64_t slot, uint32_t arena_length)
 void wire_put_reject(WireWriter *w, const WireReject *v);
 bool wire_get_reject(WireReader *r, WireReject *out);
 
+/* In front of each field of a record: its length, or that it is null. */
+#define WIRE_NULL_FIELD UINT32_MAX
+
+/* The next field of a record: *out, whose data is NULL for a null; false when the record is broken. */
+bool wire_get_field(WireReader *r, WireStr *out);
+
 /* ---- the request -------------------------------------------------------
  *
  * JSON, so that `kaireon-reader --request FILE` takes what a worker sends.
@@ -277,7 +291,8 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *   "operation": "read",              "read"; "list": OBJECT messages, then END; "describe": the SPLIT of the
  *                                     first object alone, its dialect with "fields" (all its fields' names
  *                                     in order), how it was found out ("confidence", "reason") and what the
- *                                     first rows are like ("sample"), then END
+ *                                     first rows are like ("sample"), then END;
+ *                                     or "replay": rows of "records", which were read before; no connector
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
  *   "roots": ["/srv/data"],           local_fs: directories that may be read
@@ -312,6 +327,17 @@ bool wire_get_reject(WireReader *r, WireReject *out);
  *                                     but BAD_ENCODING, so that the server may try to mend it
  *      "required": true} ],           a split without it is an error (42703) that lists what it has;
  *                                     else its cells are NULL and `present` says 0
+ *   "records": [                      "replay": in this order; "record" is then true, and what comes as a row's
+ *                                     record, or as raw of a reject, is the id
+ *     {"id": "17",
+ *      "path": "a.csv", "mtime": 1,   of the object it was read from, for SPLIT and the pseudo-columns; a SPLIT
+ *                                     begins where these or the names of the fields change
+ *      "line": 2, "offset": 10,       where in it the record begins
+ *      "fields": {"a": "x", "b": null, "c": {"hex": "ff"}},   hex: bytes that are no text; or, of one that
+ *                                     could not be cut into fields:
+ *      "raw": "x,y,z" | {"hex": "ff"},
+ *      "layout": {"fields": ["a"], "delimiter": ","}} ],      what "describe" says of the object
+ *   "record": false,                  each row and reject comes with its whole record (see "The batch")
  *   "batchRows": 1000,                rows in a batch at most
  *   "batchBytes": 131072,             a batch is sent when its text grows past this
  *   "rowLimit": 0,                    rows in all; 0: no limit

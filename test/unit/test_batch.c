@@ -144,10 +144,10 @@ check_rejects(void)
     for (round = 0; round < 2; round++)
     {
         out.used = 0;
-        if (!batch_reject(&b, 5, 50, "22P04", "first", c, &st))
+        if (!batch_reject(&b, 5, 50, "22P04", "first", c, false, &st))
             abort();
         batch_row(&b, 6, 60);
-        if (!batch_reject(&b, 7, 70, "54000", "second", (Cell) {"", 0}, &st) || !batch_cells(&b, 0, &c, 1, true, &st))
+        if (!batch_reject(&b, 7, 70, "54000", "second", (Cell) {"", 0}, true, &st) || !batch_cells(&b, 0, &c, 1, true, &st))
             abort();
         ok(!batch_full(&b), "not full yet");
         dump_builder(&out, &b);
@@ -155,7 +155,7 @@ check_rejects(void)
         is_str((char *) out.data, "5@50 REJECT 22P04 first {abc}\n6@60 [abc]\n7@70 REJECT 54000 second {}\n",
                "rejects stand where they stood (round %d)", round);
     }
-    if (!batch_reject(&b, 1, 0, "22P04", "long", bad, &st))
+    if (!batch_reject(&b, 1, 0, "22P04", "long", bad, false, &st))
         abort();
     ok(batch_full(&b), "text of rejects counts");
     ok(b.rejects.used <= BATCH_RAW_MAX + 100, "raw text of a reject is cut");

@@ -57,9 +57,9 @@ check_small(void)
     uint8_t memory[400], present[3] = {1, 0, 1};
     WireWriter w = {memory, sizeof(memory), 0, false};
     WireObject object = {str("a/b.csv"), 12, -5, str("")}, object2;
-    WireSplit split = {3, str("b"), 7, 9, str("e"), str("00ff"), str("{}"), 3, present}, split2;
+    WireSplit split = {3, str("b"), 7, 9, str("e"), str("00ff"), str("{}"), str("[\"a\"]"), 3, present}, split2;
     WireFailure failure = {"22P04", str("m"), str("d"), str("h"), str("p"), 4, 5}, failure2;
-    WireReject reject = {2, 10, 20, "22P04", str("why"), str("raw")}, reject2;
+    WireReject reject = {2, 10, 20, "22P04", str("why"), true, str("raw")}, reject2;
     WireReader r;
     size_t n, refused = 0;
 
@@ -72,10 +72,10 @@ check_small(void)
     ok(wire_get_object(&r, &object2) && same(object2.path, "a/b.csv") && object2.size == 12 &&
        object2.mtime == -5 && object2.etag.length == 0, "object");
     ok(wire_get_split(&r, &split2) && split2.split == 3 && same(split2.head_hash, "00ff") &&
-       same(split2.dialect, "{}") && split2.ncols == 3 && split2.present[1] == 0, "split");
+       same(split2.dialect, "{}") && same(split2.fields, "[\"a\"]") && split2.ncols == 3 && split2.present[1] == 0, "split");
     ok(wire_get_failure(&r, &failure2) && strcmp(failure2.sqlstate, "22P04") == 0 && same(failure2.hint, "h") &&
        failure2.line == 4 && failure2.offset == 5, "failure");
-    ok(wire_get_reject(&r, &reject2) && reject2.before_row == 2 && same(reject2.raw, "raw"), "reject");
+    ok(wire_get_reject(&r, &reject2) && reject2.before_row == 2 && reject2.cut && same(reject2.raw, "raw"), "reject");
     is_int((int64_t) r.at, (int64_t) r.size, "nothing is left");
     for (n = 0; n < w.used; n++)
     {
@@ -93,6 +93,39 @@ check_small(void)
     wire_put_failure(&w, &failure);
     r = (WireReader) {memory, w.used, 0, false};
     ok(!wire_get_failure(&r, &failure2), "a code of small letters is refused");
+}
+
+/* Fields of a record: texts, an empty one, a null; and what is cut off. */
+static void
+check_record(void)
+{
+    static const uint32_t lengths[] = {2, 0, WIRE_NULL_FIELD, 1};
+    uint8_t memory[64];
+    WireWriter w = {memory, sizeof(memory), 0, false};
+    WireReader r;
+    WireStr field;
+    size_t i, n, whole = 0;
+
+    for (i = 0; i < 4; i++)
+    {
+        wire_put_u32(&w, lengths[i]);
+        for (n = 0; lengths[i] != WIRE_NULL_FIELD && n < lengths[i]; n++)
+            wire_put_u8(&w, 'x');
+    }
+    r = (WireReader) {memory, w.used, 0, false};
+    ok(wire_get_field(&r, &field) && same(field, "xx"), "a field");
+    ok(wire_get_field(&r, &field) && field.data != NULL && field.length == 0, "an empty one");
+    ok(wire_get_field(&r, &field) && field.data == NULL, "a null");
+    ok(wire_get_field(&r, &field) && same(field, "x") && r.at == r.size, "the last one");
+    ok(!wire_get_field(&r, &field), "and no more");
+    for (n = 0; n < w.used; n++)
+    {
+        r = (WireReader) {memory, n, 0, false};
+        for (i = 0; i < 4 && wire_get_field(&r, &field); i++)
+            continue;
+        whole += i == 4;
+    }
+    is_int((int64_t) whole, 0, "a record that is cut has not all of its fields");
 }
 
 /* A batch of two rows: a decimal column with states, a text column, one reject. */
@@ -116,7 +149,7 @@ static Made
 make(void)
 {
     Made m = {0};
-    WireReject reject = {1, 5, 6, "22P04", {"w", 1}, {"r", 1}};
+    WireReject reject = {1, 5, 6, "22P04", {"w", 1}, false, {"r", 1}};
     WireWriter w = {m.rejects, sizeof(m.rejects), 0, false};
 
     wire_put_reject(&w, &reject);
@@ -212,6 +245,7 @@ main(void)
 {
     check_header();
     check_small();
+    check_record();
     check_batch();
     check_slots();
     return done();
