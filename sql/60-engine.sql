@@ -31,6 +31,11 @@ CREATE FUNCTION kaireon.rule(place int, condition boolean) RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_rule';
 COMMENT ON FUNCTION kaireon.rule(int, boolean) IS 'For rules of validate nodes: true unless the condition is false';
 
+-- What its checks on all rows together look at; the stage takes that call apart too.
+CREATE FUNCTION kaireon.observe(place int, value anyelement) RETURNS boolean
+    LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_observe';
+COMMENT ON FUNCTION kaireon.observe(int, anyelement) IS 'For checks of validate nodes on all rows: always true';
+
 -- What users' expressions are rewritten to call, so that their results have a size.
 CREATE FUNCTION kaireon.bounded_size(value anyelement) RETURNS anyelement
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_size';

@@ -31,6 +31,9 @@
 /* More of a run's rows are bad than maxErrors allows. */
 #define ERRCODE_KAIREON_TOO_MANY_BAD MAKE_SQLSTATE('K', 'A', '0', '0', '7')
 
+/* A validate node's check on all rows together failed. */
+#define ERRCODE_KAIREON_DATASET MAKE_SQLSTATE('K', 'A', '0', '0', '8')
+
 /* The key that credentials are encrypted with is not configured or can't be had. */
 #define ERRCODE_KAIREON_NO_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '0')
 /* Credentials were encrypted with a key that is not configured. */

@@ -29,6 +29,12 @@ execution_create(const CompileInput *input, const Program *program, Rejects *rej
     execution->stages = palloc0(sizeof(ExecutionStage) * program->nstages);
     execution->nodes = palloc0(sizeof(NodeCounts) * program->graph->nnodes);
     execution->seen = palloc0(sizeof(bool *) * program->nsources);
+    if (targets)
+    {
+        execution->datasets = palloc0(sizeof(Dataset *) * program->graph->nnodes);
+        for (int i = 0; i < program->graph->nnodes; i++)
+            execution->datasets[i] = dataset_create(&program->graph->nodes[i]);
+    }
     for (int i = 0; i < program->nstages; i++)
     {
         if (program->stages[i].set && execution->positions == NULL)
@@ -235,6 +241,7 @@ open_stage(Execution *execution, int number, const bool *const *present)
     if (!compile_same(program, execution->program))
         elog(ERROR, "compilation of a pipeline is not stable");
     at->stage = stage_create(program, &program->stages[number], execution->targets);
+    at->stage->datasets = execution->datasets;
     for (int i = 0; i < at->stage->nlanes; i++)
         at->stage->lanes[i].sink = find_sink(execution, program, at->stage->lanes[i].lane);
     MemoryContextSwitchTo(old);

@@ -18,6 +18,7 @@
 #include "portability/instr_time.h"
 
 #include "pg/compile.h"
+#include "pg/dataset.h"
 #include "pg/reject.h"
 #include "pg/stage.h"
 
@@ -50,6 +51,7 @@ typedef struct Execution
     Relation *targets;       /* the same; NULL: nothing is loaded */
     ExecutionStage *stages;  /* by place in Program.stages */
     bool **seen;             /* by source: columns that some split had; NULL: no split yet */
+    Dataset **datasets;      /* by GraphNode.ordinal: what checks on all rows have seen; NULL: nothing is loaded */
     Positions *positions;    /* of rows that wait in a set node; NULL: there is none */
     const GraphNode *querying; /* the set node whose query is running, or NULL */
     NodeCounts *nodes;       /* by GraphNode.ordinal: of stages that are gone; see execution_counts */

@@ -71,7 +71,7 @@ function_allowed(Oid funcid, bool by_name, char **name)
 
         good = OidIsValid(extension) && getExtensionOfObject(ProcedureRelationId, funcid) == extension &&
                (strncmp(*name, "mask_", 5) == 0 || strncmp(*name, "bounded_", 8) == 0 || strcmp(*name, "map_value") == 0 || strcmp(*name, "rule") == 0 ||
-                strcmp(*name, "split_field") == 0);
+                strcmp(*name, "observe") == 0 || strcmp(*name, "split_field") == 0);
     }
     ReleaseSysCache(tuple);
     return good;

@@ -1,6 +1,7 @@
 /*
  * node_validate.c: the node that holds rows to rules.  See rule.h; rules about
- * all rows are in node_validate_all.c.
+ * all rows are in node_validate_all.c, checks on all together in
+ * node_validate_dataset.c.
  *
  * A rule is a word, with what it needs behind a colon ("between:1,10") or in
  * the key "value" (a JSON scalar or array, for values with commas in them).
@@ -25,7 +26,7 @@
 
 static const char *const on_fail_values[] = {"fail", "skip", "warn", NULL};
 
-const JsonKey validate_keys[] = {{"rules", JSON_ARRAY, true, NULL}, {NULL, 0, false, NULL}};
+const JsonKey validate_keys[] = {{"rules", JSON_ARRAY, false, NULL}, {"dataset", JSON_ARRAY, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey rule_keys[] = {
     {"field", JSON_STRING, false, NULL}, {"rule", JSON_STRING, true, NULL}, {"value", JSON_SCALAR | JSON_ARRAY, false, NULL},
     {"schema", JSON_STRING, false, NULL}, {"schemaField", JSON_STRING, false, NULL}, {"onFail", JSON_STRING, false, on_fail_values}, {NULL, 0, false, NULL}};
@@ -157,13 +158,13 @@ length_bounds(const char *text, int *least, int *most)
 int
 validate_count(const GraphNode *node)
 {
-    return JsonContainerSize(json_get_container(node->config, "rules"));
+    return json_count(node->config, "rules");
 }
 
 JsonbContainer *
 validate_rule(const GraphNode *node, int place)
 {
-    return getIthJsonbValueFromContainer(json_get_container(node->config, "rules"), place)->val.binary.data;
+    return json_get_object(node->config, "rules", place);
 }
 
 /* The comparison a rule is, as a filter's condition. */
@@ -248,48 +249,30 @@ check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List
 void
 validate_check(const GraphNode *node, List **findings)
 {
-    JsonbContainer *rules = json_get_container(node->config, "rules");
     GraphComplaint complaint = {findings, node->id};
 
-    if (JsonContainerSize(rules) == 0)
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"rules\" must not be empty");
-    for (int i = 0; i < (int) JsonContainerSize(rules); i++)
+    if (validate_count(node) == 0 && json_count(node->config, "dataset") == 0)
+        graph_complain(findings, node->id, json_get(node->config, "rules") ? "wrong_value" : "missing_key", NULL,
+                       "a validate node needs \"rules\" or \"dataset\", and one of them not empty");
+    for (int i = 0; i < validate_count(node); i++)
     {
-        JsonbValue *item = getIthJsonbValueFromContainer(rules, i);
+        JsonbContainer *object = validate_rule(node, i);
         char *what = psprintf("rule %d", i + 1);
 
-        if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
+        if (object == NULL)
             graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", what);
-        else if (json_check(item->val.binary.data, rule_keys, what, graph_complain_config, &complaint))
-            check_rule(item->val.binary.data, what, node, findings);
+        else if (json_check(object, rule_keys, what, graph_complain_config, &complaint))
+            check_rule(object, what, node, findings);
     }
-}
-
-/* The i-th rule of a config that may be wrong: NULL when it is no object. */
-static JsonbContainer *
-maybe_rule(const GraphNode *node, int place)
-{
-    JsonbContainer *rules = json_get_container(node->config, "rules");
-    JsonbValue *item = rules && JsonContainerIsArray(rules) ? getIthJsonbValueFromContainer(rules, place) : NULL;
-
-    return item && item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
-}
-
-/* How many to ask maybe_rule for. */
-static int
-count_maybe(const GraphNode *node)
-{
-    JsonbContainer *rules = json_get_container(node->config, "rules");
-
-    return rules && JsonContainerIsArray(rules) ? JsonContainerSize(rules) : 0;
+    dataset_check(node, findings);
 }
 
 const NodeOp *
 validate_variant(const GraphNode *node)
 {
-    for (int i = 0; i < count_maybe(node); i++)
+    for (int i = 0; i < validate_count(node); i++)
     {
-        JsonbContainer *object = maybe_rule(node, i);
+        JsonbContainer *object = validate_rule(node, i);
         char *rule = object ? json_get_text(object, "rule") : NULL;
         const RuleKind *kind = rule ? find_kind(rule) : NULL;
 
@@ -365,26 +348,36 @@ validate_row_conditions(Compiler *c, const GraphNode *node, StringInfo out)
 }
 
 static void
+validate_walk(Compiler *c, const GraphNode *node)
+{
+    validate_walk_rows(c, node);
+    dataset_walk(c, node);
+}
+
+static void
 validate_write(Compiler *c, const GraphNode *node)
 {
     StringInfoData conditions;
 
     initStringInfo(&conditions);
     validate_row_conditions(c, node, &conditions);
-    sql_wrap(c, node, "*", psprintf("\nWHERE %s", conditions.data));
+    dataset_conditions(c, node, &conditions);
+    if (conditions.len)          /* the number of rows is counted anyway */
+        sql_wrap(c, node, "*", psprintf("\nWHERE %s", conditions.data));
 }
 
 void
 validate_describe(const GraphNode *node, StringInfo out)
 {
-    for (int i = 0; i < count_maybe(node); i++)
+    for (int i = 0; i < validate_count(node); i++)
     {
-        JsonbContainer *object = maybe_rule(node, i);
+        JsonbContainer *object = validate_rule(node, i);
         char *field = object ? json_get_text(object, "field") : NULL, *rule = object ? shown_rule(object) : NULL;
 
         if (rule)
             appendStringInfo(out, "%s%s%s%s", out->len ? ", " : "", field ? field : "", field ? " " : "", rule);
     }
+    dataset_describe(node, out);
 }
 
 const NodeOp node_validate = {
@@ -393,7 +386,7 @@ const NodeOp node_validate = {
     .keys = validate_keys,
     .check = validate_check,
     .variant = validate_variant,
-    .walk = validate_walk_rows,
+    .walk = validate_walk,
     .write = validate_write,
     .describe = validate_describe,
 };
@@ -409,7 +402,7 @@ kaireon_rule(PG_FUNCTION_ARGS)
 }
 
 Expr *
-rule_condition(Expr *expr, int *place)
+rule_call(Expr *expr, const char *name, int *place)
 {
     FuncExpr *call = (FuncExpr *) expr;
     char *schema;
@@ -417,10 +410,16 @@ rule_condition(Expr *expr, int *place)
     if (!IsA(expr, FuncExpr) || list_length(call->args) != 2 || !IsA(linitial(call->args), Const))
         return NULL;
     schema = get_namespace_name(get_func_namespace(call->funcid));
-    if (schema == NULL || strcmp(schema, "kaireon") != 0 || strcmp(get_func_name(call->funcid), "rule") != 0)
+    if (schema == NULL || strcmp(schema, "kaireon") != 0 || strcmp(get_func_name(call->funcid), name) != 0)
         return NULL;
     *place = DatumGetInt32(linitial_node(Const, call->args)->constvalue);
     return lsecond(call->args);
+}
+
+Expr *
+rule_condition(Expr *expr, int *place)
+{
+    return rule_call(expr, "rule", place);
 }
 
 Rule *

@@ -71,6 +71,7 @@ validate_all_walk(Compiler *c, const GraphNode *node)
         if (is_reference(node, i))
             walk_reference(c, node, i);
     }
+    dataset_walk(c, node);
 }
 
 /* ---- second walk ---------------------------------------------------------------------- */
@@ -193,6 +194,7 @@ validate_all_write(Compiler *c, const GraphNode *node)
             write_unique(c, node, i, &query);
     }
     write_result(c, node);
+    dataset_conditions(c, node, &query.result);
     c->set->input_where[0] = query.input.len ? query.input.data : NULL;
     c->set->result_where = query.result.data;
 }

@@ -147,17 +147,21 @@ stops(const Rejects *rejects, const Reject *reject)
     }
 }
 
+void
+rejects_note(Rejects *rejects, const Reject *reject)
+{
+    MemoryContext old = MemoryContextSwitchTo(rejects->context);
+
+    rejects->kept = lappend(rejects->kept, keep(rejects, reject));
+    MemoryContextSwitchTo(old);
+}
+
 /* Keeps it while there is room. */
 static void
 record(Rejects *rejects, const Reject *reject)
 {
     if (list_length(rejects->kept) < rejects->limit && rejects->kept_bytes < KEPT_BYTES)
-    {
-        MemoryContext old = MemoryContextSwitchTo(rejects->context);
-
-        rejects->kept = lappend(rejects->kept, keep(rejects, reject));
-        MemoryContextSwitchTo(old);
-    }
+        rejects_note(rejects, reject);
 }
 
 pg_noreturn static void

@@ -86,6 +86,9 @@ extern void rejects_check_share(Rejects *rejects, int64 rows);
 /* Keeps what is wrong with a row that is loaded all the same; it is not counted. */
 extern void rejects_warn(Rejects *rejects, const Reject *warning);
 
+/* Keeps, in any case, what is wrong with the run as a whole. */
+extern void rejects_note(Rejects *rejects, const Reject *reject);
+
 /* Writes the kept rejects (and the failure, if any) to run_error; inside a transaction. */
 extern void rejects_write(Rejects *rejects, const pg_uuid_t *run_id);
 

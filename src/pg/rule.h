@@ -27,6 +27,9 @@ typedef struct Rule
     const char *column;      /* and this is the field's column in what the query gives */
 } Rule;
 
+/* The second argument of a planned call of kaireon.<name>(place, ...), and the place; NULL when the expression is no such call. */
+extern Expr *rule_call(Expr *expr, const char *name, int *place);
+
 /* The condition in a planned call of kaireon.rule, and the rule's place; NULL when the expression is no such call. */
 extern Expr *rule_condition(Expr *expr, int *place);
 

@@ -269,6 +269,7 @@ finish_load(Run *run)
         table_close(run->targets[i], NoLock);
     }
     rights_resume(rights);
+    run_judge(run);
     run_summarise(run);
     run->counts.loaded = count_loaded(run);
     run->counts.filtered = count_filtered(run);
@@ -300,6 +301,8 @@ record_failure(Run *run, ErrorData *error)
         if (run->rejects->failure)
             node = run->rejects->failure->node->id;
     }
+    if (run->judged)
+        node = run->judged->id;
     if (run->execution)
     {
         run->nodes = execution_counts(run->execution);

@@ -142,6 +142,23 @@ record_nodes(Run *run, bool failed)
     }
 }
 
+int64
+record_rows_before(Run *run, const GraphNode *node)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id)};
+    int64 rows = 0;
+    bool null;
+
+    if (catalog_execute("SELECT n.rows_out FROM kaireon_internal.run AS r JOIN kaireon_internal.run_node AS n USING (run_id) "
+                        "WHERE r.pipeline_id = $1 AND r.status IN ('success', 'partial') AND n.node_id = $2 AND n.rows_out > 0 "
+                        "ORDER BY r.queued_at DESC LIMIT 1", 2, types, values, NULL, SPI_OK_SELECT) == 1)
+        rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    catalog_end(scope);
+    return rows;
+}
+
 static Datum
 optional_text(const char *text, char *null)
 {

@@ -2,8 +2,8 @@
  * run_state.h: what a run consists of; private to run*.c.
  *
  * run.c is the process and its phases, run_source.c reads the sources,
- * run_summary.c summarises what was loaded, and run_record.c writes what became
- * of it into the catalog.
+ * run_summary.c summarises what was loaded, run_judge.c decides whether that may
+ * be committed, and run_record.c writes what became of it into the catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -54,6 +54,7 @@ typedef struct Run
     List *summaries;         /* Summary *: of summarize nodes */
     Execution *execution;
     NodeCounts *nodes;       /* what happened at each node, once it is known */
+    const GraphNode *judged; /* the node whose check on all rows failed the run, or NULL */
     RunCounts counts;
     int64 done_bytes;        /* of the splits before the one being read */
 } Run;
@@ -83,6 +84,11 @@ extern void run_read_source(Run *run, RunSource *source);
 /* After all rows are loaded, in the load's transaction: writes the summaries. */
 extern void run_summarise(Run *run);
 
+/* ---- run_judge.c ------------------------------------------------------------------------ */
+
+/* At the end of the load: raises KA008 when a check on all rows fails; one that only warns is noted. */
+extern void run_judge(Run *run);
+
 /* ---- run_record.c: inside a transaction, between catalog_begin and catalog_end ------------- */
 
 /* Raises 42704: the pipeline has gone. */
@@ -99,6 +105,9 @@ extern void record_ledger(Run *run);
 
 /* Rows and time of each node. */
 extern void record_nodes(Run *run, bool failed);
+
+/* Rows that went out of a node of that name in the last run that ended well and in which any did; 0: there is none.  Not within catalog_begin. */
+extern int64 record_rows_before(Run *run, const GraphNode *node);
 
 /* How the run ended; error and node may be NULL. */
 extern void record_end(Run *run, const char *status, const ErrorData *error, const char *node);

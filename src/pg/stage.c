@@ -11,6 +11,8 @@
 
 #include "pg/stage.h"
 
+#include <limits.h>
+
 #include "miscadmin.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -136,6 +138,64 @@ make_row(Stage *stage, StageLane *lane, TupleTableSlot *slot, RowState *at)
     ExecStoreVirtualTuple(slot);
 }
 
+/* ---- checks on all rows -------------------------------------------------------------- */
+
+static void
+begin_observers(Stage *stage, const Rows *rows)
+{
+    ListCell *lc;
+
+    foreach(lc, stage->observers)
+    {
+        StageObserver *observer = lfirst(lc);
+
+        observer->count = 0;
+        observer->values = palloc(sizeof(Datum) * Max(rows->nrows, 1));
+        observer->nulls = palloc(sizeof(bool) * Max(rows->nrows, 1));
+    }
+}
+
+/* The row gives no value until it is evaluated, perhaps once more. */
+static inline void
+forget_observed(const Stage *stage)
+{
+    ListCell *lc;
+
+    foreach(lc, stage->observers)
+        ((StageObserver *) lfirst(lc))->pending = false;
+}
+
+/* The row has come to its end: those values stay that belong to nodes it went out of. */
+static inline void
+keep_observed(const Stage *stage, const RowState *at)
+{
+    ListCell *lc;
+
+    foreach(lc, stage->observers)
+    {
+        StageObserver *observer = lfirst(lc);
+
+        observer->count += observer->pending && at->ended > observer->step;
+    }
+}
+
+static void
+flush_observers(Stage *stage)
+{
+    ListCell *lc;
+
+    if (stage->datasets == NULL)
+        return;
+    foreach(lc, stage->observers)
+    {
+        StageObserver *observer = lfirst(lc);
+
+        dataset_take(stage->datasets[observer->node->ordinal], observer->place, observer->type, observer->values, observer->nulls, observer->count);
+    }
+}
+
+/* ---- rows ------------------------------------------------------------------------------ */
+
 /* The first condition from `step` on that the row does not meet; NULL: it meets all.  *bad: a cell is bad. */
 static StageClause *
 refusing_clause(Stage *stage, StageLane *lane, const Rows *rows, int step, RowState *at, bool *bad)
@@ -156,6 +216,13 @@ refusing_clause(Stage *stage, StageLane *lane, const Rows *rows, int step, RowSt
         at->clause = clause;
         passes = evaluate(stage, at, &clause->condition, &null);
         at->clause = NULL;
+        if (clause->observer)
+        {
+            clause->observer->values[clause->observer->count] = passes;
+            clause->observer->nulls[clause->observer->count] = null;
+            clause->observer->pending = true;
+            continue;
+        }
         if (clause->rule ? null || DatumGetBool(passes) : !null && DatumGetBool(passes))
             continue;
         if (clause->rule == NULL || clause->rule->on_fail != RULE_WARN)
@@ -207,7 +274,9 @@ evaluate_row(Stage *stage, const Rows *rows, RowState *at)
     row->tts_flags &= ~TTS_FLAG_EMPTY;
     stage->econtext->ecxt_scantuple = row;
     at->lane = 0;
+    at->ended = INT_MAX;
     at->warned = NIL;
+    forget_observed(stage);
     if (rows_are_pending(rows, at->row))
         memset(stage->settled, 0, sizeof(bool) * rows->ncolumns);
     while ((refused = refusing_clause(stage, lane, rows, step, at, &bad)) != NULL)
@@ -221,6 +290,7 @@ evaluate_row(Stage *stage, const Rows *rows, RowState *at)
         {
             lane->ended[step]++;
             lane->filtered[step]++;
+            at->ended = step;
             return ROW_FILTERED;
         }
         at->lane = lane->next[step];
@@ -265,6 +335,7 @@ evaluate_rows(void *arg)
         work->verdict = evaluate_row(work->stage, work->rows, at);
         if (work->verdict == ROW_BAD)
             return;
+        keep_observed(work->stage, at);
         at->retried = NULL;
         if ((at->row & 255) == 0)
             CHECK_FOR_INTERRUPTS();
@@ -350,6 +421,7 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
     /* what a batch needs goes with it; what is kept of rejects is copied */
     ResetExprContext(stage->econtext);
     old = MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
+    begin_observers(stage, rows);
     for (;;)
     {
         int end = have ? (int) wire.before_row : rows->nrows;
@@ -358,6 +430,7 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
         {
             if (guarded_rows(stage, rows, end, &at) == ROW_BAD)
             {
+                keep_observed(stage, &at);
                 add_row_reject(stage, &at, rows, rejects);
                 at.row++;
                 at.retried = NULL;
@@ -369,5 +442,6 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
         left--;
         have = left > 0 && wire_get_reject(&batch->rejects, &wire);
     }
+    flush_observers(stage);
     MemoryContextSwitchTo(old);
 }

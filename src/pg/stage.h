@@ -20,6 +20,7 @@
 #include "nodes/execnodes.h"
 
 #include "pg/compile.h"
+#include "pg/dataset.h"
 #include "pg/reject.h"
 #include "pg/rows.h"
 #include "pg/rule.h"
@@ -47,6 +48,19 @@ typedef struct StageExpr
     MemoryContext context;   /* of the state */
 } StageExpr;
 
+/* What a check on all rows (dataset.h) sees of a batch. */
+typedef struct StageObserver
+{
+    const GraphNode *node;
+    int place;
+    int step;                /* of the clause's lane */
+    Oid type;
+    bool pending;            /* the row at hand has given a value */
+    int count;               /* values of rows that went out of the node */
+    Datum *values;           /* and behind them the pending one */
+    bool *nulls;
+} StageObserver;
+
 typedef struct StageClause
 {
     StageExpr condition;
@@ -54,6 +68,7 @@ typedef struct StageClause
     Bitmapset *columns;      /* columns it reads, 0-based */
     int shown;               /* the column whose value is shown of a row it refuses; -1: none */
     Rule *rule;              /* of a validate node; NULL: a filter's or a branch's */
+    StageObserver *observer; /* no condition, but what a check looks at; or NULL */
 } StageClause;
 
 /* A computed column of what a lane makes: what nodes made of the row, then its assignment to the column. */
@@ -106,6 +121,8 @@ typedef struct Stage
     int nlanes;
     StageLane *lanes;
     bool *settled;           /* columns of the row whose pending cell has been settled */
+    List *observers;         /* StageObserver * */
+    Dataset **datasets;      /* as in Execution; set by whoever made the stage */
     int64 unreadable;        /* rows so far that the reader could not split */
 } Stage;
 
@@ -137,6 +154,7 @@ typedef struct RowState
     int row;
     int lane;
     int column;              /* the cell being settled, or -1 */
+    int ended;               /* the step of its lane at which it ended; INT_MAX: at none */
     StageClause *clause;     /* the condition being evaluated, or NULL */
     StageEntry *entry;       /* the column being computed, or NULL */
     StageExpr *running;      /* being evaluated, or NULL */

@@ -104,11 +104,24 @@ plan_sql(const Stage *stage, const char *sql, const ProgramTarget *target)
     return pg_plan_query(linitial_node(Query, rewritten), sql, CURSOR_OPT_FAST_PLAN, NULL);
 }
 
-/* By step; the rules of a step in their own order. */
+/* By step; the rules of a step in their own order, and then what checks look at. */
 static bool
 comes_before(const StageClause *a, const StageClause *b)
 {
-    return a->step < b->step || (a->step == b->step && a->rule && b->rule && a->rule->place < b->rule->place);
+    return a->step < b->step || (a->step == b->step && a->rule && (b->observer || (b->rule && a->rule->place < b->rule->place)));
+}
+
+static StageObserver *
+add_observer(Stage *stage, const StageLane *lane, Expr *value, int place, int step)
+{
+    StageObserver *observer = palloc0(sizeof(StageObserver));
+
+    observer->node = lane->lane->steps[step].node;
+    observer->place = place;
+    observer->step = step;
+    observer->type = exprType((Node *) value);
+    stage->observers = lappend(stage->observers, observer);
+    return observer;
 }
 
 /* The column of that name in the stage's relation. */
@@ -129,14 +142,18 @@ add_clause(Stage *stage, StageLane *lane, Expr *condition, int step)
 {
     StageClause clause = {.step = step};
     int at = lane->nclauses++, place;
-    Expr *of_rule = rule_condition(condition, &place);
+    Expr *of_rule = rule_condition(condition, &place), *of_check = of_rule ? NULL : dataset_observed(condition, &place);
 
     if (of_rule)
     {
         clause.rule = rule_of(lane->lane->steps[step].node, place);
         condition = of_rule;
     }
-
+    else if (of_check)
+    {
+        clause.observer = add_observer(stage, lane, of_check, place, step);
+        condition = of_check;
+    }
     add_expr(stage, &clause.condition, condition);
     stage_columns((Node *) condition, &clause.columns);
     clause.shown = clause.rule && clause.rule->of_all ? column_of(stage, clause.rule->column) : bms_next_member(clause.columns, -1);
@@ -155,8 +172,8 @@ add_clauses(Stage *stage, StageLane *lane, List *quals, int at)
     {
         int step = compile_step_of(lane->lane, at, lfirst(lc)), place;
 
-        /* of the feed's own there are only rules */
-        if (step <= 0 && !(step == 0 && rule_condition(lfirst(lc), &place)))
+        /* of the feed's own there are only rules and checks */
+        if (step <= 0 && !(step == 0 && (rule_condition(lfirst(lc), &place) || dataset_observed(lfirst(lc), &place))))
             step = lane->lane->nsteps - 1;
         add_clause(stage, lane, lfirst(lc), step);
     }

@@ -38,6 +38,7 @@ stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int s
     at->reject.node = stage->lanes[at->lane].lane->steps[step].node;
     at->reject.sqlstate = sqlstate;
     at->reject.reason = reason;
+    at->ended = step;
     stage->lanes[at->lane].ended[step]++;
 }
 

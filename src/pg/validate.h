@@ -31,7 +31,7 @@ typedef struct RuleKind
 
 extern const JsonKey validate_keys[];
 
-/* A node's rules: how many, and the i-th; their config has been checked. */
+/* A node's rules: how many, and the i-th; NULL when it is no object. */
 extern int validate_count(const GraphNode *node);
 extern JsonbContainer *validate_rule(const GraphNode *node, int place);
 extern const RuleKind *validate_kind(JsonbContainer *rule);
@@ -49,5 +49,11 @@ extern void validate_add_condition(StringInfo out, int place, const char *condit
 
 /* Second walk: adds those about a row alone, over Compiler.flow. */
 extern void validate_row_conditions(Compiler *c, const GraphNode *node, StringInfo out);
+
+/* The same for checks on all rows together (node_validate_dataset.c): the fields they read, and a condition for each. */
+extern void dataset_check(const GraphNode *node, List **findings);
+extern void dataset_walk(Compiler *c, const GraphNode *node);
+extern void dataset_conditions(Compiler *c, const GraphNode *node, StringInfo out);
+extern void dataset_describe(const GraphNode *node, StringInfo out);
 
 #endif

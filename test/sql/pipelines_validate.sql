@@ -34,6 +34,17 @@ SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "uni
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"rule": "expression:code"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [1, {"field": "code", "rule": "unique"}, {"rule": ["unique"]}]}'));
 
+-- ---- checks on all rows together
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}, {"check": "row_count_change", "min": -20, "max": 50, "onFail": "warn"}, {"check": "null_share", "field": "code", "max": 0.1}, {"check": "distinct_share", "field": "code", "min": 0.9}, {"check": "sum", "field": "amount", "max": 100}, {"check": "avg", "field": "code", "min": 1}, {"check": "freshness", "field": "code", "maxAge": "1 day"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [], "dataset": []}'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [1, {"chek": "avg"}, {"check": "median"}, {"check": "row_count", "min": "1"}, {"check": "row_count", "min": 1, "onFail": "skip"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "row_count", "field": "code"}, {"check": "avg", "min": 1}, {"check": "avg", "field": "code", "min": 1, "maxAge": "1 day"}, {"check": "freshness", "field": "code", "min": 1}, {"check": "sum", "field": "code", "min": 2, "max": 1}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "freshness", "field": "code", "maxAge": "soon"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "avg", "field": "gone", "min": 1}]}', '[{"id": "less", "type": "drop", "config": {"fields": ["gone"]}}]'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "avg", "field": "day", "min": 1}]}', '[{"id": "day", "type": "cast", "config": {"field": "day", "targetType": "date"}}]'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "distinct_share", "field": "j", "min": 1}]}', '[{"id": "make", "type": "expression", "config": {"outputField": "j", "expression": "code::json"}}]'));
+
 -- ---- what they compile to
 SELECT kaireon.create_pipeline('v_rows', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "code", "rule": "not_null"}, {"field": "amount", "rule": "between:0,100", "onFail": "warn"}, {"rule": "expression:amount < length(code)"}]}')) IS NOT NULL;
 SELECT pg_temp.compiled('v_rows');
@@ -43,6 +54,13 @@ SELECT kaireon.create_pipeline('v_reference', 'v_files', 'v_orders', pg_temp.cha
     '[{"id": "upper", "type": "expression", "config": {"outputField": "code", "expression": "upper(code)"}}]')) IS NOT NULL;
 SELECT pg_temp.compiled('v_reference');
 SELECT kaireon.pipeline_diagram('v_reference');
+SELECT kaireon.create_pipeline('v_dataset', 'v_files', 'v_orders', pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}, {"check": "avg", "field": "amount", "max": 9}, {"check": "null_share", "field": "customer", "max": 0.1}], "rules": [{"field": "code", "rule": "not_null"}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_dataset');
+SELECT kaireon.pipeline_diagram('v_dataset');
+SELECT kaireon.create_pipeline('v_count', 'v_files', 'v_orders', pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_count');
+SELECT kaireon.create_pipeline('v_both', 'v_files', 'v_orders', pg_temp.chain('{"dataset": [{"check": "freshness", "field": "day", "maxAge": "2 days"}, {"check": "distinct_share", "field": "code", "min": 0.5}], "rules": [{"field": "code", "rule": "unique"}, {"field": "id", "rule": "gt:0"}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_both');
 
-SELECT kaireon.delete_pipeline('v_rows'), kaireon.delete_pipeline('v_unique'), kaireon.delete_pipeline('v_reference');
+SELECT kaireon.delete_pipeline(n) FROM unnest('{v_rows,v_unique,v_reference,v_dataset,v_count,v_both}'::text[]) AS n;
 SELECT kaireon.delete_schema('v_orders'), kaireon.delete_schema('v_customers'), kaireon.delete_connector('v_files');
