@@ -20,8 +20,9 @@ $$;
 
 -- A function of somebody who is no superuser that loading the table would call:
 -- by a trigger, default, constraint, index, rule or type, of the table or of a
--- partition.  NULL when there is none.
-CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS regprocedure
+-- partition; or such a type, which can get casts and checks at any time.  No row
+-- when there is none.
+CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS TABLE (owner regrole, what text)
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     WITH RECURSIVE tables AS (
         SELECT relation::oid AS oid
@@ -45,10 +46,14 @@ CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS regproc
              WHERE r.classid = 'pg_type'::regclass AND c.contypid = r.objid) AS n (classid, objid)
     )
     -- few are reached, so that they are looked up first and asked about then
-    SELECT p.oid::regprocedure
-      FROM (SELECT p.oid, p.proowner FROM reached AS r JOIN pg_proc AS p ON p.oid = r.objid WHERE r.classid = 'pg_proc'::regclass OFFSET 0) AS p
-     WHERE NOT kaireon_internal.is_superuser(p.proowner::regrole)
-     ORDER BY p.oid LIMIT 1
+    SELECT f.owner, f.what
+      FROM (SELECT 1 AS place, p.oid, p.proowner::regrole AS owner, format('Function %s', p.oid::regprocedure) AS what
+              FROM reached AS r JOIN pg_proc AS p ON p.oid = r.objid WHERE r.classid = 'pg_proc'::regclass
+             UNION ALL
+            SELECT 2, t.oid, t.typowner::regrole, format('Type %s', t.oid::regtype)
+              FROM reached AS r JOIN pg_type AS t ON t.oid = r.objid WHERE r.classid = 'pg_type'::regclass OFFSET 0) AS f
+     WHERE NOT kaireon_internal.is_superuser(f.owner)
+     ORDER BY f.place, f.oid LIMIT 1
 $$;
 
 -- What keeps a pipeline of that owner from loading a schema's table.  A schema
@@ -59,7 +64,6 @@ CREATE FUNCTION kaireon_internal.find_target_obstacles(owner regrole, s kaireon_
 #variable_conflict use_variable
 DECLARE
     target regclass := (SELECT t.oid FROM pg_class AS t WHERE t.oid = s.relation);
-    function regprocedure;
 BEGIN
     IF is_named AND NOT kaireon_internal.may_change(owner, s.owner) THEN
         RETURN QUERY VALUES ('42501', format('permission denied for schema "%s"', s.name),
@@ -70,12 +74,10 @@ BEGIN
             format('Role %s, who owns the pipeline, may not insert into it.', owner), format('GRANT INSERT ON %s TO %s.', target, owner));
     END IF;
     -- What others wrote must not become a superuser's doing.
-    function := CASE WHEN kaireon_internal.is_superuser(owner) THEN kaireon_internal.foreign_code(target) END;
-    IF function IS NOT NULL THEN
-        RETURN QUERY VALUES ('42501', format('a superuser''s pipeline does not load a table that calls code of role %s',
-                (SELECT p.proowner::regrole FROM pg_proc AS p WHERE p.oid = function)),
-            format('Function %s would have a superuser''s rights.', function),
-            'Give the pipeline to a role that is no superuser with kaireon.change_owner.');
+    IF kaireon_internal.is_superuser(owner) THEN
+        RETURN QUERY SELECT '42501', format('a superuser''s pipeline does not load a table that calls code of role %s', f.owner),
+            format('%s would have a superuser''s rights.', f.what), 'Give the pipeline to a role that is no superuser with kaireon.change_owner.'
+          FROM kaireon_internal.foreign_code(target) AS f;
     END IF;
 END
 $$;
@@ -108,8 +110,9 @@ BEGIN
             'That role can change whose pipeline it is, and is no superuser.',
             'Give the pipeline to a role that is no superuser with kaireon.change_owner, or the extension to a superuser with REASSIGN OWNED.');
     END IF;
-    RETURN QUERY SELECT o.* FROM kaireon_internal.schema AS s, kaireon_internal.find_target_obstacles(owner, s, s.id <> schema_id) AS o
-                  WHERE s.id = schema_id OR s.name = ANY (targets) ORDER BY s.id <> schema_id, s.name;
+    RETURN QUERY SELECT o.* FROM kaireon_internal.schema AS own, kaireon_internal.schema AS s, kaireon_internal.find_target_obstacles(owner, s, s.id <> schema_id) AS o
+                  WHERE own.id = schema_id AND (s.id = schema_id OR s.id IN (SELECT kaireon_internal.named_schema(t, own.relation) FROM unnest(targets) AS t))
+                  ORDER BY s.id <> schema_id, s.name;
 END
 $$;
 

@@ -426,7 +426,8 @@ catalog_load_summary(Oid collection, const char *customer)
 
     count = catalog_execute("SELECT coalesce(t.oid, 0)::pg_catalog.oid, s.owner::pg_catalog.oid, l.name, "
                             "kaireon_internal.named_schema($2, 0) IS DISTINCT FROM s.linked_schema, "
-                            "CASE WHEN kaireon_internal.is_superuser($3::regrole) THEN kaireon_internal.foreign_code(t.oid)::text END, "
+                            "CASE WHEN kaireon_internal.is_superuser($3::regrole) THEN (SELECT c.owner::text FROM unnest(ARRAY[t.oid, $1]) AS r, "
+                            "LATERAL kaireon_internal.foreign_code(r) AS c LIMIT 1) END, "
                             "f.name, f.is_key, f.function, f.source_field, f.aggregate FROM kaireon_internal.schema s "
                             "LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema LEFT JOIN pg_catalog.pg_class t ON t.oid = s.summary_relation "
                             "LEFT JOIN LATERAL kaireon_internal.summary_fields(s.id) f ON true WHERE s.relation = $1 ORDER BY f.ordinal",
@@ -442,7 +443,7 @@ catalog_load_summary(Oid collection, const char *customer)
         summary->owner = DatumGetObjectId(SPI_getbinval(row, desc, 2, &null));
         summary->customer = SPI_getvalue(row, desc, 3);
         summary->other_customer = customer && DatumGetBool(SPI_getbinval(row, desc, 4, &null));
-        summary->foreign_code = SPI_getvalue(row, desc, 5);
+        summary->code_owner = SPI_getvalue(row, desc, 5);
         field->name = SPI_getvalue(row, desc, 6);
         field->is_key = DatumGetBool(SPI_getbinval(row, desc, 7, &null));
         field->function = SPI_getvalue(row, desc, 8);
@@ -510,6 +511,12 @@ bool
 catalog_may_act(Oid role, Oid owner)
 {
     return has_privs_of_role(role, owner) || superuser_arg(role);
+}
+
+bool
+catalog_may_trust(Oid role, Oid owner)
+{
+    return superuser_arg(owner) || (!superuser_arg(role) && has_privs_of_role(role, owner));
 }
 
 bool

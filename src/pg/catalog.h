@@ -99,7 +99,7 @@ typedef struct SummarySpec
     Oid owner;               /* of the schema */
     char *customer;          /* the schema it is linked to, or NULL */
     bool other_customer;     /* and that is not the one that was asked about */
-    char *foreign_code;      /* a function that writing to it would call, and that a superuser must not; or NULL */
+    char *code_owner;        /* whose code reading the collection or writing the summary would call, where a superuser must not; else NULL */
     List *fields;            /* SummaryField *, keys first; NIL: no summary columns */
 } SummarySpec;
 
@@ -119,6 +119,12 @@ pg_noreturn extern void catalog_no_pipeline(const char *name);
 
 /* May this role act on an object of that owner (be it, be a member, be superuser)? */
 extern bool catalog_may_act(Oid role, Oid owner);
+/*
+ * May code of that owner's run with the rights of the role: he could do what it
+ * does himself, or the role trusts him as a member of his.  No superuser trusts
+ * who is none.
+ */
+extern bool catalog_may_trust(Oid role, Oid owner);
 /* Is the role an operator (kaireon_operator or kaireon_admin)? */
 extern bool catalog_is_operator(Oid role);
 

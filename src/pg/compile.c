@@ -81,8 +81,20 @@ compile_environment(const char *name, TupleDesc desc, void *tuplestore)
     return env;
 }
 
+static bool
+has_other_table(Node *node, List *tables)
+{
+    if (node == NULL)
+        return false;
+    if (IsA(node, RangeTblEntry))
+        return ((RangeTblEntry *) node)->rtekind == RTE_RELATION && !list_member_oid(tables, ((RangeTblEntry *) node)->relid);
+    if (IsA(node, Query))
+        return query_tree_walker((Query *) node, has_other_table, tables, QTW_EXAMINE_RTES_BEFORE);
+    return expression_tree_walker(node, has_other_table, tables);
+}
+
 Query *
-compile_analyze(const char *sql, QueryEnvironment *env)
+compile_analyze(const char *sql, QueryEnvironment *env, List *tables)
 {
     int level = NewGUCNestLevel();
     List *statements;
@@ -94,6 +106,9 @@ compile_analyze(const char *sql, QueryEnvironment *env)
     statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, NULL, 0, env);
     AtEOXact_GUC(true, level);
+    if (has_other_table((Node *) query, tables))
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("another table has taken the name of one of the pipeline's"),
+                        errdetail("It happened while the pipeline was compiled or ran."), errhint("Try again.")));
     exprbound_query(query);
     return query;
 }
@@ -276,7 +291,7 @@ check_sql(Compiler *c, const GraphNode *node)
     bool target = node->op->kind == NODE_TARGET;
     const char *sql = target ? c->lane->select_sql : c->sql->data;
     QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
-    Query *query = compile_analyze(sql, env);
+    Query *query = compile_analyze(sql, env, NIL);
 
     if (!target)
         take_types(c, query);

@@ -22,6 +22,7 @@
 #include "postgres.h"
 #include "access/tupdesc.h"
 #include "nodes/parsenodes.h"
+#include "nodes/plannodes.h"
 #include "utils/queryenvironment.h"
 
 #include "pg/graph.h"
@@ -138,6 +139,7 @@ typedef struct ProgramSet
     int ninputs;
     ProgramInput inputs[SET_INPUTS];
     char *sql;
+    List *lookups;           /* OIDs of the tables that it reads as well */
 } ProgramSet;
 
 /* A feed and its lanes: what becomes of a row is decided by one pass over it. */
@@ -213,8 +215,15 @@ extern void compile_add_relation(QueryEnvironment *env, const char *name, TupleD
 /* A query environment for a set node's query; `stores` by input, or NULL. */
 extern QueryEnvironment *compile_set_environment(const ProgramSet *set, void *const *stores, const double *rows);
 
-/* Parses and analyses one statement with search_path pg_catalog; the caller holds a snapshot. */
-extern Query *compile_analyze(const char *sql, QueryEnvironment *env);
+/* The plan of a set node's query, for the current user. */
+extern PlannedStmt *compile_plan_set(const ProgramSet *set, QueryEnvironment *env);
+
+/*
+ * Parses and analyses one statement with search_path pg_catalog; the caller
+ * holds a snapshot.  `tables` (OIDs) are those that may be in it: a schema can
+ * be renamed while a table in it is locked.
+ */
+extern Query *compile_analyze(const char *sql, QueryEnvironment *env, List *tables);
 
 /* The type a field type's or cast's name stands for; InvalidOid when there is none. */
 extern Oid compile_field_type(const char *name);

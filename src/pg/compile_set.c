@@ -10,16 +10,23 @@
 
 #include "pg/compile_set.h"
 
+#include "access/htup_details.h"
+#include "catalog/pg_class.h"
 #include "catalog/pg_type.h"
 #include "executor/executor.h"
+#include "miscadmin.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_coerce.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/syscache.h"
 
+#include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/exprcheck.h"
 #include "pg/node.h"
+#include "pg/rights.h"
 
 /* ---- for node types ----------------------------------------------------------------- */
 
@@ -176,7 +183,7 @@ static void
 check_input(const ProgramStage *stage, const Lane *lane)
 {
     QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
-    Query *query = compile_analyze(lane->sql, env);
+    Query *query = compile_analyze(lane->sql, env, NIL);
 
     exprcheck_query(query, lane->sql);
     (void) pg_plan_query(query, lane->sql, 0, NULL);
@@ -208,12 +215,96 @@ compile_set_environment(const ProgramSet *set, void *const *stores, const double
     return env;
 }
 
+static Oid
+table_owner(Oid relid)
+{
+    HeapTuple tuple = SearchSysCache1(RELOID, ObjectIdGetDatum(relid));
+    Oid owner;
+
+    if (!HeapTupleIsValid(tuple)) /* compile_analyze has found it */
+        elog(ERROR, "table %u is missing", relid);
+    owner = ((Form_pg_class) GETSTRUCT(tuple))->relowner;
+    ReleaseSysCache(tuple);
+    return owner;
+}
+
+/* A table that is reached by way of the one that is looked up must not run what its owner wrote, either. */
+static void
+check_parts(const PlannedStmt *plan)
+{
+    ListCell *lc;
+
+    foreach(lc, plan->rtable)
+    {
+        const RangeTblEntry *rte = lfirst_node(RangeTblEntry, lc);
+        Oid owner;
+
+        if (rte->rtekind != RTE_RELATION || rte->relkind != RELKIND_FOREIGN_TABLE)
+            continue;
+        owner = table_owner(rte->relid);
+        if (!catalog_may_trust(GetUserId(), owner))
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                            errmsg("foreign table \"%s\" belongs to role %s", get_rel_name(rte->relid), GetUserNameFromId(owner, true)),
+                            errdetail("Its server would be asked with the rights of the pipeline's owner."),
+                            errhint("Look up a table that has no foreign one among its partitions or children.")));
+    }
+}
+
+/* The owner of the tables that are of nobody the current user trusts; InvalidOid when there is none. */
+static Oid
+other_owner(const ProgramSet *set)
+{
+    Oid other = InvalidOid;
+    ListCell *lc;
+
+    foreach(lc, set->lookups)
+    {
+        Oid owner = table_owner(lfirst_oid(lc));
+
+        if (catalog_may_trust(GetUserId(), owner))
+            continue;
+        if (OidIsValid(other) && owner != other)
+            ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE),
+                            errmsg("one node looks up tables of roles %s and %s", GetUserNameFromId(other, true), GetUserNameFromId(owner, true)),
+                            errdetail("What one of them wrote would run with the rights of the other."),
+                            errhint("Use a node for the tables of each.")));
+        other = owner;
+    }
+    return other;
+}
+
+/*
+ * Planning a query calls functions that the indexes and statistics of tables
+ * are made of: of tables of somebody else, with that one's rights.
+ */
+static PlannedStmt *
+plan_set(const ProgramSet *set, Query *query)
+{
+    List *rewritten = pg_rewrite_query(query);
+    Oid owner = other_owner(set);
+    PlannedStmt *plan;
+    RightsScope scope;
+
+    if (!OidIsValid(owner))
+        return pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL);
+    scope = rights_assume(owner, SECURITY_RESTRICTED_OPERATION);
+    plan = pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL);
+    rights_resume(scope);
+    check_parts(plan);
+    return plan;
+}
+
+PlannedStmt *
+compile_plan_set(const ProgramSet *set, QueryEnvironment *env)
+{
+    return plan_set(set, compile_analyze(set->sql, env, set->lookups));
+}
+
 /* Parses and plans the query, and takes the types of what it gives. */
 static void
 check_query(Feed *feed, const ProgramSet *set)
 {
-    Query *query = compile_analyze(set->sql, compile_set_environment(set, NULL, NULL));
-    List *rewritten;
+    Query *query = compile_analyze(set->sql, compile_set_environment(set, NULL, NULL), set->lookups);
     ListCell *lc, *column = list_head(feed->columns);
 
     foreach(lc, query->targetList)
@@ -225,8 +316,7 @@ check_query(Feed *feed, const ProgramSet *set)
         ((SetColumn *) lfirst(column))->column->type = exprType((Node *) te->expr);
         column = lnext(feed->columns, column);
     }
-    rewritten = pg_rewrite_query(query);
-    compat_check_permissions(pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL));
+    compat_check_permissions(plan_set(set, query));
 }
 
 /* The relation that the node's result stands in. */
@@ -277,9 +367,12 @@ compile_write_set(Compiler *c, const GraphNode *node)
 {
     Feed *feed = c->set;
     ProgramSet *set = palloc0(sizeof(ProgramSet));
+    ListCell *lc;
 
     feed->stage->set = set;
     set->ninputs = feed->ninputs;
+    foreach(lc, feed->lookups)
+        set->lookups = lappend_oid(set->lookups, ((const SchemaSpec *) lfirst(lc))->relid);
     take_input_columns(c);
     c->sql = makeStringInfo();
     node->op->write(c, node);

@@ -160,7 +160,7 @@ start_query(SetNode *node)
         rows[i] = Max(node->inputs[i].count, 1);
     }
     env = compile_set_environment(set, stores, rows);
-    plan = pg_plan_query(linitial_node(Query, pg_rewrite_query(compile_analyze(set->sql, env))), set->sql, 0, NULL);
+    plan = compile_plan_set(set, env);
     node->snapshot = RegisterSnapshot(outside_snapshot());
     PopActiveSnapshot();
     node->query = CreateQueryDesc(plan, set->sql, node->snapshot, InvalidSnapshot, &node->receiver, NULL, env, 0);

@@ -35,10 +35,8 @@ put_lines(ReturnSetInfo *result, const char *indent, const char *text)
 
 /* The plan of a statement; what it would read is empty. */
 static void
-put_plan(ReturnSetInfo *result, const char *sql, QueryEnvironment *env)
+put_plan(ReturnSetInfo *result, const char *sql, PlannedStmt *plan, QueryEnvironment *env)
 {
-    List *rewritten = pg_rewrite_query(compile_analyze(sql, env));
-    PlannedStmt *plan = pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL);
     ExplainState *es = NewExplainState();
     QueryDesc *desc;
 
@@ -54,6 +52,15 @@ put_plan(ReturnSetInfo *result, const char *sql, QueryEnvironment *env)
     put_lines(result, "    ", es->str->data);
 }
 
+/* The same of one that is not planned yet; `tables` as in compile_analyze. */
+static void
+put_statement(ReturnSetInfo *result, const char *sql, List *tables, QueryEnvironment *env)
+{
+    List *rewritten = pg_rewrite_query(compile_analyze(sql, env, tables));
+
+    put_plan(result, sql, pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL), env);
+}
+
 /* A lane's statement, and a set node's. */
 static void
 put_lane(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage *stage, const Lane *lane)
@@ -65,7 +72,7 @@ put_lane(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage *
     put_lines(result, "    ", lane->sql);
     put_lines(result, "", "  Plan:");
     scope = inspect_as(inspected->spec->owner);
-    put_plan(result, lane->sql, compile_environment(stage->relation, stage->desc, empty));
+    put_statement(result, lane->sql, lane->target ? list_make1_oid(lane->target->schema->relid) : NIL, compile_environment(stage->relation, stage->desc, empty));
     rights_resume(scope);
     tuplestore_end(empty);
 }
@@ -76,13 +83,14 @@ put_set(ReturnSetInfo *result, const Inspected *inspected, const ProgramSet *set
     Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
     void *stores[SET_INPUTS] = {empty, empty};
     double rows[SET_INPUTS] = {1000, 1000};
+    QueryEnvironment *env = compile_set_environment(set, stores, rows);
     RightsScope scope;
 
     put_lines(result, "", "  SQL:");
     put_lines(result, "    ", set->sql);
     put_lines(result, "", "  Plan:");
     scope = inspect_as(inspected->spec->owner);
-    put_plan(result, set->sql, compile_set_environment(set, stores, rows));
+    put_plan(result, set->sql, compile_plan_set(set, env), env);
     rights_resume(scope);
     tuplestore_end(empty);
 }
@@ -155,7 +163,7 @@ put_summary(ReturnSetInfo *result, const Inspected *inspected, const ProgramSumm
         put_lines(result, "    ", statements[i]);
         put_lines(result, "", "  Plan:");
         scope = inspect_as(inspected->spec->owner);
-        put_plan(result, statements[i], compile_environment(TOUCHED_RELATION, summary->keys, empty));
+        put_statement(result, statements[i], list_make2_oid(summary->relid, summary->summary_relid), compile_environment(TOUCHED_RELATION, summary->keys, empty));
         rights_resume(scope);
     }
     tuplestore_end(empty);

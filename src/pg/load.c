@@ -14,13 +14,16 @@
 #include "access/tableam.h"
 #include "access/xact.h"
 #include "catalog/index.h"
+#include "catalog/namespace.h"
 #include "catalog/pg_class.h"
 #include "commands/trigger.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "parser/parsetree.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
+#include "utils/plancache.h"
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
@@ -54,6 +57,7 @@ struct Loader
     Tuplestorestate *staged;
     TupleDesc staged_desc;
     SPIPlanPtr plan;
+    char *namespace;         /* the plan's name for the table's schema */
 };
 
 /* Slots for a whole batch; made outside of the stage's subtransactions, whose end would take them. */
@@ -428,8 +432,9 @@ prepare_slow(Loader *loader)
             appendStringInfo(&names, "%s%s", names.len ? ", " : "", quote_identifier(NameStr(att->attname)));
     }
     initStringInfo(&sql);
+    loader->namespace = get_namespace_name(RelationGetNamespace(loader->rel));
     appendStringInfo(&sql, "INSERT INTO %s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s",
-                     quote_qualified_identifier(get_namespace_name(RelationGetNamespace(loader->rel)), RelationGetRelationName(loader->rel)),
+                     quote_qualified_identifier(loader->namespace, RelationGetRelationName(loader->rel)),
                      names.data, names.data, STAGED_RELATION);
     for (int i = 0; summary && i < summary->keys->natts; i++)
         appendStringInfo(&sql, "%s %s", i ? "," : " RETURNING", quote_identifier(NameStr(TupleDescAttr(desc, summary->attnums[i] - 1)->attname)));
@@ -440,6 +445,34 @@ prepare_slow(Loader *loader)
     if (loader->plan == NULL || SPI_keepplan(loader->plan) != 0)
         elog(ERROR, "could not prepare the load: %s", SPI_result_code_string(SPI_result));
     SPI_finish();
+}
+
+/*
+ * The statement names the table, and a schema can be renamed while a table in
+ * it is locked.  Asked before it is planned anew, and of what was planned then.
+ */
+static void
+check_name(Loader *loader)
+{
+    Oid relid = RelationGetRelid(loader->rel);
+    Oid named = get_relname_relid(RelationGetRelationName(loader->rel), get_namespace_oid(loader->namespace, true));
+
+    if (named == relid)
+    {
+        CachedPlan *plan;
+        const PlannedStmt *statement;
+
+        connect_slow(loader);
+        plan = SPI_plan_get_cached_plan(loader->plan);
+        statement = linitial_node(PlannedStmt, plan->stmt_list);
+        named = rt_fetch(linitial_int(statement->resultRelations), statement->rtable)->relid;
+        ReleaseCachedPlan(plan, CurrentResourceOwner);
+        SPI_finish();
+    }
+    if (named != relid)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the schema of table \"%s\" was renamed while it was loaded", RelationGetRelationName(loader->rel)),
+                        errdetail("What has its name now is something else."), errhint("Run the pipeline again.")));
 }
 
 typedef struct RangeWork { Loader *loader; int from; int to; } RangeWork;
@@ -516,6 +549,7 @@ flush(RowSink *sink)
             MemoryContextSwitchTo(loader->batch);
         }
         PushActiveSnapshot(GetTransactionSnapshot());
+        check_name(loader);
         bisect(loader, 0, loader->count);
         PopActiveSnapshot();
     }

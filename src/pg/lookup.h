@@ -12,10 +12,14 @@
 
 #include "pg/flow.h"
 
-/* The schema's field of that name; complains and gives NULL when there is none. */
+/*
+ * The schema's field of that name; complains and gives NULL when there is none,
+ * or its type is one that somebody made since: comparing and casting it could
+ * run what he wrote.
+ */
 extern const TargetField *lookup_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *name);
 
-/* First walk: the type that a key for the field is wanted in. */
+/* First walk: the type that a key for the field is wanted in; not a domain, which has checks. */
 extern Oid lookup_type(const TargetField *field);
 
 /* First walk: complains when reading the table would run what its owner wrote with the rights of the pipeline's. */

@@ -10,7 +10,9 @@
 #include "postgres.h"
 
 #include "access/genam.h"
+#include "access/htup_details.h"
 #include "access/table.h"
+#include "access/transam.h"
 #include "catalog/pg_class.h"
 #include "catalog/pg_index.h"
 #include "catalog/pg_type.h"
@@ -79,8 +81,14 @@ lookup_field(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const
     const TargetField *field = find_field(schema, name);
     StringInfoData valid;
 
-    if (field)
+    if (field && getBaseType(field->type) < FirstNormalObjectId)
         return field;
+    if (field)
+    {
+        graph_complain(c->findings, node->id, "schema_drift", "Take another field, or give the column a type that fields have.",
+                       "field \"%s\" of schema \"%s\" is of type %s, which no field can be", name, schema->name, format_type_be(field->type));
+        return NULL;
+    }
     initStringInfo(&valid);
     for (int i = 0; i < schema->nfields; i++)
         appendStringInfo(&valid, "%s%s", i ? ", " : "", schema->fields[i].name);
@@ -111,8 +119,9 @@ lookup_is_unique(const SchemaSpec *schema, const TargetField *field)
         Relation index = index_open(lfirst_oid(lc), AccessShareLock);
         Form_pg_index form = index->rd_index;
 
+        /* its predicate is not asked for, which would evaluate a part of it */
         unique |= form->indisunique && form->indisvalid && form->indimmediate && form->indnkeyatts == 1 &&
-                  form->indkey.values[0] == field->attnum && RelationGetIndexPredicate(index) == NIL;
+                  form->indkey.values[0] == field->attnum && heap_attisnull(index->rd_indextuple, Anum_pg_index_indpred, NULL);
         index_close(index, AccessShareLock);
     }
     table_close(rel, NoLock);
@@ -135,8 +144,8 @@ lookup_check_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema)
 
     if (rel == NULL)
         return;
-    if (runs_code(rel) && !catalog_may_act(GetUserId(), rel->rd_rel->relowner))
-        graph_complain(c->findings, node->id, "permission_denied", "Use a table, or a schema of the pipeline's owner.",
+    if (runs_code(rel) && !catalog_may_trust(GetUserId(), rel->rd_rel->relowner))
+        graph_complain(c->findings, node->id, "permission_denied", "Use a table that is neither, or a schema of the pipeline's owner.",
                        "schema \"%s\" is a view or has row security of role %s, which would run with the rights of the pipeline's owner",
                        schema->name, GetUserNameFromId(rel->rd_rel->relowner, true));
     table_close(rel, NoLock);
@@ -184,18 +193,22 @@ lookup_walk(Compiler *c, const GraphNode *node)
     }
 }
 
-/* The table's field for a field that the node makes. */
+/* The table's field for a field that the node makes; of a domain's type its value, without the checks. */
 static const char *
-selected_sql(const GraphNode *node, const char *name)
+selected_sql(const GraphNode *node, const SchemaSpec *schema, const char *name)
 {
     ListCell *lc;
 
     foreach(lc, select_fields(node))
     {
         const SelectedField *selected = lfirst(lc);
+        Oid type, base;
 
-        if (strcmp(selected->alias, name) == 0)
-            return sql_name(selected->field);
+        if (strcmp(selected->alias, name) != 0)
+            continue;
+        type = find_field(schema, selected->field)->type;
+        base = getBaseType(type);
+        return type == base ? psprintf("t.%s", sql_name(selected->field)) : psprintf("CAST(t.%s AS %s)", sql_name(selected->field), sql_type(base));
     }
     elog(ERROR, "node \"%s\" makes no field \"%s\"", node->id, name);
 }
@@ -220,7 +233,7 @@ lookup_write(Compiler *c, const GraphNode *node)
         if (column->side >= 0)
             appendStringInfo(c->sql, "i.%s, ", sql_name(column->field));
         else
-            appendStringInfo(c->sql, "t.%s AS %s, ", selected_sql(node, column->column->name), sql_name(column->column->name));
+            appendStringInfo(c->sql, "%s AS %s, ", selected_sql(node, schema, column->column->name), sql_name(column->column->name));
     }
     appendStringInfo(c->sql, "i.%s\nFROM input AS i LEFT JOIN %s AS t ON i.%s = t.%s\nORDER BY i.%s", set_origin(c, 0), sql_table(schema->relid),
                      key, sql_name(other), set_ordinal(c, 0));

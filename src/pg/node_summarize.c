@@ -239,9 +239,9 @@ check_rights(Compiler *c, const GraphNode *node, const SchemaSpec *collection, c
     else if (pg_class_aclmask(collection->relid, GetUserId(), ACL_SELECT, ACLMASK_ANY) == 0)
         graph_complain(c->findings, node->id, "permission_denied", psprintf("GRANT SELECT ON %s TO %s.", sql_table(collection->relid), role),
                        "permission denied for table %s", get_rel_name(collection->relid));
-    if (summary->foreign_code)
+    if (summary->code_owner)
         graph_complain(c->findings, node->id, "permission_denied", "Give the pipeline to a role that is no superuser with kaireon.change_owner.",
-                       "a superuser's pipeline does not write a summary that calls function %s, which is no superuser's", summary->foreign_code);
+                       "a superuser's pipeline does not write a summary that calls code of role %s", summary->code_owner);
 }
 
 /* ---- the statements --------------------------------------------------------------------------- */
@@ -341,7 +341,7 @@ check_read(const SchemaSpec *collection, List *columns)
     foreach(lc, columns)
         appendStringInfo(&sql, "%s %s", sql.len ? "," : "SELECT", ((SummaryField *) lfirst(lc))->aggregate);
     appendStringInfo(&sql, " FROM %s", sql_table(collection->relid));
-    query = linitial_node(Query, pg_rewrite_query(compile_analyze(sql.data, NULL)));
+    query = linitial_node(Query, pg_rewrite_query(compile_analyze(sql.data, NULL, list_make1_oid(collection->relid))));
     compat_check_permissions(pg_plan_query(query, sql.data, 0, NULL));
 }
 

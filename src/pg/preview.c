@@ -260,7 +260,7 @@ preview_read(Preview *preview)
     RightsScope scope = inspect_as(preview->spec->owner);
 
     settings_fix_level();
-    rights_require_runnable(preview->spec, preview->program);
+    rights_require_runnable(preview->spec, preview->input->graph);
     read_sources(preview);
     rights_resume(scope);
 }

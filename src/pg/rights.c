@@ -13,6 +13,9 @@
 #include "utils/builtins.h"
 #include "utils/guc.h"
 
+#include "pg/json.h"
+#include "pg/node.h"
+
 RightsScope
 rights_assume(Oid role, int flags)
 {
@@ -33,40 +36,41 @@ rights_resume(RightsScope scope)
     XactReadOnly = scope.read_only;
 }
 
-/* The schemas that a program's targets name, but for the pipeline's own, as text[]. */
+/* The schemas that targets name, as text[]. */
 static Datum
-named_schemas(const Program *program, const SchemaSpec *own)
+named_schemas(const Graph *graph)
 {
     int count = 0;
-    Datum *names = palloc(sizeof(Datum) * (program ? program->ntargets + 1 : 1));
+    Datum *names = palloc(sizeof(Datum) * (graph ? graph->nnodes + 1 : 1));
 
-    for (int i = 0; program && i < program->ntargets; i++)
+    for (int i = 0; graph && i < graph->nnodes; i++)
     {
-        if (program->targets[i].schema->relid != own->relid)
-            names[count++] = CStringGetTextDatum(program->targets[i].schema->name);
+        char *name = graph->nodes[i].op->kind == NODE_TARGET ? json_get_text(graph->nodes[i].config, "schema") : NULL;
+
+        if (name)
+            names[count++] = CStringGetTextDatum(name);
     }
     return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
 void
-rights_require_runnable(const PipelineSpec *spec, const Program *program)
+rights_require_runnable(const PipelineSpec *spec, const Graph *graph)
 {
     Oid types[] = {UUIDOID, OIDOID, TEXTARRAYOID};
     CatalogScope scope = catalog_begin();
-    Datum values[] = {UUIDPGetDatum(&spec->id), ObjectIdGetDatum(scope.user), named_schemas(program, &spec->schema)};
+    Datum values[] = {UUIDPGetDatum(&spec->id), ObjectIdGetDatum(scope.user), named_schemas(graph)};
 
     catalog_execute("SELECT kaireon_internal.require_runnable($1, $2::regrole, $3)", 3, types, values, NULL, SPI_OK_SELECT);
     catalog_end(scope);
 }
 
 void
-rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const SchemaSpec *own,
-                      const Program *program, List **findings)
+rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const Graph *graph, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
     Oid types[] = {OIDOID, UUIDOID, UUIDOID, TEXTARRAYOID};
-    Datum values[] = {ObjectIdGetDatum(owner), UUIDPGetDatum(connector_id), UUIDPGetDatum(schema_id), named_schemas(program, own)};
+    Datum values[] = {ObjectIdGetDatum(owner), UUIDPGetDatum(connector_id), UUIDPGetDatum(schema_id), named_schemas(graph)};
     uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.find_obstacles($1::regrole, $2, $3, $4) o",
                                    4, types, values, NULL, SPI_OK_SELECT);
 

@@ -25,13 +25,12 @@ extern void rights_resume(RightsScope scope);
 /*
  * Raises what keeps a pipeline from running as the current user, who must be
  * its owner: 42501 for missing rights, 42704 when the pipeline is gone, 55000
- * when it was given to another role.  Without a program (NULL) the tables of
+ * when it was given to another role.  Without a graph (NULL) the tables of
  * targets that name a schema of their own are not looked at.
  */
-extern void rights_require_runnable(const PipelineSpec *spec, const Program *program);
+extern void rights_require_runnable(const PipelineSpec *spec, const Graph *graph);
 
-/* The same as findings, for a pipeline of that owner which need not be saved; own is the schema of schema_id. */
-extern void rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const SchemaSpec *own,
-                                  const Program *program, List **findings);
+/* The same as findings, for a pipeline of that owner which need not be saved. */
+extern void rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, const Graph *graph, List **findings);
 
 #endif

@@ -82,9 +82,9 @@ start(Run *run)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message),
                         errdetail("The pipeline was saved by another version of kaireon."),
                         errhint("kaireon.validate_pipeline says all that is wrong with it.")));
+    rights_require_runnable(run->spec, graph);
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
-    rights_require_runnable(run->spec, run->program);
     run->rejects = rejects_create(run->spec->name, run->program, &run->spec->errors);
     run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
@@ -165,7 +165,7 @@ run_begin_load(Run *run)
         run->targets[i] = open_target(run->program->targets[i].schema);
     for (int i = 0; i < run->program->nsummaries; i++)
         LockRelationOid(run->program->summaries[i].summary_relid, RowExclusiveLock);
-    rights_require_runnable(run->spec, run->program); /* once more: it may have waited for long */
+    rights_require_runnable(run->spec, run->input.graph); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run began"),

@@ -94,7 +94,7 @@ static PlannedStmt *
 plan_sql(const Stage *stage, const char *sql, const ProgramTarget *target)
 {
     QueryEnvironment *env = compile_environment(stage->compiled->relation, stage->compiled->desc, NULL);
-    List *rewritten = pg_rewrite_query(compile_analyze(sql, env));
+    List *rewritten = pg_rewrite_query(compile_analyze(sql, env, target ? list_make1_oid(target->schema->relid) : NIL));
 
     if (list_length(rewritten) != 1)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),

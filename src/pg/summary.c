@@ -60,6 +60,17 @@ summary_touch_all(Summary *summary)
     summary->all = true;
 }
 
+/* The names in the statements are still those of the tables that were meant: a schema can be renamed while a table in it is locked. */
+static void
+check_names(const ProgramSummary *compiled)
+{
+    QueryEnvironment *env = compile_environment(TOUCHED_RELATION, compiled->keys, NULL);
+    List *tables = list_make2_oid(compiled->relid, compiled->summary_relid);
+
+    (void) compile_analyze(compiled->remove, env, tables);
+    (void) compile_analyze(compiled->write, env, tables);
+}
+
 /* Runs a statement that the compiler wrote; gives how many rows it found or changed. */
 static uint64
 execute(const char *sql)
@@ -98,6 +109,7 @@ summary_write(Summary *summary, bool incomplete)
     if (SPI_connect() != SPI_OK_CONNECT)
         elog(ERROR, "could not prepare a summary");
     register_touched(summary);
+    check_names(compiled);
     /* who empties the table wants it to be filled */
     all = all || execute(psprintf("SELECT FROM %s LIMIT 1", sql_table(compiled->summary_relid))) == 0;
     if (all || summary->count > 0)

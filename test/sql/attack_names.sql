@@ -124,7 +124,7 @@ INSERT INTO victims.statement (sql) VALUES
     ($$SELECT FROM kaireon.explain_pipeline('v') LIMIT 1$$),
     ($$SELECT kaireon.pipeline_diagram('v') IS NOT NULL, kaireon.reset_source_state('v')$$),
     ($$SELECT name FROM kaireon.connectors$$),
-    ($$SELECT name, table_name FROM kaireon.schemas$$),
+    ($$SELECT name, table_name FROM kaireon.schemas ORDER BY name$$),
     ($$SELECT name, schema FROM kaireon.schema_fields$$),
     ($$SELECT name, nodes IS NOT NULL FROM kaireon.pipelines$$),
     ($$SELECT pipeline FROM kaireon.pipeline_versions$$),

@@ -28,7 +28,8 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep time);
 
-my $json = JSON::PP->new->canonical->allow_nonref;
+# In ASCII: what takes a statement to psql does not always tell characters from bytes.
+my $json = JSON::PP->new->canonical->allow_nonref->ascii;
 
 # How long poll waits for something that should happen, in seconds.
 our $TIMEOUT = $ENV{PG_TEST_TIMEOUT_DEFAULT} || 60;

@@ -173,6 +173,24 @@ is($k->wait_run($run), 'failed', 'a trigger that comes while the run waits for i
 like($k->run_row($run)->{error_message}, qr/^a superuser's pipeline does not load a table that calls code of role carol/, 'is found');
 is(seen('who'), '', 'and has not fired');
 $carol->close;
+# What looks at the pipeline would run such code, too, where it plans the load; and a type may get some at any time.
+as('carol', q(DROP TRIGGER fire ON carol.ds_carol; CREATE FUNCTION carol.note() RETURNS text LANGUAGE plpgsql AS $$ BEGIN ) . note("'default'") . q( RETURN 'x'; END $$;
+    CREATE FUNCTION carol.quietly() RETURNS text IMMUTABLE LANGUAGE plpgsql AS $$ BEGIN RETURN carol.note(); EXCEPTION WHEN read_only_sql_transaction THEN RAISE WARNING 'ran as %', current_user; RETURN 'x'; END $$;
+    ALTER TABLE carol.ds_carol ADD extra text DEFAULT carol.quietly(); TRUNCATE public.seen));
+for my $look ("kaireon.explain_pipeline('supers')", "kaireon.preview_pipeline('supers')", "kaireon.explain_pipeline('supers', true)")
+{
+    my ($code, $out, $err) = $k->node->psql('postgres', "SELECT $look");
+    like($err, qr/ERROR:  a superuser's pipeline does not load a table that calls code of role carol/, "$look is refused");
+    unlike($err, qr/ran as/, "$look runs none of it");
+}
+is(error_as('operator', "SELECT kaireon.explain_pipeline('supers')"), '42501: a superuser\'s pipeline does not load a table that calls code of role carol', 'whoever asks');
+like($k->sql("SELECT message FROM kaireon.validate_pipeline('supers')"), qr/^a superuser's pipeline does not load a table that calls code of role carol/, 'validate_pipeline says so');
+is(seen('who'), '', 'and nothing ran');
+as('carol', 'ALTER TABLE carol.ds_carol DROP extra; CREATE DOMAIN carol.word AS text; ALTER TABLE carol.ds_carol ALTER word TYPE carol.word');
+is(outcome('supers'), 'failed 42501 0', 'a type of another in a superuser\'s pipeline');
+like($k->sql("SELECT error_detail FROM kaireon.runs WHERE pipeline = 'supers' AND error_detail LIKE 'Type%'"), qr/^Type carol\.word would have a superuser's rights\.$/, 'for casts and checks that it may get');
+as('carol', 'ALTER TABLE carol.ds_carol ALTER word TYPE text');
+is(outcome('supers'), "success $rows", 'without it runs again');
 
 # ---- something else in the place of a table
 

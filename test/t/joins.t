@@ -138,10 +138,10 @@ is($k->run('hers')->{status}, 'success', 'with the right it is');
 $k->sql('REVOKE SELECT ON ds_product FROM reader');
 $run = $k->run('hers');
 is("$run->{status} $run->{error_code}", 'failed 42501', 'and without it no more');
-$k->sql('GRANT SELECT ON ds_product TO reader; ALTER TABLE ds_product ENABLE ROW LEVEL SECURITY');
+$k->sql('CREATE ROLE other; GRANT CREATE ON SCHEMA public TO other; GRANT SELECT ON ds_product TO reader; ALTER TABLE ds_product OWNER TO other; ALTER TABLE ds_product ENABLE ROW LEVEL SECURITY');
 $run = $k->run('hers');
 is("$run->{status} $run->{error_code}", 'failed 42501', 'another one\'s policies do not run as the owner');
-$k->sql('ALTER TABLE ds_product DISABLE ROW LEVEL SECURITY');
+$k->sql('ALTER TABLE ds_product DISABLE ROW LEVEL SECURITY; ALTER TABLE ds_product OWNER TO postgres');
 
 # ---- a summary
 
