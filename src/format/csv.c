@@ -102,30 +102,48 @@ csv_fields(const void *state, const char *const **names, size_t *n)
     *n = csv->nnames;
 }
 
+/* Why the dialect is taken to be what it is, with what the file has in it or without. */
+static json_t *
+get_reason(const Csv *csv, bool contents)
+{
+    char text[sizeof(csv->reason)];
+    size_t at = contents ? csv->excerpt_end : csv->excerpt_at;
+
+    memcpy(text, csv->reason, at);
+    strcpy(text + at, csv->reason + csv->excerpt_end);
+    return json_string(text);
+}
+
+static json_t *
+get_names(const Csv *csv)
+{
+    json_t *names = json_array();
+
+    for (size_t i = 0; i < csv->nnames; i++)
+        json_array_append_new(names, json_string(csv->names[i]));
+    return names;
+}
+
 /* What people write into the options, so that it can be copied from a run into them. */
 static bool
-csv_describe(const void *state, json_t *dialect)
+csv_describe(const void *state, bool contents, json_t *dialect)
 {
     static const char *const newlines[] = {"auto", "lf", "crlf", "cr", "auto"};
     const Csv *csv = state;
     const CsvScanDialect *d = &csv->options->dialect;
     char quote[2] = {(char) d->quote, 0}, escape[2] = {(char) d->escape, 0};
-    json_t *names = json_array();
-    size_t i;
 
-    for (i = 0; i < csv->nnames; i++)
-        json_array_append_new(names, json_string(csv->names[i]));
     if (json_object_set_new(dialect, "delimiter", json_stringn((const char *) d->delimiter, d->delimiter_length)) != 0 ||
         json_object_set_new(dialect, "quote", json_string(quote)) != 0 ||
         json_object_set_new(dialect, "escape", json_string(escape)) != 0 ||
         json_object_set_new(dialect, "newline", json_string(newlines[d->newline])) != 0 ||
         json_object_set_new(dialect, "header", json_boolean(csv->has_header)) != 0 ||
         json_object_set_new(dialect, "skipLines", json_integer(csv->options->skip_lines)) != 0 ||
-        json_object_set_new(dialect, "fields", names) != 0)
+        (contents && json_object_set_new(dialect, "fields", get_names(csv)) != 0))
         return false;
     return !csv->detected ||
         (json_object_set_new(dialect, "confidence", json_real((int) (csv->confidence * 100 + 1e-9) / 100.0)) == 0 &&
-         json_object_set_new(dialect, "reason", json_string(csv->reason)) == 0);
+         json_object_set_new(dialect, "reason", get_reason(csv, contents)) == 0);
 }
 
 /* ---- segments ---------------------------------------------------------- */

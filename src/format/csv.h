@@ -134,6 +134,7 @@ struct Csv
     bool header_found;      /* own.header is what csv_detect said ... */
     double header_evidence; /* ... on this evidence */
     char reason[512];
+    uint16_t excerpt_at, excerpt_end;   /* as in CsvDialect */
     ByteSource source;
     CsvScan scan;
     Buf window;

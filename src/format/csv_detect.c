@@ -41,6 +41,9 @@ static const Pair usual[] = {
 /* The most confidence in one column that spaces would split. */
 #define SPACES_LEAVE 0.4
 
+/* Bytes of a field that a reason shows. */
+#define SHOWN_FIELD 24
+
 /* A delimiter that no text has: every line is one field. */
 static const Pair no_delimiter = {.delimiter = "\x1e\x1e", .name = "no delimiter", .prior = 1, .length = 2};
 
@@ -316,10 +319,71 @@ take_single(Search *s)
 
 /* ---- the answer --------------------------------------------------------- */
 
+/* In what the best pair is the furthest ahead of the other one. */
+static PairFactor
+deciding_factor(const Pair *best, const Pair *other)
+{
+    PairFactor deciding = PAIR_ALIKE;
+
+    for (PairFactor i = PAIR_ALIKE; i < PAIR_FACTORS; i++)
+        if (best->factors[i] * other->factors[deciding] > best->factors[deciding] * other->factors[i])
+            deciding = i;
+    return deciding;
+}
+
+/* A field of a pair that loses by its fields' looks. */
+static void
+say_field(CsvDialect *dialect, GuessCell cell)
+{
+    char shown[2 * SHOWN_FIELD + 1];
+    size_t used = 0;
+    uint32_t n = cell.n <= SHOWN_FIELD ? cell.n : SHOWN_FIELD, i;
+
+    while (n < cell.n && n > 0 && ((unsigned char) cell.s[n] & 0xC0) == 0x80)
+        n--;
+    for (i = 0; i < n; i++)
+    {
+        if (cell.s[i] == '\t')
+            shown[used++] = '\\';
+        shown[used++] = cell.s[i] == '\t' ? 't' : (unsigned char) cell.s[i] < ' ' ? '?' : cell.s[i];
+    }
+    shown[used] = '\0';
+    say(dialect, ", but less plain fields");
+    if (n == 0)
+        return;
+    dialect->excerpt_at = (uint16_t) strlen(dialect->reason);
+    say(dialect, ", like \"%s%s\"", shown, n < cell.n ? "..." : "");
+    dialect->excerpt_end = (uint16_t) strlen(dialect->reason);
+}
+
+/* What the runner-up would give, and what decided against it. */
+static void
+say_second(const Search *s)
+{
+    static const char *const faults[] = {
+        [PAIR_MANY] = "fewer fields", [PAIR_KINDS] = "columns of mixed kinds", [PAIR_QUOTES] = "quotes in wrong places",
+        [PAIR_USUAL] = "is less usual",
+    };
+    const Pair *o = &s->second;
+    PairFactor deciding = deciding_factor(&s->best, o);
+
+    say(s->dialect, "; %s would give %u", o->name, o->least);
+    if (o->least != o->most)
+        say(s->dialect, " to %u", o->most);
+    if (s->best.score <= o->score)
+        say(s->dialect, " just as well");
+    else if (deciding == PAIR_ALIKE)
+        say(s->dialect, ", but only %u of %u rows alike", o->same, o->nrows);
+    else if (deciding == PAIR_LOOKS)
+        say_field(s->dialect, pair_worst_field(o, &s->sample));
+    else
+        say(s->dialect, ", but %s", faults[deciding]);
+}
+
 static void
 say_pair(const Search *s, bool single)
 {
-    const Pair *b = &s->best, *o = &s->second;
+    const Pair *b = &s->best;
 
     if (single)
     {
@@ -332,15 +396,8 @@ say_pair(const Search *s, bool single)
     else
         say(s->dialect, "%s: %u of %u rows have %u field%s%s", b->name, b->same, b->nrows, b->fields, b->fields == 1 ? "" : "s",
             s->values ? ", but each line may be one value" : "");
-    if (!single && s->ask.delimiter && o->score > 0)
-    {
-        if (o->least == o->most && o->most == b->fields)
-            say(s->dialect, "; %s would give %u, too, but less alike in kind or use", o->name, o->most);
-        else if (o->least == o->most)
-            say(s->dialect, "; %s would give %u", o->name, o->most);
-        else
-            say(s->dialect, "; %s would give %u to %u", o->name, o->least, o->most);
-    }
+    if (!single && s->ask.delimiter && s->second.score > 0)
+        say_second(s);
     if (s->ask.quote && b->quote == '\'')
         say(s->dialect, "; single quotes");
     else if (s->ask.quote && b->quote == 0)
@@ -455,6 +512,7 @@ set_defaults(const CsvDetectAsk *ask, CsvDialect *dialect)
         dialect->skip_lines = 0;
     dialect->confidence = dialect->header_evidence = 0;
     dialect->reason[0] = '\0';
+    dialect->excerpt_at = dialect->excerpt_end = 0;
 }
 
 void

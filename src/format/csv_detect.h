@@ -36,6 +36,7 @@ typedef struct CsvDialect
     char comment[16];       /* given; lines that begin with it are no rows; "" for none */
     double confidence;      /* 0 to 1: how much better than the next best answer */
     char reason[512];       /* one or two sentences, valid UTF-8 */
+    uint16_t excerpt_at, excerpt_end;   /* bytes of the reason that show what is in the sample; it reads well without them */
 } CsvDialect;
 
 /*

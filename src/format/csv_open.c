@@ -182,6 +182,8 @@ take_answer(Csv *csv, const CsvDetectAsk *ask, const CsvDialect *found)
     csv->detected = true;
     csv->confidence = found->confidence;
     memcpy(csv->reason, found->reason, sizeof(csv->reason));
+    csv->excerpt_at = found->excerpt_at;
+    csv->excerpt_end = found->excerpt_end;
 }
 
 static bool

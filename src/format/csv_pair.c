@@ -10,7 +10,6 @@
 #include <string.h>
 
 #include "format/cell_kind.h"
-#include "format/csv_guess.h"
 
 #define TORN_FIELDS 8       /* fields that a torn one may be in */
 #define CUT_FIELD 4096      /* bytes of a field in quotes that the sample's end may cut */
@@ -122,6 +121,13 @@ torn(const GuessRows *rows, uint32_t i, uint32_t n)
     return false;
 }
 
+/* The same for field i of the n that are kept of a row. */
+static double
+field_looks(const GuessRows *rows, uint32_t i, uint32_t n, CellKind kind, char quote)
+{
+    return cell_looks(&rows->cells[i], kind, quote) - (torn(rows, i, n) ? 1 : 0);
+}
+
 /* ---- rows --------------------------------------------------------------- */
 
 static void
@@ -162,7 +168,7 @@ see_row(const Pair *pair, const GuessRows *rows, PairRow *row)
         const GuessCell *cell = &rows->cells[i];
         CellKind kind = cell_kind(cell->s, cell->n);
 
-        looks += cell_looks(cell, kind, pair->quote) - (torn(rows, i, n) ? 1 : 0);
+        looks += field_looks(rows, i, n, kind, pair->quote);
         see_cell(row, cell, kind, i);
         row->bare += kind >= CELL_TOKEN && !cell->quoted;
     }
@@ -330,8 +336,50 @@ judge(Pair *pair, const PairRow *rows, uint32_t f)
         return;
     looks /= pair->same > 1 ? pair->same - 1 : 1;
     credit /= inside;
-    pair->score = credit * credit * (0.4 + 0.6 * pair->same * f / cells) * (1 - 1.0 / (f + 1)) * looks * looks * pair->prior *
-        (0.8 + 0.2 * purity(pair, rows, skip)) * quote_factor(pair, rows);
+    pair->factors[PAIR_ALIKE] = credit * credit * (0.4 + 0.6 * pair->same * f / cells);
+    pair->factors[PAIR_MANY] = 1 - 1.0 / (f + 1);
+    pair->factors[PAIR_LOOKS] = looks * looks;
+    pair->factors[PAIR_KINDS] = 0.8 + 0.2 * purity(pair, rows, skip);
+    pair->factors[PAIR_QUOTES] = quote_factor(pair, rows);
+    pair->factors[PAIR_USUAL] = pair->prior;
+    pair->score = 1;
+    for (int i = 0; i < PAIR_FACTORS; i++)
+        pair->score *= pair->factors[i];
+}
+
+static void
+begin_rows(GuessRows *guess, const Pair *pair, const PairSample *sample)
+{
+    guess_begin(guess, sample->s, sample->n, sample->whole,
+                &(GuessPair) {pair->delimiter, pair->length, pair->quote, sample->given});
+    guess->line = sample->line;
+}
+
+GuessCell
+pair_worst_field(const Pair *pair, const PairSample *sample)
+{
+    GuessCell worst = {"", 0, false};
+    double least = 2;
+    GuessRows guess;
+
+    begin_rows(&guess, pair, sample);
+    for (uint32_t row = 0; row <= pair->last && guess_next(&guess); row++)
+    {
+        uint32_t n = guess.nfields < GUESS_CELLS ? guess.nfields : GUESS_CELLS;
+
+        for (uint32_t i = 0; guess.nfields == pair->fields && (row > pair->first || pair->same == 1) && i < n; i++)
+        {
+            const GuessCell *cell = &guess.cells[i];
+            double looks = field_looks(&guess, i, n, cell_kind(cell->s, cell->n), pair->quote);
+
+            if (looks < least)
+            {
+                least = looks;
+                worst = *cell;
+            }
+        }
+    }
+    return worst;
 }
 
 void
@@ -340,9 +388,7 @@ pair_try(Pair *pair, const PairSample *sample, PairRow *rows)
     GuessRows guess;
     uint32_t most, wide;
 
-    guess_begin(&guess, sample->s, sample->n, sample->whole,
-                &(GuessPair) {pair->delimiter, pair->length, pair->quote, sample->given});
-    guess.line = sample->line;
+    begin_rows(&guess, pair, sample);
     pair->nrows = pair->same = 0;
     pair->score = 0;
     while (pair->nrows < PAIR_ROWS && guess_next(&guess))

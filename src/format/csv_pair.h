@@ -14,6 +14,7 @@
 #include <stdint.h>
 
 #include "format/csv_detect.h"
+#include "format/csv_guess.h"
 
 #define PAIR_ROWS 4096      /* rows that are looked at */
 #define PAIR_FIELDS 1024    /* more are counted as that many */
@@ -36,6 +37,18 @@ typedef struct PairRow
     bool spaced;        /* every field behind the first begins with a space, as in prose */
 } PairRow;
 
+/* What the score is made of: each is 1 for a perfect table, less for one with a fault of this sort. */
+typedef enum PairFactor
+{
+    PAIR_ALIKE,         /* rows have the same number of fields */
+    PAIR_MANY,          /* fields */
+    PAIR_LOOKS,         /* fields look like numbers, times and words */
+    PAIR_KINDS,         /* a column holds one kind of them */
+    PAIR_QUOTES,        /* no quote stands where it can't */
+    PAIR_USUAL,         /* the delimiter */
+    PAIR_FACTORS
+} PairFactor;
+
 /* A pair, and how it did. */
 typedef struct Pair
 {
@@ -44,7 +57,8 @@ typedef struct Pair
     double prior;       /* how usual the delimiter is */
     uint8_t length;
     char quote;         /* 0: none */
-    double score;       /* 0 to 1 */
+    double score;       /* 0 to 1: the product of the factors */
+    double factors[PAIR_FACTORS];
     uint32_t nrows;
     uint32_t fields;    /* of most rows */
     uint32_t same;      /* rows with that many */
@@ -75,5 +89,8 @@ void pair_try(Pair *pair, const PairSample *sample, PairRow *rows);
  * half, where titles and headers don't reach: a bit each.
  */
 uint64_t pair_typed_columns(const Pair *pair, const PairRow *rows);
+
+/* The field of the table, behind its header, that looks the least like one; as it stands in the sample. */
+GuessCell pair_worst_field(const Pair *pair, const PairSample *sample);
 
 #endif

@@ -64,10 +64,11 @@ typedef struct Format
     void (*fields)(const void *state, const char *const **names, size_t *n);
 
     /*
-     * Adds how the split is read to a JSON object, with "fields" (names in order)
-     * and, when something was found out, "confidence" and "reason".
+     * Adds how the split is read to a JSON object and, when something was found
+     * out, "confidence" and "reason".  With `contents` also what is in it:
+     * "fields" (names in order), and in the reason what shows why.  False: no memory.
      */
-    bool (*describe)(const void *state, json_t *dialect);
+    bool (*describe)(const void *state, bool contents, json_t *dialect);
 
     /*
      * Adds to the same object, as "sample", what the first rows are like: "rows",

@@ -58,7 +58,7 @@ static bool
 is_numbered(const Split *split)
 {
     json_t *dialect = json_object();
-    bool numbered = dialect != NULL && split->format->describe(split->state, dialect) &&
+    bool numbered = dialect != NULL && split->format->describe(split->state, false, dialect) &&
         json_is_false(json_object_get(dialect, "header")) && strcmp(split->names[0], "column1") == 0;
 
     json_decref(dialect);
@@ -172,6 +172,20 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
         map_columns(s, split, st);
 }
 
+/* The names of the source's fields as a JSON array, to be freed; NULL without memory. */
+static char *
+list_fields(const Split *split)
+{
+    json_t *list = json_array();
+    char *text;
+
+    for (size_t i = 0; i < split->nnames; i++)
+        json_array_append_new(list, json_string(split->names[i]));
+    text = json_dumps(list, JSON_COMPACT);
+    json_decref(list);
+    return text;
+}
+
 static bool
 describe(Session *s, Split *split, Status *st)
 {
@@ -182,17 +196,13 @@ describe(Session *s, Split *split, Status *st)
         json_object_set_new(dialect, "format", json_string(split->format->name)) == 0 &&
         json_object_set_new(dialect, "compression", json_string(compression_name(kind))) == 0 &&
         json_object_set_new(dialect, "encoding", json_string(encoding_name(encoding_kind(split->text)))) == 0 &&
-        split->format->describe(split->state, dialect) &&
+        /* a run's record is how the file was read, not what was in it */
+        split->format->describe(split->state, s->request->describe, dialect) &&
         (!s->request->describe || split->format->survey(split->state, dialect)))
-    {
-        if (s->request->records)
-            split->field_list = json_dumps(json_object_get(dialect, "fields"), JSON_COMPACT);
-        /* A run's record is how the file was read, not what was in it. */
-        if (!s->request->describe)
-            json_object_del(dialect, "fields");
         split->dialect = json_dumps(dialect, JSON_COMPACT | JSON_REAL_PRECISION(3));
-    }
     json_decref(dialect);
+    if (s->request->records)
+        split->field_list = list_fields(split);
     return (split->dialect != NULL && (split->field_list != NULL || !s->request->records)) || status_out_of_memory(st, 0);
 }
 

@@ -236,6 +236,9 @@ is($k->sql("SELECT dialect ->> 'delimiter', dialect ->> 'quote', dialect -> 'hea
         . " FROM kaireon.source_state WHERE pipeline = 'detect_title_same_width'"),
     ',|"|true|1|t|comma: 5 of 5 rows have 4 fields; the table begins on line 2. Header: the first row names what is below it',
     'the run has recorded the dialect');
+is($k->sql("SELECT dialect ->> 'reason' FROM kaireon.source_state WHERE pipeline = 'detect_coordinates'"),
+    'semicolon: 4 of 4 rows have 3 fields; comma would give 3, but less plain fields. Header: the first row names what is below it',
+    'without a word of what is in the file, which viewers may not see');
 is($k->sql("SELECT count(*) FROM kaireon.source_state WHERE pipeline ~ '^detect_' AND NOT (dialect ? 'reason' AND dialect ? 'confidence')"), 0,
     'of every file');
 

@@ -233,7 +233,7 @@ is($out, '{"name": "Ada", "price": "1,50"}', 'preview: as it was found out to be
 like($err, qr/INFO:  file "found\.csv": semicolon.*Confidence [01]\.\d\d\./s, 'preview: says what was found, why and how sure it is');
 is($k->sql("SELECT d -> 'dialect' ->> 'delimiter', d -> 'dialect' ->> 'skipLines', d ->> 'reason', (d ->> 'confidence')::float8 > 0.5"
         . " FROM kaireon.describe('files', 'found.csv', '$auto') AS d"),
-    ';|2|semicolon: 4 of 5 rows have 2 fields; comma would give 2, too, but less alike in kind or use; the table begins on line 3. Header: the first row names what is below it|t',
+    ';|2|semicolon: 4 of 5 rows have 2 fields; comma would give 2, but less plain fields, like "Bo;2"; the table begins on line 3. Header: the first row names what is below it|t',
     'describe: the same');
 $k->write_file('found.csv', "name,price\nAda,1,\nBo\nCy,3\n");
 ($code, $out, $err) = $k->node->psql('postgres', "SELECT kaireon.preview('files', 'found.csv', max_rows => 1)");

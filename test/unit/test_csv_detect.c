@@ -434,12 +434,29 @@ test_written(void)
     is_int((int64_t) wrong, 0, "%zu ways to write a table", all);
 }
 
+static CsvDialect
+detect_text(const char *text)
+{
+    return detect(text, strlen(text), true, &everything, &defaults);
+}
+
 static void
 test_reason(void)
 {
     CsvDialect d = detect("a;b\n1,5;2\n2,5;3\n", 16, true, &everything, &defaults);
 
-    ok(strstr(d.reason, "semicolon: 3 of 3 rows have 2 fields; comma would give 2, too, but less alike in kind or use") == d.reason, "%s", d.reason);
+    ok(strstr(d.reason, "semicolon: 3 of 3 rows have 2 fields; comma would give 2, but less plain fields, like \"5;3\".") == d.reason, "%s", d.reason);
+    ok(strncmp(d.reason + d.excerpt_at, ", like \"5;3\".", 13) == 0 && d.excerpt_end == d.excerpt_at + 12, "what of it is in the file");
+    d = detect_text("x;9,5\n\tää;1,5\n\tää;2,5\n");
+    ok(strstr(d.reason, "comma: 3 of 3 rows have 2 fields; semicolon would give 2 just as well.") == d.reason && d.confidence == 0, "%s", d.reason);
+    d = detect_text("a;1;9,5\n\täääääääääääää;1;1,5\n\täääääääääääää;1;2,5\n");
+    ok(strstr(d.reason, "fields, like \"\\täääääääääää...\"") != NULL,
+       "cut between characters: %s", d.reason);
+    d = detect_text("u,v\nhttp://a.b/?x;y,1\nhttp://a.b/,2\nhttp://c.d/,3\n");
+    ok(strstr(d.reason, "comma: 4 of 4 rows have 2 fields; semicolon would give 2, but only 1 of 4 rows alike.") == d.reason, "%s", d.reason);
+    d = detect_text("a:b,c\n1:2,3\n4:5,6\n");
+    ok(strstr(d.reason, "comma: 3 of 3 rows have 2 fields; colon would give 2, but is less usual.") == d.reason, "%s", d.reason);
+    ok(d.excerpt_end == 0, "nothing of it is in the file");
     d = detect("0,0\n1,0\n0,1\n", 12, true, &everything, &defaults);
     ok(strstr(d.reason, "comma: 3 of 3 rows have 2 fields, but each line may be one value") == d.reason, "%s", d.reason);
     d = detect("1.250,99\n2.375,12\n3.125,7\n", 26, true, &everything, &defaults);
