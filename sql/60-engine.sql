@@ -119,6 +119,13 @@ CREATE FUNCTION kaireon.explain_pipeline(name text, "analyze" boolean DEFAULT fa
 COMMENT ON FUNCTION kaireon.explain_pipeline(text, boolean) IS
     'The SQL a pipeline compiles to, and its plan; with analyze the source is read and each node''s rows are counted';
 
+CREATE FUNCTION kaireon.pipeline_columns(name text)
+    RETURNS TABLE (target_node text, target_schema text, target_column text, source_node text, source_schema text, source_column text,
+                   nodes text[], steps text[])
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_pipeline_columns';
+COMMENT ON FUNCTION kaireon.pipeline_columns(text) IS
+    'Which source columns each target column is made of, and the nodes that made it, with what they do; a source column of null is a default or a constant';
+
 CREATE FUNCTION kaireon.pipeline_diagram(name text, format text DEFAULT 'text') RETURNS text
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_pipeline_diagram';
 COMMENT ON FUNCTION kaireon.pipeline_diagram(text, text) IS

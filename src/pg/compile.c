@@ -405,7 +405,16 @@ begin_program(Compiler *c, const CompileInput *input)
         target->schema = input->schema;
         if (json_get(node->config, "schema"))
             target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
+        if (target->schema)
+            target->origins = palloc0(sizeof(List *) * Max(target->schema->nfields, 1));
     }
+}
+
+static void
+walk(Compiler *c, const GraphNode *node)
+{
+    c->used = NIL;
+    with_findings(c, node, node->op->walk);
 }
 
 static void
@@ -420,7 +429,7 @@ walk_set(Compiler *c, const GraphNode *node)
     c->set = feed;
     c->flow = palloc0(sizeof(Flow));
     c->flow->feed = feed;
-    with_findings(c, node, node->op->walk);
+    walk(c, node);
 }
 
 /* First walk, one node: with the flow of each edge that leads to it; each edge out of it gets a flow. */
@@ -433,7 +442,7 @@ walk_node(Compiler *c, const GraphNode *node)
 
     c->flow = NULL;
     if (node->op->kind == NODE_SOURCE)
-        with_findings(c, node, node->op->walk);
+        walk(c, node);
     else if (node->op->kind == NODE_SET)
         walk_set(c, node);
     else
@@ -441,7 +450,7 @@ walk_node(Compiler *c, const GraphNode *node)
         foreach(lc, graph_edges_to(graph, node))
         {
             c->flow = c->edge_flows[(GraphEdge *) lfirst(lc) - graph->edges];
-            with_findings(c, node, node->op->walk);
+            walk(c, node);
         }
     }
     foreach(lc, edges)

@@ -88,6 +88,7 @@ typedef struct ProgramTarget
     const GraphNode *node;
     const SchemaSpec *schema;
     Validation validation;
+    List **origins;          /* by place in the schema's fields: where values come from, whatever way rows come (lineage.h) */
 } ProgramTarget;
 
 /* A node on a lane. */

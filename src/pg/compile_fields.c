@@ -14,6 +14,7 @@
 #include "pg/catalog.h"
 #include "pg/exprcheck.h"
 #include "pg/json.h"
+#include "pg/lineage.h"
 #include "pg/node.h"
 #include "wire/wire.h"
 
@@ -276,6 +277,7 @@ reach(Compiler *c, Flow *flow, const char *name, bool required)
             column->name = pstrdup(name);
             column->source = use->column;
             column->trail = new_trail(c, NULL, use);
+            column->origins = lineage_of_column(feed->node, NULL, name);
         }
         else
         {
@@ -319,6 +321,8 @@ use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, bool as
 
     if (column == NULL)
         complain_missing(c, node, flow, name);
+    else
+        c->used = lineage_add(c->used, column->origins);
     if (column == NULL || column->source == NULL)
         return column;
     column->trail->used = column->trail->use->used = true;
@@ -382,15 +386,40 @@ flow_name_is_free(Compiler *c, const GraphNode *node, const char *name)
 FlowColumn *
 flow_make(Compiler *c, const GraphNode *node, const char *name, Oid type)
 {
-    return flow_name_is_free(c, node, name) ? flow_add(c, name, NULL, type) : NULL;
+    FlowColumn *column = flow_name_is_free(c, node, name) ? flow_add(c, name, NULL, type) : NULL;
+
+    if (column)
+        column->origins = lineage_made(c->used, node);
+    return column;
 }
 
-void
-flow_change(FlowColumn *column, Oid type)
+static void
+change_type(FlowColumn *column, Oid type)
 {
     column->source = NULL;
     column->trail = NULL;
     column->type = type;
+}
+
+void
+flow_change(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
+{
+    change_type(column, type);
+    column->origins = lineage_made(c->used, node);
+}
+
+void
+flow_rename(Compiler *c, const GraphNode *node, FlowColumn *column, const char *name)
+{
+    flow_gone(c, node, column->name);
+    column->name = pstrdup(name);
+    column->origins = lineage_made(column->origins, node);
+}
+
+void
+flow_use_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *column)
+{
+    c->used = lineage_of_column(node, schema->name, column);
 }
 
 void
@@ -403,7 +432,8 @@ flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
         column->cast_type = type;
     }
     else if (column->source == NULL || column->cast_type != type)
-        flow_change(column, type);
+        change_type(column, type);
+    column->origins = lineage_made(column->origins, node);
 }
 
 void
@@ -423,6 +453,12 @@ flow_assign(const GraphNode *target, FlowColumn *column, const TargetField *fiel
 {
     if (column->cast == NULL)
         want_type(column->trail, field->type, field->typmod, target);
+}
+
+void
+flow_arrive(const ProgramTarget *target, int place, const FlowColumn *column)
+{
+    target->origins[place] = lineage_add(target->origins[place], column ? column->origins : lineage_of_nothing());
 }
 
 /* ---- what set nodes do with fields --------------------------------------------- */
@@ -452,7 +488,13 @@ set_take(Compiler *c, const GraphNode *node, int side, const char *field, const 
     if (column == NULL)
         complain_missing(c, node, c->set->inputs[side], field);
     else if (flow_name_is_free(c, node, name))
-        add_set_column(c->set, copy_column(c, column, name), side, field);
+    {
+        FlowColumn *taken = copy_column(c, column, name);
+
+        if (side > 0 || strcmp(field, name) != 0)
+            taken->origins = lineage_made(column->origins, node);
+        add_set_column(c->set, taken, side, field);
+    }
 }
 
 void
@@ -464,6 +506,8 @@ set_make(Compiler *c, const GraphNode *node, const char *name, bool instead)
         return;
     column->name = pstrdup(name);
     column->type = TEXTOID;
+    column->origins = lineage_made(c->used, node);
+    c->used = NIL;
     add_set_column(c->set, column, -1, NULL);
 }
 

@@ -135,7 +135,8 @@ sql_replace(Compiler *c, const GraphNode *node, FlowColumn *column, const char *
     initStringInfo(&list);
     sql_columns(c, &list, column->name, expression);
     sql_wrap(c, node, list.data, "");
-    flow_change(column, type);
+    column->source = NULL;
+    column->type = type;
 }
 
 void

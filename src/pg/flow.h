@@ -53,6 +53,7 @@ typedef struct FlowColumn
     const GraphNode *cast;   /* first walk: the cast node a source column has met */
     Oid cast_type;
     Trail *trail;            /* first walk: of a source column */
+    List *origins;           /* first walk: what it was made of (lineage.h) */
 } FlowColumn;
 
 /* What became of a name: so that a later use can be told. */
@@ -114,6 +115,7 @@ typedef struct Compiler
     Flow **edge_flows;       /* first walk: by place in Graph.edges */
     Flow *flow;              /* at the node that is being walked or written */
     Feed *set;               /* that node, if it is a set node */
+    List *used;              /* first walk: origins of the fields that the node has used, of which it makes others */
     /* second walk */
     ProgramStage *stage;
     Lane *lane;
@@ -151,7 +153,16 @@ extern FlowColumn *flow_make(Compiler *c, const GraphNode *node, const char *nam
 extern bool flow_name_is_free(Compiler *c, const GraphNode *node, const char *name);
 
 /* The node puts another value into the field. */
-extern void flow_change(FlowColumn *column, Oid type);
+extern void flow_change(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type);
+
+/* The node gives the field another name, which is free. */
+extern void flow_rename(Compiler *c, const GraphNode *node, FlowColumn *column, const char *name);
+
+/* What the node makes next is made of this column of a table, and of nothing else. */
+extern void flow_use_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *column);
+
+/* A target's column, by its place in the schema, has its values from the field; NULL: from its default. */
+extern void flow_arrive(const ProgramTarget *target, int place, const FlowColumn *column);
 
 /* The node wants the field as `type`: a source column is read in it, where nothing speaks against it. */
 extern void flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type);
@@ -195,7 +206,11 @@ extern void set_want(const GraphNode *node, FlowColumn *column, Oid type);
 /* The node gives a field of an input, unchanged and under that name; complains when it can't. */
 extern void set_take(Compiler *c, const GraphNode *node, int side, const char *field, const char *name);
 
-/* The node makes a field (or changes input 0's of that name, if `instead`); its type is found when the SQL is parsed. */
+/*
+ * The node makes a field (or changes input 0's of that name, if `instead`) of
+ * those it has used since it made the last; its type is found when the SQL is
+ * parsed.
+ */
 extern void set_make(Compiler *c, const GraphNode *node, const char *name, bool instead);
 
 /* The other fields of input 0 go through. */

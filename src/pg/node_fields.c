@@ -25,8 +25,7 @@ rename_walk(Compiler *c, const GraphNode *node)
     column = flow_use(c, node, from, false);
     if (column == NULL || !flow_name_is_free(c, node, to))
         return;
-    column->name = to;
-    flow_gone(c, node, from);
+    flow_rename(c, node, column, to);
 }
 
 static void

@@ -188,8 +188,10 @@ lookup_walk(Compiler *c, const GraphNode *node)
     {
         const SelectedField *selected = lfirst(lc);
 
-        if (lookup_field(c, node, schema, selected->field))
-            set_make(c, node, selected->alias, false);
+        if (lookup_field(c, node, schema, selected->field) == NULL)
+            continue;
+        flow_use_table(c, node, schema, selected->field);
+        set_make(c, node, selected->alias, false);
     }
 }
 

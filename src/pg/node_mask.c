@@ -22,7 +22,7 @@ mask_walk(Compiler *c, const GraphNode *node)
     FlowColumn *column = flow_use(c, node, json_get_text(node->config, "field"), true);
 
     if (column)
-        flow_change(column, TEXTOID);
+        flow_change(c, node, column, TEXTOID);
 }
 
 static void

@@ -144,6 +144,7 @@ aggregate_walk(Compiler *c, const GraphNode *node)
         if (set_use(c, node, 0, lfirst(lc)))
             set_take(c, node, 0, lfirst(lc), lfirst(lc));
     }
+    c->used = NIL;               /* an aggregate is not made of what it is grouped by */
     for (int i = 0; i < count_aggregations(node); i++)
     {
         JsonbContainer *aggregation = get_aggregation(node, i);

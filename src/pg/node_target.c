@@ -66,7 +66,8 @@ walk_mapping(Compiler *c, const GraphNode *node, const SchemaSpec *schema, char 
 static void
 target_walk(Compiler *c, const GraphNode *node)
 {
-    const SchemaSpec *schema = find_target(c->program, node)->schema;
+    const ProgramTarget *target = find_target(c->program, node);
+    const SchemaSpec *schema = target->schema;
     char **wanted;
 
     if (schema == NULL)          /* it names one that does not exist */
@@ -87,6 +88,7 @@ target_walk(Compiler *c, const GraphNode *node)
                            "field \"%s\" of the schema is required, but no field of the pipeline reaches it", field->name);
         if (column && column->source)
             flow_assign(node, column, field);
+        flow_arrive(target, i, column);
     }
 }
 

@@ -19,7 +19,7 @@ put_walk(Compiler *c, const GraphNode *node, const char *name, Oid type)
     FlowColumn *column = flow_find(c, name);
 
     if (column)
-        flow_change(column, type);
+        flow_change(c, node, column, type);
     else
         flow_make(c, node, name, type);
 }
@@ -108,7 +108,7 @@ map_walk(Compiler *c, const GraphNode *node)
     FlowColumn *column = flow_use(c, node, json_get_text(node->config, "field"), true);
 
     if (column)
-        flow_change(column, TEXTOID);
+        flow_change(c, node, column, TEXTOID);
 }
 
 static void

@@ -11,7 +11,7 @@ INSERT INTO decision
 SELECT 'kaireon.' || f, least FROM (VALUES
     ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'rule', 'observe',
                      'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace']),
-    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'cancel_run', 'validate_pipeline', 'explain_pipeline', 'pipeline_diagram',
+    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'cancel_run', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
                     'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'adopt_table', 'refresh_schema', 'create_pipeline', 'update_pipeline',

@@ -14,15 +14,8 @@ SET test.schema = 'g_one';
 \getenv abs_srcdir PG_ABS_SRCDIR
 \set include :abs_srcdir '/sql/include/findings.psql'
 \i :include
--- Nodes and edges in short: "id type" with a config, "from>to:label".
-CREATE FUNCTION pg_temp.nodes(VARIADIC given text[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_agg(jsonb_build_object('id', split_part(g, ' ', 1), 'type', split_part(g, ' ', 2), 'config', coalesce(substring(g FROM '{.*')::jsonb, '{}')) ORDER BY i)
-      FROM unnest(given) WITH ORDINALITY AS u (g, i)
-$$;
-CREATE FUNCTION pg_temp.edges(VARIADIC given text[]) RETURNS jsonb LANGUAGE sql AS $$
-    SELECT jsonb_agg(jsonb_build_object('sourceNodeId', m[1], 'targetNodeId', m[2], 'label', coalesce(m[3], '')) ORDER BY i)
-      FROM unnest(given) WITH ORDINALITY AS u (g, i), regexp_match(g, '^(\w+)>(\w+)(?::(.*))?$') AS m
-$$;
+\set include :abs_srcdir '/sql/include/graph.psql'
+\i :include
 
 -- ---- branches
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "big", "field": "amount", "operator": ">", "value": 10}]}', 'w target', 'v target {"schema": "g_two"}'),
