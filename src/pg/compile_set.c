@@ -150,13 +150,15 @@ finish_input(Compiler *c, ProgramSet *set, int side)
     Lane *lane = feed->lanes[side];
     ProgramInput *input = &set->inputs[side];
     StringInfo list = makeStringInfo(), select = makeStringInfo();
-    int natts = 0;
+    int natts = 0, nkeys = 0;
     ListCell *lc;
 
     input->stage = feed->stage - c->program->stages;
     input->side = side;
     input->relation = names[feed->ninputs - 1][side];
-    input->desc = CreateTemplateTupleDesc(list_length(feed->needed[side]) + list_length(feed->keys) + 2);
+    foreach(lc, feed->keys)
+        nkeys += ((const SetKey *) lfirst(lc))->side == side;
+    input->desc = CreateTemplateTupleDesc(list_length(feed->needed[side]) + nkeys + 2);
     foreach(lc, feed->needed[side])
         append_column(list, input->desc, &natts, sql_name(lfirst(lc)), lfirst(lc), set_type(c, side, lfirst(lc)));
     foreach(lc, feed->keys)
@@ -168,7 +170,6 @@ finish_input(Compiler *c, ProgramSet *set, int side)
     }
     append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#ordinal"), INT8OID);
     append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#origin"), INT8OID);
-    input->desc->natts = natts;  /* keys of the other side are not among them */
     appendStringInfo(select, "SELECT %s\nFROM (", list->data);
     lane->sql_at = lane->select_at = select->len;
     appendStringInfo(select, "%s) AS %s", feed->lane_sql[side], sql_name(feed->node->id));

@@ -65,7 +65,7 @@ find_kind(const char *rule)
 
 /* What stands behind the colon; NULL when there is none. */
 static char *
-argument(const char *rule)
+argument(char *rule)
 {
     char *colon = strchr(rule, ':');
 

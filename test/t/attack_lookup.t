@@ -222,11 +222,23 @@ as('mallory', 'DROP VIEW mallory.ds_words; DROP TABLE mallory.w');
 # While rows are still read, the table's schema is renamed, and a view is put where the table was.
 sub while_reading
 {
-    my ($name, $statements) = @_;
+    my ($name, $table, $statements) = @_;
+    my $lock = $k->session;
+    $lock->query("BEGIN; LOCK TABLE $table IN SHARE MODE");
     my $run = $k->start($name);
+    $k->poll('the run to wait for its table', "SELECT EXISTS (SELECT FROM pg_locks WHERE relation = '$table'::regclass AND NOT granted)");
     my $reader = $k->reader_pid($run);
-    $k->wait_rows_read($run, 1000) or return $run;
     kill 'STOP', $reader;
+    $lock->query('COMMIT');
+    $lock->close;
+    # The reader goes on while it is asked how far the run is, and no longer.
+    $k->poll('rows that were read', sub {
+        kill 'CONT', $reader;
+        my $begun = $k->sql("SELECT EXISTS (SELECT FROM kaireon.progress WHERE run_id = '$run' AND rows_read > 0)") eq 't';
+        kill 'STOP', $reader;
+        return $begun;
+    });
+    is($k->run_row($run)->{status}, 'running', "$name has rows to read");
     as('mallory', $statements);
     kill 'CONT', $reader;
     $k->wait_run($run);
@@ -235,12 +247,12 @@ sub while_reading
 
 fresh();
 as('alice', pipeline('alice', 'long', 'long.csv'));
-my $run = while_reading('long', q(ALTER SCHEMA mallory RENAME TO away; CREATE SCHEMA mallory; GRANT USAGE ON SCHEMA mallory TO PUBLIC; CREATE VIEW mallory.ds_words AS SELECT code, title FROM away.ds_words WHERE away.quietly('view') = 1; GRANT SELECT ON mallory.ds_words TO alice));
+my $run = while_reading('long', 'alice.ds_loaded', q(ALTER SCHEMA mallory RENAME TO away; CREATE SCHEMA mallory; GRANT USAGE ON SCHEMA mallory TO PUBLIC; CREATE VIEW mallory.ds_words AS SELECT code, title FROM away.ds_words WHERE away.quietly('view') = 1; GRANT SELECT ON mallory.ds_words TO alice));
 is($k->run_row($run)->{error_code}, '55000', 'a schema that is renamed while rows are read: what has the table\'s name is not taken for it');
 is(seen(), '', 'nor evaluated');
 as('mallory', 'DROP SCHEMA mallory CASCADE; ALTER SCHEMA away RENAME TO mallory');
 is($k->sql("SELECT status FROM kaireon.run_pipeline('long')"), 'success', 'afterwards it runs');
-$run = while_reading('long', q(CREATE INDEX ON mallory.ds_words ((mallory.quietly('index'))); CREATE STATISTICS mallory.st ON (mallory.quietly('statistics') || code), title FROM mallory.ds_words));
+$run = while_reading('long', 'alice.ds_loaded', q(CREATE INDEX ON mallory.ds_words ((mallory.quietly('index'))); CREATE STATISTICS mallory.st ON (mallory.quietly('statistics') || code), title FROM mallory.ds_words));
 is($k->run_row($run)->{status}, 'success', 'an index that is made while rows are read');
 is(seen(), 'mallory', 'is its owner\'s');
 
@@ -251,7 +263,7 @@ as('mallory', 'CREATE SCHEMA house; GRANT USAGE, CREATE ON SCHEMA house TO alice
 as('alice', q(SELECT kaireon.create_schema('guest', '[{"name": "n", "dataType": "integer", "isPrimaryKey": true}, {"name": "code"}]', table_schema => 'house');
     CREATE FUNCTION alice.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON house.ds_guest FOR EACH ROW EXECUTE FUNCTION alice.fire();
     SELECT kaireon.create_pipeline('guest', 'alice', 'guest', '[{"id": "r", "type": "source", "config": {"resource": "long.csv"}}, {"id": "t", "type": "target"}]', execution_config => '{"errorHandling": "skip"}')));
-$run = while_reading('guest', q(ALTER SCHEMA house RENAME TO home; CREATE SCHEMA house; GRANT USAGE ON SCHEMA house TO PUBLIC;
+$run = while_reading('guest', 'house.ds_guest', q(ALTER SCHEMA house RENAME TO home; CREATE SCHEMA house; GRANT USAGE ON SCHEMA house TO PUBLIC;
     CREATE TABLE house.ds_guest (n int DEFAULT mallory.quietly('default'), code varchar(255), created_at timestamptz, updated_at timestamptz); GRANT INSERT ON house.ds_guest TO PUBLIC;));
 is($k->run_row($run)->{error_code}, '55000', 'a target\'s schema that is renamed: what has its name is not loaded');
 is($k->sql('SELECT (SELECT count(*) FROM house.ds_guest) + (SELECT count(*) FROM home.ds_guest)'), 0, 'neither is the table');
@@ -262,7 +274,7 @@ as('alice', "SELECT kaireon.create_schema('caller', " . $k->json([ { name => 'co
       . ", table_schema => 'house', schema_type => 'collection', linked_schema => 'caller', join_mapping => '{\"code\": \"code\"}', summary_columns => '[{\"function\": \"count\", \"outputField\": \"calls\"}]');"
       . "SELECT kaireon.create_pipeline('calls', 'alice', 'calls', " . $k->json([ { id => 'r', type => 'source', config => { resource => 'long.csv' } },
             { id => 's', type => 'summarize', config => { collectionSchemaId => 'calls' } }, { id => 't', type => 'target' } ]) . ')');
-$run = while_reading('calls', q(ALTER SCHEMA house RENAME TO home; CREATE SCHEMA house; GRANT USAGE ON SCHEMA house TO PUBLIC; CREATE TABLE house.ds_calls (n int, code text);
+$run = while_reading('calls', 'house.ds_calls', q(ALTER SCHEMA house RENAME TO home; CREATE SCHEMA house; GRANT USAGE ON SCHEMA house TO PUBLIC; CREATE TABLE house.ds_calls (n int, code text);
     CREATE TABLE house.ds_calls_summary (code text UNIQUE, calls bigint, updated_at timestamptz); GRANT ALL ON ALL TABLES IN SCHEMA house TO PUBLIC; INSERT INTO house.ds_calls VALUES (1, 'x');
     CREATE FUNCTION mallory.fire() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN PERFORM mallory.note(''summary''); RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON house.ds_calls_summary FOR EACH ROW EXECUTE FUNCTION mallory.fire()));
 is($k->run_row($run)->{error_code}, '55000', 'a summary\'s schema that is renamed');
