@@ -36,6 +36,11 @@ CREATE FUNCTION kaireon.observe(place int, value anyelement) RETURNS boolean
     LANGUAGE c STABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_observe';
 COMMENT ON FUNCTION kaireon.observe(int, anyelement) IS 'For checks of validate nodes on all rows: always true';
 
+-- What a hash node with a "keySecret" is compiled to; the key is with the execution.
+CREATE FUNCTION kaireon.keyed_hash(value text, node text) RETURNS text
+    LANGUAGE c STABLE STRICT PARALLEL RESTRICTED AS 'MODULE_PATHNAME', 'kaireon_keyed_hash';
+COMMENT ON FUNCTION kaireon.keyed_hash(text, text) IS 'For hash nodes: the keyed hash of a value; null outside of a pipeline';
+
 -- What users' expressions are rewritten to call, so that their results have a size.
 CREATE FUNCTION kaireon.bounded_size(value anyelement) RETURNS anyelement
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_size';

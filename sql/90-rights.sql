@@ -87,7 +87,7 @@ BEGIN
     FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
               WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
                 AND (p.provolatile OPERATOR(pg_catalog.=) 'i'
-                     OR p.proname OPERATOR(pg_catalog.=) ANY ('{export_pipeline,pipeline_diff,rule,observe}'::name[]))
+                     OR p.proname OPERATOR(pg_catalog.=) ANY ('{export_pipeline,pipeline_diff,rule,observe,keyed_hash}'::name[]))
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO kaireon_operator, kaireon_viewer', f);
     END LOOP;

@@ -12,36 +12,29 @@
 
 #include "pg/auth.h"
 
-#include <unistd.h>
-
-#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
-#include "utils/acl.h"
 #include "utils/array.h"
 #include "utils/builtins.h"
-#include "utils/varlena.h"
 
 #include "pg/compat.h"
 #include "pg/encoding.h"
 #include "pg/errors.h"
-#include "pg/guc.h"
 #include "pg/json.h"
-#include "pg/masterkey.h"
 #include "pg/redact.h"
+#include "pg/reference.h"
 #include "pg/vault.h"
 
 PG_FUNCTION_INFO_V1(kaireon_seal_auth);
 PG_FUNCTION_INFO_V1(kaireon_public_auth);
 
 #define MAX_AUTH_BYTES (256 * 1024)
-#define MAX_REFERRED_BYTES (64 * 1024)
 /* A byte of a jsonb makes at most so many of UTF-8 (4) as a JSON string (6). */
 #define GROWTH 24
 #define FIELD_HEADER 7
 
-typedef enum FieldKind { FIELD_TEXT = 's', FIELD_JSON = 'j', FIELD_FILE = 'f', FIELD_ENV = 'e' } FieldKind;
+typedef enum FieldKind { FIELD_TEXT = 's', FIELD_JSON = 'j', FIELD_FILE = REFERENCE_FILE, FIELD_ENV = REFERENCE_ENV } FieldKind;
 
 /* One field of what is sealed; points into it. */
 typedef struct Field { FieldKind kind; const char *key; size_t key_length; const char *value; size_t length; } Field;
@@ -49,52 +42,6 @@ typedef struct Field { FieldKind kind; const char *key; size_t key_length; const
 static AuthCall *current = NULL;
 
 /* ---- references -------------------------------------------------------------------------- */
-
-/* Is this value {"file": "..."} or {"env": "..."}?  *name then is what it refers to. */
-static bool
-is_reference(const JsonbValue *value, FieldKind *kind, JsonbValue *name)
-{
-    JsonbContainer *object = value->val.binary.data;
-    JsonbValue *found;
-
-    if (value->type != jbvBinary || !JsonContainerIsObject(object) || JsonContainerSize(object) != 1)
-        return false;
-    *kind = FIELD_FILE;
-    found = json_get(object, "file");
-    if (found == NULL)
-    {
-        *kind = FIELD_ENV;
-        found = json_get(object, "env");
-    }
-    if (found == NULL || found->type != jbvString)
-        return false;
-    *name = *found;
-    return true;
-}
-
-static bool
-may_read_files(Oid role)
-{
-    return has_privs_of_role(role, ROLE_PG_READ_SERVER_FILES);
-}
-
-static bool
-may_read_env(bool any, const char *name)
-{
-    char *copy = pstrdup(guc_credential_env);
-    List *names;
-    ListCell *lc;
-
-    if (any)
-        return true;
-    (void) SplitGUCList(copy, ',', &names);
-    foreach(lc, names)
-    {
-        if (strcmp(lfirst(lc), name) == 0)
-            return true;
-    }
-    return false;
-}
 
 static void
 require_files(bool may, const char *key)
@@ -196,6 +143,7 @@ append_field(Secret *out, const JsonbValue *key, const JsonbValue *value, bool a
     char *name = pnstrdup(key->val.string.val, key->val.string.len), header[FIELD_HEADER];
     size_t at = out->length, key_end;
     FieldKind kind = FIELD_JSON;
+    ReferenceKind referred;
     JsonbValue text = *value;
 
     secret_append(out, header, FIELD_HEADER); /* filled in below */
@@ -203,15 +151,16 @@ append_field(Secret *out, const JsonbValue *key, const JsonbValue *value, bool a
     key_end = out->length;
     if (value->type == jbvString)
         kind = FIELD_TEXT;
-    else if (is_reference(value, &kind, &text))
+    else if (reference_parse(value, &referred, &text))
     {
+        kind = (FieldKind) referred;
         if (kind == FIELD_FILE)
             require_files(any_file, name);
         else
         {
             char *variable = pnstrdup(text.val.string.val, text.val.string.len);
 
-            require_env(may_read_env(any_env, variable), name, variable);
+            require_env(reference_may_env(any_env, variable), name, variable);
         }
         if (kind == FIELD_FILE && (text.val.string.len == 0 || text.val.string.val[0] != '/'))
             ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("the file of key \"%s\" must be an absolute path", name),
@@ -233,7 +182,7 @@ append_field(Secret *out, const JsonbValue *key, const JsonbValue *value, bool a
 Secret *
 auth_pack(Jsonb *auth_config, Oid caller, Oid owner)
 {
-    bool any_file = may_read_files(caller) && may_read_files(owner), any_env = superuser_arg(caller) && superuser_arg(owner);
+    bool any_file = reference_may_files(caller) && reference_may_files(owner), any_env = superuser_arg(caller) && superuser_arg(owner);
     JsonbIterator *it = JsonbIteratorInit(&auth_config->root);
     JsonbIteratorToken token;
     JsonbValue key, value;
@@ -298,54 +247,20 @@ reference_failed(const Auth *auth, const char *key, const char *detail)
 }
 
 static void
-check_text(const Auth *auth, const char *key, const char *data, size_t length, const char *what)
+append_referred(Secret *out, const Auth *auth, const char *key, ReferenceKind kind, const char *name)
 {
-    if (!pg_verify_mbstr(PG_UTF8, data, length, true))
-        reference_failed(auth, key, psprintf("What %s holds is not text in UTF-8.", what));
-}
-
-static void
-append_file(Secret *out, const Auth *auth, const char *key, const char *path)
-{
+    char *problem;
     Secret *text;
-    const char *reason;
-    int fd;
 
-    require_files(auth->may_files, key);
-    fd = masterkey_open_file(path, &reason);
-    if (fd < 0)
-        reference_failed(auth, key, reason ? psprintf("File \"%s\" %s.", path, reason)
-                                           : psprintf("File \"%s\" could not be opened: %s.", path, strerror(errno)));
-    text = secret_create(MAX_REFERRED_BYTES + 1);
-    if (!secret_read(text, fd))
-    {
-        int failed = errno;
-
-        close(fd);
-        reference_failed(auth, key, psprintf("File \"%s\" could not be read: %s.", path, strerror(failed)));
-    }
-    close(fd);
-    if (text->length > MAX_REFERRED_BYTES)
-        reference_failed(auth, key, psprintf("File \"%s\" has more than %d bytes.", path, MAX_REFERRED_BYTES));
-    secret_chomp(text);
-    check_text(auth, key, text->data, text->length, psprintf("file \"%s\"", path));
+    if (kind == REFERENCE_FILE)
+        require_files(auth->may_files, key);
+    else
+        require_env(reference_may_env(auth->may_env, name), key, name);
+    text = reference_read(kind, name, &problem);
+    if (text == NULL)
+        reference_failed(auth, key, problem);
     secret_append_json(out, text->data, text->length);
     secret_free(text);
-}
-
-static void
-append_env(Secret *out, const Auth *auth, const char *key, const char *name)
-{
-    const char *value;
-
-    require_env(may_read_env(auth->may_env, name), key, name);
-    value = getenv(name);
-    if (value == NULL)
-        reference_failed(auth, key, psprintf("The server's environment has no variable \"%s\".", name));
-    if (strlen(value) > MAX_REFERRED_BYTES)
-        reference_failed(auth, key, psprintf("Variable \"%s\" has more than %d bytes.", name, MAX_REFERRED_BYTES));
-    check_text(auth, key, value, strlen(value), psprintf("variable \"%s\"", name));
-    secret_append_json(out, value, strlen(value));
 }
 
 static void
@@ -365,10 +280,8 @@ append_opened(Secret *out, const Auth *auth, const Field *field)
             secret_append(out, field->value, field->length);
             break;
         case FIELD_FILE:
-            append_file(out, auth, key, pnstrdup(field->value, field->length));
-            break;
         case FIELD_ENV:
-            append_env(out, auth, key, pnstrdup(field->value, field->length));
+            append_referred(out, auth, key, (ReferenceKind) field->kind, pnstrdup(field->value, field->length));
             break;
         default:
             elog(ERROR, "opened credentials have a field of unknown kind");
@@ -383,7 +296,7 @@ opened_size(const Secret *packed)
     Field field;
 
     while (next_field(packed, &at, &field))
-        size += 6 * (field.key_length + (field.kind == FIELD_TEXT || field.kind == FIELD_JSON ? field.length : MAX_REFERRED_BYTES)) + 8;
+        size += 6 * (field.key_length + (field.kind == FIELD_TEXT || field.kind == FIELD_JSON ? field.length : REFERENCE_MAX_BYTES)) + 8;
     return size;
 }
 
@@ -409,7 +322,7 @@ auth_open(const Auth *auth)
 void
 auth_set_owner(Auth *auth, Oid owner)
 {
-    auth->may_files = may_read_files(owner);
+    auth->may_files = reference_may_files(owner);
     auth->may_env = superuser_arg(owner);
 }
 
@@ -420,9 +333,9 @@ static JsonbValue
 without_value(const JsonbValue *value)
 {
     JsonbValue empty = *value, name;
-    FieldKind kind;
+    ReferenceKind kind;
 
-    if (value->type == jbvString || is_reference(value, &kind, &name))
+    if (value->type == jbvString || reference_parse(value, &kind, &name))
     {
         empty.type = jbvString;
         empty.val.string.val = "";

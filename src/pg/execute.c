@@ -13,6 +13,7 @@
 #include "utils/memutils.h"
 
 #include "pg/execute_set.h"
+#include "pg/keyed_hash.h"
 #include "pg/node.h"
 
 Execution *
@@ -29,6 +30,7 @@ execution_create(const CompileInput *input, const Program *program, Rejects *rej
     execution->stages = palloc0(sizeof(ExecutionStage) * program->nstages);
     execution->nodes = palloc0(sizeof(NodeCounts) * program->graph->nnodes);
     execution->seen = palloc0(sizeof(bool *) * program->nsources);
+    keyed_hash_begin(program->graph);
     if (targets)
     {
         execution->datasets = palloc0(sizeof(Dataset *) * program->graph->nnodes);
@@ -377,6 +379,7 @@ execution_end(Execution *execution)
         drop_stage(execution, &execution->stages[i]);
         drop_set(execution, i);
     }
+    keyed_hash_end();
     if (execution->positions)
         positions_close(execution->positions);
     execution->positions = NULL;

@@ -47,6 +47,20 @@ type_namespace(Oid type)
     return namespace;
 }
 
+/* Is it one of our functions that nodes are compiled to? */
+static bool
+is_own(const char *name)
+{
+    static const char *const names[] = {"keyed_hash", "map_value", "observe", "rule", "split_field"};
+
+    for (size_t i = 0; i < lengthof(names); i++)
+    {
+        if (strcmp(names[i], name) == 0)
+            return true;
+    }
+    return strncmp(name, "mask_", 5) == 0 || strncmp(name, "bounded_", 8) == 0;
+}
+
 static bool
 function_allowed(Oid funcid, bool by_name, char **name)
 {
@@ -69,9 +83,7 @@ function_allowed(Oid funcid, bool by_name, char **name)
         /* our own, which only the compiler can name */
         Oid extension = get_extension_oid("kaireon", true);
 
-        good = OidIsValid(extension) && getExtensionOfObject(ProcedureRelationId, funcid) == extension &&
-               (strncmp(*name, "mask_", 5) == 0 || strncmp(*name, "bounded_", 8) == 0 || strcmp(*name, "map_value") == 0 || strcmp(*name, "rule") == 0 ||
-                strcmp(*name, "observe") == 0 || strcmp(*name, "split_field") == 0);
+        good = OidIsValid(extension) && getExtensionOfObject(ProcedureRelationId, funcid) == extension && is_own(*name);
     }
     ReleaseSysCache(tuple);
     return good;

@@ -10,6 +10,7 @@
 #include "catalog/pg_type.h"
 
 #include "pg/flow.h"
+#include "pg/keyed_hash.h"
 #include "pg/node.h"
 
 /* First walk: the output of that name; what was there is replaced. */
@@ -279,7 +280,7 @@ static const char *const algorithms[] = {"sha256", "md5", NULL};
 
 static const JsonKey hash_keys[] = {
     {"field", JSON_STRING, true, NULL}, {"algorithm", JSON_STRING, false, algorithms},
-    {"outputField", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
+    {"outputField", JSON_STRING, false, NULL}, {"keySecret", JSON_OBJECT | JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
 
 static const char *
 hash_output(const GraphNode *node)
@@ -300,6 +301,8 @@ hash_algorithm(const GraphNode *node)
 static void
 hash_walk(Compiler *c, const GraphNode *node)
 {
+    if (keyed_hash_configured(node))
+        keyed_hash_check_rights(node, c->collect, c->findings);
     if (flow_use(c, node, json_get_text(node->config, "field"), true))
         put_walk(c, node, hash_output(node), TEXTOID);
 }
@@ -311,8 +314,11 @@ hash_write(Compiler *c, const GraphNode *node)
     const char *value = sql_as_text(c, flow_find(c, json_get_text(node->config, "field")));
     bool md5 = strcmp(hash_algorithm(node), "md5") == 0;
 
-    put_write(c, node, hash_output(node),
-              psprintf(md5 ? "md5(convert_to(%s, 'UTF8'))" : "encode(sha256(convert_to(%s, 'UTF8')), 'hex')", value), TEXTOID);
+    if (keyed_hash_configured(node))
+        put_write(c, node, hash_output(node), psprintf("kaireon.keyed_hash(%s, %s)", value, sql_literal(node->id)), TEXTOID);
+    else
+        put_write(c, node, hash_output(node),
+                  psprintf(md5 ? "md5(convert_to(%s, 'UTF8'))" : "encode(sha256(convert_to(%s, 'UTF8')), 'hex')", value), TEXTOID);
 }
 
 static void
@@ -322,7 +328,7 @@ hash_describe(const GraphNode *node, StringInfo out)
 
     if (field == NULL)
         return;
-    appendStringInfo(out, "%s of %s", hash_algorithm(node), field);
+    appendStringInfo(out, "%s%s of %s", keyed_hash_configured(node) ? "keyed " : "", hash_algorithm(node), field);
     if (strcmp(hash_output(node), field) != 0)
         appendStringInfo(out, " -> %s", hash_output(node));
 }
@@ -331,6 +337,7 @@ const NodeOp node_hash = {
     .name = "hash",
     .kind = NODE_ROW,
     .keys = hash_keys,
+    .check = keyed_hash_check,
     .walk = hash_walk,
     .write = hash_write,
     .describe = hash_describe,
