@@ -18,7 +18,10 @@
  */
 extern pid_t child_start(const char *path, char *const argv[], char *const envp[], int fd, int target);
 
-/* Ends it at once, with its process group, and waits for it; 0 is allowed. */
+/*
+ * Ends it at once, with its process group, and waits for it; 0 is allowed.
+ * One that does not end within seconds is left behind, which the log says.
+ */
 extern void child_end(pid_t pid);
 
 #endif
