@@ -140,34 +140,45 @@ control_ask(Oid database)
     return slot != NULL;
 }
 
-static bool wake_at_commit = false;
+static List *wake_at_commit = NIL; /* OIDs of databases; kept by PREPARE TRANSACTION */
 
 static void
 at_commit(XactEvent event, void *arg)
 {
-    if (wake_at_commit && event == XACT_EVENT_COMMIT)
-        (void) control_wake(MyDatabaseId);
+    ListCell *lc;
+
+    foreach(lc, wake_at_commit)
+    {
+        if (event == XACT_EVENT_COMMIT)
+            (void) control_wake(lfirst_oid(lc));
+    }
     if (event == XACT_EVENT_COMMIT || event == XACT_EVENT_ABORT)
-        wake_at_commit = false;
+    {
+        list_free(wake_at_commit);
+        wake_at_commit = NIL;
+    }
 }
 
 void
-control_wake_at_commit(void)
+control_wake_at_commit(Oid database)
 {
     static bool registered = false;
+    MemoryContext old;
 
     if (control == NULL)
         return;
     if (!registered)
         RegisterXactCallback(at_commit, NULL);
     registered = true;
-    wake_at_commit = true;
+    old = MemoryContextSwitchTo(TopMemoryContext);
+    wake_at_commit = list_append_unique_oid(wake_at_commit, database);
+    MemoryContextSwitchTo(old);
 }
 
 Datum
 kaireon_wake_supervisor(PG_FUNCTION_ARGS)
 {
-    control_wake_at_commit();
+    control_wake_at_commit(MyDatabaseId);
     PG_RETURN_VOID();
 }
 

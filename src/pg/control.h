@@ -105,8 +105,8 @@ extern bool control_wake(Oid database);
 extern bool control_ask(Oid database);
 /* The slot is free; the caller holds the lock exclusively. */
 extern void control_clear_database(DatabaseSlot *slot);
-/* The same as control_wake for this database, once the transaction commits. */
-extern void control_wake_at_commit(void);
+/* The same as control_wake, once the transaction commits. */
+extern void control_wake_at_commit(Oid database);
 /* Raises 53400 for that. */
 pg_noreturn extern void control_too_many(void);
 /* The slot of a run in this database, or NULL.  The caller holds the lock. */

@@ -32,6 +32,7 @@
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/standstill.h"
+#include "pg/worker.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
@@ -291,6 +292,14 @@ typedef struct Request
 } Request;
 
 static void
+refuse_closed(const Wanted *wanted)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("no run of pipeline \"%s\" can begin", wanted->name),
+                    errdetail("The database allows no connections, and a worker needs one."),
+                    errhint("Use ALTER DATABASE ... ALLOW_CONNECTIONS true, or kaireon.start_pipeline, which queues a run until then.")));
+}
+
+static void
 look_at_wanted(void *arg)
 {
     Request *request = arg;
@@ -298,6 +307,8 @@ look_at_wanted(void *arg)
 
     find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &request->wanted, true);
     check_own_locks(&request->wanted);
+    if (!worker_can_connect(MyDatabaseId))
+        refuse_closed(&request->wanted);
 }
 
 /* The run's row as kaireon.run, as it is now whatever this transaction's snapshot. */
@@ -321,7 +332,7 @@ read_run(void *arg)
     PushActiveSnapshot(GetLatestSnapshot());
     if (SPI_execute_with_args("SELECT ROW(r.*)::kaireon.run FROM kaireon.runs r WHERE r.run_id = $1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT ||
         SPI_processed != 1)
-        elog(ERROR, "the run's row is missing");
+        refuse_closed(&request->wanted); /* it was closed before anybody took the request */
     run = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
     old = MemoryContextSwitchTo(context);
     run = datumCopy(PointerGetDatum(PG_DETOAST_DATUM(run)), false, -1);
@@ -369,7 +380,7 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
     catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options) "
                     "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb)", 6, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
-    control_wake_at_commit();
+    control_wake_at_commit(MyDatabaseId);
     PG_RETURN_UUID_P(run_id);
 }
 

@@ -33,7 +33,6 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "pg/compat.h"
 #include "pg/control.h"
@@ -119,33 +118,37 @@ ask_databases(void)
     }
 }
 
-/* Can the database be connected to? */
+/* Nobody can look after a database that has gone or takes no connections: true when the slot's is such, and has been forgotten. */
 static bool
-database_usable(Oid database)
+forget_unusable(DatabaseSlot *slot)
 {
-    HeapTuple tuple;
+    Oid database = slot->database;
     bool usable;
 
     StartTransactionCommand();
-    tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-    usable = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
-    if (HeapTupleIsValid(tuple))
-        ReleaseSysCache(tuple);
+    usable = worker_can_connect(database);
     CommitTransactionCommand();
-    return usable;
+    if (usable)
+        return false;
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    if (slot->database == database && slot->pid == 0)
+    {
+        control_clear_database(slot);
+        control_forget(database);
+    }
+    LWLockRelease(control->lock);
+    return true;
 }
 
-/* A supervisor has ended.  If it failed, another one is started after a while, unless the database has gone. */
+/* A supervisor has ended.  If it failed, another one is started after a while, unless the database can't have one. */
 static void
 note_end(Supervisor *supervisor, DatabaseSlot *slot)
 {
     bool failed;
-    Oid database;
 
     pfree(supervisor->handle);
     supervisor->handle = NULL;
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    database = slot->database;
     failed = slot->failed || slot->begun == supervisor->begun;
     slot->failed = false;
     LWLockRelease(control->lock);
@@ -157,15 +160,8 @@ note_end(Supervisor *supervisor, DatabaseSlot *slot)
         return;
     supervisor->not_before = TimestampTzPlusMilliseconds(GetCurrentTimestamp(),
                                                          Min(RETRY_MS << Min(supervisor->failures - 1, 10), RETRY_MAX_MS));
-    if (database_usable(database))
+    if (!forget_unusable(slot))
         return;
-    LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    if (slot->database == database && slot->pid == 0)
-    {
-        control_clear_database(slot);
-        control_forget(database);
-    }
-    LWLockRelease(control->lock);
     supervisor->failures = 0;
     supervisor->not_before = 0;
 }
@@ -195,6 +191,8 @@ tend_supervisors(void)
             continue;
         if (supervisor->not_before != 0)
             wait = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), supervisor->not_before);
+        if (wait <= 0 && forget_unusable(slot))
+            continue;
         if (wait <= 0)
         {
             supervisor->begun = slot->begun;

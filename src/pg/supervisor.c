@@ -249,7 +249,8 @@ reap_workers(void)
             end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
         else if (slot->failure_code != 0)
             end_row(&slot->run_id, "failed", slot->failure_code,
-                    psprintf("could not connect as the pipeline's owner: %s", slot->failure), OWNER_HINT);
+                    psprintf("could not connect as the pipeline's owner: %s", slot->failure),
+                    slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT);
         else
             end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
                     "It was terminated or crashed; the server's log says why. " ORPHAN_HINT);
@@ -405,14 +406,14 @@ start_run(const QueuedRun *run)
     return START_STARVED;
 }
 
-/* In a copy that nobody has confirmed, runs stay queued. */
+/* Runs stay queued in a copy that nobody has confirmed, and while the database allows no connections. */
 static bool
 may_run(void)
 {
     bool may;
 
     worker_begin();
-    may = instance_confirmed();
+    may = instance_confirmed() && worker_can_connect(MyDatabaseId);
     worker_commit();
     return may;
 }

@@ -70,6 +70,23 @@ release_databases(Node *statement)
     }
 }
 
+/* A database that lets workers in again has runs that wait. */
+static void
+wake_database(Node *statement)
+{
+    ListCell *lc;
+
+    if (!IsA(statement, AlterDatabaseStmt))
+        return;
+    foreach(lc, ((AlterDatabaseStmt *) statement)->options)
+    {
+        DefElem *option = lfirst_node(DefElem, lc);
+
+        if (strcmp(option->defname, "allow_connections") == 0 && option->arg && defGetBoolean(option))
+            control_wake_at_commit(get_database_oid(((AlterDatabaseStmt *) statement)->dbname, false));
+    }
+}
+
 /* ---- the extension ----------------------------------------------------------- */
 
 /* Could the statement drop the extension?  Only somebody who may drop it is told anything. */
@@ -213,6 +230,7 @@ watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proces
         previous_utility(pstmt, query, read_only_tree, context, params, env, dest, completion);
     else
         standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, completion);
+    wake_database(statement);
     say_what_stays(tables);
 }
 

@@ -5,12 +5,15 @@
 
 #include "pg/worker.h"
 
+#include "access/htup_details.h"
 #include "access/xact.h"
+#include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
+#include "utils/syscache.h"
 
 #include "pg/control.h"
 
@@ -52,6 +55,17 @@ worker_fix_settings(void)
         if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
             SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
     }
+}
+
+bool
+worker_can_connect(Oid database)
+{
+    HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
+    bool can = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+
+    if (HeapTupleIsValid(tuple))
+        ReleaseSysCache(tuple);
+    return can;
 }
 
 void

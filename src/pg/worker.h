@@ -23,6 +23,9 @@ extern BackgroundWorkerHandle *worker_start(const char *function, const char *ty
  */
 extern void worker_fix_settings(void);
 
+/* Is the database there, and does it allow connections, which workers need?  In a transaction. */
+extern bool worker_can_connect(Oid database);
+
 /* A transaction of a worker, READ COMMITTED and with an active snapshot, and its end. */
 extern void worker_begin(void);
 extern void worker_commit(void);

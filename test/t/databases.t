@@ -137,23 +137,96 @@ $k->sql('CREATE DATABASE closed');
 $k->sql('CREATE EXTENSION kaireon', 'closed');
 $k->make('a', @few, database => 'closed');
 is($k->run('a', 'closed')->{status}, 'success', 'a database works');
+# Nobody knocks at a database that takes no connections: its runs stay queued,
+# and go on by themselves when it does again.
+$k->make($_, @few, database => 'closed') for qw(b c);
+setting('kaireon.max_workers', 1);
 {
     my $log_at = -s $k->node->logfile;
-    my $refused = sub { my $log = PostgreSQL::Test::Utils::slurp_file($k->node->logfile, $log_at); return scalar(() = $log =~ /FATAL:  database "closed" is not currently accepting connections/g) };
-    my $pid = $k->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kaireon supervisor' AND datname = 'closed'");
-    $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
-    $k->sql("SELECT pg_terminate_backend($pid)") if $pid;
-    $k->gone($pid) if $pid;
-    is($k->run('e')->{status}, 'success', 'other databases are not disturbed');
-    is($refused->(), 0, 'one that takes no connections is not knocked at again and again');
-    $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS true');
-    $k->sql('TRUNCATE ds_a', 'closed');
-    is($k->run('a', 'closed')->{status}, 'success', 'when it does again, it works');
+    my $refused = sub { my $log = PostgreSQL::Test::Utils::slurp_file($k->node->logfile, $log_at); return scalar(() = $log =~ /FATAL:  database "closed" /g) };
+    my $inside = $k->session('closed');
+    my $status = sub { return $inside->query("SELECT string_agg(pipeline || ' ' || status, ', ' ORDER BY pipeline) FROM kaireon.runs WHERE run_id IN ('" . join("', '", @_) . "')") };
+    my $supervisor = sub { return $k->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kaireon supervisor' AND datname = 'closed'") };
+    for my $ended (0, 1)
+    {
+        my $what = $ended ? 'without its supervisor' : 'with its supervisor';
+        $inside->query('TRUNCATE ds_a, ds_b, ds_c');
+        $k->sql('TRUNCATE ds_a, ds_e');
+        my $lock = hold('postgres', 'a');
+        my $blocker = $k->start('a');
+        running($blocker);
+        my @queued = ($inside->query("SELECT kaireon.start_pipeline('a')"));
+        my $pid;
+        $k->poll('the supervisor', sub { return $pid = $supervisor->() });
+        $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
+        if ($ended)
+        {
+            $k->sql("SELECT pg_terminate_backend($pid)");
+            $k->gone($pid);
+        }
+        release($lock);
+        is($k->wait_run($blocker), 'success', "closed $what: the run that had the place ends");
+        push @queued, $inside->query("SELECT kaireon.start_pipeline('b')");
+        is($k->run('e')->{status}, 'success', "closed $what: other databases are not disturbed");
+        is($inside->query("SELECT status FROM kaireon.run_pipeline('c')"), '', "closed $what: a session that is inside waits for no run");
+        like($inside->err, qr/ERROR:  55000: no run of pipeline "c" can begin\nDETAIL:  The database allows no connections, and a worker needs one\.\nHINT:  /, "closed $what: it is told why");
+        $k->sql('TRUNCATE ds_e');
+        is($k->run('e')->{status}, 'success', "closed $what: nor a while later");
+        is($status->(@queued), 'a queued, b queued', "closed $what: its runs stay queued");
+        is($refused->(), 0, "closed $what: it is not knocked at");
+        $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS true');
+        $k->wait_run($_, 'closed') for @queued;
+        is($status->(@queued), 'a success, b success', "closed $what: when it is opened, they run");
+    }
+    $inside->close;
 }
+
+# No connections are left in the database: supervisor and workers are none.
+{
+    $k->sql('TRUNCATE ds_a, ds_b, ds_c', 'closed');
+    $k->sql('TRUNCATE ds_a');
+    my $lock = hold('postgres', 'a');
+    my $blocker = $k->start('a');
+    running($blocker);
+    $k->sql("CREATE ROLE limited LOGIN IN ROLE kaireon_admin; ALTER DATABASE closed CONNECTION LIMIT 0");
+    $k->sql("GRANT ALL ON SCHEMA public TO limited; ALTER TABLE ds_a OWNER TO limited; SELECT kaireon.change_owner('connector', 'files', 'limited'), kaireon.change_owner('schema', 'a', 'limited'), kaireon.change_owner('pipeline', 'a', 'limited')", 'closed');
+    my $run = $k->start('a', 'closed');
+    my $pid;
+    $k->poll('the supervisor', sub { return $pid = $k->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kaireon supervisor' AND datname = 'closed'") });
+    $k->sql("SELECT pg_terminate_backend($pid)");
+    $k->gone($pid);
+    release($lock);
+    is($k->wait_run($run, 'closed'), 'success', 'CONNECTION LIMIT 0: a queued run runs, and a supervisor that ends is replaced');
+    $k->sql('ALTER DATABASE closed CONNECTION LIMIT -1');
+}
+
+# A database that is dropped takes its queued runs along, and the places they wait for are free.
+{
+    my $log_at = -s $k->node->logfile;
+    $k->sql('TRUNCATE ds_a, ds_e');
+    my $lock = hold('postgres', 'a');
+    my $blocker = $k->start('a');
+    running($blocker);
+    $k->start($_, 'closed') for qw(b c);
+    my $inside = $k->session('closed');
+    $inside->send("SELECT status FROM kaireon.run_pipeline('a')");
+    $k->poll('the session to wait', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = 'closed' AND wait_event_type = 'Extension' AND query LIKE '%run_pipeline%')");
+    like($k->sql_error('DROP DATABASE closed'), qr/database "closed" is being accessed by other users/, 'a database with queued runs is not dropped');
+    is($k->sql_error('DROP DATABASE closed (FORCE)'), '', 'by force it is');
+    eval { $inside->abandon };
+    release($lock);
+    is($k->wait_run($blocker), 'success', 'what ran goes on');
+    is($k->run('e')->{status}, 'success', 'and what comes has a place');
+    $k->sql('TRUNCATE ds_a');
+    is($k->run('a')->{status}, 'success', 'and the next');
+    my $log = PostgreSQL::Test::Utils::slurp_file($k->node->logfile, $log_at);
+    unlike($log, qr/FATAL:  database .* does not exist/, 'nobody looks for the database');
+    ok($k->same_postmaster, 'the server lived through');
+}
+setting('kaireon.max_workers', 4);
 
 # ---- a start with many databases and few worker slots
 
-$k->sql('DROP DATABASE closed');
 $k->sql('TRUNCATE ds_a');
 my @databases = map { "many$_" } 1 .. 6;
 $k->sql("CREATE DATABASE $_ TEMPLATE postgres") for @databases;
