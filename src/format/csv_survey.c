@@ -94,8 +94,8 @@ make_advice(const Csv *csv, const Survey *survey, const Misfits *all)
     json_t *advice = json_object();
     bool fine = true;
 
-    /* only behind the table: a total, notes */
-    if (survey->whole && survey->before.shorter + survey->before.longer == 0 && survey->behind.bad > 0 && survey->rows > survey->behind.bad)
+    /* only behind the table, and none of them longer than its rows: a total, notes */
+    if (survey->whole && survey->before.shorter == 0 && all->longer == 0 && survey->rows > survey->behind.bad)
         fine = set_count(advice, "footerLines", csv->options->footer_lines + csv->line - survey->behind_line);
     else
         fine = (all->shorter == 0 || json_object_set_new(advice, "shortRows", json_string("pad")) == 0) &&

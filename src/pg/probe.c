@@ -127,7 +127,7 @@ advise_rows(const ProbeDescription *description, JsonbContainer *sample, const c
     ereport(NOTICE, (errmsg(INT64_FORMAT " of the first " INT64_FORMAT " rows of file \"%s\" %s %s than its %d field%s", count,
                             json_get_int(sample, "rows", 0), description->path, count == 1 ? "has" : "have", how,
                             list_length(description->fields), list_length(description->fields) == 1 ? "" : "s"),
-                     footer > 0 ? errhint("What stands behind the table is left out with \"footerLines\": " INT64_FORMAT ".", footer) :
+                     footer > 0 ? errhint("What stands behind the table is left out with \"footerLines\": " INT64_FORMAT "; with \"shortRows\": \"pad\" it is read, too.", footer) :
                      value == NULL ? 0 :
                      strcmp(value, "pad") == 0 ? errhint("With \"%s\": \"%s\" the fields they lack are null.", option, value) :
                      strcmp(value, "truncate") == 0 ? errhint("With \"%s\": \"%s\" they are read without the further fields.", option, value) :

@@ -19,8 +19,9 @@ static const struct { const char *name, *options, *input, *want; } cases[] = {
     {"only worse", NULL, "a,b\n1,x\"\n1,2\n", "{\"rows\":2,\"badRows\":1}"},
     {"what the options take", "{\"shortRows\":\"pad\",\"longRows\":\"truncateEmpty\"}", "a,b\n1\n1,2,\n1,2,3\n1,2\n",
      "{\"rows\":4,\"badRows\":1,\"longRows\":1,\"advice\":{\"longRows\":\"truncate\"}}"},
-    {"notes behind the table", NULL, "a,b\r\n1,2\r\n3,4\r\n\r\nTotal\r\n1,2,3\r\n\r\n",
-     "{\"rows\":4,\"badRows\":2,\"shortRows\":1,\"longRows\":1,\"advice\":{\"footerLines\":3}}"},
+    {"notes behind the table", NULL, "a,b\r\n1,2\r\n3,4\r\n\r\nTotal\r\nit's 6\"\r\nend\r\n\r\n",
+     "{\"rows\":5,\"badRows\":3,\"shortRows\":2,\"advice\":{\"footerLines\":4}}"},
+    {"longer rows behind the table are no notes", NULL, "a,b\n1,2\n3,4,\n", "{\"rows\":2,\"badRows\":1,\"longRows\":1,\"advice\":{\"longRows\":\"truncateEmpty\"}}"},
     {"notes behind a footer that is known of", "{\"footerLines\":1}", "a,b\n1,2\nTotal\nend", "{\"rows\":2,\"badRows\":1,\"shortRows\":1,\"advice\":{\"footerLines\":2}}"},
     {"short rows behind others are no notes", NULL, "a,b\n1\n1,2\n3\n", "{\"rows\":3,\"badRows\":2,\"shortRows\":2,\"advice\":{\"shortRows\":\"pad\"}}"},
 };
