@@ -34,6 +34,9 @@
 /* A validate node's check on all rows together failed. */
 #define ERRCODE_KAIREON_DATASET MAKE_SQLSTATE('K', 'A', '0', '0', '8')
 
+/* The evaluation of a row took longer than kaireon.expression_timeout. */
+#define ERRCODE_KAIREON_EXPRESSION_TIMEOUT MAKE_SQLSTATE('K', 'A', '0', '0', '9')
+
 /* The key that credentials are encrypted with is not configured or can't be had. */
 #define ERRCODE_KAIREON_NO_KEY MAKE_SQLSTATE('K', 'A', '0', '1', '0')
 /* Credentials were encrypted with a key that is not configured. */

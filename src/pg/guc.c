@@ -19,6 +19,7 @@ int guc_max_logged_errors = 10000;
 int guc_work_mem = 65536;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
+int guc_expression_timeout = 5000;
 int guc_max_field_bytes = 16384;
 char *guc_instance_name = NULL;
 char *guc_master_key_file = NULL;
@@ -114,6 +115,8 @@ guc_define(void)
                             "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_field_bytes", "Size of a value that a pipeline's expression may make.", NULL, &guc_max_field_bytes,
                             16384, 1, 256 * 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.expression_timeout", "Time of the processor that the expressions of a pipeline may take for one row.",
+                            "0: no limit.", &guc_expression_timeout, 5000, 0, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
     DefineCustomStringVariable("kaireon.instance_name", "The name that tells a database from its copies, the same on all servers that may take it over.",
                                "Empty: the data directory and the machine tell them apart.", &guc_instance_name, "", PGC_SIGHUP, 0, NULL, NULL, NULL);
     define_vault();

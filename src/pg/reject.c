@@ -25,6 +25,8 @@
 #define TEXT_BYTES 8192
 /* So many bad rows at the beginning, and no other, end a run. */
 #define HOPELESS_ROWS 1000
+/* So many rows that take longer than kaireon.expression_timeout end a run, which would go on for days. */
+#define SLOW_ROWS 10
 #define KEPT_BYTES (32 * 1024 * 1024)
 /* Of a value, an error quotes this much. */
 #define SHOWN_BYTES 200
@@ -172,6 +174,15 @@ too_many(const Rejects *rejects, const char *detail)
     pg_unreachable();
 }
 
+pg_noreturn static void
+too_slow(const Reject *reject)
+{
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_EXPRESSION_TIMEOUT), errmsg("%d rows took longer than kaireon.expression_timeout", SLOW_ROWS),
+                    errdetail("The last one, at node \"%s\": %s. %s.", reject->node->id, reject->reason, place_of(reject)),
+                    errhint("Mend the expression: regular expressions with back references and nested repetitions may run for ages.")));
+    pg_unreachable();
+}
+
 void
 rejects_add(Rejects *rejects, const Reject *reject)
 {
@@ -187,6 +198,9 @@ rejects_add(Rejects *rejects, const Reject *reject)
     if (rejects->policy && rejects->policy->max_errors >= 0 && rejects->count > rejects->policy->max_errors)
         too_many(rejects, psprintf("More than %s rows are bad. The last one, at node \"%s\": %s. %s.", rejects->policy->max_said,
                                    reject->node->id, reject->reason, place_of(reject)));
+    rejects->slow += reject->sqlstate == ERRCODE_KAIREON_EXPRESSION_TIMEOUT;
+    if (rejects->slow >= SLOW_ROWS)
+        too_slow(reject);
 }
 
 void

@@ -45,6 +45,7 @@ typedef struct Rejects
     bool never_stops;        /* nothing is loaded: not even a rule that says so */
     int64 count;             /* rows rejected so far */
     int64 conflicts;         /* of these, for a key that the table has already */
+    int64 slow;              /* of these, for taking longer than kaireon.expression_timeout */
     bool some_good;          /* not all rows of the run were bad */
     int64 *per_node;         /* by GraphNode.ordinal */
     List *kept;              /* Reject *, at most `limit`, and of bounded size */
@@ -67,8 +68,8 @@ extern Rejects *rejects_create(const char *pipeline, const Program *program, con
 
 /*
  * Takes one row.  Copies what it keeps.  Raises the reject's own SQLSTATE when
- * the policy is to stop (rejects->failure then has it), and KA007 when it is one
- * more than maxErrors.
+ * the policy is to stop (rejects->failure then has it), KA007 when it is one
+ * more than maxErrors, and KA009 when too many rows took too long.
  */
 extern void rejects_add(Rejects *rejects, const Reject *reject);
 

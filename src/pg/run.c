@@ -35,6 +35,7 @@
 #include "pg/guc.h"
 #include "pg/node.h"
 #include "pg/rights.h"
+#include "pg/row_watch.h"
 #include "pg/run_state.h"
 #include "pg/settings.h"
 #include "pg/worker.h"
@@ -424,6 +425,13 @@ end_slot(int code, Datum arg)
     (void) control_wake(slot->database);
 }
 
+static void
+cancel(SIGNAL_ARGS)
+{
+    row_watch_cancelled();
+    StatementCancelHandler(postgres_signal_arg);
+}
+
 void
 kaireon_run_main(Datum arg)
 {
@@ -432,7 +440,7 @@ kaireon_run_main(Datum arg)
     Run *run;
 
     pqsignal(SIGTERM, die);
-    pqsignal(SIGINT, StatementCancelHandler);
+    pqsignal(SIGINT, cancel);
     pqsignal(SIGHUP, SignalHandlerForConfigReload);
     BackgroundWorkerUnblockSignals();
     LWLockAcquire(control->lock, LW_EXCLUSIVE);

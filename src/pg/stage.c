@@ -18,8 +18,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "pg/guard.h"
 #include "pg/link.h"
+#include "pg/row_watch.h"
 
 /* ROW_AGAIN: coerce wants a second try of the row. */
 typedef enum Verdict { ROW_DONE, ROW_FILTERED, ROW_BAD, ROW_AGAIN } Verdict;
@@ -332,20 +332,21 @@ evaluate_rows(void *arg)
         at->clause = NULL;
         at->entry = NULL;
         at->running = NULL;
+        /* not behind a row that is done: an interrupt may be ours (row_watch.h), and the row at hand evaluated again */
+        if ((at->row & 255) == 0)
+            CHECK_FOR_INTERRUPTS();
         work->verdict = evaluate_row(work->stage, work->rows, at);
         if (work->verdict == ROW_BAD)
             return;
         keep_observed(work->stage, at);
         at->retried = NULL;
-        if ((at->row & 255) == 0)
-            CHECK_FOR_INTERRUPTS();
     }
     work->verdict = ROW_DONE;
 }
 
-/* After an error: a second try for coerce, else the row is bad. */
+/* After an error: another try where nothing is wrong with the row, a second one for coerce, else the row is bad. */
 static Verdict
-failed_row(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
+failed_row(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error, bool innocent)
 {
     MemoryContext old = MemoryContextSwitchTo(stage->econtext->ecxt_per_tuple_memory);
     Verdict verdict = ROW_BAD;
@@ -353,7 +354,9 @@ failed_row(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
     stage->econtext->ecxt_scantuple = stage->row_slot;
     if (at->running)
         stage_init_expr(stage, at->running);
-    if (at->column >= 0 && rows->cells->columns[at->column].coerce && !bms_is_member(at->column, at->retried))
+    if (innocent)
+        verdict = ROW_AGAIN;
+    else if (at->column >= 0 && rows->cells->columns[at->column].coerce && !bms_is_member(at->column, at->retried))
     {
         at->retried = bms_add_member(at->retried, at->column);
         verdict = ROW_AGAIN;
@@ -372,9 +375,10 @@ static Verdict
 guarded_rows(Stage *stage, const Rows *rows, int end, RowState *at)
 {
     RowsWork work = {stage, rows, end, at, ROW_DONE};
-    ErrorData *error = guard_try(evaluate_rows, &work, stage->econtext->ecxt_per_tuple_memory);
+    bool innocent;
+    ErrorData *error = row_watch_try(evaluate_rows, &work, stage->econtext->ecxt_per_tuple_memory, &at->row, &innocent);
 
-    return error ? failed_row(stage, rows, at, error) : work.verdict;
+    return error ? failed_row(stage, rows, at, error, innocent) : work.verdict;
 }
 
 static void

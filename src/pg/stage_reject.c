@@ -15,8 +15,8 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
-#include "pg/guard.h"
 #include "pg/node.h"
+#include "pg/row_watch.h"
 
 static int
 last_step(const Stage *stage, const RowState *at)
@@ -106,6 +106,8 @@ static int
 find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *error)
 {
     Parts parts = {lane, (Node *) expr, compile_step_of(lane->lane, lane->at, (Node *) expr), NIL};
+    static const int only_row = 0;
+    bool ignored;
     ListCell *lc;
 
     check_stack_depth();
@@ -113,7 +115,7 @@ find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *e
     foreach(lc, parts.found)
     {
         Trial trial = {stage, lfirst(lc)};
-        ErrorData *again = guard_try(evaluate_part, &trial, stage->econtext->ecxt_per_tuple_memory);
+        ErrorData *again = row_watch_try(evaluate_part, &trial, stage->econtext->ecxt_per_tuple_memory, &only_row, &ignored);
 
         if (again && again->sqlerrcode == error->sqlerrcode && strcmp(again->message, error->message) == 0)
             return find_culprit(stage, lane, lfirst(lc), error);
