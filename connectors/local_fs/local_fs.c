@@ -214,4 +214,5 @@ const Driver driver_local_fs = {
     .object_open = file_open,
     .object_read = file_read,
     .object_close = file_close,
+    .move = local_fs_move,
 };

@@ -2,7 +2,7 @@
  * local_fs.h: the driver for files of the server's own machine.
  *
  * local_fs.c reads files, walk.c opens directories and files, list.c finds the
- * files that a resource names.  Nothing outside the allowed roots can be named:
+ * files that a resource names, move.c moves them.  Nothing outside the allowed roots can be named:
  * every path is walked one component at a time from a root, without following
  * symbolic links and without "..", and a directory the request forbids (the
  * data directory) is known by its device and inode, whatever the path to it.
@@ -48,6 +48,9 @@ STATUS_CHECK bool local_fs_open_file(const LocalFs *fs, const char *path, int *f
 /* As Driver.list.  Patterns are those of core/glob.h, component by component, with "**" for folders of any depth. */
 STATUS_CHECK bool local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.move. */
+STATUS_CHECK bool local_fs_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
+
 /* `path` without the base when it begins with it, and without slashes at its ends; may be "". */
 const char *local_fs_relative(const LocalFs *fs, const char *path);
 
@@ -78,6 +81,9 @@ int local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *
  * copies share the place where a listing of the directory stands.
  */
 int local_fs_open_base_again(const LocalFs *fs);
+
+/* The same, and makes the directories that are missing. */
+int local_fs_make_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st);
 
 /* True when `path` equals `root` or lies below it; both absolute, without a slash at the end. */
 bool local_fs_lies_below(const char *path, const char *root);

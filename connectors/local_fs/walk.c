@@ -131,8 +131,23 @@ without_end_slash(const char *path)
     return strndup(path, n);
 }
 
-int
-local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st)
+/* Makes directory `name` (n bytes) below `at`, with its parent's mode, if it is not there; what fails is seen when it is entered. */
+static void
+make(int at, const char *name, size_t n)
+{
+    char component[256];
+    struct stat info;
+
+    if (n >= sizeof(component) || fstat(at, &info) != 0)
+        return;
+    memcpy(component, name, n);
+    component[n] = '\0';
+    (void) mkdirat(at, component, info.st_mode & 0777);
+}
+
+/* Walks down; `missing`: directories that are not there are made. */
+static int
+walk(const LocalFs *fs, int fd, const char *rest, const char *path, bool missing, Status *st)
 {
     int depth = 0;
 
@@ -142,8 +157,11 @@ local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path
 
         if (n > 0 && !(n == 1 && rest[0] == '.'))
         {
-            int next = ++depth > LOCAL_FS_DEPTH ? -1 : enter(fs, fd, rest, n, path, st);
+            int next;
 
+            if (missing && depth < LOCAL_FS_DEPTH)
+                make(fd, rest, n);
+            next = ++depth > LOCAL_FS_DEPTH ? -1 : enter(fs, fd, rest, n, path, st);
             if (depth > LOCAL_FS_DEPTH)
                 status_fail(st, STATUS_LIMIT, "path \"%s\" has more than %d components", path, LOCAL_FS_DEPTH);
             close(fd);
@@ -152,6 +170,18 @@ local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path
         rest += n + (rest[n] == '/' ? 1 : 0);
     }
     return fd;
+}
+
+int
+local_fs_walk_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st)
+{
+    return walk(fs, fd, rest, path, false, st);
+}
+
+int
+local_fs_make_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st)
+{
+    return walk(fs, fd, rest, path, true, st);
 }
 
 /* Whether directory `fd` or one above it is forbidden; true also when that can't be found out. */
@@ -270,9 +300,11 @@ list_roots(const DriverConfig *config, Status *st)
     list[0] = '\0';
     for (i = 0; i < config->nroots && used < sizeof(list) - 1; i++)
         used += (size_t) snprintf(list + used, sizeof(list) - used, "%s%s", i > 0 ? ", " : "", config->roots[i]);
+    if (config->nroots == 0 && config->moves)
+        return status_hint(st, "In no directory may files be moved: kaireon.local_fs_archive_roots is empty.");
     if (config->nroots == 0)
         return status_hint(st, "No directory may be read: kaireon.local_fs_roots is empty.");
-    return status_hint(st, "kaireon.local_fs_roots allows: %s.", list);
+    return status_hint(st, "kaireon.local_fs_%sroots allows: %s.", config->moves ? "archive_" : "", list);
 }
 
 bool
@@ -312,7 +344,8 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
         }
         free(root);
     }
-    status_fail(st, STATUS_FORBIDDEN, "basePath \"%s\" lies in no directory that may be read", base_path);
+    status_fail(st, STATUS_FORBIDDEN, "basePath \"%s\" lies in no directory %s", base_path,
+                config->moves ? "whose files may be moved" : "that may be read");
     return list_roots(config, st);
 }
 

@@ -33,6 +33,7 @@ typedef struct DriverConfig
     size_t nroots;
     const char *const *forbidden;
     size_t nforbidden;
+    bool moves;                 /* objects will be moved: the roots are those in which they may be */
 } DriverConfig;
 
 /* What opening an object found; strings live as long as the object. */
@@ -71,6 +72,15 @@ typedef struct Driver
      */
     bool (*object_read)(void *object, uint8_t *out, size_t size, size_t *got, Status *st);
     void (*object_close)(void *object); /* NULL is allowed */
+
+    /*
+     * Moves an object, which still must have the entry's size and time (55000),
+     * to the path `to`, making folders.  Where there is something already, it
+     * is to.1, to.2...: nothing is overwritten.  *place, of `size` bytes, gets
+     * the path.  True as well when it was moved there before.  NULL: objects of
+     * this type can't be moved.
+     */
+    bool (*move)(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
 } Driver;
 
 /* The driver of a connector type, or NULL. */

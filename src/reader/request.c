@@ -93,7 +93,7 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
     if (columns == NULL)
     {
         request->all_columns = true;
-        return debug || request->list || request->describe ||
+        return debug || request->list || request->describe || request->move ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
     if (n > WIRE_MAX_FIELDS)
@@ -131,6 +131,7 @@ parse_files(Request *request, const json_t *files, Status *st)
             {"path", JSON_FIELD_TEXT, true, &file->path, 0, 0},
             {"size", JSON_FIELD_INT, false, &size, 0, INT64_MAX},
             {"mtime", JSON_FIELD_INT, false, &mtime, INT64_MIN, INT64_MAX},
+            {"to", JSON_FIELD_TEXT, request->move, &file->to, 0, 0},
         };
         char where[40];
 
@@ -139,6 +140,9 @@ parse_files(Request *request, const json_t *files, Status *st)
             return false;
         if ((size < 0) != (mtime == INT64_MIN))
             return status_fail(st, STATUS_INVALID_VALUE, "%s needs both \"size\" and \"mtime\" or neither", where);
+        if (request->move != (file->to != NULL) || (request->move && size < 0))
+            return status_fail(st, STATUS_INVALID_VALUE, request->move ? "%s of a move needs \"size\" and \"mtime\""
+                                                                       : "key \"to\" of %s needs operation move", where);
         file->size = (uint64_t) size;
         file->mtime = mtime;
         file->known = size >= 0;
@@ -289,10 +293,11 @@ parse_root(Request *request, bool debug, Status *st)
     request->list = strcmp(operation, "list") == 0;
     request->describe = strcmp(operation, "describe") == 0;
     request->replay = strcmp(operation, "replay") == 0;
-    if (!request->list && !request->describe && !request->replay && strcmp(operation, "read") != 0)
+    request->move = request->config.moves = strcmp(operation, "move") == 0;
+    if (!request->list && !request->describe && !request->replay && !request->move && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list, describe, replay.");
+        return status_hint(st, "Known operations: read, list, describe, move, replay.");
     }
     if (request->replay != (replayed != NULL))
         return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "key \"records\" is missing in request"

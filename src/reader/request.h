@@ -22,6 +22,7 @@ typedef struct RequestFile
     uint64_t size;
     int64_t mtime;
     bool known;     /* size and mtime were given */
+    const char *to; /* of a move */
 } RequestFile;
 
 typedef struct Request
@@ -29,6 +30,7 @@ typedef struct Request
     json_t *root;           /* owns every string below */
     bool list;              /* operation "list" */
     bool describe;          /* operation "describe" */
+    bool move;              /* operation "move" */
     bool replay;            /* operation "replay"; none of them: "read" */
     const json_t *replayed; /* array: the records of a replay */
     const Driver *driver;   /* NULL: of a replay */

@@ -325,6 +325,30 @@ forward(void *context, const DriverEntry *entry, Status *st)
     return s->sink->object(s->sink->context, entry, st);
 }
 
+/* Each object's new place is told as an object of a listing. */
+static bool
+move_files(Session *s, Status *st)
+{
+    const Request *request = s->request;
+    size_t i;
+
+    if (request->driver->move == NULL)
+        return status_fail(st, STATUS_NOT_SUPPORTED, "objects of connector type \"%s\" can't be moved", request->driver->type);
+    for (i = 0; i < request->nfiles; i++)
+    {
+        const RequestFile *file = &request->files[i];
+        DriverEntry entry = {.path = file->path, .size = file->size, .mtime = file->mtime, .etag = ""};
+        char place[8192];
+
+        if (!request->driver->move(s->driver, &entry, file->to, place, sizeof(place), st))
+            return false;
+        entry.path = place;
+        if (!s->sink->object(s->sink->context, &entry, st))
+            return false;
+    }
+    return true;
+}
+
 static bool
 run(Session *s, Status *st)
 {
@@ -339,6 +363,8 @@ run(Session *s, Status *st)
         return false;
     if (request->list)
         return request->driver->list(s->driver, request->resource, forward, s, st);
+    if (request->move)
+        return move_files(s, st);
     if (files == NULL)
     {
         if (!request->driver->list(s->driver, request->resource, collect, s, st))

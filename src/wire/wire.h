@@ -292,15 +292,17 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     first object alone, its dialect with "fields" (all its fields' names
  *                                     in order), how it was found out ("confidence", "reason") and what the
  *                                     first rows are like ("sample"), then END;
+ *                                     "move": an OBJECT for each of "files", where it is now, then END;
  *                                     or "replay": rows of "records", which were read before; no connector
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
- *   "roots": ["/srv/data"],           local_fs: directories that may be read
+ *   "roots": ["/srv/data"],           local_fs: directories that may be read; "move": whose files may be moved
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
  *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath
  *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
  *                                     "read": exactly these, in this order, an error (58030) when
- *                                     one is no longer as listed; without it: everything listed
+ *                                     one is no longer as listed; without it: everything listed;
+ *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, or auto: by name, else csv
  *     "delimiter": ",",               one to eight bytes, or "auto": then quote and skipLines are, too, unless given

@@ -428,12 +428,63 @@ make_socket(const char *name)
     close(fd);
 }
 
+/* ---- moving --------------------------------------------------------------- */
+
+/* Moves a file as it is (`older`: as it was some time before); `want` is its place, or SQLSTATE and message. */
+static void
+moves(void *s, const char *name, const char *to, bool older, const char *want)
+{
+    static struct stat moved;   /* the last file that was there */
+    char place[500], got[1200], below[200];
+    struct stat info;
+    DriverEntry entry = {.path = name};
+    Status st;
+
+    status_clear(&st);
+    snprintf(below, sizeof(below), "move/%s", name);
+    if (stat(at(below), &info) == 0)
+        moved = info;
+    entry.size = (uint64_t) moved.st_size;
+    entry.mtime = local_fs_mtime(&moved) - older;
+    if (driver_local_fs.move(s, &entry, to, place, sizeof(place), &st))
+        snprintf(got, sizeof(got), "%s", place);
+    else
+        snprintf(got, sizeof(got), "%s %s", st.sqlstate, st.message);
+    is_str(got, want, "move %s to %s", name, to);
+}
+
+static void
+check_moving(void)
+{
+    Status st;
+    void *s = session("/move", "/move", "/move/pg", &st);
+
+    moves(s, "in/a.csv", "done/2026/11/a.csv", false, "done/2026/11/a.csv");
+    ok(access(at("move/done/2026/11/a.csv"), F_OK) == 0 && access(at("move/in/a.csv"), F_OK) != 0, "it is there, and not here");
+    moves(s, "in/a.csv", "done/2026/11/a.csv", false, "done/2026/11/a.csv");
+    ok(access(at("move/done/2026/11/a.csv.1"), F_OK) != 0, "once more: nothing happens");
+    put("move/in/a.csv", "another");
+    moves(s, "in/a.csv", "done/2026/11/a.csv", true, "55000 file \"in/a.csv\" is not the one that was read");
+    moves(s, "in/a.csv", "done/2026/11/a.csv", false, "done/2026/11/a.csv.1");
+    moves(s, "in/a.csv", "done/2026/11/a.csv", false, "done/2026/11/a.csv.1");
+    moves(s, "in/none.csv", "done/none.csv", false, "58P01 file \"in/none.csv\" does not exist");
+    moves(s, "in/b.csv", "in/b.csv", false, "in/b.csv.1");
+    moves(s, "in/c.csv", "../c.csv", false, "42501 \"../c.csv\" contains \"..\"");
+    moves(s, "in/c.csv", "pg/c.csv", false, "42501 \"pg/c.csv\" lies in a directory that must not be read");
+    moves(s, "in/c.csv", "link/c.csv", false, "42501 \"link/c.csv\" is or goes through a symbolic link");
+    moves(s, "in/c.csv", "done/", false, "22023 \"done/\" does not name a file");
+    moves(s, "in/c.csv", "in/c.csv/c.csv", false, "42809 \"in/c.csv/c.csv\" goes through something that is not a directory");
+    moves(s, "link/c.csv", "c.csv", false, "42501 \"link/c.csv\" is or goes through a symbolic link");
+    ok(access(at("move/in/c.csv"), F_OK) == 0, "a file whose move failed is where it was");
+    driver_local_fs.close(s);
+}
+
 static void
 make_folders(void)
 {
     static const char *const folders[] = {"data", "data/sub", "data/pg", "data/pg/base", "data/pg/base/5", "data/pg/tblspc", "data/bind", "data/bind2", "other",
-        "secret", "data2", "wal", "space", "space/sub", "pat", "pat/a", "pat/a/x", "pat/a/x/y", "pat/a/.h", "pat/odd", "pat/dir[1]", "pat/dir1"};
-    static const char *const links[][2] = {{"../secret", "data/link"}, {"b.csv", "data/link.csv"}, {"data", "rootlink"}, {"data/pg", "pglink"},
+        "secret", "data2", "move", "move/in", "move/pg", "wal", "space", "space/sub", "pat", "pat/a", "pat/a/x", "pat/a/x/y", "pat/a/.h", "pat/odd", "pat/dir[1]", "pat/dir1"};
+    static const char *const links[][2] = {{"../secret", "data/link"}, {"b.csv", "data/link.csv"}, {"../secret", "move/link"}, {"data", "rootlink"}, {"data/pg", "pglink"},
         {"data/pg/base/5", "walllink"}, {"../../wal", "data/pg/wal"}, {"../../../space", "data/pg/tblspc/1"}, {"../../secret", "pat/a/link"}};
     size_t i;
 
@@ -467,6 +518,9 @@ main(void)
     put("data/pg/base/in_base", "x");
     put("space/in_space", "x");
     put("wal/in_wal", "x");
+    put("move/in/a.csv", "a");
+    put("move/in/b.csv", "b");
+    put("move/in/c.csv", "c");
     put("pat/a/b.csv", "b");
     put("pat/a/c.csv", "c");
     put("pat/a/x/b.csv", "b");
@@ -486,6 +540,7 @@ main(void)
     check_mounts();
     check_devices();
     check_reading();
+    check_moving();
     snprintf(command, sizeof(command), "rm -r '%s'", top);
     return system(command) != 0 || done();
 }
