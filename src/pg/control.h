@@ -44,6 +44,7 @@ typedef struct RunSlot
     char pipeline[CONTROL_NAME];
     Oid owner;               /* of the pipeline: the worker's role */
     int version;
+    bool outbox;             /* not a run: its worker does what the pipeline's outbox has due */
     bool waits;              /* a session waits; it frees the slot */
     bool abandoned;          /* that session has gone */
     bool cancel;             /* cancel as soon as possible */

@@ -494,7 +494,7 @@ kaireon_progress_slots(PG_FUNCTION_ARGS)
         RunSlot *copy;
 
         LWLockAcquire(control->lock, LW_SHARED);
-        if (slot->state == SLOT_FREE || slot->state == SLOT_ENDED || slot->database != MyDatabaseId)
+        if (slot->state == SLOT_FREE || slot->state == SLOT_ENDED || slot->database != MyDatabaseId || slot->outbox)
         {
             LWLockRelease(control->lock);
             continue;

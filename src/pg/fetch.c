@@ -151,6 +151,15 @@ fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
     return objects;
 }
 
+/* An entry of a request's files, without its end. */
+static void
+append_file(StringInfo out, const FetchObject *file)
+{
+    appendStringInfoString(out, "{\"path\":");
+    json_append_string(out, file->path);
+    appendStringInfo(out, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT, file->size, file->modified + UNIX_TO_POSTGRES_US);
+}
+
 void
 fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *source, List *files, const FetchLimits *limits)
 {
@@ -168,9 +177,9 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
         FetchObject *file = lfirst(lc);
 
         CHECK_FOR_INTERRUPTS();
-        appendStringInfoString(&list, list.len > 1 ? ",{\"path\":" : "{\"path\":");
-        json_append_string(&list, file->path);
-        appendStringInfo(&list, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT "}", file->size, file->modified + UNIX_TO_POSTGRES_US);
+        appendStringInfoString(&list, list.len > 1 ? "," : "");
+        append_file(&list, file);
+        appendStringInfoChar(&list, '}');
     }
     appendStringInfoChar(&list, ']');
     if (limits->rows > 0 && (limit <= 0 || limits->rows < limit))
@@ -226,4 +235,37 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
             object = fetch_split(&message, 0, NULL);
     }
     return object;
+}
+
+char *
+fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to)
+{
+    LinkRequest request = {.operation = "move", .resource = ""};
+    WireObject object = {0};
+    StringInfoData files;
+    LinkMessage message;
+    char *place = NULL;
+
+    initStringInfo(&files);
+    appendStringInfoChar(&files, '[');
+    append_file(&files, file);
+    appendStringInfoString(&files, ",\"to\":");
+    json_append_string(&files, to);
+    appendStringInfoString(&files, "}]");
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
+    request.files = files.data;
+    link_request(link, &request);
+    while (link_receive(link, &message, true) && message.type != WIRE_END)
+    {
+        WireReader r = {message.body, message.length, 0, false};
+
+        if (place || message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
+            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a moved file")));
+        place = server_copy(object.path, object.path, "the name of a file");
+    }
+    if (place == NULL)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader did not say where it moved a file")));
+    return place;
 }

@@ -45,6 +45,9 @@ extern void fetch_read(Link *link, const ConnectorSpec *connector, const Program
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
 
+/* Has a file, as it was listed or read, moved to the path `to`; where it is then: see Driver.move. */
+extern char *fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to);
+
 /* What the source's first object looks like (its dialect has "fields"); NULL when there is no object. */
 extern FetchObject *fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 

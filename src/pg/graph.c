@@ -89,6 +89,12 @@ graph_complain_config(void *arg, const char *code, const char *message, const ch
     graph_complain(c->findings, c->node_id, code, hint, "%s", message);
 }
 
+static const char *
+article(const char *type)
+{
+    return strchr("aeiou", type[0]) ? "an" : "a";
+}
+
 static bool
 parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
 {
@@ -122,7 +128,7 @@ parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
     if (node->config == NULL)
         node->config = &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
     if ((node->op->keys == NULL ||
-         json_check(node->config, node->op->keys, psprintf("config of a %s node", type), graph_complain_config, &complaint)) &&
+         json_check(node->config, node->op->keys, psprintf("config of %s %s node", article(type), type), graph_complain_config, &complaint)) &&
         node->op->check)
         node->op->check(node, findings);
     if (node->op->variant)
@@ -335,14 +341,14 @@ check_shape(Graph *graph, List **findings)
         if (!takes_edges(node, true, in, &words))
         {
             good = false;
-            graph_complain(findings, node->id, "wrong_edges", NULL, "a %s node takes %s incoming edge%s, but \"%s\" has %d",
-                           node->op->name, words, strcmp(words, "two") == 0 ? "s" : "", node->id, in);
+            graph_complain(findings, node->id, "wrong_edges", NULL, "%s %s node takes %s incoming edge%s, but \"%s\" has %d",
+                           article(node->op->name), node->op->name, words, strcmp(words, "two") == 0 ? "s" : "", node->id, in);
         }
         if (!takes_edges(node, false, out, &words))
         {
             good = false;
             graph_complain(findings, node->id, "wrong_edges", out > 1 ? "A branch node sends rows along several edges." : NULL,
-                           "a %s node takes %s outgoing edge, but \"%s\" has %d", node->op->name, words, node->id, out);
+                           "%s %s node takes %s outgoing edge, but \"%s\" has %d", article(node->op->name), node->op->name, words, node->id, out);
         }
         if (good && node->op->edges)
             node->op->edges(graph, node, findings);

@@ -13,6 +13,7 @@
 #include "utils/varlena.h"
 
 char *guc_local_fs_roots = NULL;
+char *guc_local_fs_archive_roots = NULL;
 int guc_reader_memory_limit = 256;
 int guc_max_workers = 4;
 int guc_max_logged_errors = 10000;
@@ -100,6 +101,8 @@ guc_define(void)
 {
     DefineCustomStringVariable("kaireon.local_fs_roots", "Directories local_fs connectors may read, separated by commas.",
                                "Empty: none.", &guc_local_fs_roots, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_roots, NULL, NULL);
+    DefineCustomStringVariable("kaireon.local_fs_archive_roots", "Directories whose files archive nodes may move, separated by commas.",
+                               "Empty: none.", &guc_local_fs_archive_roots, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_roots, NULL, NULL);
     DefineCustomIntVariable("kaireon.reader_memory_limit", "Memory a run's reader may use.", NULL, &guc_reader_memory_limit,
                             256, 16, 65536, PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_workers", "Runs at the same time, in all databases; others wait.", NULL,

@@ -372,9 +372,10 @@ link_receive(Link *link, LinkMessage *message, bool wait)
 
 /* The directories a local_fs connector may read, and those it may not, as JSON. */
 static void
-append_directories(StringInfo out)
+append_directories(StringInfo out, const LinkRequest *request)
 {
-    char *copy = pstrdup(guc_local_fs_roots), *save = NULL;
+    bool moves = strcmp(request->operation, "move") == 0;
+    char *copy = pstrdup(moves ? guc_local_fs_archive_roots : guc_local_fs_roots), *save = NULL;
     bool first = true;
 
     appendStringInfoString(out, ",\"roots\":[");
@@ -413,7 +414,7 @@ static void
 append_after(StringInfo out, const LinkRequest *request)
 {
     appendStringInfoChar(out, '}');
-    append_directories(out);
+    append_directories(out, request);
     appendStringInfoString(out, ",\"resource\":");
     json_append_string(out, request->resource);
     if (request->files)

@@ -47,7 +47,7 @@ extern int link_sqlstate(const char *state);
 /* What is asked of a reader; see wire.h.  JSON texts are put in as they are. */
 typedef struct LinkRequest
 {
-    const char *operation;   /* "read" or "list" */
+    const char *operation;   /* "read", "list"...; "move": local files where the administrator lets them be moved */
     const char *connector_type;
     const char *config;      /* JSON */
     const Auth *auth;        /* opened when the request is sent, and wiped */

@@ -8,7 +8,7 @@
 /* In strcmp order of their names. */
 static const NodeOp *const ops[] = {
     &node_add_field,
-    &node_aggregate,
+    &node_aggregate, &node_archive,
     &node_branch,
     &node_cast,
     &node_deduplicate,

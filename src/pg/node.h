@@ -89,6 +89,7 @@ extern void node_describe_list(StringInfo out, List *texts);
 /* The types; each in the file of its family. */
 extern const NodeOp node_add_field;
 extern const NodeOp node_aggregate;
+extern const NodeOp node_archive;
 extern const NodeOp node_branch;
 extern const NodeOp node_cast;
 extern const NodeOp node_deduplicate;

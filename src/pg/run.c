@@ -34,6 +34,7 @@
 #include "pg/encoding.h"
 #include "pg/guc.h"
 #include "pg/node.h"
+#include "pg/outbox.h"
 #include "pg/rights.h"
 #include "pg/row_watch.h"
 #include "pg/run_state.h"
@@ -280,6 +281,7 @@ finish_load(Run *run)
     scope = catalog_begin();
     record_check_lease(run);
     record_ledger(run);
+    archive_loaded(run);
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
     record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
@@ -322,6 +324,7 @@ record_failure(Run *run, ErrorData *error)
         error->message = "the run was cancelled";
     scope = catalog_begin();
     record_end(run, cancelled ? "cancelled" : "failed", error, node);
+    archive_failed(run, error->sqlerrcode);
     if (run->rejects)
     {
         record_nodes(run, true);
@@ -464,8 +467,14 @@ kaireon_run_main(Datum arg)
     run = palloc0(sizeof(Run));
     run->slot = slot;
     run->context = context;
-    if (slot->cancel)
-        QueryCancelPending = InterruptPending = true;
-    perform(run);
+    if (!slot->cancel)
+        outbox_work(&slot->pipeline_id); /* what runs before have left */
+    if (!slot->outbox)
+    {
+        if (slot->cancel)
+            QueryCancelPending = InterruptPending = true;
+        perform(run);
+        outbox_work(&slot->pipeline_id);
+    }
     proc_exit(0);
 }

@@ -23,7 +23,7 @@
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-/* Files of the listing that the ledger does not have; a transaction of its own. */
+/* Files of the listing that the ledger does not have; in a transaction. */
 static List *
 new_files(Run *run, const GraphNode *node, List *listed)
 {
@@ -32,8 +32,6 @@ new_files(Run *run, const GraphNode *node, List *listed)
     CatalogScope scope;
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
 
-    worker_begin();
-    MemoryContextSwitchTo(run->context);
     scope = catalog_begin();
     foreach(lc, listed)
     {
@@ -52,8 +50,6 @@ new_files(Run *run, const GraphNode *node, List *listed)
         SPI_freetuptable(SPI_tuptable);
     }
     catalog_end(scope);
-    worker_commit();
-    MemoryContextSwitchTo(run->context);
     return fresh;
 }
 
@@ -72,7 +68,12 @@ open_source(Run *run, RunSource *source)
     source->link = link_open();
     run->slot->reader_pid = link_pid(source->link);
     listed = fetch_list(source->link, connector_of(run, source), node);
+    worker_begin();
+    MemoryContextSwitchTo(run->context);
+    listed = archive_leave_out(run, source, listed);
     source->files = fetch_is_incremental(node) ? new_files(run, node, listed) : listed;
+    worker_commit();
+    MemoryContextSwitchTo(run->context);
 }
 
 void

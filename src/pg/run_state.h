@@ -3,7 +3,8 @@
  *
  * run.c is the process and its phases, run_source.c reads the sources,
  * run_summary.c summarises what was loaded, run_judge.c decides whether that may
- * be committed, and run_record.c writes what became of it into the catalog.
+ * be committed, run_archive.c says what becomes of the files, and run_record.c
+ * writes what became of it all into the catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -78,6 +79,15 @@ extern void run_open_sources(Run *run);
 
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
+
+/* ---- run_archive.c: inside a transaction; the first two between catalog_begin and catalog_end --- */
+
+/* What was loaded goes to the folders that archive nodes name, after the commit. */
+extern void archive_loaded(Run *run);
+/* So does the file whose rows failed the run. */
+extern void archive_failed(Run *run, int sqlstate);
+/* Of a listing, what is not archived nor waits for it. */
+extern List *archive_leave_out(Run *run, const RunSource *source, List *listed);
 
 /* ---- run_summary.c ---------------------------------------------------------------------- */
 

@@ -230,6 +230,19 @@ worker_gone(int i)
     return TimestampDifferenceExceeds(since, GetCurrentTimestamp(), START_MS);
 }
 
+/* What an outbox worker has left that is due: it could not connect, or died.  Not again at once. */
+static void
+postpone_outbox(const RunSlot *slot)
+{
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(&slot->pipeline_id),
+                      CStringGetTextDatum(unpack_sql_state(slot->failure_code ? slot->failure_code : ERRCODE_KAIREON_RUN_ORPHANED)),
+                      CStringGetTextDatum(slot->failure_code ? slot->failure : "the worker process ended before it was done")};
+
+    catalog_execute("SELECT kaireon_internal.outbox_failed(id, $2, $3, false) FROM kaireon_internal.outbox "
+                    "WHERE pipeline_id = $1 AND status = 'pending' AND next_attempt_at <= clock_timestamp()", 3, types, values, NULL, SPI_OK_SELECT);
+}
+
 static void
 reap_workers(void)
 {
@@ -245,7 +258,9 @@ reap_workers(void)
         handles[i] = NULL;
         worker_begin();
         scope = catalog_begin();
-        if (slot->cancel)        /* it came while the worker was connecting */
+        if (slot->outbox)
+            postpone_outbox(slot);
+        else if (slot->cancel)   /* it came while the worker was connecting */
             end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
         else if (slot->failure_code != 0)
             end_row(&slot->run_id, "failed", slot->failure_code,
@@ -310,6 +325,7 @@ typedef struct QueuedRun
     int version;
     Oid owner;
     bool waits;
+    bool outbox;             /* not a run: what its pipeline's outbox has due */
     OwnerState owner_state;
 } QueuedRun;
 
@@ -393,6 +409,7 @@ start_run(const QueuedRun *run)
         strlcpy(slot->pipeline, run->pipeline, CONTROL_NAME);
         slot->version = run->version;
         slot->owner = run->owner;
+        slot->outbox = run->outbox;
         slot->started_at = GetCurrentTimestamp();
         slot->state = SLOT_STARTING;
         control_take_place();
@@ -404,6 +421,51 @@ start_run(const QueuedRun *run)
     slot->state = slot->waits ? SLOT_QUEUED : SLOT_FREE;
     LWLockRelease(control->lock);
     return START_STARVED;
+}
+
+/*
+ * Starts workers for what outboxes have due and no run is about to do.  How many
+ * ms until something is due, or a worker may be had; -1: nothing is left to do.
+ */
+static long
+start_outboxes(MemoryContext context)
+{
+    long next = -1;
+    QueuedRun *due;
+    CatalogScope scope;
+    int count;
+
+    worker_begin();
+    scope = catalog_begin();
+    count = (int) catalog_execute("SELECT p.id, p.name, p.owner::pg_catalog.oid, "
+                                  "greatest(0, ceil(extract(epoch FROM min(o.next_attempt_at) - clock_timestamp()) * 1000))::int8 "
+                                  "FROM kaireon_internal.outbox o JOIN kaireon_internal.pipeline p ON p.id = o.pipeline_id "
+                                  "WHERE o.status = 'pending' GROUP BY p.id ORDER BY min(o.id)", 0, NULL, NULL, NULL, SPI_OK_SELECT);
+    due = MemoryContextAllocZero(context, sizeof(QueuedRun) * Max(count, 1));
+    for (int i = 0; i < count; i++)
+    {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        bool null;
+        long wait = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
+
+        due[i].pipeline_id = *DatumGetUUIDP(SPI_getbinval(row, desc, 1, &null));
+        due[i].pipeline = MemoryContextStrdup(context, SPI_getvalue(row, desc, 2));
+        due[i].owner = DatumGetObjectId(SPI_getbinval(row, desc, 3, &null));
+        due[i].outbox = wait == 0;
+        if (wait > 0 && (next < 0 || wait < next))
+            next = wait;
+    }
+    catalog_end(scope);
+    worker_commit();
+    for (int i = 0; i < count; i++)
+    {
+        StartResult result = due[i].outbox ? start_run(&due[i]) : START_DONE;
+
+        if (result == START_FULL || result == START_STARVED)
+            return RETRY_MS;
+    }
+    return next;
 }
 
 /* Runs stay queued in a copy that nobody has confirmed, and while the database allows no connections. */
@@ -552,6 +614,7 @@ supervise(MemoryContext context)
     for (;;)
     {
         bool again, waiting, idle, stop;
+        long outbox;
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
         long timeout = -1;
 
@@ -563,8 +626,9 @@ supervise(MemoryContext context)
         drop_cancelled();
         reap_workers();
         again = start_queued(context, &waiting);
+        outbox = may_run() ? start_outboxes(context) : -1;
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
-        idle = !waiting && !has_runs();
+        idle = !waiting && !has_runs() && (outbox < 0 || self->stop);
         if (self->asked && !idle)
         {
             self->asked = false; /* the launcher can ask the next */
@@ -579,6 +643,11 @@ supervise(MemoryContext context)
         {
             events |= WL_TIMEOUT;
             timeout = again ? RETRY_MS : guc_supervisor_idle * 1000L;
+        }
+        if (outbox >= 0 && (timeout < 0 || outbox < timeout))
+        {
+            events |= WL_TIMEOUT;
+            timeout = outbox;
         }
         events = WaitLatch(MyLatch, events, timeout, compat_wait_event("KaireonSupervisor"));
         ResetLatch(MyLatch);

@@ -1,0 +1,24 @@
+/*
+ * archive.h: folders to which files go once a run has read them.
+ *
+ * A folder is relative to the connector's base, "done/{YYYY}/{MM}"; its first
+ * component is fixed, so that what lies there is never taken for a new file.
+ */
+#ifndef KAIREON_ARCHIVE_H
+#define KAIREON_ARCHIVE_H
+
+#include "postgres.h"
+#include "utils/timestamp.h"
+
+#include "pg/graph.h"
+
+/* The node that archives what a source gives; NULL when none does. */
+extern const GraphNode *archive_of(const Graph *graph, const GraphNode *source);
+
+/* Where a file goes: its folder at that time (UTC), and its own name.  NULL when the node has no folder for that case. */
+extern char *archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at);
+
+/* Does the path lie in one of the node's folders? */
+extern bool archive_holds(const GraphNode *archive, const char *path);
+
+#endif

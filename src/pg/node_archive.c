@@ -1,0 +1,183 @@
+/*
+ * node_archive.c: the node that has files moved away once they are loaded.
+ *
+ * Its rows pass through as they are.  The files of the sources in front of it
+ * are moved after the commit: see archive.h and outbox.h.
+ */
+#include "postgres.h"
+
+#include "pg/archive.h"
+#include "pg/node.h"
+
+static const JsonKey archive_keys[] = {
+    {"successFolder", JSON_STRING, false, NULL}, {"failureFolder", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
+
+static const char *const folder_keys[] = {"successFolder", "failureFolder"};
+
+/* What a folder may contain: so many parts of a time, from year, month, day, hour, minute, second on. */
+static const struct { const char *token; int first, count; const char *between; } tokens[] = {
+    {"{YYYY-MM-DD}", 0, 3, "-"}, {"{YYYYMMDD}", 0, 3, ""}, {"{YYYY}", 0, 1, ""}, {"{MM}", 1, 1, ""},
+    {"{DD}", 2, 1, ""}, {"{HH}", 3, 1, ""}, {"{mm}", 4, 1, ""}, {"{ss}", 5, 1, ""},
+};
+
+#define TOKEN_HINT "Dates are written {YYYY}, {MM}, {DD}, {HH}, {mm}, {ss}, {YYYY-MM-DD} or {YYYYMMDD}, in UTC."
+
+/* The token that begins there; -1: none. */
+static int
+find_token(const char *at)
+{
+    for (size_t i = 0; i < lengthof(tokens); i++)
+    {
+        if (strncmp(at, tokens[i].token, strlen(tokens[i].token)) == 0)
+            return (int) i;
+    }
+    return -1;
+}
+
+/* ---- the node ------------------------------------------------------------------ */
+
+static void
+check_folder(const GraphNode *node, const char *key, const char *folder, List **findings)
+{
+    size_t first = strcspn(folder, "/");
+
+    if (folder[0] == '/' || first == 0)
+        graph_complain(findings, node->id, "wrong_value", "It is relative to the connector's base, for example \"done/{YYYY}/{MM}\".",
+                       "\"%s\" must name a folder below the connector's base", key);
+    for (const char *part = folder; *part; part += strcspn(part, "/"), part += *part == '/')
+    {
+        size_t n = strcspn(part, "/");
+
+        if ((n == 1 && part[0] == '.') || (n == 2 && strncmp(part, "..", 2) == 0))
+            graph_complain(findings, node->id, "wrong_value", NULL, "\"%s\" must not contain \".\" or \"..\"", key);
+    }
+    for (const char *at = strchr(folder, '{'); at; at = strchr(at + 1, '{'))
+    {
+        if (find_token(at) < 0)
+            graph_complain(findings, node->id, "wrong_value", TOKEN_HINT, "\"%s\" contains \"%.*s\", which is no date", key,
+                           (int) strcspn(at, "}") + (strchr(at, '}') != NULL), at);
+        else if (at < folder + first)
+            graph_complain(findings, node->id, "wrong_value", "For example \"done/{YYYY-MM-DD}\".", "\"%s\" must begin with a fixed name", key);
+    }
+}
+
+static void
+archive_check(const GraphNode *node, List **findings)
+{
+    bool any = false;
+
+    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    {
+        char *folder = json_get_text(node->config, folder_keys[i]);
+
+        any |= folder != NULL;
+        if (folder)
+            check_folder(node, folder_keys[i], folder, findings);
+    }
+    if (!any)
+        graph_complain(findings, node->id, "missing_key", NULL, "an archive node needs \"successFolder\" or \"failureFolder\"");
+}
+
+static void
+archive_pass(struct Compiler *c, const GraphNode *node)
+{
+}
+
+static void
+archive_describe(const GraphNode *node, StringInfo out)
+{
+    char *success = json_get_text(node->config, "successFolder"), *failure = json_get_text(node->config, "failureFolder");
+
+    if (success)
+        appendStringInfo(out, "to %s", success);
+    if (failure)
+        appendStringInfo(out, "%sbad to %s", success ? ", " : "", failure);
+}
+
+const NodeOp node_archive = {
+    .name = "archive",
+    .kind = NODE_ROW,
+    .keys = archive_keys,
+    .check = archive_check,
+    .walk = archive_pass,
+    .write = archive_pass,
+    .describe = archive_describe,
+};
+
+/* ---- its folders ----------------------------------------------------------------- */
+
+const GraphNode *
+archive_of(const Graph *graph, const GraphNode *source)
+{
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        if (graph->nodes[i].op == &node_archive && graph_leads_to(graph, source, &graph->nodes[i]))
+            return &graph->nodes[i];
+    }
+    return NULL;
+}
+
+/* What a token stands for at that time, in UTC. */
+static void
+append_date(StringInfo out, int token, TimestampTz at)
+{
+    struct pg_tm tm;
+    fsec_t fraction;
+
+    if (timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
+        elog(ERROR, "timestamp out of range");
+    for (int i = 0; i < tokens[token].count; i++)
+    {
+        const int parts[] = {tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
+        int part = tokens[token].first + i;
+
+        appendStringInfo(out, "%s%0*d", i > 0 ? tokens[token].between : "", part == 0 ? 4 : 2, parts[part]);
+    }
+}
+
+char *
+archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at)
+{
+    char *folder = json_get_text(archive->config, folder_keys[success ? 0 : 1]);
+    const char *name = strrchr(path, '/');
+    StringInfoData out;
+
+    if (folder == NULL)
+        return NULL;
+    initStringInfo(&out);
+    while (*folder)
+    {
+        int token = find_token(folder);
+
+        if (token < 0)
+            appendStringInfoChar(&out, *folder++);
+        else
+        {
+            append_date(&out, token, at);
+            folder += strlen(tokens[token].token);
+        }
+    }
+    while (out.len > 0 && out.data[out.len - 1] == '/')
+        out.data[--out.len] = '\0';
+    appendStringInfo(&out, "/%s", name ? name + 1 : path);
+    return out.data;
+}
+
+bool
+archive_holds(const GraphNode *archive, const char *path)
+{
+    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    {
+        char *folder = json_get_text(archive->config, folder_keys[i]);
+        size_t n = folder ? strcspn(folder, "{") : 0;
+
+        /* whole components only: of "done/a{YYYY}" the first */
+        while (n > 0 && folder[n] == '{' && folder[n - 1] != '/')
+            n--;
+        while (n > 0 && folder[n - 1] == '/')
+            n--;
+        if (n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/')
+            return true;
+    }
+    return false;
+}

@@ -1,0 +1,105 @@
+/*
+ * run_archive.c: what becomes of a run's files.  See run_state.h and archive.h.
+ */
+#include "postgres.h"
+
+#include "pg/run_state.h"
+
+#include "catalog/pg_type.h"
+#include "executor/spi.h"
+#include "utils/builtins.h"
+
+#include "pg/archive.h"
+#include "pg/errors.h"
+
+static const GraphNode *
+archive_node(const Run *run, const RunSource *source)
+{
+    return archive_of(run->input.graph, source->asked->node);
+}
+
+/* The file is to go to the node's folder, if it has one for that case. */
+static void
+want_moved(const Run *run, const RunSource *source, const FetchObject *file, bool success)
+{
+    const ConnectorSpec *connector = source->asked->connector ? source->asked->connector : &run->spec->connector;
+    const GraphNode *node = archive_node(run, source);
+    char *target = node ? archive_target(node, success, file->path, GetCurrentTimestamp()) : NULL;
+    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
+    Datum values[8];
+
+    if (target == NULL)
+        return;
+    values[0] = UUIDPGetDatum(&run->spec->id);
+    values[1] = UUIDPGetDatum(&run->slot->run_id);
+    values[2] = CStringGetTextDatum(node->id);
+    values[3] = UUIDPGetDatum(&connector->auth.connector);
+    values[4] = CStringGetTextDatum(file->path);
+    values[5] = CStringGetTextDatum(target);
+    values[6] = Int64GetDatum(file->size);
+    values[7] = TimestampTzGetDatum(file->modified);
+    catalog_execute("INSERT INTO kaireon_internal.outbox (pipeline_id, run_id, node_id, connector_id, path, target_path, size, modified_at) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", 8, types, values, NULL, SPI_OK_INSERT);
+}
+
+void
+archive_loaded(Run *run)
+{
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        const RunSource *source = &run->sources[i];
+        ListCell *lc;
+
+        foreach(lc, source->splits)
+            want_moved(run, source, lfirst(lc), true);
+    }
+}
+
+/* Is it what the file holds that failed the run?  Another try may have more luck with a lock, a connection or a full disk. */
+static bool
+is_about_data(int sqlstate)
+{
+    int category = ERRCODE_TO_CATEGORY(sqlstate);
+
+    return category == ERRCODE_DATA_EXCEPTION || category == ERRCODE_INTEGRITY_CONSTRAINT_VIOLATION || sqlstate == ERRCODE_KAIREON_ALL_BAD;
+}
+
+void
+archive_failed(Run *run, int sqlstate)
+{
+    if (run->reading && run->reading->split && is_about_data(sqlstate))
+        want_moved(run, run->reading, run->reading->split, false);
+}
+
+List *
+archive_leave_out(Run *run, const RunSource *source, List *listed)
+{
+    const GraphNode *node = archive_node(run, source);
+    Oid types[] = {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
+    List *left = NIL;
+    CatalogScope scope;
+    ListCell *lc;
+
+    if (node == NULL)
+        return listed;
+    scope = catalog_begin();
+    foreach(lc, listed)
+    {
+        FetchObject *file = lfirst(lc);
+        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(file->path), Int64GetDatum(file->size),
+                          TimestampTzGetDatum(file->modified)};
+
+        if (!archive_holds(node, file->path) &&
+            catalog_execute("SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($2) AND path = $2 AND size = $3 "
+                            "AND modified_at = $4 AND status <> 'done'", 4, types, values, NULL, SPI_OK_SELECT) == 0)
+        {
+            MemoryContext old = MemoryContextSwitchTo(run->context);
+
+            left = lappend(left, file);
+            MemoryContextSwitchTo(old);
+        }
+        SPI_freetuptable(SPI_tuptable);
+    }
+    catalog_end(scope);
+    return left;
+}

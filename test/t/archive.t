@@ -1,0 +1,144 @@
+# Archive nodes: files go to their folder once what they hold is loaded, each
+# exactly once, whatever fails in between.
+use strict;
+use warnings;
+use Kaireon;
+use Test::More;
+use POSIX qw(strftime);
+
+my $k = Kaireon->new('archive');
+my $files = $k->files;
+my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'varchar' });
+
+sub allow
+{
+    my ($roots) = @_;
+    $k->sql("ALTER SYSTEM SET kaireon.local_fs_archive_roots = '$roots'");
+    $k->sql('SELECT pg_reload_conf()');
+    $k->poll('the setting', "SELECT current_setting('kaireon.local_fs_archive_roots') = '$roots'");
+    return;
+}
+
+# put(NAME, IDS): a file of the inbox.
+sub put
+{
+    my ($name, @ids) = @_;
+    mkdir "$files/in" unless -d "$files/in";
+    $k->write_file("in/$name", join '', "id,name\n", map { "$_,name $_\n" } @ids);
+    return;
+}
+
+# there(FOLDER): the files below it.
+sub there
+{
+    my ($folder) = @_;
+    return join ' ', sort map { s/^\Q$files\E\///r } glob("$files/$folder/*.csv*");
+}
+
+sub outbox
+{
+    my ($name) = @_;
+    return $k->sql("SELECT path, status, moved_to, error_code FROM kaireon.outbox WHERE pipeline = '$name' ORDER BY id");
+}
+
+my $today = strftime('%Y/%m', gmtime);
+sub make
+{
+    my ($name, %o) = @_;
+    $k->make($name, fields => \@fields, source => { resource => 'in/*.csv' },
+        nodes => [ { id => 'away', type => 'archive', config => { successFolder => "$name/{YYYY}/{MM}", failureFolder => "$name/bad" } } ],
+        execution => $o{execution});
+    return;
+}
+
+allow($files);
+make('plain');
+put('a.csv', 1, 2);
+put('b.csv', 3);
+my $done = "plain/$today";
+is($k->run('plain')->{status}, 'success', 'a run with an archive node');
+is($k->sql('SELECT count(*) FROM ds_plain'), 3, 'loads all rows');
+is(there('in'), '', 'its files are gone when it has ended');
+is(there($done), "$done/a.csv $done/b.csv", 'they are in the folder of the date');
+is(outbox('plain'), "in/a.csv|done|$done/a.csv|\nin/b.csv|done|$done/b.csv|", 'the outbox tells');
+is($k->run('plain')->{rows_read}, 0, 'a run without files loads nothing');
+put('a.csv', 4);
+is($k->run('plain')->{rows_loaded}, 1, 'a file of the same name is another');
+is(there($done), "$done/a.csv $done/a.csv.1 $done/b.csv", 'and overwrites nothing');
+
+# ---- what the data does
+
+put('a.csv', 5, 6);
+put('b.csv', 'x');
+my $run = $k->run('plain');
+is("$run->{status} $run->{error_code}", 'failed 22P02', 'a bad row fails the run');
+is(there('in'), 'in/a.csv', 'the other files stay');
+is(there('plain/bad'), 'plain/bad/b.csv', 'the file at fault goes to the folder of failures');
+is($k->run('plain')->{rows_loaded}, 2, 'so that the next run loads the others');
+is($k->sql('SELECT count(*) FROM ds_plain'), 6, 'all of them');
+
+{
+    my $lock = $k->session;
+    put('c.csv', 7);
+    $lock->query('BEGIN; LOCK TABLE ds_plain IN ACCESS EXCLUSIVE MODE');
+    my $id = $k->start('plain');
+    $k->poll('the worker to wait', "SELECT count(*) = 1 FROM pg_stat_activity WHERE backend_type = 'kaireon run' AND wait_event_type = 'Lock'");
+    $k->sql("SELECT kaireon.cancel_run('$id')");
+    is($k->wait_run($id), 'cancelled', 'a run that is cancelled');
+    is(there('in'), 'in/c.csv', 'moves nothing');
+    $lock->query('ROLLBACK');
+    $lock->close;
+    is($k->run('plain')->{rows_loaded}, 1, 'and the next one loads it');
+}
+
+# ---- what can't be moved
+
+make('held');
+allow('');
+put('d.csv', 1);
+is($k->run('held')->{status}, 'success', 'files that may not be moved do not fail the run');
+like(outbox('held'), qr/^in\/d\.csv\|pending\|\|42501$/, 'the outbox says why');
+like($k->sql("SELECT error_message FROM kaireon.outbox WHERE pipeline = 'held'"), qr/lies in no directory whose files may be moved/, 'in words');
+is($k->run('held')->{rows_read}, 0, 'a file that waits to be moved is not loaded again, though the source is not incremental');
+allow($files);
+is($k->poll('the supervisor to try again', "SELECT status FROM kaireon.outbox WHERE pipeline = 'held'", 'done'), 'done', 'it is tried again without anybody asking');
+is(there('in'), '', 'and moved');
+
+put('e.csv', 2);
+allow('');
+$k->run('held');
+put('e.csv', 3, 4);
+allow($files);
+$k->sql("SELECT kaireon.retry_outbox('held')");
+like($k->poll('the end', sub { my $o = outbox('held'); $o =~ /e\.csv\|failed/ && $o }), qr/in\/e\.csv\|failed\|\|55000$/, 'a file that another has taken the place of is not moved');
+is($k->run('held')->{rows_loaded}, 2, 'the other is loaded');
+is(there("held/$today"), "held/$today/d.csv held/$today/e.csv", 'and moved');
+is($k->sql("SELECT kaireon.discard_outbox('held')"), 1, 'what failed can be given up');
+
+# ---- killed
+
+{
+    make('kill');
+    for my $try (1 .. 5)
+    {
+        put("k$_.csv", $_) for $try * 10 + 1 .. $try * 10 + 9;
+        my $id = $k->start('kill');
+        my $worker = $k->worker_pid($id);
+        $k->poll('rows or the end', sub { $k->sql("SELECT status <> 'running' OR EXISTS (SELECT FROM kaireon.outbox WHERE run_id = '$id') FROM kaireon.runs WHERE run_id = '$id'") eq 't' });
+        kill 'TERM', $worker if $worker;
+        $k->wait_run($id);
+    }
+    $k->poll('all to be moved', sub { $k->run('kill'); there('in') eq '' && $k->sql("SELECT count(*) FROM kaireon.outbox WHERE status <> 'done'") eq '0' });
+    is($k->sql('SELECT count(*), count(DISTINCT id) FROM ds_kill'), '45|45', 'workers killed after their commit: each row once');
+    is(scalar(split ' ', there("kill/$today")), 45, 'each file moved');
+}
+$k->node->stop('immediate');
+put('z.csv', 99_999);
+$k->node->start;
+is($k->run('kill')->{rows_loaded}, 1, 'after a crash of the server it goes on');
+
+# ---- rights and the rest
+
+ok(!$k->readers, 'no reader is left');
+$k->settled('archive');
+done_testing;
