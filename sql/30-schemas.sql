@@ -358,7 +358,7 @@ $$;
 
 CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields jsonb, entity_type text, schema_type text,
                                                display_name text, description text, linked_schema text, join_mapping jsonb,
-                                               summary_columns jsonb, table_schema text, if_not_exists boolean)
+                                               summary_columns jsonb, table_schema text, if_not_exists boolean, replace boolean)
     RETURNS uuid LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -367,6 +367,7 @@ DECLARE
     parsed kaireon_internal.field[];
     made_relation regclass;
 BEGIN
+    PERFORM kaireon_internal.check_existing(if_not_exists, replace);
     IF if_not_exists THEN
         SELECT s.id INTO made FROM kaireon_internal.schema AS s WHERE s.name = safe;
         IF FOUND THEN
@@ -377,6 +378,10 @@ BEGIN
     PERFORM kaireon_internal.check_entity_type(entity_type);
     PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
     parsed := ARRAY(SELECT f FROM kaireon_internal.parse_fields(fields) AS f);
+    IF replace AND EXISTS (SELECT FROM kaireon_internal.schema AS s WHERE s.name = safe) THEN
+        RETURN kaireon_internal.replace_schema(caller, name, parsed, entity_type, schema_type, display_name, description, linked_schema, join_mapping,
+                                               summary_columns, table_schema);
+    END IF;
 
     -- The name first: whoever else is making this schema waits here.
     INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,
@@ -389,8 +394,11 @@ BEGIN
     IF NOT FOUND THEN
         IF if_not_exists THEN -- somebody else has just made it
             RETURN (SELECT o.id FROM kaireon_internal.schema AS o WHERE o.name = safe);
+        ELSIF replace THEN
+            RETURN kaireon_internal.replace_schema(caller, name, parsed, entity_type, schema_type, display_name, description, linked_schema, join_mapping,
+                                                   summary_columns, table_schema);
         END IF;
-        PERFORM kaireon_internal.fail_schema_exists(safe, name, 'Choose another name, or pass if_not_exists => true.');
+        PERFORM kaireon_internal.fail_schema_exists(safe, name, 'Choose another name, or pass if_not_exists => true or replace => true.');
     END IF;
     INSERT INTO kaireon_internal.field
     SELECT made, f.ordinal, f.name, f.display_name, f.data_type, f.length, f.precision, f.scale, f.is_primary_key,
@@ -559,9 +567,9 @@ $$;
 CREATE FUNCTION kaireon.create_schema(name text, fields jsonb, entity_type text = 'custom', schema_type text = 'customer',
                                       display_name text = NULL, description text = NULL, linked_schema text = NULL,
                                       join_mapping jsonb = NULL, summary_columns jsonb = NULL,
-                                      table_schema text = 'public', if_not_exists boolean = false)
+                                      table_schema text = 'public', if_not_exists boolean = false, replace boolean = false)
     RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.create_schema IS 'makes a schema and its table ds_<name>, and returns its id; each field: name, dataType, length, precision, scale, isPrimaryKey, isUnique, isNullable, defaultValue, displayName, description';
+COMMENT ON FUNCTION kaireon.create_schema IS 'makes a schema and its table ds_<name>, and returns its id, or with replace makes one that is there as given, unless that would lose data; each field: name, dataType, length, precision, scale, isPrimaryKey, isUnique, isNullable, defaultValue, displayName, description';
 
 CREATE FUNCTION kaireon.update_schema(name text, display_name text = NULL, description text = NULL, entity_type text = NULL,
                                       linked_schema text = NULL, join_mapping jsonb = NULL, summary_columns jsonb = NULL,

@@ -123,6 +123,27 @@ CREATE FUNCTION kaireon_internal.table_sql(fields kaireon_internal.field[]) RETU
      GROUP BY k.n
 $$;
 
+-- Raises 42P07 for the name of a table that a schema can't have; a table that an
+-- extension that was dropped has left can be taken back.
+CREATE FUNCTION kaireon_internal.fail_relation_exists(caller regrole, place oid, table_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    c pg_class := (SELECT o FROM pg_class AS o WHERE o.relnamespace = place AND o.relname = table_name);
+    shown text := format('%I.%I', place::regnamespace::text, table_name);
+    taken text := (SELECT s.name FROM kaireon_internal.schema AS s WHERE c.oid IN (s.relation, s.summary_relation));
+    mine boolean := c.relkind IN ('r', 'p', 'f') AND kaireon_internal.may_change(caller, c.relowner::regrole);
+    managed text := (SELECT ', manage_updated_at => true' FROM pg_attribute AS a WHERE a.attrelid = c.oid AND a.attname = 'updated_at' AND a.atttypid = 'timestamptz'::regtype);
+BEGIN
+    PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, place::regnamespace),
+        CASE WHEN taken IS NOT NULL THEN format('It belongs to schema "%s" of kaireon.', taken)
+             ELSE 'No schema of kaireon has it; a kaireon that was dropped leaves its tables.' END,
+        CASE WHEN taken IS NULL AND mine
+             THEN format('kaireon.adopt_table(''%s'', ''%s''%s) makes a schema of it. Or rename it, or choose another name for the schema.',
+                         regexp_replace(table_name, '^ds_', ''), shown, managed)
+             ELSE 'Rename it, or choose another name for the schema.' END);
+END
+$$;
+
 -- Makes a table, as the caller, with a column updated_at; gives its OID.
 CREATE FUNCTION kaireon_internal.make_table(caller regrole, table_schema text, table_name text, definition text)
     RETURNS regclass LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -139,8 +160,7 @@ BEGIN
             format('The table %s would be created there.', table_name),
             format('GRANT CREATE ON SCHEMA %I TO %s, or pass table_schema => another one.', table_schema, caller));
     ELSIF EXISTS (SELECT FROM pg_class AS c WHERE c.relnamespace = place AND c.relname = table_name) THEN
-        PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists in schema "%s"', table_name, table_schema),
-            NULL, 'Rename it, or choose another name for the schema.');
+        PERFORM kaireon_internal.fail_relation_exists(caller, place, table_name);
     END IF;
     PERFORM kaireon_internal.as_role(caller, format('CREATE TABLE %I.%I %s', table_schema, table_name, definition));
     PERFORM kaireon_internal.add_touch_trigger(caller, format('%I.%I', table_schema, table_name));

@@ -82,23 +82,13 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kaireon_internal.add_field(caller regrole, schema text, field jsonb, if_not_exists boolean)
-    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-#variable_conflict use_variable
+-- Adds a field that was checked.
+CREATE FUNCTION kaireon_internal.add_parsed_field(caller regrole, s kaireon_internal.schema, f kaireon_internal.field) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
-    s kaireon_internal.schema := kaireon_internal.get_schema(caller, schema);
-    f kaireon_internal.field;
-    last int := (SELECT COALESCE(max(o.ordinal), 0) FROM kaireon_internal.field AS o WHERE o.schema_id = s.id);
-    value text;
+    value text := kaireon_internal.default_sql(f);
     n bigint;
 BEGIN
-    f := kaireon_internal.parse_field(field, last + 1);
-    f.schema_id := s.id;
-    PERFORM FROM kaireon_internal.field AS o WHERE o.schema_id = s.id AND o.name = f.name;
-    IF FOUND AND if_not_exists THEN
-        RAISE NOTICE 'field "%" of schema "%" already exists, skipping', f.name, s.name;
-        RETURN;
-    END IF;
     IF f.is_primary_key THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" can''t become part of the primary key', f.name), NULL,
             'The primary key is chosen by create_schema; isUnique makes a field a key of its own.');
@@ -106,7 +96,6 @@ BEGIN
     PERFORM kaireon_internal.check_new_column(s, f.name);
     PERFORM kaireon_internal.check_no_load(s);
     -- All rows get the default, and without one null.
-    value := kaireon_internal.default_sql(f);
     IF (value IS NULL AND NOT f.is_nullable) OR (value IS NOT NULL AND f.is_unique) THEN
         PERFORM kaireon_internal.lock_writers(caller, s);
         n := kaireon_internal.as_owner(caller, s.relation, format('SELECT count(*) FROM %s', kaireon_internal.table_name(s)));
@@ -121,6 +110,25 @@ BEGIN
     PERFORM kaireon_internal.alter_table(caller, s, 'ADD COLUMN ' || kaireon_internal.column_sql(f, false));
     INSERT INTO kaireon_internal.field SELECT f.*;
     PERFORM kaireon_internal.note_table(s.id);
+END
+$$;
+
+CREATE FUNCTION kaireon_internal.add_field(caller regrole, schema text, field jsonb, if_not_exists boolean)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    s kaireon_internal.schema := kaireon_internal.get_schema(caller, schema);
+    f kaireon_internal.field;
+    last int := (SELECT COALESCE(max(o.ordinal), 0) FROM kaireon_internal.field AS o WHERE o.schema_id = s.id);
+BEGIN
+    f := kaireon_internal.parse_field(field, last + 1);
+    f.schema_id := s.id;
+    PERFORM FROM kaireon_internal.field AS o WHERE o.schema_id = s.id AND o.name = f.name;
+    IF FOUND AND if_not_exists THEN
+        RAISE NOTICE 'field "%" of schema "%" already exists, skipping', f.name, s.name;
+        RETURN;
+    END IF;
+    PERFORM kaireon_internal.add_parsed_field(caller, s, f);
 END
 $$;
 
@@ -281,6 +289,26 @@ BEGIN
 END
 $$;
 
+-- Makes a field, and its column, what the new one says.
+CREATE FUNCTION kaireon_internal.change_field(caller regrole, s kaireon_internal.schema, old kaireon_internal.field, new kaireon_internal.field, force boolean)
+    RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+BEGIN
+    IF new.name <> old.name THEN
+        PERFORM kaireon_internal.check_new_column(s, new.name);
+    END IF;
+    PERFORM kaireon_internal.check_no_load(s);
+    PERFORM kaireon_internal.alter_column(caller, s, old, new, COALESCE(force, false));
+    DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = old.schema_id AND f.name = old.name;
+    INSERT INTO kaireon_internal.field SELECT new.*;
+    IF new.name <> old.name THEN
+        PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, new.name);
+    END IF;
+    PERFORM kaireon_internal.settle_links(caller, s.id);
+    PERFORM kaireon_internal.note_table(s.id);
+    PERFORM kaireon_internal.warn_pipelines(s);
+END
+$$;
+
 CREATE FUNCTION kaireon_internal.alter_field(caller regrole, schema text, field text, changes jsonb, force boolean)
     RETURNS void LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -295,19 +323,7 @@ BEGIN
     ELSIF old.is_primary_key AND changes -> 'isNullable' = 'true' THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and takes no nulls', old.name), NULL, NULL);
     END IF;
-    IF new.name <> old.name THEN
-        PERFORM kaireon_internal.check_new_column(s, new.name);
-    END IF;
-    PERFORM kaireon_internal.check_no_load(s);
-    PERFORM kaireon_internal.alter_column(caller, s, old, new, COALESCE(force, false));
-    DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = old.schema_id AND f.name = old.name;
-    INSERT INTO kaireon_internal.field SELECT new.*;
-    IF new.name <> old.name THEN
-        PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, new.name);
-    END IF;
-    PERFORM kaireon_internal.settle_links(caller, s.id);
-    PERFORM kaireon_internal.note_table(s.id);
-    PERFORM kaireon_internal.warn_pipelines(s);
+    PERFORM kaireon_internal.change_field(caller, s, old, new, force);
 END
 $$;
 
@@ -344,7 +360,7 @@ BEGIN
                                                         old.name, kaireon_internal.table_name(s)));
         IF (held ->> 0)::bigint > 0 THEN
             PERFORM kaireon_internal.fail('55000', format('field "%s" of schema "%s" holds data', old.name, s.name),
-                format('Rows with a value: %s of %s.', held ->> 0, held ->> 1), 'Pass force => true to lose it.');
+                format('Rows with a value: %s of %s.', held ->> 0, held ->> 1), format('kaireon.drop_field(''%s'', ''%s'', force => true) loses it.', s.name, old.name));
         END IF;
     END IF;
     BEGIN

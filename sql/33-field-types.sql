@@ -156,7 +156,7 @@ BEGIN
             format('Correct the values, or add a field of type %s and fill it from this one.', kaireon_internal.type_name(new)));
     ELSIF t.changing > 0 AND NOT force THEN
         PERFORM kaireon_internal.fail('55000', format('changing field "%s" %s would lose data', old.name, change),
-            counts, 'Pass force => true to change it all the same.');
+            counts, 'kaireon.alter_field with force => true changes it all the same.');
     END IF;
 END
 $$;

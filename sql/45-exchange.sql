@@ -131,7 +131,7 @@ BEGIN
     IF NOT FOUND THEN
         PERFORM kaireon_internal.create_schema(caller, spec ->> 'name', spec -> 'fields', COALESCE(spec ->> 'entityType', 'custom'),
             COALESCE(spec ->> 'schemaType', 'customer'), spec ->> 'displayName', spec ->> 'description', spec ->> 'linkedSchema',
-            spec -> 'joinMapping', spec -> 'summaryColumns', COALESCE(spec ->> 'tableSchema', 'public'), false);
+            spec -> 'joinMapping', spec -> 'summaryColumns', COALESCE(spec ->> 'tableSchema', 'public'), false, false);
         RETURN;
     END IF;
     SELECT string_agg(format('"%s"', f ->> 'name'), ', ') INTO differences

@@ -113,6 +113,7 @@ INSERT INTO victims.statement (sql) VALUES
     ($$SELECT kaireon.refresh_schema('v')$$),
     ($$ALTER TABLE victims.ds_v RENAME s2 TO s$$),
     ($$SELECT kaireon.refresh_schema('v')$$),
+    ($$SELECT kaireon.create_schema(name, fields OPERATOR(pg_catalog.||) '[{"name": "later"}]', linked_schema => linked_schema, join_mapping => join_mapping, summary_columns => summary_columns, table_schema => table_schema, replace => true) IS NOT NULL FROM kaireon.schemas WHERE name OPERATOR(pg_catalog.=) 'v'$$),
     ($$CREATE TABLE victims.there (a pg_catalog.int4 DEFAULT 5, b pg_catalog.text, updated_at pg_catalog.timestamptz)$$),
     ($$SELECT kaireon.adopt_table('there', 'victims.there', manage_updated_at => true) IS NOT NULL, kaireon.delete_schema('there', keep_table => false)$$),
     ($$SELECT kaireon.update_schema('v', description => 'd', display_name => 'V')$$),

@@ -64,9 +64,16 @@ $k->sql('CREATE EXTENSION kaireon');
 is($k->sql('SELECT is_confirmed, (SELECT count(*) FROM kaireon.schemas) FROM kaireon.instance'), 't|0', 'created again it knows nothing, and is not a copy');
 for my $how ('', ', if_not_exists => true')
 {
-    like(said("SELECT kaireon.create_schema('a', '[{\"name\": \"x\"}]'$how)"), qr/ERROR:  42P07: relation "ds_a" already exists in schema "public"\nHINT:  .*/, "a table that is left is not taken for a schema's$how");
+    like(said("SELECT kaireon.create_schema('a', '[{\"name\": \"x\"}]'$how)"), qr/ERROR:  42P07: relation "ds_a" already exists in schema "public"\nDETAIL:  No schema of kaireon has it; .*\nHINT:  kaireon\.adopt_table\('a', 'public\.ds_a', manage_updated_at => true\) makes a schema of it/,
+        "a table that is left is not taken for a schema's$how");
 }
 is($k->sql('SELECT count(*) FROM ds_a'), 11, 'nor touched');
+$k->sql("SELECT kaireon.adopt_table('a', 'public.ds_a', manage_updated_at => true)");
+$k->write_rows('more.csv', 5, sub { ($_[0] + 100) . ',more' }, 'id,name');
+$k->make('a', source => { resource => 'more.csv' });
+is(join(' ', @{ $k->run('a') }{qw(status rows_loaded)}), 'success 5', 'adopted, it is loaded as before');
+is($k->sql('UPDATE ds_a SET name = \'changed\' WHERE id = 101; SELECT updated_at > created_at FROM ds_a WHERE id = 101'), 't', 'and updated_at follows again');
+$k->sql("SELECT kaireon.delete_pipeline('a'), kaireon.delete_schema('a')");
 $k->sql('DROP TABLE ds_b, ds_c, ds_d, ds_e, ds_f, ds_g, ds_h, ds_i, ds_j');
 $k->make($_, fields => \@fields) for map { "s$_" } 1 .. 12;
 like(said('DROP SCHEMA kaireon CASCADE'), qr/NOTICE:  00000: the data that kaireon loaded is kept\nDETAIL:  12 tables of its schemas stay: public\.ds_s1, (?:\S+, ){8}public\.ds_s7 and others\./, 'DROP SCHEMA says so, too');
