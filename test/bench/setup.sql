@@ -55,6 +55,25 @@ SELECT kaireon.create_pipeline(name => 'bench_chain', connector => 'bench', sche
     {"id": "load",  "type": "target", "config": {"loadingStrategy": "append", "validation": "skip"}}]',
     execution_config => '{"errorHandling": "skip"}') \g /dev/null
 
+-- An expression, and one that fails for a row of a hundred.
+SELECT kaireon.create_pipeline(name => 'bench_' || e.name, connector => 'bench', schema => 'bench', nodes => jsonb_build_array(
+    '{"id": "read", "type": "source", "config": {"resource": "bench.csv", "format": "csv", "header": true}}'::jsonb,
+    jsonb_build_object('id', 'share', 'type', 'expression', 'config', jsonb_build_object('outputField', 'note', 'expression', e.expression)),
+    '{"id": "load", "type": "target", "config": {"loadingStrategy": "append", "validation": "skip"}}'::jsonb),
+    execution_config => '{"errorHandling": "skip"}')
+  FROM (VALUES ('clean', '(1000000 / (customer_id % 100 + 1))::text'), ('failing', '(1000000 / (customer_id % 100))::text')) AS e (name, expression) \g /dev/null
+
+-- Nodes that need all rows; nothing is loaded, so that it is theirs what is measured.
+SELECT kaireon.create_schema(name => 'bench_keys', fields => '[{"name": "key", "dataType": "text"}, {"name": "n", "dataType": "bigint"}]') \g /dev/null
+SELECT kaireon.create_pipeline(name => 'bench_' || e.name, connector => 'bench', schema => 'bench_keys', nodes => jsonb_build_array(
+    '{"id": "read", "type": "source", "config": {"resource": "keys.csv", "format": "csv", "header": true}}'::jsonb,
+    jsonb_build_object('id', 'all', 'type', e.type, 'config', e.config),
+    '{"id": "none", "type": "filter", "config": {"field": "n", "operator": "<", "value": 0}}'::jsonb,
+    '{"id": "load", "type": "target"}'::jsonb))
+  FROM (VALUES ('deduplicate', 'deduplicate', '{"keyFields": ["key"]}'::jsonb),
+               ('aggregate', 'aggregate', '{"groupByFields": ["key"], "aggregations": [{"field": "n", "function": "max", "alias": "n"}]}'),
+               ('unique', 'validate', '{"rules": [{"field": "key", "rule": "unique"}]}')) AS e (name, type, config) \g /dev/null
+
 CREATE TABLE copied (LIKE public.ds_bench);
 CREATE TABLE staging (customer_id text, email_address text, name text, ssn text, tier text,
     balance text, signup_date text, last_seen text, note text, active text);
