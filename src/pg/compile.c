@@ -291,8 +291,10 @@ check_sql(Compiler *c, const GraphNode *node)
     bool target = node->op->kind == NODE_TARGET;
     const char *sql = target ? c->lane->select_sql : c->sql->data;
     QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
-    Query *query = compile_analyze(sql, env, NIL);
+    Query *query;
 
+    c->checked = sql;
+    query = compile_analyze(sql, env, NIL);
     if (!target)
         take_types(c, query);
     if (c->shared)
@@ -311,25 +313,36 @@ work_on_node(void *arg)
     work->work(work->compiler, work->node);
 }
 
-/*
- * Where in the node's expression an error was found, in characters from 1; 0
- * when that is not known.  Checks of an expression alone, and then those of
- * all the SQL, put it between "(\n" and "\n)".
- */
+/* Where in the expression, as it stands in the SQL between "(\n" and "\n)", the position is, in characters from 1; 0 when outside. */
 static int
-expression_position(Compiler *c, const GraphNode *node, const ErrorData *error)
+position_within(const char *sql, const char *expression, int position)
 {
-    char *expression = json_get_text(node->config, "expression");
-    char *written, *found;
-    /* what runs SQL around us takes the position for one in its own text */
-    int position = error->cursorpos > 0 ? error->cursorpos : error->internalpos;
+    const char *written = psprintf("(\n%s\n)", expression);
 
-    if (expression == NULL || position <= 0)
-        return 0;
-    written = psprintf("(\n%s\n)", expression);
-    found = c->sql ? strstr(c->sql->data, written) : NULL;
-    position -= (found ? pg_mbstrlen_with_len(c->sql->data, found - c->sql->data) : (int) strlen("SELECT ")) + (int) strlen("(\n");
-    return position >= 1 && position <= pg_mbstrlen(expression) + 1 ? position : 0;
+    for (const char *found = strstr(sql, written); found; found = strstr(found + 1, written))
+    {
+        int within = position - pg_mbstrlen_with_len(sql, found - sql) - (int) strlen("(\n");
+
+        if (within >= 1 && within <= pg_mbstrlen(expression) + 1)
+            return within;
+    }
+    return 0;
+}
+
+/* Where in a user's expression an error was found; 0 when that is not known. */
+static int
+expression_position(const Compiler *c, const ErrorData *error)
+{
+    /* what runs SQL around us takes the position for one in its own text */
+    int position = error->cursorpos > 0 ? error->cursorpos : error->internalpos, within = 0;
+    ListCell *lc;
+
+    foreach(lc, c->expressions)
+    {
+        if (position > 0 && within == 0)
+            within = position_within(c->checked, lfirst(lc), position);
+    }
+    return within;
 }
 
 /*
@@ -356,7 +369,7 @@ with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, cons
     /* of an aggregate the parser says that all other fields are not grouped by */
     else if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
         graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
-    else if ((position = expression_position(c, node, error)) > 0)
+    else if ((position = expression_position(c, error)) > 0)
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s, at character %d of the expression", error->message, position);
     else
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);

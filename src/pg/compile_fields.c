@@ -370,6 +370,8 @@ flow_use_expression(Compiler *c, const GraphNode *node, const char *expression)
 {
     ListCell *lc;
 
+    c->expressions = lappend(c->expressions, pstrdup(expression));
+    c->checked = psprintf("SELECT (\n%s\n)", expression);
     foreach(lc, exprcheck_parse(expression))
         (void) flow_use(c, node, lfirst(lc), false);
 }

@@ -181,11 +181,13 @@ finish_input(Compiler *c, ProgramSet *set, int side)
 
 /* Parses, checks and plans an input's statement: a key may have no cast to its type, a condition be one that is not allowed. */
 static void
-check_input(const ProgramStage *stage, const Lane *lane)
+check_input(Compiler *c, const ProgramStage *stage, const Lane *lane)
 {
     QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
-    Query *query = compile_analyze(lane->sql, env, NIL);
+    Query *query;
 
+    c->checked = lane->sql;
+    query = compile_analyze(lane->sql, env, NIL);
     exprcheck_query(query, lane->sql);
     (void) pg_plan_query(query, lane->sql, 0, NULL);
 }
@@ -383,8 +385,9 @@ compile_write_set(Compiler *c, const GraphNode *node)
     for (int side = 0; side < set->ninputs; side++)
     {
         finish_input(c, set, side);
-        check_input(feed->lane_stages[side], feed->lanes[side]);
+        check_input(c, feed->lane_stages[side], feed->lanes[side]);
     }
+    c->checked = set->sql;
     check_query(feed, set);
     describe_result(feed);
 }

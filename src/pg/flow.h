@@ -115,6 +115,8 @@ typedef struct Compiler
     Flow **edge_flows;       /* first walk: by place in Graph.edges */
     Flow *flow;              /* at the node that is being walked or written */
     Feed *set;               /* that node, if it is a set node */
+    List *expressions;       /* char *: users' expressions so far */
+    const char *checked;     /* what is parsed or analysed: positions of errors are in it */
     List *used;              /* first walk: origins of the fields that the node has used, of which it makes others */
     /* second walk */
     ProgramStage *stage;

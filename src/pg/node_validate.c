@@ -320,7 +320,7 @@ rule_sql(Compiler *c, JsonbContainer *object)
     if (kind->operator)
         return condition_sql(c, comparison(object, kind));
     if (strcmp(kind->name, "expression") == 0)
-        return psprintf("(\n%s\n)", text);
+        return psprintf("(\n%s\n) IS NOT FALSE", text);
     if (strcmp(kind->name, "not_null") == 0)
         return psprintf("%s IS NOT NULL", sql_name(column->name));
     if (kind->takes != TAKES_BOUNDS)

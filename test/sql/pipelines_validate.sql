@@ -34,6 +34,10 @@ SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "uni
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"rule": "expression:code"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [1, {"field": "code", "rule": "unique"}, {"rule": ["unique"]}]}'));
 
+-- Positions are in the rule's own expression.
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "expression:amount > 0"}, {"rule": "expression:amount > 0 and and"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "expression:amount > 0"}, {"rule": "expression:amount > 0 and pg_sleep(1) is null"}]}'));
+
 -- ---- checks on all rows together
 SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}, {"check": "row_count_change", "min": -20, "max": 50, "onFail": "warn"}, {"check": "null_share", "field": "code", "max": 0.1}, {"check": "distinct_share", "field": "code", "min": 0.9}, {"check": "sum", "field": "amount", "max": 100}, {"check": "avg", "field": "code", "min": 1}, {"check": "freshness", "field": "code", "maxAge": "1 day"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{}'));
