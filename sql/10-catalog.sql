@@ -258,6 +258,7 @@ CREATE TABLE kaireon_internal.outbox (
     done_at         timestamptz
 );
 CREATE INDEX ON kaireon_internal.outbox (pipeline_id, md5(path)) WHERE status <> 'done';
+CREATE INDEX ON kaireon_internal.outbox (pipeline_id, done_at) WHERE status = 'done';
 CREATE INDEX ON kaireon_internal.outbox (next_attempt_at) WHERE status = 'pending';
 
 -- The file ledger: each version of each file that was loaded, written in the

@@ -18,7 +18,7 @@ extern const GraphNode *archive_of(const Graph *graph, const GraphNode *source);
 /* Where a file goes: its folder at that time (UTC), and its own name.  NULL when the node has no folder for that case. */
 extern char *archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at);
 
-/* Does the path lie in one of the node's folders? */
-extern bool archive_holds(const GraphNode *archive, const char *path);
+/* Of a listing (FetchObject *) of a source, what does not lie in the folders to which its files go. */
+extern List *archive_leave_out(const Graph *graph, const GraphNode *source, List *listed);
 
 #endif

@@ -7,6 +7,8 @@
 #include "postgres.h"
 
 #include "pg/archive.h"
+#include "pg/fetch.h"
+#include "pg/flow.h"
 #include "pg/node.h"
 
 static const JsonKey archive_keys[] = {
@@ -78,8 +80,24 @@ archive_check(const GraphNode *node, List **findings)
         graph_complain(findings, node->id, "missing_key", NULL, "an archive node needs \"successFolder\" or \"failureFolder\"");
 }
 
+/* A row limit may end the reading within a file, whose rest would be moved away unread. */
 static void
-archive_pass(struct Compiler *c, const GraphNode *node)
+archive_walk(struct Compiler *c, const GraphNode *node)
+{
+    const Graph *graph = c->program->graph;
+
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *source = &graph->nodes[i];
+
+        if (source->op->kind == NODE_SOURCE && graph_leads_to(graph, source, node) && json_get(source->config, "rowLimit"))
+            graph_complain(c->findings, node->id, "wrong_value", NULL,
+                           "files of source \"%s\" can't be archived, because its \"rowLimit\" may end within one", source->id);
+    }
+}
+
+static void
+archive_write(struct Compiler *c, const GraphNode *node)
 {
 }
 
@@ -99,8 +117,8 @@ const NodeOp node_archive = {
     .kind = NODE_ROW,
     .keys = archive_keys,
     .check = archive_check,
-    .walk = archive_pass,
-    .write = archive_pass,
+    .walk = archive_walk,
+    .write = archive_write,
     .describe = archive_describe,
 };
 
@@ -163,8 +181,9 @@ archive_target(const GraphNode *archive, bool success, const char *path, Timesta
     return out.data;
 }
 
-bool
-archive_holds(const GraphNode *archive, const char *path)
+/* Does the path lie in one of the node's folders? */
+static bool
+holds(const GraphNode *archive, const char *path)
 {
     for (size_t i = 0; i < lengthof(folder_keys); i++)
     {
@@ -180,4 +199,21 @@ archive_holds(const GraphNode *archive, const char *path)
             return true;
     }
     return false;
+}
+
+List *
+archive_leave_out(const Graph *graph, const GraphNode *source, List *listed)
+{
+    const GraphNode *archive = archive_of(graph, source);
+    List *left = NIL;
+    ListCell *lc;
+
+    if (archive == NULL)
+        return listed;
+    foreach(lc, listed)
+    {
+        if (!holds(archive, ((FetchObject *) lfirst(lc))->path))
+            left = lappend(left, lfirst(lc));
+    }
+    return left;
 }

@@ -181,6 +181,22 @@ note_failed(const Action *action, const ErrorData *error)
     worker_commit();
 }
 
+/* What was done is kept for a while, to be looked at. */
+static void
+forget_old(const pg_uuid_t *pipeline)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(pipeline)};
+    CatalogScope scope;
+
+    worker_begin();
+    scope = catalog_begin();
+    catalog_execute("DELETE FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND status = 'done' AND done_at < clock_timestamp() - interval '30 days'",
+                    1, types, values, NULL, SPI_OK_DELETE);
+    catalog_end(scope);
+    worker_commit();
+}
+
 /* False when it was cancelled. */
 static bool
 work_off(List *actions)
@@ -224,6 +240,9 @@ outbox_work(const pg_uuid_t *pipeline)
         MemoryContextReset(context);
         MemoryContextSwitchTo(context);
         actions = look_up(pipeline, context);
+        if (actions != NIL)
+            forget_old(pipeline);
+        MemoryContextSwitchTo(context);
         more = actions != NIL && work_off(actions);
         if (actions != NIL && !more)
             QueryCancelPending = InterruptPending = true; /* it was for the run as well */

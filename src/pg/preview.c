@@ -16,6 +16,7 @@
 #include "utils/numeric.h"
 #include "utils/tuplestore.h"
 
+#include "pg/archive.h"
 #include "pg/cells.h"
 #include "pg/compat.h"
 #include "pg/fetch.h"
@@ -213,8 +214,10 @@ read_source(Preview *preview, Execution *execution, int number)
     bool *present = palloc0(sizeof(bool) * Max(source->ncolumns, 1));
     FetchObject *split = NULL;
     LinkMessage message;
+    List *files;
 
-    fetch_read(link, connector, source, fetch_list(link, connector, source->node), &limits);
+    files = archive_leave_out(preview->program->graph, source->node, fetch_list(link, connector, source->node));
+    fetch_read(link, connector, source, files, &limits);
     while (preview->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
     {
         if (message.type == WIRE_SPLIT)

@@ -72,15 +72,14 @@ archive_failed(Run *run, int sqlstate)
 }
 
 List *
-archive_leave_out(Run *run, const RunSource *source, List *listed)
+archive_not_waiting(Run *run, const RunSource *source, List *listed)
 {
-    const GraphNode *node = archive_node(run, source);
     Oid types[] = {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
     List *left = NIL;
     CatalogScope scope;
     ListCell *lc;
 
-    if (node == NULL)
+    if (archive_node(run, source) == NULL)
         return listed;
     scope = catalog_begin();
     foreach(lc, listed)
@@ -89,8 +88,7 @@ archive_leave_out(Run *run, const RunSource *source, List *listed)
         Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(file->path), Int64GetDatum(file->size),
                           TimestampTzGetDatum(file->modified)};
 
-        if (!archive_holds(node, file->path) &&
-            catalog_execute("SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($2) AND path = $2 AND size = $3 "
+        if (catalog_execute("SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($2) AND path = $2 AND size = $3 "
                             "AND modified_at = $4 AND status <> 'done'", 4, types, values, NULL, SPI_OK_SELECT) == 0)
         {
             MemoryContext old = MemoryContextSwitchTo(run->context);

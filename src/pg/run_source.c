@@ -16,6 +16,7 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "pg/archive.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/rights.h"
@@ -70,7 +71,7 @@ open_source(Run *run, RunSource *source)
     listed = fetch_list(source->link, connector_of(run, source), node);
     worker_begin();
     MemoryContextSwitchTo(run->context);
-    listed = archive_leave_out(run, source, listed);
+    listed = archive_not_waiting(run, source, archive_leave_out(run->input.graph, node, listed));
     source->files = fetch_is_incremental(node) ? new_files(run, node, listed) : listed;
     worker_commit();
     MemoryContextSwitchTo(run->context);

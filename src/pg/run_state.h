@@ -86,8 +86,8 @@ extern void run_read_source(Run *run, RunSource *source);
 extern void archive_loaded(Run *run);
 /* So does the file whose rows failed the run. */
 extern void archive_failed(Run *run, int sqlstate);
-/* Of a listing, what is not archived nor waits for it. */
-extern List *archive_leave_out(Run *run, const RunSource *source, List *listed);
+/* Of a listing, what does not wait to be moved: it was loaded. */
+extern List *archive_not_waiting(Run *run, const RunSource *source, List *listed);
 
 /* ---- run_summary.c ---------------------------------------------------------------------- */
 

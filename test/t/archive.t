@@ -115,6 +115,16 @@ is($k->run('held')->{rows_loaded}, 2, 'the other is loaded');
 is(there("held/$today"), "held/$today/d.csv held/$today/e.csv", 'and moved');
 is($k->sql("SELECT kaireon.discard_outbox('held')"), 1, 'what failed can be given up');
 
+# ---- folders within what is read
+
+$k->make('deep', fields => \@fields, source => { resource => 'deep/**/*.csv' },
+    nodes => [ { id => 'away', type => 'archive', config => { successFolder => 'deep/done/{YYYYMMDD}' } } ]);
+mkdir "$files/deep";
+$k->write_file('deep/d.csv', "id,name\n1,one\n");
+is($k->run('deep')->{rows_loaded}, 1, 'a file below the folder that has the archive');
+is($k->run('deep')->{rows_read}, 0, 'what was archived is not read again');
+is($k->sql("SELECT count(*) FROM kaireon.preview_pipeline('deep')"), 0, 'nor previewed');
+
 # ---- killed
 
 {
