@@ -3,7 +3,8 @@
  *
  * A resource is a file, a folder or a pattern.  What exists under exactly the
  * name that was given is meant, unless the name is a pattern that matches
- * itself: a file called "*.csv" must not hide the others from "*.csv".  Else
+ * itself (a file called "*.csv" must not hide the others from "*.csv") or one
+ * whose wildcards were escaped (nor a file called "\*" the one called "*").  Else
  * the components without wildcards are walked first, and the folders below them
  * are searched once each, carrying the set of components that may match next:
  * so "**" costs no more than the folders there are, and no file is found twice.
@@ -304,7 +305,7 @@ walk_resource(Walk *walk, const char *resource)
 
     if (resource[0] == '\0')
         return walk_pattern(walk, "", "");
-    if (is_name || !matches_itself(resource))
+    if (is_name || (!matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
     {
         fine = walk_exact(walk, resource, &exists);
         if (exists || is_name)

@@ -36,6 +36,17 @@ glob_is_pattern(const char *s, size_t n)
 }
 
 bool
+glob_has_escape(const char *s, size_t n)
+{
+    size_t i;
+
+    for (i = 0; i + 1 < n; i++)
+        if (s[i] == '\\' && s[i + 1] != '\0' && strchr("*?[]\\", s[i + 1]) != NULL)
+            return true;
+    return false;
+}
+
+bool
 glob_is_deep(const char *s, size_t n)
 {
     return n == 2 && s[0] == '*' && s[1] == '*';

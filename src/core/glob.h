@@ -23,6 +23,9 @@ bool glob_has_pattern(const char *s, size_t n);
 /* They do, and what is meant is not one name that glob_unescape gives. */
 bool glob_is_pattern(const char *s, size_t n);
 
+/* A "\" stands before a character that has a meaning of its own: a name was made a pattern on purpose. */
+bool glob_has_escape(const char *s, size_t n);
+
 /* They are "**". */
 bool glob_is_deep(const char *s, size_t n);
 

@@ -54,6 +54,7 @@ check_names(void)
     }
     ok(glob_is_pattern("a*", 2) && glob_is_pattern("?", 1) && glob_is_pattern("[", 1) && glob_is_pattern("\\\\*", 3), "patterns");
     ok(!glob_has_pattern("a]{}b", 5) && glob_has_pattern("a\\b", 3), "what has a meaning");
+    ok(glob_has_escape("a\\*b", 4) && glob_has_escape("\\\\", 2) && !glob_has_escape("a\\b", 3) && !glob_has_escape("*\\", 2), "an escape");
     ok(glob_is_deep("**", 2) && !glob_is_deep("***", 3) && !glob_is_deep("*", 1) && !glob_is_deep("*\\", 2), "any depth");
 }
 

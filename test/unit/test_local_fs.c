@@ -246,6 +246,8 @@ check_patterns(void)
     lists(s, "a/\\.\\./odd/v1.csv", "42501 \"a/../odd/v1.csv\" contains \"..\"");
     lists(s, "a/\\.\\./odd/*", "42501 \"a/../odd\" contains \"..\"");
     lists(s, "\\a/\\*.csv", "58P01 file \"a/*.csv\" does not exist");
+    lists(s, "esc/\\*", "esc/* ");
+    lists(s, "esc/\\\\\\*", "esc/\\* ");
     opens(s, "odd/v[1].csv", "fine");
     opens(s, "odd/*", "fine");
     opens(s, "odd/a\\b.csv", "fine");
@@ -483,7 +485,7 @@ static void
 make_folders(void)
 {
     static const char *const folders[] = {"data", "data/sub", "data/pg", "data/pg/base", "data/pg/base/5", "data/pg/tblspc", "data/bind", "data/bind2", "other",
-        "secret", "data2", "move", "move/in", "move/pg", "wal", "space", "space/sub", "pat", "pat/a", "pat/a/x", "pat/a/x/y", "pat/a/.h", "pat/odd", "pat/dir[1]", "pat/dir1"};
+        "secret", "data2", "move", "move/in", "move/pg", "wal", "space", "space/sub", "pat", "pat/a", "pat/a/x", "pat/a/x/y", "pat/a/.h", "pat/odd", "pat/esc", "pat/dir[1]", "pat/dir1"};
     static const char *const links[][2] = {{"../secret", "data/link"}, {"b.csv", "data/link.csv"}, {"../secret", "move/link"}, {"data", "rootlink"}, {"data/pg", "pglink"},
         {"data/pg/base/5", "walllink"}, {"../../wal", "data/pg/wal"}, {"../../../space", "data/pg/tblspc/1"}, {"../../secret", "pat/a/link"}};
     size_t i;
@@ -532,6 +534,8 @@ main(void)
     put("pat/odd/?.csv", "?");
     put("pat/odd/a\\b.csv", "ab");
     put("pat/odd/{x,y}.csv", "xy");
+    put("pat/esc/*", "*");
+    put("pat/esc/\\*", "escaped");
     put("pat/dir[1]/in.csv", "in");
     put("pat/dir1/in.csv", "in");
     check_base();
