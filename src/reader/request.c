@@ -276,6 +276,7 @@ parse_root(Request *request, bool debug, Status *st)
         {"roots", JSON_FIELD_ARRAY, false, &roots, 0, 0},
         {"forbidden", JSON_FIELD_ARRAY, false, &forbidden, 0, 0},
         {"resource", JSON_FIELD_TEXT, false, &request->resource, 0, 0},
+        {"missingOk", JSON_FIELD_BOOL, false, &request->missing_ok, 0, 0},
         {"files", JSON_FIELD_ARRAY, false, &files, 0, 0},
         {"format", JSON_FIELD_OBJECT, false, &format, 0, 0},
         {"columns", JSON_FIELD_ARRAY, false, &columns, 0, 0},

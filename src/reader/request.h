@@ -38,6 +38,7 @@ typedef struct Request
     const char **roots, **forbidden;    /* the arrays of `config` */
     char *own_root;         /* debug mode: the root that was not given */
     const char *resource;   /* NULL: none given */
+    bool missing_ok;        /* a resource that does not exist has no objects */
     RequestFile *files;     /* NULL: what `resource` lists */
     size_t nfiles;
     const Format *format;   /* by_name: of files that are not TSV */

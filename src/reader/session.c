@@ -349,6 +349,20 @@ move_files(Session *s, Status *st)
     return true;
 }
 
+/* The driver's listing; what does not exist has no objects where the request says so. */
+static bool
+list(Session *s, DriverEmit emit, Status *st)
+{
+    const Request *request = s->request;
+
+    if (request->driver->list(s->driver, request->resource, emit, s, st))
+        return true;
+    if (!request->missing_ok || strcmp(st->sqlstate, STATUS_NO_FILE) != 0)
+        return false;
+    status_clear(st);
+    return true;
+}
+
 static bool
 run(Session *s, Status *st)
 {
@@ -362,12 +376,12 @@ run(Session *s, Status *st)
     if (!open)
         return false;
     if (request->list)
-        return request->driver->list(s->driver, request->resource, forward, s, st);
+        return list(s, forward, st);
     if (request->move)
         return move_files(s, st);
     if (files == NULL)
     {
-        if (!request->driver->list(s->driver, request->resource, collect, s, st))
+        if (!list(s, collect, st))
             return false;
         files = s->files;
         n = s->nfiles;

@@ -299,9 +299,11 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *   "roots": ["/srv/data"],           local_fs: directories that may be read; "move": whose files may be moved
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
  *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath
+ *   "missingOk": false,               a resource that does not exist has no objects, instead of being an error (58P01)
  *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed;
+ *                                     "describe": the first of these;
  *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, or auto: by name, else csv

@@ -204,6 +204,16 @@ check_requests(void)
     is_int(get(), WIRE_END, "its end");
     ask(",\"resource\":\"none.csv\"" COLUMNS);
     is_error("58P01", "file \"none.csv\" does not exist", "missing file");
+    ask(",\"resource\":\"none.csv\",\"missingOk\":true,\"operation\":\"list\"");
+    is_int(get(), WIRE_END, "a missing file that may be: no objects");
+    ask(",\"resource\":\"none/x.csv\",\"missingOk\":true" COLUMNS);
+    is_int(get(), WIRE_END, "nor rows, also where its folder is missing");
+    ask(",\"resource\":\"../x.csv\",\"missingOk\":true" COLUMNS);
+    is_error("42501", "contains \"..\"", "what must not be read is an error all the same");
+    ask(",\"files\":[{\"path\":\"b.csv\"},{\"path\":\"a.csv\"}],\"operation\":\"describe\"");
+    is_int(get(), WIRE_SPLIT, "the first of the files that are named is described");
+    ok(memmem(body, header.length, "b.csv", 5) != NULL, "which it is");
+    is_int(get(), WIRE_END, "and no other");
     ask(",\"resource\":\"a.csv\",\"columns\":[{\"name\":\"Id\"}]");
     is_error("42703", "source has no field \"Id\"", "missing field");
     ask(",\"colums\":[]");
