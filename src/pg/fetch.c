@@ -113,10 +113,10 @@ order_objects(List *objects, const GraphNode *source)
         list_sort(objects, compare_modified);
 }
 
-List *
-fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+static List *
+list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source, bool missing_ok)
 {
-    LinkRequest request = {.operation = "list"};
+    LinkRequest request = {.operation = "list", .missing_ok = missing_ok};
     LinkMessage message;
     List *objects = NIL;
 
@@ -151,6 +151,18 @@ fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
     return objects;
 }
 
+List *
+fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+{
+    return list_objects(link, connector, source, false);
+}
+
+List *
+fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+{
+    return list_objects(link, connector, source, true);
+}
+
 /* An entry of a request's files, without its end. */
 static void
 append_file(StringInfo out, const FetchObject *file)
@@ -174,11 +186,9 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     appendStringInfoChar(&list, '[');
     foreach(lc, files)
     {
-        FetchObject *file = lfirst(lc);
-
         CHECK_FOR_INTERRUPTS();
         appendStringInfoString(&list, list.len > 1 ? "," : "");
-        append_file(&list, file);
+        append_file(&list, lfirst(lc));
         appendStringInfoChar(&list, '}');
     }
     appendStringInfoChar(&list, ']');
@@ -217,12 +227,21 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
 }
 
 FetchObject *
-fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source, const FetchObject *object)
 {
     LinkRequest request = {.operation = "describe", .columns = "[]", .batch_rows = 1};
-    FetchObject *object = NULL;
+    FetchObject *described = NULL;
+    StringInfoData list;
     LinkMessage message;
 
+    if (object)
+    {
+        initStringInfo(&list);
+        appendStringInfoChar(&list, '[');
+        append_file(&list, object);
+        appendStringInfoString(&list, "}]");
+        request.files = list.data;
+    }
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
@@ -232,9 +251,9 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
     while (link_receive(link, &message, true) && message.type != WIRE_END)
     {
         if (message.type == WIRE_SPLIT)
-            object = fetch_split(&message, 0, NULL);
+            described = fetch_split(&message, 0, NULL);
     }
-    return object;
+    return described;
 }
 
 char *

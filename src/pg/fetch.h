@@ -36,6 +36,9 @@ extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: 
 /* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
 extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 
+/* The same; a resource that does not exist has none. */
+extern List *fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source);
+
 /* How much is read, beside what the source node says; 0: no further limit. */
 typedef struct FetchLimits { int64 rows; int64 batch_rows; } FetchLimits;
 
@@ -48,7 +51,10 @@ extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *
 /* Has a file, as it was listed or read, moved to the path `to`; where it is then: see Driver.move. */
 extern char *fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to);
 
-/* What the source's first object looks like (its dialect has "fields"); NULL when there is no object. */
-extern FetchObject *fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source);
+/*
+ * What an object of the source looks like (its dialect has "fields"), or the
+ * source's first where it is NULL; NULL when there is none.
+ */
+extern FetchObject *fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *source, const FetchObject *object);
 
 #endif

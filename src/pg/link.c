@@ -20,6 +20,7 @@
 #include "storage/ipc.h"
 #include "storage/latch.h"
 #include "utils/memutils.h"
+#include "utils/snapmgr.h"
 
 #include "pg/child.h"
 #include "pg/compat.h"
@@ -143,6 +144,8 @@ wait_for(Link *link, uint32 what)
 {
     WaitEvent event;
 
+    /* whatever was looked up before: nobody needs it meanwhile, and vacuum would wait for it */
+    InvalidateCatalogSnapshotConditionally();
     ModifyWaitEvent(link->events, 2, what, NULL);
     (void) WaitEventSetWait(link->events, -1, &event, 1, compat_wait_event("KaireonReader"));
     if (event.events & WL_LATCH_SET)
@@ -417,6 +420,8 @@ append_after(StringInfo out, const LinkRequest *request)
     append_directories(out, request);
     appendStringInfoString(out, ",\"resource\":");
     json_append_string(out, request->resource);
+    if (request->missing_ok)
+        appendStringInfoString(out, ",\"missingOk\":true");
     if (request->files)
         appendStringInfo(out, ",\"files\":%s", request->files);
     if (request->columns)

@@ -52,6 +52,7 @@ typedef struct LinkRequest
     const char *config;      /* JSON */
     const Auth *auth;        /* opened when the request is sent, and wiped */
     const char *resource;
+    bool missing_ok;         /* a resource that does not exist has no objects */
     const char *files;       /* JSON array, or NULL: what the source lists */
     const char *format;      /* JSON; of a read */
     const char *columns;     /* JSON array; of a read */

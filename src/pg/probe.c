@@ -101,7 +101,7 @@ probe_describe(ReadSource *source)
     ProbeDescription result = {NULL, NULL, NIL};
     MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon probe", ALLOCSET_DEFAULT_SIZES);
     MemoryContext old = MemoryContextSwitchTo(context);
-    FetchObject *object = fetch_describe(link_open(), &source->connector, &source->node);
+    FetchObject *object = fetch_describe(link_open(), &source->connector, &source->node, NULL);
 
     MemoryContextSwitchTo(old);
     if (object)
@@ -145,8 +145,8 @@ probe_advise(const ProbeDescription *description)
     advise_rows(description, sample, "longRows", "more");
 }
 
-Reading *
-probe_open(ReadSource *source, List *fields, int64 row_limit)
+SourceColumn *
+probe_columns(List *fields)
 {
     SourceColumn *columns = palloc0(sizeof(SourceColumn) * Max(list_length(fields), 1));
     ListCell *lc;
@@ -159,7 +159,13 @@ probe_open(ReadSource *source, List *fields, int64 row_limit)
         column->type = TEXTOID;
         column->typmod = -1;
     }
-    return reading_open(source, columns, list_length(fields), row_limit);
+    return columns;
+}
+
+Reading *
+probe_open(ReadSource *source, List *fields, int64 row_limit)
+{
+    return reading_open(source, probe_columns(fields), list_length(fields), row_limit);
 }
 
 static void
@@ -467,22 +473,29 @@ preview_fields(const ProbeDescription *description)
     return list_truncate(fields, WIRE_MAX_FIELDS);
 }
 
-/* The current row as an object of texts. */
-static Datum
-row_object(const Reading *reading)
+JsonbValue *
+probe_push_row(JsonbParseState **state, const Reading *reading)
 {
     const Cells *cells = reading->cells;
-    JsonbParseState *state = NULL;
 
-    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    pushJsonbValue(state, WJB_BEGIN_OBJECT, NULL);
     for (int i = 0; i < cells->ncolumns; i++)
     {
         int at = reading->row * cells->ncolumns + i;
 
-        push_text(&state, WJB_KEY, reading->asked.columns[i].name);
-        push_text(&state, WJB_VALUE, cells->nulls[at] ? NULL : TextDatumGetCString(cells->values[at]));
+        push_text(state, WJB_KEY, reading->asked.columns[i].name);
+        push_text(state, WJB_VALUE, cells->nulls[at] ? NULL : TextDatumGetCString(cells->values[at]));
     }
-    return JsonbPGetDatum(JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL)));
+    return pushJsonbValue(state, WJB_END_OBJECT, NULL);
+}
+
+/* The current row as an object of texts. */
+static Datum
+row_object(const Reading *reading)
+{
+    JsonbParseState *state = NULL;
+
+    return JsonbPGetDatum(JsonbValueToJsonb(probe_push_row(&state, reading)));
 }
 
 Datum

@@ -43,4 +43,10 @@ extern void probe_advise(const ProbeDescription *description);
 /* Opens a reading of all fields as text; the columns live in the current context. */
 extern Reading *probe_open(ReadSource *source, List *fields, int64 row_limit);
 
+/* The columns alone: of text, under the names of the fields. */
+extern SourceColumn *probe_columns(List *fields);
+
+/* The current row of a reading of texts becomes an object of what is being built in *state; as pushJsonbValue. */
+extern JsonbValue *probe_push_row(JsonbParseState **state, const Reading *reading);
+
 #endif

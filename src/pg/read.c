@@ -181,16 +181,13 @@ set_pattern(const ReadSource *source, SourceColumn *column)
         column->pattern = json_get_text(source->node.config, "timestampFormat");
 }
 
-Reading *
-reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_limit)
+/* In the current context, which becomes the reading's. */
+static Reading *
+create_reading(ReadSource *source, SourceColumn *columns, int ncolumns)
 {
-    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES);
-    MemoryContext old = MemoryContextSwitchTo(context);
     Reading *reading = palloc0(sizeof(Reading));
-    FetchLimits limits = {row_limit, 0};
-    List *files;
 
-    reading->context = context;
+    reading->context = CurrentMemoryContext;
     reading->source = source;
     reading->asked.node = &source->node;
     reading->asked.columns = columns;
@@ -199,10 +196,35 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
         set_pattern(source, &columns[i]);
     reading->cells = cells_create(&reading->asked);
     reading->present = palloc0(sizeof(bool) * Max(ncolumns, 1));
-    reading->split_context = AllocSetContextCreate(context, "kaireon split", ALLOCSET_SMALL_SIZES);
+    reading->split_context = AllocSetContextCreate(reading->context, "kaireon split", ALLOCSET_SMALL_SIZES);
+    return reading;
+}
+
+Reading *
+reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_limit)
+{
+    MemoryContext old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES));
+    Reading *reading = create_reading(source, columns, ncolumns);
+    FetchLimits limits = {row_limit, 0};
+    List *files;
+
     reading->link = link_open();
     files = fetch_list(reading->link, &source->connector, &source->node);
     fetch_read(reading->link, &source->connector, &reading->asked, files, &limits);
+    MemoryContextSwitchTo(old);
+    return reading;
+}
+
+Reading *
+reading_open_file(Link *link, ReadSource *source, FetchObject *file, SourceColumn *columns, int ncolumns, int64 row_limit)
+{
+    MemoryContext old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES));
+    Reading *reading = create_reading(source, columns, ncolumns);
+    FetchLimits limits = {row_limit, 0};
+
+    reading->link = link;
+    reading->shared = true;
+    fetch_read(link, &source->connector, &reading->asked, list_make1(file), &limits);
     MemoryContextSwitchTo(old);
     return reading;
 }
@@ -516,8 +538,11 @@ reading_close(Reading *reading)
     if (link == NULL)
         return;
     reading->link = NULL;
-    reading->reader_kb = peak_memory(link_pid(link));
-    link_close(link);
+    if (!reading->shared)
+    {
+        reading->reader_kb = peak_memory(link_pid(link));
+        link_close(link);
+    }
     if (reading->left_out == 0 && reading->nulled == 0)
         return;
     initStringInfo(&done);

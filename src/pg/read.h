@@ -39,6 +39,7 @@ typedef struct Reading
     ReadSource *source;
     ProgramSource asked;     /* the columns */
     Link *link;              /* NULL once the source has ended */
+    bool shared;             /* it is the caller's, and stays open */
     Cells *cells;
     MemoryContext split_context;
     FetchObject *split;      /* the file that is being read */
@@ -81,6 +82,14 @@ extern void read_set_options(ReadSource *source, const char *resource, Jsonb *op
  * row_limit 0: as the options say.  Lives in the current context.
  */
 extern Reading *reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_limit);
+
+/*
+ * The same of one file of the source (FetchObject), through a reader that is the
+ * caller's.  Read to its end it leaves the reader ready for the next request;
+ * whatever else ends it, an error of the source too, leaves it in the middle of
+ * an answer.
+ */
+extern Reading *reading_open_file(Link *link, ReadSource *source, FetchObject *file, SourceColumn *columns, int ncolumns, int64 row_limit);
 
 /*
  * Finds the next row: its Datums are cells->values[row * ncolumns], valid until

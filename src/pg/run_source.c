@@ -108,7 +108,6 @@ receive(Run *run, RunSource *source, LinkMessage *message)
     {
         /* the transaction's ID remains */
         PopActiveSnapshot();
-        InvalidateCatalogSnapshotConditionally();
     }
     INSTR_TIME_SET_CURRENT(since);
     (void) link_receive(source->link, message, true);
