@@ -231,13 +231,13 @@ BEGIN
 END
 $$;
 
--- Does a source node of the pipeline's draft, or of the version that runs, name
--- this connector?
+-- Does a node of the pipeline's draft, or of the version that runs, name this
+-- connector?
 CREATE FUNCTION kaireon_internal.names_connector(p kaireon_internal.pipeline, connector text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM kaireon_internal.pipeline_version AS v, jsonb_array_elements(v.nodes) AS n
                     WHERE v.pipeline_id = p.id AND v.version IN (p.draft_version, p.published_version)
-                      AND n ->> 'type' = 'source' AND n -> 'config' ->> 'connector' = names_connector.connector)
+                      AND n -> 'config' ->> 'connector' = names_connector.connector)
 $$;
 
 CREATE FUNCTION kaireon_internal.update_connector(caller regrole, name text, config jsonb, auth_method text,
@@ -275,7 +275,7 @@ BEGIN
         SELECT string_agg(format('"%s"', p.name), ', ' ORDER BY p.name COLLATE "C") INTO users
           FROM kaireon_internal.pipeline AS p WHERE kaireon_internal.names_connector(p, old.name);
         IF users IS NOT NULL THEN
-            PERFORM kaireon_internal.fail('2BP01', format('source nodes name connector "%s"', old.name),
+            PERFORM kaireon_internal.fail('2BP01', format('nodes of pipelines name connector "%s"', old.name),
                 format('Those of the pipelines %s.', users), 'Change them first, or keep the name.');
         END IF;
     END IF;

@@ -31,6 +31,9 @@
 #define SOURCE_RELATION "source"
 #define SET_RELATION "rows"
 
+/* The relation of what a set node was told by a connector. */
+#define ANSWERS_RELATION "answers"
+
 /* The relation of the customers that a summary is written for. */
 #define TOUCHED_RELATION "touched"
 
@@ -132,8 +135,28 @@ typedef struct ProgramInput
 } ProgramInput;
 
 /*
+ * What a set node asks a connector, once for each key of its input.  A row of
+ * ANSWERS_RELATION has a key's values as text (key1, key2...), the answer
+ * (jsonb; a reference, answers.h), and what is wrong instead of one (text[]:
+ * SQLSTATE, reason, field, value).  The query gives that as its last column but
+ * one.
+ */
+typedef struct ProgramAsk
+{
+    const ConnectorSpec *connector;
+    int64 max_calls;
+    const char *keys_sql;    /* the keys that the relation does not have, each with the origin of a row that has it */
+    int nkeys;
+    char **fields;           /* of the input, by key, */
+    const char *shown;       /* and for a person: "a, b" */
+    TupleDesc keys_desc;     /* of what keys_sql gives */
+    TupleDesc desc;          /* of the relation */
+    int output;              /* place of the answer in what the query gives */
+} ProgramAsk;
+
+/*
  * A set node's query.  Its last column, of the compiler's own, is where a row
- * came from; before that may be booleans that the node's own conditions read.
+ * came from; before that may be others that only the node itself reads.
  */
 typedef struct ProgramSet
 {
@@ -141,6 +164,7 @@ typedef struct ProgramSet
     ProgramInput inputs[SET_INPUTS];
     char *sql;
     List *lookups;           /* OIDs of the tables that it reads as well */
+    ProgramAsk *ask;         /* NULL: it asks nobody */
 } ProgramSet;
 
 /* A feed and its lanes: what becomes of a row is decided by one pass over it. */
@@ -213,11 +237,11 @@ extern bool compile_same(const Program *a, const Program *b);
 extern QueryEnvironment *compile_environment(const char *name, TupleDesc desc, void *tuplestore);
 extern void compile_add_relation(QueryEnvironment *env, const char *name, TupleDesc desc, void *tuplestore, double rows);
 
-/* A query environment for a set node's query; `stores` by input, or NULL. */
+/* A query environment for a set node's queries; `stores` and `rows` by input, and then of the answers, or NULL. */
 extern QueryEnvironment *compile_set_environment(const ProgramSet *set, void *const *stores, const double *rows);
 
-/* The plan of a set node's query, for the current user. */
-extern PlannedStmt *compile_plan_set(const ProgramSet *set, QueryEnvironment *env);
+/* The plan of one of a set node's queries, for the current user. */
+extern PlannedStmt *compile_plan_set(const ProgramSet *set, const char *sql, QueryEnvironment *env);
 
 /*
  * Parses and analyses one statement with search_path pg_catalog; the caller

@@ -30,22 +30,32 @@
 
 /* ---- for node types ----------------------------------------------------------------- */
 
-/* A name for a column of the compiler's own that no field of the input has. */
+static bool
+is_taken(const Feed *feed, int side, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, feed->needed[side])
+    {
+        if (strcmp(lfirst(lc), name) == 0)
+            return true;
+    }
+    foreach(lc, feed->columns)
+    {
+        if (strcmp(((SetColumn *) lfirst(lc))->column->name, name) == 0)
+            return true;
+    }
+    return false;
+}
+
+/* A name for a column of the compiler's own that no field of the input or of the result has. */
 static char *
 own_name(const Feed *feed, int side, const char *base)
 {
     char *name = pstrdup(base);
-    ListCell *lc;
 
-again:
-    foreach(lc, feed->needed[side])
-    {
-        if (strcmp(lfirst(lc), name) == 0)
-        {
-            name = psprintf("#%s", name);
-            goto again;
-        }
-    }
+    while (is_taken(feed, side, name))
+        name = psprintf("#%s", name);
     return name;
 }
 
@@ -215,6 +225,8 @@ compile_set_environment(const ProgramSet *set, void *const *stores, const double
             relation->md.enrtuples = rows[i];
         }
     }
+    if (set->ask)
+        compile_add_relation(env, ANSWERS_RELATION, set->ask->desc, stores ? stores[set->ninputs] : NULL, rows ? rows[set->ninputs] : 1000);
     return env;
 }
 
@@ -281,7 +293,7 @@ other_owner(const ProgramSet *set)
  * are made of: of tables of somebody else, with that one's rights.
  */
 static PlannedStmt *
-plan_set(const ProgramSet *set, Query *query)
+plan_set(const ProgramSet *set, const char *sql, Query *query)
 {
     List *rewritten = pg_rewrite_query(query);
     Oid owner = other_owner(set);
@@ -289,18 +301,18 @@ plan_set(const ProgramSet *set, Query *query)
     RightsScope scope;
 
     if (!OidIsValid(owner))
-        return pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL);
+        return pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL);
     scope = rights_assume(owner, SECURITY_RESTRICTED_OPERATION);
-    plan = pg_plan_query(linitial_node(Query, rewritten), set->sql, 0, NULL);
+    plan = pg_plan_query(linitial_node(Query, rewritten), sql, 0, NULL);
     rights_resume(scope);
     check_parts(plan);
     return plan;
 }
 
 PlannedStmt *
-compile_plan_set(const ProgramSet *set, QueryEnvironment *env)
+compile_plan_set(const ProgramSet *set, const char *sql, QueryEnvironment *env)
 {
-    return plan_set(set, compile_analyze(set->sql, env, set->lookups));
+    return plan_set(set, sql, compile_analyze(sql, env, set->lookups));
 }
 
 /* Parses and plans the query, and takes the types of what it gives. */
@@ -319,12 +331,12 @@ check_query(Feed *feed, const ProgramSet *set)
         ((SetColumn *) lfirst(column))->column->type = exprType((Node *) te->expr);
         column = lnext(feed->columns, column);
     }
-    compat_check_permissions(plan_set(set, query));
+    compat_check_permissions(plan_set(set, set->sql, query));
 }
 
 /* The relation that the node's result stands in. */
 static void
-describe_result(Feed *feed)
+describe_result(Feed *feed, const ProgramSet *set)
 {
     TupleDesc desc = CreateTemplateTupleDesc(list_length(feed->columns) + list_length(feed->marks) + 1);
     char *origin = "#origin";
@@ -340,7 +352,7 @@ describe_result(Feed *feed)
             origin = psprintf("#%s", origin);
     }
     foreach(lc, feed->marks)
-        TupleDescInitEntry(desc, ++natts, lfirst(lc), BOOLOID, -1, 0);
+        TupleDescInitEntry(desc, ++natts, lfirst(lc), set->ask ? TEXTARRAYOID : BOOLOID, -1, 0);
     TupleDescInitEntry(desc, ++natts, origin, INT8OID, -1, 0);
     feed->stage->relation = SET_RELATION;
     feed->stage->desc = desc;
@@ -382,6 +394,7 @@ compile_write_set(Compiler *c, const GraphNode *node)
     if (graph_has_errors(*c->findings))
         return;
     set->sql = c->sql->data;
+    set->ask = feed->ask;
     for (int side = 0; side < set->ninputs; side++)
     {
         finish_input(c, set, side);
@@ -389,7 +402,7 @@ compile_write_set(Compiler *c, const GraphNode *node)
     }
     c->checked = set->sql;
     check_query(feed, set);
-    describe_result(feed);
+    describe_result(feed, set);
 }
 
 void

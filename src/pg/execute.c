@@ -345,9 +345,24 @@ drop_set(Execution *execution, int number)
         return;
     add_set_counts(execution, number, execution->nodes);
     execution->nodes[execution->program->stages[number].feed->ordinal].merged =
-        set_node_in(execution->stages[number].set) - set_node_out(execution->stages[number].set);
+        set_node_in(execution->stages[number].set) - set_node_out(execution->stages[number].set) -
+        set_node_refused(execution->stages[number].set);
     set_node_end(execution->stages[number].set);
     execution->stages[number].set = NULL;
+}
+
+bool
+execution_ask(Execution *execution, int number, int64 rows)
+{
+    SetNode *set = execution->stages[number].set;
+    instr_time since;
+
+    if (set == NULL)
+        return false;
+    INSTR_TIME_SET_CURRENT(since);
+    set_node_ask(set, rows);
+    add_since(&execution->nodes[execution->program->stages[number].feed->ordinal].time, &since);
+    return set_node_has_more(set);
 }
 
 bool
@@ -364,7 +379,8 @@ execution_set(Execution *execution, int number)
     add_since(&execution->nodes[execution->program->stages[number].feed->ordinal].time, &since);
     if (rows == NULL)
     {
-        drop_set(execution, number);
+        if (!set_node_has_more(at->set))
+            drop_set(execution, number);
         return false;
     }
     run_stage(execution, number, rows);

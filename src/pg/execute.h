@@ -9,7 +9,7 @@
  *
  * The caller goes through Program.stages in their order: a source's stage
  * wants its batches (execution_batch), a set node's is asked for its own
- * (execution_set) until there are no more.
+ * (execution_ask, and then execution_set until there are no more).
  */
 #ifndef KAIREON_EXECUTE_H
 #define KAIREON_EXECUTE_H
@@ -66,6 +66,14 @@ extern Execution *execution_create(const CompileInput *input, const Program *pro
  * says which of the source's columns the split has.
  */
 extern void execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present);
+
+/*
+ * To be called before execution_set: a set node that asks a connector asks what
+ * `rows` more rows of its input need, which execution_set then gives.  True when
+ * there are further ones.  Any other node does nothing.  Waits for the reader;
+ * needs no snapshot.
+ */
+extern bool execution_ask(Execution *execution, int stage, int64 rows);
 
 /*
  * One batch of a set node's rows; false when it has no more.  `stage` is its

@@ -6,6 +6,9 @@
  * runs over them as ephemeral relations, a batch of its rows at a time: it is
  * suspended while the stage behind it works on a batch.
  *
+ * A node that asks a connector does so first (execute_ask.h): for all rows, or
+ * for as many as a preview wants to show, whose query then runs over these.
+ *
  * The query does not see what this run has loaded: whether a table it looks up
  * is loaded by the same run, and how far, would show otherwise.
  */
@@ -24,8 +27,11 @@
 #include "utils/tuplestore.h"
 
 #include "pg/compat.h"
+#include "pg/execute_ask.h"
 
+/* A batch of rows: so many, or as few as take this much. */
 #define BATCH_ROWS 1000
+#define BATCH_BYTES (16 * 1024 * 1024)
 
 typedef struct SetInput
 {
@@ -45,12 +51,20 @@ struct SetNode
     const ProgramStage *compiled;
     MemoryContext context;
     SetInput inputs[SET_INPUTS];
-    QueryDesc *query;        /* NULL: not started */
-    Snapshot snapshot;
+    bool started;
+    SetQuery query;          /* once it is */
     MemoryContext batch;     /* of the rows */
     Rows rows;
+    int64 bytes;             /* they take */
+    bool full;               /* as much as a batch may */
     bool done;               /* the query has given all */
-    int64 out;
+    int64 out, refused;
+    /* one that asks a connector */
+    AskNode *ask;
+    int64 asked;             /* rows of its input that it has asked for */
+    int64 window_rows;       /* the latest of these, over which the query runs: */
+    Tuplestorestate *window; /* a copy of them; NULL: all of the input */
+    TupleTableSlot *copy;
 };
 
 /* ---- inputs ------------------------------------------------------------------------------- */
@@ -123,12 +137,20 @@ receive_row(TupleTableSlot *slot, DestReceiver *self)
         Form_pg_attribute att = TupleDescAttr(desc, i);
 
         nulls[i] = slot->tts_isnull[i];
-        if (!nulls[i])
+        if (nulls[i])
+            continue;
+        if (node->ask && i == node->compiled->set->ask->output)
+            values[i] = ask_node_answer(node->ask, slot->tts_values[i]);
+        else
             values[i] = datumCopy(slot->tts_values[i], att->attbyval, att->attlen);
+        /* also of an answer that several rows have: what is made of it is in memory for each of them */
+        if (!att->attbyval)
+            node->bytes += datumGetSize(values[i], att->attbyval, att->attlen);
     }
     node->rows.nrows++;
+    node->full = node->bytes >= BATCH_BYTES;
     MemoryContextSwitchTo(old);
-    return true;
+    return !node->full;
 }
 
 static void
@@ -137,60 +159,183 @@ end_receiver(DestReceiver *self)
 }
 
 /* A snapshot that sees what was committed when the query begins, and nothing of this transaction. */
-static Snapshot
-outside_snapshot(void)
+static void
+push_outside_snapshot(void)
 {
     PushCopiedSnapshot(GetTransactionSnapshot());
     GetActiveSnapshot()->curcid = FirstCommandId;
-    return GetActiveSnapshot();
+}
+
+void
+set_query_begin(SetQuery *query, const ProgramSet *set, const char *sql, void *const *stores, const double *rows, DestReceiver *receiver)
+{
+    QueryEnvironment *env = compile_set_environment(set, stores, rows);
+    PlannedStmt *plan;
+
+    push_outside_snapshot();
+    plan = compile_plan_set(set, sql, env);
+    query->snapshot = RegisterSnapshot(GetActiveSnapshot());
+    query->desc = CreateQueryDesc(plan, sql, query->snapshot, InvalidSnapshot, receiver, NULL, env, 0);
+    ExecutorStart(query->desc, 0);
+    PopActiveSnapshot();
+}
+
+void
+set_query_run(SetQuery *query, uint64 count)
+{
+    PushActiveSnapshot(query->snapshot);
+    compat_executor_run(query->desc, count);
+    PopActiveSnapshot();
+}
+
+void
+set_query_end(SetQuery *query)
+{
+    ExecutorFinish(query->desc);
+    ExecutorEnd(query->desc);
+    FreeQueryDesc(query->desc);
+    UnregisterSnapshot(query->snapshot);
 }
 
 static void
 start_query(SetNode *node)
 {
     const ProgramSet *set = node->compiled->set;
-    void *stores[SET_INPUTS] = {NULL};
-    double rows[SET_INPUTS] = {0};
-    QueryEnvironment *env;
-    PlannedStmt *plan;
+    void *stores[SET_INPUTS + 1] = {NULL};
+    double rows[SET_INPUTS + 1] = {0};
 
     for (int i = 0; i < set->ninputs; i++)
     {
         stores[i] = node->inputs[i].store;
         rows[i] = Max(node->inputs[i].count, 1);
     }
-    env = compile_set_environment(set, stores, rows);
-    plan = compile_plan_set(set, env);
-    node->snapshot = RegisterSnapshot(outside_snapshot());
-    PopActiveSnapshot();
-    node->query = CreateQueryDesc(plan, set->sql, node->snapshot, InvalidSnapshot, &node->receiver, NULL, env, 0);
-    ExecutorStart(node->query, 0);
+    if (node->window)
+    {
+        stores[0] = node->window;
+        rows[0] = node->window_rows;
+    }
+    if (node->ask)
+        stores[set->ninputs] = ask_node_answers(node->ask, &rows[set->ninputs]);
+    set_query_begin(&node->query, set, set->sql, stores, rows, &node->receiver);
+    node->started = true;
 }
 
-const Rows *
-set_node_rows(SetNode *node)
+static void
+end_query(SetNode *node)
 {
-    MemoryContext old = MemoryContextSwitchTo(node->context);
+    if (node->started)
+        set_query_end(&node->query);
+    node->started = node->done = false;
+}
+
+/* The next batch of the query's rows. */
+static void
+fetch_rows(SetNode *node)
+{
     int natts = node->compiled->desc->natts;
 
-    node->execution->querying = node->compiled->feed;
-    if (node->query == NULL)
-        start_query(node);
     MemoryContextReset(node->batch);
     node->rows.nrows = 0;
     node->rows.ncolumns = natts;
     node->rows.values = MemoryContextAlloc(node->batch, sizeof(Datum) * BATCH_ROWS * natts);
     node->rows.nulls = MemoryContextAlloc(node->batch, sizeof(bool) * BATCH_ROWS * natts);
     node->rows.positions = node->execution->positions;
-    PushActiveSnapshot(node->snapshot);
-    if (!node->done)
-        compat_executor_run(node->query, BATCH_ROWS);
-    PopActiveSnapshot();
-    node->done = node->rows.nrows < BATCH_ROWS;
+    node->bytes = 0;
+    node->full = false;
+    if (node->ask)
+        ask_node_begin_batch(node->ask);
+    set_query_run(&node->query, BATCH_ROWS);
+    node->done = node->rows.nrows < BATCH_ROWS && !node->full;
+}
+
+/* Takes out the rows whose key has no answer because something was wrong. */
+static void
+refuse_rows(SetNode *node)
+{
+    Rows *rows = &node->rows;
+    int kept = 0;
+
+    for (int row = 0; row < rows->nrows; row++)
+    {
+        if (ask_node_refuses(node->ask, rows, row))
+            continue;
+        if (kept < row)
+        {
+            memcpy(&rows->values[kept * rows->ncolumns], &rows->values[row * rows->ncolumns], sizeof(Datum) * rows->ncolumns);
+            memcpy(&rows->nulls[kept * rows->ncolumns], &rows->nulls[row * rows->ncolumns], sizeof(bool) * rows->ncolumns);
+        }
+        kept++;
+    }
+    node->refused += rows->nrows - kept;
+    rows->nrows = kept;
+}
+
+const Rows *
+set_node_rows(SetNode *node)
+{
+    MemoryContext old = MemoryContextSwitchTo(node->context);
+
+    node->execution->querying = node->compiled->feed;
+    if (!node->started)
+        start_query(node);
+    node->rows.nrows = 0;
+    while (node->rows.nrows == 0 && !node->done)
+    {
+        fetch_rows(node);
+        if (node->ask)
+            refuse_rows(node);
+    }
     node->out += node->rows.nrows;
     node->execution->querying = NULL;
     MemoryContextSwitchTo(old);
     return node->rows.nrows > 0 ? &node->rows : NULL;
+}
+
+/* ---- asking --------------------------------------------------------------------------------- */
+
+/* The next rows of the input: where they are all of it, without a copy. */
+static void
+take_window(SetNode *node, int64 rows)
+{
+    SetInput *input = &node->inputs[0];
+
+    node->window_rows = Min(rows, input->count - node->asked);
+    if (node->window_rows < input->count && node->window == NULL)
+    {
+        node->window = tuplestore_begin_heap(false, false, work_mem);
+        node->copy = MakeSingleTupleTableSlot(input->compiled->desc, &TTSOpsMinimalTuple);
+    }
+    if (node->window)
+        tuplestore_clear(node->window);
+    for (int64 i = 0; node->window && i < node->window_rows; i++)
+    {
+        if (!tuplestore_gettupleslot(input->store, true, false, node->copy))
+            elog(ERROR, "a set node's input has fewer rows than went into it");
+        tuplestore_puttupleslot(node->window, node->copy);
+    }
+    node->asked += node->window_rows;
+}
+
+void
+set_node_ask(SetNode *node, int64 rows)
+{
+    MemoryContext old;
+
+    if (node->ask == NULL)
+        return;
+    old = MemoryContextSwitchTo(node->context);
+    node->execution->querying = node->compiled->feed;
+    end_query(node);
+    take_window(node, rows);
+    ask_node_ask(node->ask, node->window ? node->window : node->inputs[0].store, Max(node->window_rows, 1));
+    node->execution->querying = NULL;
+    MemoryContextSwitchTo(old);
+}
+
+bool
+set_node_has_more(const SetNode *node)
+{
+    return node->ask && node->asked < node->inputs[0].count;
 }
 
 /* ---- the node ------------------------------------------------------------------------------- */
@@ -221,6 +366,8 @@ set_node_create(Execution *execution, const ProgramStage *stage)
         input->store = tuplestore_begin_heap(false, false, work_mem);
         input->slot = MakeSingleTupleTableSlot(input->compiled->desc, &TTSOpsVirtual);
     }
+    if (stage->set->ask)
+        node->ask = ask_node_create(execution, stage);
     MemoryContextSwitchTo(old);
     return node;
 }
@@ -241,15 +388,22 @@ set_node_out(const SetNode *node)
     return node->out;
 }
 
+int64
+set_node_refused(const SetNode *node)
+{
+    return node->refused;
+}
+
 void
 set_node_end(SetNode *node)
 {
-    if (node->query)
+    end_query(node);
+    if (node->ask)
+        ask_node_end(node->ask);
+    if (node->window)
     {
-        ExecutorFinish(node->query);
-        ExecutorEnd(node->query);
-        FreeQueryDesc(node->query);
-        UnregisterSnapshot(node->snapshot);
+        tuplestore_end(node->window);
+        ExecDropSingleTupleTableSlot(node->copy);
     }
     for (int i = 0; i < node->compiled->set->ninputs; i++)
     {

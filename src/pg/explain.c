@@ -13,6 +13,7 @@
 
 #include "pg/compat.h"
 #include "pg/inspect.h"
+#include "pg/json.h"
 #include "pg/node.h"
 #include "pg/preview.h"
 
@@ -77,12 +78,23 @@ put_lane(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage *
     tuplestore_end(empty);
 }
 
+/* What a set node asks whom, and how it finds what to ask for. */
+static void
+put_ask(ReturnSetInfo *result, const GraphNode *node, const ProgramAsk *ask)
+{
+    put_lines(result, "", "  Asks:");
+    put_lines(result, "    ", psprintf("connector \"%s\" for \"%s\", once for each value of %s, at most " INT64_FORMAT " times",
+                                       json_get_text(node->config, "connector"), json_get_text(node->config, "resource"), ask->shown, ask->max_calls));
+    put_lines(result, "", "  Keys:");
+    put_lines(result, "    ", ask->keys_sql);
+}
+
 static void
 put_set(ReturnSetInfo *result, const Inspected *inspected, const ProgramSet *set)
 {
     Tuplestorestate *empty = tuplestore_begin_heap(false, false, 64);
-    void *stores[SET_INPUTS] = {empty, empty};
-    double rows[SET_INPUTS] = {1000, 1000};
+    void *stores[SET_INPUTS + 1] = {empty, empty, empty};
+    double rows[SET_INPUTS + 1] = {1000, 1000, 1000};
     QueryEnvironment *env = compile_set_environment(set, stores, rows);
     RightsScope scope;
 
@@ -90,7 +102,7 @@ put_set(ReturnSetInfo *result, const Inspected *inspected, const ProgramSet *set
     put_lines(result, "    ", set->sql);
     put_lines(result, "", "  Plan:");
     scope = inspect_as(inspected->spec->owner);
-    put_plan(result, set->sql, compile_plan_set(set, env), env);
+    put_plan(result, set->sql, compile_plan_set(set, set->sql, env), env);
     rights_resume(scope);
     tuplestore_end(empty);
 }
@@ -130,6 +142,8 @@ put_stage(ReturnSetInfo *result, const Inspected *inspected, const ProgramStage 
     if (stage->set)
     {
         put_lines(result, "", psprintf("Stage %d (set stage): %s", (*number)++, stage->feed->id));
+        if (stage->set->ask)
+            put_ask(result, stage->feed, stage->set->ask);
         put_set(result, inspected, stage->set);
     }
     if (stage->nlanes == 1)

@@ -90,7 +90,8 @@ typedef struct Feed
     char *lane_sql[SET_INPUTS]; /* and their SELECT up to here */
     List *keys;              /* second walk: SetKey * */
     List *lookups;           /* const SchemaSpec *: tables the node looks up */
-    List *marks;             /* second walk, char *: booleans of the query's, behind its fields */
+    List *marks;             /* second walk, char *: columns of the query's that only the node reads, behind its fields */
+    ProgramAsk *ask;         /* of a node that asks a connector */
     const char *input_where[SET_INPUTS]; /* second walk: conditions of the node on rows that come in, */
     const char *result_where; /* and on those its query gives; NULL: none */
 } Feed;
@@ -274,8 +275,8 @@ extern const char *set_key(Compiler *c, int side, const char *name, Oid type);
 extern const char *set_group_key(Compiler *c, int side, const char *name);
 
 /*
- * A boolean that the query gives behind its fields, quoted: the node's own
- * conditions on the result (Feed.result_where) read it, nobody else.
+ * A column that the query gives behind its fields, quoted.  Nobody reads it but
+ * the node's own conditions on the result (Feed.result_where), or what runs it.
  */
 extern const char *set_mark(Compiler *c, const char *name);
 

@@ -23,6 +23,7 @@
 #include "utils/relcache.h"
 
 #include "pg/catalog.h"
+#include "pg/enrich.h"
 #include "pg/flow.h"
 #include "pg/lookup.h"
 #include "pg/node.h"
@@ -43,13 +44,29 @@ static const JsonKey enrich_keys[] = {
     {"selectFields", JSON_ARRAY, true, NULL},
     {NULL, 0, false, NULL}};
 
+static const NodeOp *
+enrich_variant(const GraphNode *node)
+{
+    return json_get(node->config, "connector") ? &node_enrich_ask : &node_enrich;
+}
+
 static void
 enrich_check(const GraphNode *node, List **findings)
 {
-    if ((json_get(node->config, "schema") == NULL) == (json_get(node->config, "summary") == NULL))
-        graph_complain(findings, node->id, json_get(node->config, "schema") ? "wrong_value" : "missing_key",
-                       "\"summary\" is the summary table of a collection.", "an enrich node takes either \"schema\" or \"summary\"");
-    select_fields_check(node, findings);
+    static const char *const places[] = {"schema", "summary", "connector"};
+    GraphComplaint complaint = {findings, node->id};
+    int given = 0;
+
+    for (size_t i = 0; i < lengthof(places); i++)
+        given += json_get(node->config, places[i]) != NULL;
+    if (given != 1)
+        graph_complain(findings, node->id, given ? "wrong_value" : "missing_key",
+                       "It is where the fields come from: \"summary\" is the summary table of a collection.",
+                       "an enrich node takes one of \"schema\", \"summary\" and \"connector\"");
+    else if (enrich_variant(node) != &node_enrich)
+        node_enrich_ask.check(node, findings);
+    if (enrich_variant(node) == &node_enrich && json_check(node->config, enrich_keys, "config of an enrich node", graph_complain_config, &complaint))
+        select_fields_check(node, findings);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */
@@ -268,8 +285,8 @@ const NodeOp node_enrich = {
     .name = "enrich",
     .kind = NODE_SET,
     .inputs = 1,
-    .keys = enrich_keys,
     .check = enrich_check,
+    .variant = enrich_variant,
     .walk = lookup_walk,
     .write = lookup_write,
     .describe = lookup_describe,

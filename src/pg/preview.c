@@ -234,6 +234,32 @@ read_source(Preview *preview, Execution *execution, int number)
                          errdetail("What a node makes of many rows is shown for these.")));
 }
 
+/* So many rows of a set node are looked at before there is another look at whether there are enough: all that a later one needs. */
+static int64
+rows_wanted(const Preview *preview, int stage)
+{
+    for (int i = stage + 1; i < preview->program->nstages; i++)
+    {
+        if (preview->program->stages[i].set)
+            return PG_INT64_MAX;
+    }
+    return preview->left;
+}
+
+/* The rows of a set node, until there are enough. */
+static void
+read_set(Preview *preview, Execution *execution, int stage)
+{
+    bool more = true;
+
+    while (preview->left > 0 && more)
+    {
+        more = execution_ask(execution, stage, rows_wanted(preview, stage));
+        while (preview->left > 0 && execution_set(execution, stage))
+            CHECK_FOR_INTERRUPTS();
+    }
+}
+
 static void
 read_sources(Preview *preview)
 {
@@ -248,10 +274,7 @@ read_sources(Preview *preview)
         if (stage->source)
             read_source(preview, execution, stage->source - preview->program->sources);
         else
-        {
-            while (preview->left > 0 && execution_set(execution, i))
-                CHECK_FOR_INTERRUPTS();
-        }
+            read_set(preview, execution, i);
     }
     execution_end(execution);
     preview->counts = execution_counts(execution);

@@ -135,8 +135,8 @@ stop(const Reject *reject)
     pg_unreachable();
 }
 
-static bool
-stops(const Rejects *rejects, const Reject *reject)
+bool
+rejects_stop(const Rejects *rejects, const Reject *reject)
 {
     switch (reject->kind)
     {
@@ -189,7 +189,7 @@ rejects_add(Rejects *rejects, const Reject *reject)
     rejects->count++;
     rejects->conflicts += reject->sqlstate == ERRCODE_UNIQUE_VIOLATION || reject->sqlstate == ERRCODE_EXCLUSION_VIOLATION;
     rejects->per_node[reject->node->ordinal]++;
-    if (stops(rejects, reject))
+    if (rejects_stop(rejects, reject))
     {
         rejects->failure = keep(rejects, reject);
         stop(reject);

@@ -73,6 +73,9 @@ extern Rejects *rejects_create(const char *pipeline, const Program *program, con
  */
 extern void rejects_add(Rejects *rejects, const Reject *reject);
 
+/* Would such a row stop the run? */
+extern bool rejects_stop(const Rejects *rejects, const Reject *reject);
+
 /*
  * After each batch: raises KA006 when all of the run's first rows are bad, since
  * then something is wrong with the pipeline and not with the rows.  `rows` is

@@ -222,12 +222,31 @@ run_show_progress(Run *run)
     pg_atomic_write_u64(&slot->bytes_read, run->counts.bytes);
 }
 
+/* A set node asks a connector, while no snapshot is held. */
+static void
+ask_connector(Run *run, int stage)
+{
+    RightsScope scope;
+
+    run_enter(run, STAGE_ENRICHING);
+    run_report("asking a connector");
+    PopActiveSnapshot();
+    scope = rights_assume(run->slot->owner, 0);
+    (void) execution_ask(run->execution, stage, PG_INT64_MAX);
+    rights_resume(scope);
+    PushActiveSnapshot(GetTransactionSnapshot());
+    run_enter(run, STAGE_LOADING);
+    run_report("loading");
+}
+
 /* The rows of a set node. */
 static void
 load_set(Run *run, int stage)
 {
     bool more;
 
+    if (run->program->stages[stage].set->ask)
+        ask_connector(run, stage);
     do
     {
         RightsScope scope = rights_assume(run->slot->owner, 0);

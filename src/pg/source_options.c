@@ -25,6 +25,7 @@ static const char *const short_rows[] = {"reject", "pad", NULL};
 static const char *const long_rows[] = {"reject", "truncate", "truncateEmpty", NULL};
 static const char *const quote_rules[] = {"strict", "lenient", NULL};
 static const char *const error_rules[] = {"fail", "null", "skip", NULL};
+static const char *const results[] = {"first", "all", NULL};
 static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest_by_mtime", "oldest_by_mtime", NULL};
 
 /* What no separator of a number may be. */
@@ -66,6 +67,10 @@ static const JsonKey read_keys[] = {
     FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"rowLimit", JSON_NUMBER, false, NULL},
     {"onError", JSON_STRING, false, error_rules}, {NULL, 0, false, NULL}};
+static const JsonKey ask_keys[] = {
+    {"connector", JSON_STRING, true, NULL}, {"resource", JSON_STRING, true, NULL}, {"params", JSON_OBJECT, false, NULL},
+    {"outputField", JSON_STRING, true, NULL}, {"result", JSON_STRING, false, results}, {"maxCalls", JSON_NUMBER, false, NULL},
+    FORMAT_KEYS, {"ordering", JSON_STRING, false, orderings}, {NULL, 0, false, NULL}};
 
 /*
  * Options that are text: of so many bytes of UTF-8, as the reader counts them,
@@ -81,7 +86,7 @@ static const struct { const char *name; int min; int max; bool ascii; bool autom
 
 static const struct { const char *name; int64 min; int64 max; } numbers[] = {
     {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 128 << 20},
-    {"maxRowBytes", 1, 256 << 20}, {"rowLimit", 0, PG_INT64_MAX}};
+    {"maxRowBytes", 1, 256 << 20}, {"rowLimit", 0, PG_INT64_MAX}, {"maxCalls", 1, 1000000}};
 
 /* A text option as the reader gets it; NULL when it is absent. */
 static char *
@@ -251,11 +256,12 @@ check_together(JsonbContainer *config, JsonComplain complain, void *arg)
 void
 source_check(JsonbContainer *config, SourceUse use, const char *what, JsonComplain complain, void *arg)
 {
+    static const JsonKey *const keys[] = {[SOURCE_OF_NODE] = node_keys, [SOURCE_OF_READ] = read_keys, [SOURCE_OF_ASK] = ask_keys};
     JsonbContainer *nulls;
     JsonbValue *limit;
     int64 rows;
 
-    if (!json_check(config, use == SOURCE_OF_NODE ? node_keys : read_keys, what, complain, arg))
+    if (!json_check(config, keys[use], what, complain, arg))
         return;
     /* a file that the limit cuts would be taken for loaded */
     limit = json_get(config, "rowLimit");
@@ -274,6 +280,27 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
         if (getIthJsonbValueFromContainer(nulls, i)->type != jbvString)
             complain(arg, "wrong_type", pstrdup("\"nullStrings\" must be an array of strings"), NULL);
     }
+}
+
+Jsonb *
+source_ask_options(JsonbContainer *config)
+{
+    JsonbParseState *state = NULL;
+
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    for (const JsonKey *key = read_keys; key->name; key++)
+    {
+        JsonbValue *value = json_get(config, key->name), name;
+
+        if (value == NULL || value->type == jbvNull)
+            continue;
+        name.type = jbvString;
+        name.val.string.val = unconstify(char *, key->name);
+        name.val.string.len = strlen(key->name);
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, value);
+    }
+    return JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
 }
 
 char *

@@ -2,9 +2,9 @@
 #
 # install(DIR) mirrors the server's installation into DIR with symbolic links;
 # only kaireon-reader is another program: a proxy that writes the operation, the
-# auth method and the credentials of each request it gets to a file, takes the
-# credentials out (no driver that is there wants any), and passes everything on
-# to the real reader.  It returns the prefix for Kaireon->new(install_path => ..).
+# resource, the auth method and the credentials of each request it gets to a
+# file, takes the credentials out (no driver that is there wants any), and
+# passes everything on to the real reader.  It returns the prefix for Kaireon->new(install_path => ..).
 #
 # requests(DIR) gives what was written so far, forget(DIR) empties it.
 package ReaderProxy;
@@ -122,7 +122,7 @@ for (;;)
                 my $request = $json->decode($body);
                 my $c = $request->{connector};
                 open my $record, '>>', 'RECORD' or die $!;
-                syswrite $record, $json->encode({ operation => $request->{operation}, method => $c->{authMethod}, auth => $c->{auth} }) . "\n";
+                syswrite $record, $json->encode({ operation => $request->{operation}, resource => $request->{resource}, method => $c->{authMethod}, auth => $c->{auth} }) . "\n";
                 close $record;
                 $c->{auth} = {};
                 $body = $json->encode($request);

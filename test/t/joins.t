@@ -173,7 +173,7 @@ $k->write_csv('more/2.csv', [qw(key t)], [ 4, 'e' ]);
 $run = $k->run('union');
 is(counters($run) . ' ' . $k->node_counts($run), 'success|1|1|0|0|0 first 0/0/0 second 1/1/0 key 1/1/0 load 1/1/0', 'only what is new of either');
 like($k->sql_error("SELECT kaireon.delete_connector('more')"), qr/connector "more" is in use/, 'a connector that a node names is not deleted');
-like($k->sql_error("SELECT kaireon.update_connector('more', new_name => 'less')"), qr/source nodes name connector "more"/, 'nor renamed');
+like($k->sql_error("SELECT kaireon.update_connector('more', new_name => 'less')"), qr/nodes of pipelines name connector "more"/, 'nor renamed');
 $k->sql("CREATE ROLE stranger LOGIN; GRANT kaireon_admin TO stranger");
 like($k->sql_error("SET ROLE reader; SELECT kaireon.create_pipeline('theirs', 'hers', 'hers', " . $k->json([ { id => 'r', type => 'source', config => { connector => 'more', resource => '1.csv' } },
             { id => 't', type => 'target' } ]) . ')'), qr/permission denied for connector "more"/, 'another one\'s connector is not read');
