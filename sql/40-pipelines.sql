@@ -411,6 +411,7 @@ CREATE FUNCTION kaireon_internal.delete_pipeline(caller regrole, name text, if_e
 #variable_conflict use_variable
 DECLARE
     p kaireon_internal.pipeline;
+    letters bigint;
 BEGIN
     IF if_exists AND name IS NOT NULL AND NOT EXISTS (SELECT FROM kaireon_internal.pipeline AS t WHERE t.name = delete_pipeline.name) THEN
         RAISE NOTICE 'pipeline "%" does not exist, skipping', name;
@@ -419,7 +420,13 @@ BEGIN
     p := kaireon_internal.get_pipeline(caller, name);
     PERFORM FROM kaireon_internal.pipeline AS t WHERE t.id = p.id FOR UPDATE;
     PERFORM kaireon_internal.check_no_run(p);
-    -- Versions, lease and file ledger go with it; runs and dead letters are history and stay.
+    SELECT count(*) INTO letters FROM kaireon_internal.dead_letter AS d WHERE d.pipeline_id = p.id;
+    IF letters > 0 THEN
+        PERFORM kaireon_internal.fail('55000', format('pipeline "%s" has %s dead letter%s', name, letters, CASE WHEN letters > 1 THEN 's' ELSE '' END),
+            'Without the pipeline they could not be loaded any more.',
+            'kaireon.purge_dead_letters throws them away.');
+    END IF;
+    -- Versions, lease and file ledger go with it; runs are history and stay.
     DELETE FROM kaireon_internal.pipeline AS t WHERE t.id = p.id;
 END
 $$;

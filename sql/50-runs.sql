@@ -46,15 +46,6 @@ COMMENT ON COLUMN kaireon.run_errors.severity IS 'error: the row was left out; w
 COMMENT ON COLUMN kaireon.run_errors.source IS 'the file or partition';
 COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; the whole row where it could not be split';
 
-CREATE VIEW kaireon.dead_letters WITH (security_barrier) AS
-SELECT d.id, COALESCE(p.name, r.pipeline) AS pipeline, d.run_id, d.version, d.node_id, d.source, d.line, d."offset", d.field,
-       d.reason, d.sqlstate, d.record, d.attempts, d.created_at
-  FROM kaireon_internal.dead_letter d
-  LEFT JOIN kaireon_internal.pipeline p ON p.id = d.pipeline_id
-  LEFT JOIN kaireon_internal.run r ON r.run_id = d.run_id
- WHERE kaireon_internal.may_read(COALESCE(p.owner, r.owner));
-COMMENT ON VIEW kaireon.dead_letters IS 'bad rows kept whole, so that they can be loaded later';
-
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
        f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect

@@ -156,18 +156,32 @@ void batch_record_take(BatchBuilder *b, size_t n);
 /* What stands for the records of the next n rows that lack it; fails as batch_cells does. */
 STATUS_CHECK bool batch_record_name(BatchBuilder *b, uint32_t n, const char *name, Status *st);
 
-/* Appends a field to a record that is being written; s NULL: a null.  The room is for BATCH_FIELD_ROOM bytes more than the text. */
-#define BATCH_FIELD_ROOM 4
+/* Appends a field to a record that is being written.  The room is for BATCH_FIELD_ROOM bytes more than the text. */
+#define BATCH_FIELD_ROOM 5
 static inline uint8_t *
-batch_record_field(uint8_t *to, const char *s, size_t n)
+batch_record_field(uint8_t *to, Cell cell)
 {
-    uint32_t length = s == NULL ? WIRE_NULL_FIELD : (uint32_t) n;
+    uint32_t length = (uint32_t) cell.n;
 
-    memcpy(to, &length, sizeof(length));
-    if (s == NULL)
-        return to + sizeof(length);
-    memcpy(to + sizeof(length), s, n);
-    return to + sizeof(length) + n;
+    if (cell.s == NULL)
+    {
+        *to++ = WIRE_NULL_FIELD;
+        return to;
+    }
+    if (length < WIRE_LONG_FIELD)
+        *to++ = (uint8_t) length;
+    else
+    {
+        *to++ = WIRE_LONG_FIELD;
+        memcpy(to, &length, sizeof(length));
+        to += sizeof(length);
+    }
+    /* Both sides have room for more, and most fields are short. */
+    if (length <= 16)
+        memcpy(to, cell.s, 16);
+    else
+        memcpy(to, cell.s, length);
+    return to + length;
 }
 
 /*

@@ -149,11 +149,7 @@ csv_cut_records(Csv *csv, BatchBuilder *builder, uint32_t n, Status *st)
         if (room == NULL)
             return false;
         for (field = 0; field < csv->nnames; field++)
-        {
-            Cell cell = cut_cell(csv, row, field, &scratch);
-
-            to = batch_record_field(to, cell.s, cell.n);
-        }
+            to = batch_record_field(to, cut_cell(csv, row, field, &scratch));
         batch_record_take(builder, (size_t) (to - room));
     }
     return true;

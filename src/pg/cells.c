@@ -116,13 +116,15 @@ request_type(const SourceColumn *column, uint8 *wire)
 }
 
 Cells *
-cells_create(const ProgramSource *source)
+cells_create(const ProgramSource *source, bool records)
 {
     Cells *cells = palloc0(sizeof(Cells));
 
     cells->ncolumns = source->ncolumns;
+    cells->records = records;
     cells->columns = palloc0(sizeof(CellColumn) * Max(source->ncolumns, 1));
-    cells->expected = palloc0(Max(source->ncolumns, 1));
+    cells->expected = palloc0(source->ncolumns + 1);
+    cells->expected[source->ncolumns] = WIRE_TEXT;
     cells->states = palloc0(sizeof(uint8 *) * Max(source->ncolumns, 1));
     /* The first block stays over resets: what a usual batch needs is not given back and faulted in again. */
     cells->context = AllocSetContextCreate(CurrentMemoryContext, "kaireon batch", 0, BATCH_BLOCK, ALLOCSET_DEFAULT_MAXSIZE);
@@ -525,7 +527,7 @@ void
 cells_load(Cells *cells, uint8 *body, size_t length)
 {
     MemoryContext old;
-    const char *wrong = wire_batch_open(body, length, cells->expected, cells->ncolumns, &cells->batch);
+    const char *wrong = wire_batch_open(body, length, cells->expected, cells->ncolumns + cells->records, &cells->batch);
 
     if (wrong)
         bad_batch(wrong);
@@ -559,21 +561,39 @@ cells_make_null(Cells *cells, int row, int column)
     cells->nulls[row * cells->ncolumns + column] = true;
 }
 
-/* The cell as it was read, in UTF-8 and where it lies; NULL for a null or a cell that arrived converted. */
+/* The bytes of a text slot, where they lie. */
 static const char *
-cell_text(const Cells *cells, int row, int column, size_t *length)
+slot_bytes(const Cells *cells, int row, int column, size_t *length)
 {
     const WireColumnHeader *header = &cells->batch.columns[column];
-    uint64 slot;
+    uint64 slot = ((const uint64 *) (cells->batch.body + header->values_at))[row];
 
-    if (cell_state(cells, row, column) == WIRE_NULL ||
-        (header->type != WIRE_TEXT && cell_state(cells, row, column) == WIRE_VALUE))
-        return NULL;
-    slot = ((const uint64 *) (cells->batch.body + header->values_at))[row];
     if (!wire_text_slot_ok(slot, header->arena_length))
         bad_batch("a text cell lies outside its arena");
     *length = slot >> 32;
     return (const char *) cells->batch.body + header->arena_at + (uint32) slot + wire_text_room(*length);
+}
+
+/* The cell as it was read, in UTF-8 and where it lies; NULL for a null or a cell that arrived converted. */
+static const char *
+cell_text(const Cells *cells, int row, int column, size_t *length)
+{
+    if (cell_state(cells, row, column) == WIRE_NULL ||
+        (cells->batch.columns[column].type != WIRE_TEXT && cell_state(cells, row, column) == WIRE_VALUE))
+        return NULL;
+    return slot_bytes(cells, row, column, length);
+}
+
+RowRecord
+cells_record(const Cells *cells, int row)
+{
+    RowRecord record = {RECORD_NONE, NULL, 0};
+
+    if (!cells->records)
+        return record;
+    record.kind = RECORD_FIELDS;
+    record.data = slot_bytes(cells, row, cells->ncolumns, &record.length);
+    return record;
 }
 
 char *

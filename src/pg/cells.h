@@ -15,6 +15,7 @@
 #include "fmgr.h"
 
 #include "pg/compile.h"
+#include "pg/record.h"
 #include "pg/settings.h"
 #include "wire/wire.h"
 
@@ -40,6 +41,7 @@ typedef struct CellColumn
 typedef struct Cells
 {
     int ncolumns;
+    bool records;            /* the batch has one column more: the records */
     CellColumn *columns;
     uint8 *expected;         /* wire type of each column, for wire_batch_open */
     MemoryContext context;   /* of one batch; reset by cells_load */
@@ -55,8 +57,8 @@ typedef struct Cells
 /* What a cell that is no value is reported as. */
 typedef struct CellError { int sqlstate; char *message; } CellError;
 
-/* Lives in the current context. */
-extern Cells *cells_create(const ProgramSource *source);
+/* Lives in the current context.  `records`: rows come with their records, as was asked of the reader. */
+extern Cells *cells_create(const ProgramSource *source, bool records);
 
 /* The columns of a request, as JSON (wire.h), appended to out. */
 extern void cells_request(const ProgramSource *source, StringInfo out);
@@ -77,6 +79,9 @@ extern bool cells_resolve(Cells *cells, int row, int column, int attempt, CellEr
 
 /* Makes a pending cell a null, which is pending itself where the type is a domain. */
 extern void cells_make_null(Cells *cells, int row, int column);
+
+/* A row's record, which lives as long as the message; of kind RECORD_NONE when rows come without. */
+extern RowRecord cells_record(const Cells *cells, int row);
 
 /* The cell as it was read, to be shown, palloc'd; NULL for a null or a cell that arrived converted. */
 extern char *cells_raw_text(const Cells *cells, int row, int column);

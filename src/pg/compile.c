@@ -599,6 +599,7 @@ write_stage(Compiler *c, const GraphNode *feed)
     c->stage = c->set->stage = &p->stages[p->nstages++];
     c->stage->feed = feed;
     c->stage->source = c->set->source;
+    c->stage->of_source = true;
     if (c->stage->source)
     {
         c->stage->relation = SOURCE_RELATION;

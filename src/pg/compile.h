@@ -162,6 +162,9 @@ typedef struct ProgramSet
 {
     int ninputs;
     ProgramInput inputs[SET_INPUTS];
+    bool of_input;           /* each row it gives is one of its input's, with other fields perhaps */
+    bool row_by_row;         /* and what becomes of one does not depend on the others, nor does it come out twice */
+    int nfields;             /* that it gives: behind them in its relation are columns of the compiler's own */
     char *sql;
     List *lookups;           /* OIDs of the tables that it reads as well */
     ProgramAsk *ask;         /* NULL: it asks nobody */
@@ -173,6 +176,7 @@ typedef struct ProgramStage
     const GraphNode *feed;
     const ProgramSource *source; /* of a source node */
     ProgramSet *set;         /* of a set node */
+    bool of_source;          /* each of its rows still is one row of a source */
     const char *relation;    /* what its lanes select from */
     TupleDesc desc;          /* of that relation */
     int nlanes;

@@ -336,7 +336,7 @@ check_query(Feed *feed, const ProgramSet *set)
 
 /* The relation that the node's result stands in. */
 static void
-describe_result(Feed *feed, const ProgramSet *set)
+describe_result(Feed *feed, ProgramSet *set)
 {
     TupleDesc desc = CreateTemplateTupleDesc(list_length(feed->columns) + list_length(feed->marks) + 1);
     char *origin = "#origin";
@@ -354,6 +354,7 @@ describe_result(Feed *feed, const ProgramSet *set)
     foreach(lc, feed->marks)
         TupleDescInitEntry(desc, ++natts, lfirst(lc), set->ask ? TEXTARRAYOID : BOOLOID, -1, 0);
     TupleDescInitEntry(desc, ++natts, origin, INT8OID, -1, 0);
+    set->nfields = list_length(feed->columns);
     feed->stage->relation = SET_RELATION;
     feed->stage->desc = desc;
 }
@@ -378,6 +379,13 @@ take_input_columns(Compiler *c)
 }
 
 void
+set_keeps_rows(Compiler *c, bool row_by_row)
+{
+    c->set->stage->set->of_input = true;
+    c->set->stage->set->row_by_row = row_by_row;
+}
+
+void
 compile_write_set(Compiler *c, const GraphNode *node)
 {
     Feed *feed = c->set;
@@ -395,8 +403,10 @@ compile_write_set(Compiler *c, const GraphNode *node)
         return;
     set->sql = c->sql->data;
     set->ask = feed->ask;
+    feed->stage->of_source = set->of_input;
     for (int side = 0; side < set->ninputs; side++)
     {
+        feed->stage->of_source &= feed->lane_stages[side]->of_source;
         finish_input(c, set, side);
         check_input(c, feed->lane_stages[side], feed->lanes[side]);
     }

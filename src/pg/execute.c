@@ -40,7 +40,7 @@ execution_create(const CompileInput *input, const Program *program, Rejects *rej
     for (int i = 0; i < program->nstages; i++)
     {
         if (program->stages[i].set && execution->positions == NULL)
-            execution->positions = positions_create();
+            execution->positions = positions_create(rejects->letters != NULL);
         if (program->stages[i].set)
             execution->stages[i].set = set_node_create(execution, &program->stages[i]);
     }
@@ -309,11 +309,11 @@ note_seen(Execution *execution, int source, const bool *present)
 }
 
 void
-execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present)
+execution_batch(Execution *execution, int source, Cells *cells, const FetchObject *split, const bool *present)
 {
     const Program *program = execution->program;
     const bool **flags = palloc0(sizeof(bool *) * program->nsources);
-    Rows rows = rows_of_cells(cells, path);
+    Rows rows = rows_of_cells(cells, split);
     int number = 0;
 
     while (program->stages[number].source != &program->sources[source])

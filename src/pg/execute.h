@@ -19,6 +19,7 @@
 
 #include "pg/compile.h"
 #include "pg/dataset.h"
+#include "pg/fetch.h"
 #include "pg/reject.h"
 #include "pg/stage.h"
 
@@ -62,10 +63,10 @@ extern Execution *execution_create(const CompileInput *input, const Program *pro
 
 /*
  * One batch of a source: evaluates its rows and has the sinks flush them.
- * `source` is its place in Program.sources, `path` names the split, `present`
+ * `source` is its place in Program.sources, `split` is what they are of, `present`
  * says which of the source's columns the split has.
  */
-extern void execution_batch(Execution *execution, int source, Cells *cells, const char *path, const bool *present);
+extern void execution_batch(Execution *execution, int source, Cells *cells, const FetchObject *split, const bool *present);
 
 /*
  * To be called before execution_set: a set node that asks a connector asks what

@@ -115,7 +115,7 @@ problem_array(const AskNode *node, const Answer *answer, char *const *values)
 static Reject
 make_reject(const AskNode *node, Datum problem, RowPosition at)
 {
-    Reject reject = {.kind = REJECT_OTHER, .node = node->compiled->feed, .source = at.source, .line = at.line, .offset = at.offset};
+    Reject reject = {.kind = REJECT_OTHER, .node = node->compiled->feed, .at = at};
     Datum *parts;
     bool *nulls;
     int count;

@@ -240,6 +240,7 @@ fetch_rows(SetNode *node)
     node->rows.values = MemoryContextAlloc(node->batch, sizeof(Datum) * BATCH_ROWS * natts);
     node->rows.nulls = MemoryContextAlloc(node->batch, sizeof(bool) * BATCH_ROWS * natts);
     node->rows.positions = node->execution->positions;
+    node->rows.stage = node->compiled;
     node->bytes = 0;
     node->full = false;
     if (node->ask)

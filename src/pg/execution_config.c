@@ -11,11 +11,15 @@
 #include "pg/graph.h"
 #include "pg/json.h"
 
+/* A hundred years. */
+#define MAX_DAYS 36500
+
 static const char *const modes[] = {"batch", NULL};
-static const char *const handlings[] = {"fail", "skip", NULL};
+static const char *const handlings[] = {"fail", "skip", "dlq", NULL};
 static const JsonKey keys[] = {
     {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_NUMBER, false, NULL}, {"errorHandling", JSON_STRING, false, handlings},
-    {"maxErrors", JSON_NUMBER | JSON_STRING, false, NULL}, {"parallelism", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
+    {"maxErrors", JSON_NUMBER | JSON_STRING, false, NULL}, {"parallelism", JSON_NUMBER, false, NULL},
+    {"deadLetterRetentionDays", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 
 /* A number of rows, or a share such as "2.5%"; the other one is -1.  False when it is neither. */
 static bool
@@ -57,7 +61,7 @@ check_max_errors(Jsonb *config, List **findings)
                        "\"%s\" is not a valid value of key \"maxErrors\" of execution_config", text);
     policy = execution_config_errors(config);
     if (!error_policy_goes_on(&policy))
-        graph_complain(findings, NULL, "wrong_value", "Say \"errorHandling\": \"skip\".",
+        graph_complain(findings, NULL, "wrong_value", "Say \"errorHandling\": \"skip\" or \"dlq\".",
                        policy.handling == ERRORS_UNSAID ? "\"maxErrors\" needs \"errorHandling\" beside it"
                                                         : "\"maxErrors\" means nothing where the first bad row fails the run");
 }
@@ -65,7 +69,7 @@ check_max_errors(Jsonb *config, List **findings)
 void
 execution_config_check(Jsonb *config, List **findings)
 {
-    int64 batch;
+    int64 batch, days;
 
     if (!JB_ROOT_IS_OBJECT(config))
     {
@@ -79,17 +83,21 @@ execution_config_check(Jsonb *config, List **findings)
         graph_complain(findings, NULL, "wrong_value", "Valid values are 1 to 1000000.", "batchSize " INT64_FORMAT " is out of range", batch);
     if (json_get_int(&config->root, "parallelism", 1) != 1)
         graph_complain(findings, NULL, "wrong_value", "Leave it out.", "parallelism other than 1 is not supported in this version");
+    days = json_get_int(&config->root, "deadLetterRetentionDays", 1);
+    if (days < 1 || days > MAX_DAYS)
+        graph_complain(findings, NULL, "wrong_value", psprintf("Valid values are 1 to %d; without it they are kept until they are purged.", MAX_DAYS),
+                       "deadLetterRetentionDays " INT64_FORMAT " is out of range", days);
     check_max_errors(config, findings);
 }
 
 ErrorPolicy
 execution_config_errors(Jsonb *config)
 {
-    ErrorPolicy policy = {ERRORS_UNSAID, -1, -1, NULL};
+    ErrorPolicy policy = {ERRORS_UNSAID, -1, -1, NULL, (int) json_get_int(&config->root, "deadLetterRetentionDays", 0)};
     char *handling = json_get_text(&config->root, "errorHandling");
 
     if (handling)
-        policy.handling = strcmp(handling, "skip") == 0 ? ERRORS_SKIP : ERRORS_FAIL;
+        policy.handling = strcmp(handling, "skip") == 0 ? ERRORS_SKIP : strcmp(handling, "dlq") == 0 ? ERRORS_DLQ : ERRORS_FAIL;
     policy.max_said = json_get_text(&config->root, "maxErrors");
     if (policy.max_said && !read_max_errors(policy.max_said, &policy.max_errors, &policy.max_percent))
         policy.max_errors = policy.max_percent = -1;
@@ -99,7 +107,7 @@ execution_config_errors(Jsonb *config)
 bool
 error_policy_goes_on(const ErrorPolicy *policy)
 {
-    return policy->handling == ERRORS_SKIP;
+    return policy->handling >= ERRORS_SKIP;
 }
 
 Validation

@@ -17,7 +17,8 @@ typedef enum ErrorHandling
 {
     ERRORS_UNSAID,           /* it follows the targets' validation */
     ERRORS_FAIL,
-    ERRORS_SKIP
+    ERRORS_SKIP,
+    ERRORS_DLQ               /* as skip, and the row is kept whole */
 } ErrorHandling;
 
 typedef struct ErrorPolicy
@@ -26,6 +27,7 @@ typedef struct ErrorPolicy
     int64 max_errors;        /* more bad rows fail the run; -1: any number is fine */
     double max_percent;      /* the same, of the rows read; -1: any share is fine */
     char *max_said;          /* maxErrors as it was given */
+    int keep_days;           /* after so many days a dead letter is thrown away; 0: never */
 } ErrorPolicy;
 
 /* Appends a finding (graph.h) for each thing that is wrong with it. */

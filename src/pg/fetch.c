@@ -201,6 +201,7 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     request.files = list.data;
     request.format = source_format(source->node->config);
     request.columns = columns.data;
+    request.records = limits->records;
     request.row_limit = limit;
     request.batch_rows = limits->batch_rows > 0 ? (int) Min(limits->batch_rows, BATCH_ROWS) : BATCH_ROWS;
     link_request(link, &request);
@@ -223,6 +224,7 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
     object->etag = server_copy(split.etag, split.path, "the etag of a file");
     object->head_hash = server_copy(split.head_hash, split.path, "the hash of a file");
     object->dialect = server_copy(split.dialect, split.path, "the name of a field");
+    object->fields = server_copy(split.fields, split.path, "the name of a field");
     return object;
 }
 

@@ -16,7 +16,7 @@
 #include "pg/graph.h"
 #include "pg/link.h"
 
-/* One object of a listing; the same struct describes a split that was read. */
+/* One object of a listing; the same struct describes a split that is or was read. */
 typedef struct FetchObject
 {
     char *path;
@@ -26,6 +26,9 @@ typedef struct FetchObject
     char *head_hash;         /* only of a split */
     char *dialect;           /* only of a split: JSON */
     int64 rows;              /* only of a split that ended */
+    char *fields;            /* only of a split whose rows come with their records: JSON, as in wire.h */
+    const GraphNode *source; /* the node that reads it, and its place in the run's reading from 0; set by the reader of splits */
+    int number;
 } FetchObject;
 
 /* What the source node reads: its resource or path; "" when it names none. */
@@ -39,8 +42,8 @@ extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphN
 /* The same; a resource that does not exist has none. */
 extern List *fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 
-/* How much is read, beside what the source node says; 0: no further limit. */
-typedef struct FetchLimits { int64 rows; int64 batch_rows; } FetchLimits;
+/* How much is read, beside what the source node says; 0: no further limit.  With their records? */
+typedef struct FetchLimits { int64 rows; int64 batch_rows; bool records; } FetchLimits;
 
 /* Asks for the rows of these files (FetchObject *), in this order. */
 extern void fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *source, List *files, const FetchLimits *limits);

@@ -262,6 +262,9 @@ extern void sql_add(Compiler *c, const GraphNode *node, const char *name, const 
 extern const char *set_ordinal(Compiler *c, int side);
 extern const char *set_origin(Compiler *c, int side);
 
+/* Each row the node gives is one of input 0's; row_by_row: as many as come in, and each whatever the others are. */
+extern void set_keeps_rows(Compiler *c, bool row_by_row);
+
 /* The type of a field of an input: one that the first walk used. */
 extern Oid set_type(Compiler *c, int side, const char *name);
 

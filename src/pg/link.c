@@ -425,8 +425,8 @@ append_after(StringInfo out, const LinkRequest *request)
     if (request->files)
         appendStringInfo(out, ",\"files\":%s", request->files);
     if (request->columns)
-        appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
-                         request->columns, request->row_limit, request->batch_rows);
+        appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"record\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
+                         request->columns, request->records ? "true" : "false", request->row_limit, request->batch_rows);
     appendStringInfo(out, ",\"memoryLimit\":" INT64_FORMAT ",\"credit\":%d}", (int64) guc_reader_memory_limit * 1024 * 1024, FIRST_CREDIT);
 }
 

@@ -56,6 +56,7 @@ typedef struct LinkRequest
     const char *files;       /* JSON array, or NULL: what the source lists */
     const char *format;      /* JSON; of a read */
     const char *columns;     /* JSON array; of a read */
+    bool records;            /* of a read: rows come with their records */
     int64 row_limit;         /* 0: none */
     int batch_rows;
 } LinkRequest;

@@ -193,21 +193,12 @@ loader_suppressed(const Loader *loader)
 }
 
 static void
-reject_slot(Loader *loader, int i, int sqlstate, const char *reason, const char *field, const char *value)
+reject_slot(Loader *loader, int i, Reject *reject)
 {
-    RowPosition at = rows_position(loader->batch_rows, loader->rows[i]);
-    Reject reject = {0};
-
-    reject.kind = REJECT_OTHER;
-    reject.node = loader->node;
-    reject.source = at.source;
-    reject.line = at.line;
-    reject.offset = at.offset;
-    reject.sqlstate = sqlstate;
-    reject.reason = unconstify(char *, reason);
-    reject.field = unconstify(char *, field);
-    reject.value = unconstify(char *, value);
-    rejects_add(loader->rejects, &reject);
+    reject->kind = REJECT_OTHER;
+    reject->node = loader->node;
+    reject->at = rows_position(loader->batch_rows, loader->rows[i]);
+    rejects_add(loader->rejects, reject);
 }
 
 /* ---- summaries -------------------------------------------------------------- */
@@ -298,19 +289,18 @@ reject_conflict(Loader *loader, int i, Oid index)
     ExprContext *econtext = GetPerTupleExprContext(loader->estate);
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
-    char *key;
-    const char *field = NULL;
     bool exclusion = info->ii_ExclusionOps != NULL;
+    Reject reject = {.constraint = RelationGetRelationName(rel)};
 
     econtext->ecxt_scantuple = loader->slots[i];
     FormIndexDatum(info, loader->slots[i], loader->estate, values, nulls);
-    key = BuildIndexValueDescription(rel, values, nulls);
+    reject.value = BuildIndexValueDescription(rel, values, nulls);
     if (info->ii_NumIndexKeyAttrs == 1 && info->ii_IndexAttrNumbers[0] > 0)
-        field = NameStr(TupleDescAttr(RelationGetDescr(loader->rel), info->ii_IndexAttrNumbers[0] - 1)->attname);
-    reject_slot(loader, i, exclusion ? ERRCODE_EXCLUSION_VIOLATION : ERRCODE_UNIQUE_VIOLATION,
-                psprintf(exclusion ? "conflicting key value violates exclusion constraint \"%s\""
-                                   : "duplicate key value violates unique constraint \"%s\"", RelationGetRelationName(rel)),
-                field, key);
+        reject.field = NameStr(TupleDescAttr(RelationGetDescr(loader->rel), info->ii_IndexAttrNumbers[0] - 1)->attname);
+    reject.sqlstate = exclusion ? ERRCODE_EXCLUSION_VIOLATION : ERRCODE_UNIQUE_VIOLATION;
+    reject.reason = psprintf(exclusion ? "conflicting key value violates exclusion constraint \"%s\""
+                                       : "duplicate key value violates unique constraint \"%s\"", RelationGetRelationName(rel));
+    reject_slot(loader, i, &reject);
 }
 
 /*
@@ -525,7 +515,10 @@ bisect(Loader *loader, int from, int to)
         return;
     if (to - from == 1)
     {
-        reject_slot(loader, from, error->sqlerrcode, error->message, error->column_name, error->detail);
+        Reject reject = {.sqlstate = error->sqlerrcode, .reason = error->message, .field = error->column_name, .value = error->detail,
+                         .constraint = error->constraint_name};
+
+        reject_slot(loader, from, &reject);
         return;
     }
     bisect(loader, from, middle);

@@ -172,6 +172,7 @@ ask_write(Compiler *c, const GraphNode *node)
         appendStringInfo(&match, "%s%s = a.key%d", i ? " AND " : "", key, i + 1);
         appendStringInfo(&known, "%s IS NOT NULL AND ", key);
     }
+    set_keeps_rows(c, true);
     ask->keys_sql = psprintf("SELECT %s, min(i.%s)\nFROM input AS i LEFT JOIN %s AS a ON %s\nWHERE %sa.key1 IS NULL\nGROUP BY %s\nORDER BY min(i.%s)",
                              keys.data, origin, ANSWERS_RELATION, match.data, known.data, keys.data, ordinal);
     describe_relations(ask);

@@ -244,6 +244,7 @@ lookup_write(Compiler *c, const GraphNode *node)
     if (!OidIsValid(type))
         return;
     key = set_key(c, 0, field, type);
+    set_keeps_rows(c, lookup_is_unique(schema, find_field(schema, other)));
     appendStringInfoString(c->sql, "SELECT ");
     foreach(lc, c->set->columns)
     {

@@ -40,6 +40,7 @@ deduplicate_write(Compiler *c, const GraphNode *node)
         appendStringInfo(&keys, "%s%s", keys.len ? ", " : "", set_group_key(c, 0, lfirst(lc)));
     foreach(lc, c->set->columns)
         appendStringInfo(&fields, "%s, ", sql_name(((SetColumn *) lfirst(lc))->field));
+    set_keeps_rows(c, false);
     appendStringInfo(c->sql, "SELECT %s%s\nFROM (SELECT DISTINCT ON (%s) %s%s, %s FROM input ORDER BY %s, %s) AS %s\nORDER BY %s",
                      fields.data, origin, keys.data, fields.data, origin, ordinal, keys.data, ordinal, sql_name(node->id), ordinal);
 }

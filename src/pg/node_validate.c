@@ -24,7 +24,8 @@
 #include "pg/node.h"
 #include "pg/validate.h"
 
-static const char *const on_fail_values[] = {"fail", "skip", "warn", NULL};
+/* In the order of RuleOnFail. */
+static const char *const on_fail_values[] = {"fail", "skip", "quarantine", "warn", NULL};
 
 const JsonKey validate_keys[] = {{"rules", JSON_ARRAY, false, NULL}, {"dataset", JSON_ARRAY, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey rule_keys[] = {
@@ -422,11 +423,23 @@ rule_condition(Expr *expr, int *place)
     return rule_call(expr, "rule", place);
 }
 
+static RuleOnFail
+rule_on_fail(JsonbContainer *object)
+{
+    char *on_fail = json_get_text(object, "onFail");
+
+    for (int i = 0; on_fail && on_fail_values[i]; i++)
+    {
+        if (strcmp(on_fail_values[i], on_fail) == 0)
+            return (RuleOnFail) i;
+    }
+    return RULE_FAIL;
+}
+
 Rule *
 rule_of(const GraphNode *node, int place)
 {
     JsonbContainer *object = validate_rule(node, place);
-    char *on_fail = json_get_text(object, "onFail");
     Rule *rule = palloc(sizeof(Rule));
 
     rule->field = json_get_text(object, "field");
@@ -434,6 +447,23 @@ rule_of(const GraphNode *node, int place)
     rule->of_all = validate_kind(object)->of_all;
     rule->column = rule->of_all ? sql_identifier(rule->field) : NULL;
     rule->place = place;
-    rule->on_fail = on_fail == NULL || strcmp(on_fail, "fail") == 0 ? RULE_FAIL : strcmp(on_fail, "skip") == 0 ? RULE_SKIP : RULE_WARN;
+    rule->on_fail = rule_on_fail(object);
     return rule;
+}
+
+bool
+rule_quarantines(const Graph *graph)
+{
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+        bool validates = strcmp(node->op->name, node_validate.name) == 0;
+
+        for (int place = 0; validates && place < validate_count(node); place++)
+        {
+            if (rule_on_fail(validate_rule(node, place)) == RULE_QUARANTINE)
+                return true;
+        }
+    }
+    return false;
 }

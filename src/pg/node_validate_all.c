@@ -174,6 +174,7 @@ validate_all_write(Compiler *c, const GraphNode *node)
 {
     Writing query;
     int reference = 0;
+    bool counts = false;
 
     initStringInfo(&query.joins);
     initStringInfo(&query.found);
@@ -190,9 +191,12 @@ validate_all_write(Compiler *c, const GraphNode *node)
     appendStringInfo(c->sql, "SELECT i.*%s\nFROM input AS i%s", query.found.data, query.joins.data);
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (is_unique(node, i))
-            write_unique(c, node, i, &query);
+        if (!is_unique(node, i))
+            continue;
+        write_unique(c, node, i, &query);
+        counts = true;
     }
+    set_keeps_rows(c, !counts);
     write_result(c, node);
     dataset_conditions(c, node, &query.result);
     c->set->input_where[0] = query.input.len ? query.input.data : NULL;

@@ -207,10 +207,10 @@ read_source(Preview *preview, Execution *execution, int number)
 {
     const ProgramSource *source = &preview->program->sources[number];
     const ConnectorSpec *connector = source->connector ? source->connector : &preview->spec->connector;
-    FetchLimits limits = {preview->result && has_sets(preview->program) ? SAMPLE_ROWS : 0, 0};
+    FetchLimits limits = {preview->result && has_sets(preview->program) ? SAMPLE_ROWS : 0, 0, false};
     int64 rows = 0;
     Link *link = link_open();
-    Cells *cells = cells_create(source);
+    Cells *cells = cells_create(source, false);
     bool *present = palloc0(sizeof(bool) * Max(source->ncolumns, 1));
     FetchObject *split = NULL;
     LinkMessage message;
@@ -226,7 +226,7 @@ read_source(Preview *preview, Execution *execution, int number)
             continue;
         cells_load(cells, message.body, message.length);
         rows += cells->nrows + cells->batch.header->nrejects;
-        execution_batch(execution, number, cells, split->path, present);
+        execution_batch(execution, number, cells, split, present);
     }
     link_close(link);
     if (limits.rows > 0 && rows >= limits.rows)

@@ -194,7 +194,7 @@ create_reading(ReadSource *source, SourceColumn *columns, int ncolumns)
     reading->asked.ncolumns = ncolumns;
     for (int i = 0; i < ncolumns; i++)
         set_pattern(source, &columns[i]);
-    reading->cells = cells_create(&reading->asked);
+    reading->cells = cells_create(&reading->asked, false);
     reading->present = palloc0(sizeof(bool) * Max(ncolumns, 1));
     reading->split_context = AllocSetContextCreate(reading->context, "kaireon split", ALLOCSET_SMALL_SIZES);
     return reading;
@@ -205,7 +205,7 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
 {
     MemoryContext old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES));
     Reading *reading = create_reading(source, columns, ncolumns);
-    FetchLimits limits = {row_limit, 0};
+    FetchLimits limits = {row_limit, 0, false};
     List *files;
 
     reading->link = link_open();
@@ -220,7 +220,7 @@ reading_open_file(Link *link, ReadSource *source, FetchObject *file, SourceColum
 {
     MemoryContext old = MemoryContextSwitchTo(AllocSetContextCreate(CurrentMemoryContext, "kaireon reading", ALLOCSET_DEFAULT_SIZES));
     Reading *reading = create_reading(source, columns, ncolumns);
-    FetchLimits limits = {row_limit, 0};
+    FetchLimits limits = {row_limit, 0, false};
 
     reading->link = link;
     reading->shared = true;

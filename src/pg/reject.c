@@ -17,12 +17,13 @@
 #include "utils/rel.h"
 
 #include "pg/catalog.h"
+#include "pg/dead_letter.h"
+#include "pg/fetch.h"
 #include "pg/compat.h"
 #include "pg/errors.h"
 #include "pg/guc.h"
 
-/* A value and a reason are kept for a person to look at: this much of each, and of all. */
-#define TEXT_BYTES 8192
+/* Values and reasons are kept for a person to look at: this much of all. */
 /* So many bad rows at the beginning, and no other, end a run. */
 #define HOPELESS_ROWS 1000
 /* So many rows that take longer than kaireon.expression_timeout end a run, which would go on for days. */
@@ -53,6 +54,7 @@ rejects_create(const char *pipeline, const Program *program, const ErrorPolicy *
         rejects->validation_fails[target->node->ordinal] = target->validation == VALIDATION_STRICT;
     }
     rejects->policy = policy;
+    rejects->keeps_all = policy->handling == ERRORS_DLQ;
     rejects->other_fails = policy->handling == ERRORS_UNSAID ? strict : !error_policy_goes_on(policy);
     return rejects;
 }
@@ -60,7 +62,7 @@ rejects_create(const char *pipeline, const Program *program, const ErrorPolicy *
 static char *
 clipped(const char *text)
 {
-    return pnstrdup(text, pg_mbcliplen(text, strlen(text), TEXT_BYTES));
+    return pnstrdup(text, pg_mbcliplen(text, strlen(text), REJECT_TEXT_BYTES));
 }
 
 static Reject *
@@ -70,7 +72,8 @@ keep(Rejects *rejects, const Reject *reject)
     Reject *copy = palloc(sizeof(Reject));
 
     *copy = *reject;
-    copy->source = reject->source ? pstrdup(reject->source) : NULL;
+    copy->at.record = (RowRecord) {RECORD_NONE, NULL, 0};
+    copy->constraint = NULL;
     copy->field = reject->field ? pstrdup(reject->field) : NULL;
     copy->reason = clipped(reject->reason);
     copy->value = reject->value ? clipped(reject->value) : NULL;
@@ -108,8 +111,8 @@ place_of(const Reject *reject)
     StringInfoData where;
 
     initStringInfo(&where);
-    if (reject->source)
-        appendStringInfo(&where, "File \"%s\", line " UINT64_FORMAT, reject->source, reject->line);
+    if (reject->at.split)
+        appendStringInfo(&where, "File \"%s\", line " UINT64_FORMAT, reject->at.split->path, reject->at.line);
     if (reject->field)
         appendStringInfo(&where, ", field \"%s\"", reject->field);
     if (reject->value)
@@ -195,6 +198,8 @@ rejects_add(Rejects *rejects, const Reject *reject)
         stop(reject);
     }
     record(rejects, reject);
+    if (rejects->letters && (rejects->keeps_all || reject->kind == REJECT_QUARANTINED))
+        dead_letters_add(rejects->letters, reject);
     if (rejects->policy && rejects->policy->max_errors >= 0 && rejects->count > rejects->policy->max_errors)
         too_many(rejects, psprintf("More than %s rows are bad. The last one, at node \"%s\": %s. %s.", rejects->policy->max_said,
                                    reject->node->id, reject->reason, place_of(reject)));
@@ -251,10 +256,10 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
     values[run] = UUIDPGetDatum(run_id);
     values[number] = Int64GetDatum(ordinal);
     set_text(values, nulls, node, reject->node->id);
-    set_text(values, nulls, source, reject->source);
-    values[line] = Int64GetDatum((int64) reject->line);
-    values[offset] = Int64GetDatum((int64) reject->offset);
-    nulls[line] = nulls[offset] = reject->source == NULL;
+    set_text(values, nulls, source, reject->at.split ? reject->at.split->path : NULL);
+    values[line] = Int64GetDatum((int64) reject->at.line);
+    values[offset] = Int64GetDatum((int64) reject->at.offset);
+    nulls[line] = nulls[offset] = reject->at.split == NULL;
     set_text(values, nulls, field, reject->field);
     set_text(values, nulls, sqlstate, unpack_sql_state(reject->sqlstate));
     set_text(values, nulls, reason, reject->reason);

@@ -4,7 +4,8 @@
  * A bad row is data: it becomes a Reject with its position and reason.  The
  * policy then either stops the run with exactly that information, or counts
  * it and keeps a bounded number of them for run_errors, to be written in the
- * load's transaction.
+ * load's transaction; where the policy or a rule wants it, the row is kept whole
+ * as a dead letter.
  */
 #ifndef KAIREON_REJECT_H
 #define KAIREON_REJECT_H
@@ -15,21 +16,24 @@
 
 #include "pg/compile.h"
 #include "pg/execution_config.h"
+#include "pg/positions.h"
+
+typedef struct DeadLetters DeadLetters; /* dead_letter.h */
 
 /*
  * Who decides: the target node's validation, the pipeline's errorHandling, or
- * a rule's onFail: it stops the run, the row is left out, or it is loaded all the same.
+ * a rule's onFail: it stops the run, the row is left out, it becomes a dead
+ * letter, or it is loaded all the same.
  */
-typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER, REJECT_STOPS, REJECT_SKIPPED, REJECT_WARNS } RejectKind;
+typedef enum RejectKind { REJECT_VALIDATION, REJECT_OTHER, REJECT_STOPS, REJECT_SKIPPED, REJECT_QUARANTINED, REJECT_WARNS } RejectKind;
 
 typedef struct Reject
 {
     RejectKind kind;
     const GraphNode *node;   /* where */
-    const char *source;      /* path of the split */
-    uint64 line;
-    uint64 offset;
+    RowPosition at;
     char *field;             /* or NULL */
+    const char *constraint;  /* of the table; or NULL */
     int sqlstate;
     char *reason;
     char *value;             /* the field as read, or the row; or NULL */
@@ -52,10 +56,15 @@ typedef struct Rejects
     int64 kept_bytes;
     int limit;
     Reject *failure;         /* the row that stopped the run, if one did */
+    DeadLetters *letters;    /* where rows are kept whole; NULL: none are */
+    bool keeps_all;          /* every row that is left out becomes a dead letter */
 } Rejects;
 
 /* What helps with a value that is not in the encoding of its source. */
 #define REJECT_ENCODING_HINT "Say how the source is encoded, for instance \"encoding\": \"WINDOWS-1252\" or \"LATIN1\"."
+
+/* Of a value or a reason, run_errors keeps this much. */
+#define REJECT_TEXT_BYTES 8192
 
 /* A value as errors quote it: its beginning, with control characters but tabs and line feeds as \r or \x01. */
 extern char *reject_shown(const char *value);

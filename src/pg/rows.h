@@ -7,6 +7,8 @@
 #include "postgres.h"
 
 #include "pg/cells.h"
+#include "pg/compile.h"
+#include "pg/fetch.h"
 #include "pg/positions.h"
 
 typedef struct Rows
@@ -17,16 +19,17 @@ typedef struct Rows
     bool *nulls;
     /* of a source */
     Cells *cells;            /* some may be pending */
-    const char *source;      /* path of the split they were read from */
+    const FetchObject *split; /* that they were read from */
     /* of a set node: the last column is the row's origin */
     Positions *positions;
+    const ProgramStage *stage;
 } Rows;
 
 /* A loaded batch of a source as rows; they live as long as the batch. */
 static inline Rows
-rows_of_cells(Cells *cells, const char *source)
+rows_of_cells(Cells *cells, const FetchObject *split)
 {
-    Rows rows = {cells->nrows, cells->ncolumns, cells->values, cells->nulls, cells, source, NULL};
+    Rows rows = {cells->nrows, cells->ncolumns, cells->values, cells->nulls, cells, split, NULL, NULL};
 
     return rows;
 }
@@ -38,19 +41,8 @@ rows_origin(const Rows *rows, int row)
     return DatumGetInt64(rows->values[row * rows->ncolumns + rows->ncolumns - 1]);
 }
 
-/* Where a row came from; source lives as long as the rows. */
-static inline RowPosition
-rows_position(const Rows *rows, int row)
-{
-    RowPosition at;
-
-    if (rows->cells == NULL)
-        return positions_get(rows->positions, rows_origin(rows, row));
-    at.source = rows->source;
-    at.line = cells_line(rows->cells, row);
-    at.offset = cells_offset(rows->cells, row);
-    return at;
-}
+/* Where a row came from; with its record, where records are kept.  Lives as long as the rows, or is palloc'd. */
+extern RowPosition rows_position(const Rows *rows, int row);
 
 /* Has the row cells that cells_resolve must settle? */
 static inline bool

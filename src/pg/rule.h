@@ -15,7 +15,7 @@
 
 #include "pg/graph.h"
 
-typedef enum RuleOnFail { RULE_FAIL, RULE_SKIP, RULE_WARN } RuleOnFail;
+typedef enum RuleOnFail { RULE_FAIL, RULE_SKIP, RULE_QUARANTINE, RULE_WARN } RuleOnFail;
 
 typedef struct Rule
 {
@@ -35,6 +35,9 @@ extern Expr *rule_condition(Expr *expr, int *place);
 
 /* A rule of a validate node whose config has been checked, in the current context. */
 extern Rule *rule_of(const GraphNode *node, int place);
+
+/* Does a rule of the pipeline keep rows as dead letters, whatever errorHandling says? */
+extern bool rule_quarantines(const Graph *graph);
 
 /* rule(place int, condition boolean): never called but when a plan is explained by running it. */
 extern PGDLLEXPORT Datum kaireon_rule(PG_FUNCTION_ARGS);

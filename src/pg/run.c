@@ -31,12 +31,14 @@
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
 
+#include "pg/dead_letter.h"
 #include "pg/encoding.h"
 #include "pg/guc.h"
 #include "pg/node.h"
 #include "pg/outbox.h"
 #include "pg/rights.h"
 #include "pg/row_watch.h"
+#include "pg/rule.h"
 #include "pg/run_state.h"
 #include "pg/settings.h"
 #include "pg/worker.h"
@@ -88,6 +90,12 @@ start(Run *run)
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
     run->rejects = rejects_create(run->spec->name, run->program, &run->spec->errors);
+    if (run->spec->errors.handling == ERRORS_DLQ || rule_quarantines(graph))
+    {
+        DeadLetterRun letters = {&run->spec->id, &run->slot->run_id, run->spec->version};
+
+        run->rejects->letters = dead_letters_create(&letters);
+    }
     run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
     for (int i = 0; i < run->program->nsources; i++)
@@ -95,7 +103,7 @@ start(Run *run)
         RunSource *source = &run->sources[i];
 
         source->asked = &run->program->sources[i];
-        source->cells = cells_create(source->asked);
+        source->cells = cells_create(source->asked, run->rejects->letters != NULL);
         source->present = palloc0(sizeof(bool) * Max(source->asked->ncolumns, 1));
     }
     encoding_prepare();
@@ -253,6 +261,7 @@ load_set(Run *run, int stage)
 
         more = execution_set(run->execution, stage);
         rights_resume(scope);
+        dead_letters_flush(run->rejects->letters);
         run_show_progress(run);
     } while (more);
 }
@@ -297,12 +306,14 @@ finish_load(Run *run)
     run->counts.merged = execution_merged(run->execution);
     run->counts.skipped = run->rejects->count;
     rejects_check_share(run->rejects, run->counts.read);
+    dead_letters_flush(run->rejects->letters);
     scope = catalog_begin();
     record_check_lease(run);
     record_ledger(run);
     archive_loaded(run);
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
+    record_expiry(run);
     record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
     catalog_end(scope);
     worker_commit();
@@ -346,6 +357,7 @@ record_failure(Run *run, ErrorData *error)
     archive_failed(run, error->sqlerrcode);
     if (run->rejects)
     {
+        record_expiry(run);
         record_nodes(run, true);
         rejects_write(run->rejects, &run->slot->run_id);
     }

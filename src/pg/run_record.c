@@ -159,6 +159,16 @@ record_rows_before(Run *run, const GraphNode *node)
     return rows;
 }
 
+void
+record_expiry(Run *run)
+{
+    Oid types[] = {UUIDOID, INT4OID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), Int32GetDatum(run->spec->errors.keep_days)};
+
+    if (run->spec->errors.keep_days > 0)
+        catalog_execute("SELECT kaireon_internal.expire_dead_letters($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+}
+
 static Datum
 optional_text(const char *text, char *null)
 {

@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "pg/archive.h"
+#include "pg/dead_letter.h"
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/rights.h"
@@ -127,6 +128,11 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
     if (source->split || list_length(source->splits) >= list_length(source->files))
         ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader began a split that was not asked for")));
     source->split = fetch_split(message, source->asked->ncolumns, source->present);
+    source->split->source = source->asked->node;
+    source->split->number = list_length(source->splits);
+    /* files of one kind share their fields */
+    if (source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->fields, source->split->fields) == 0)
+        source->split->fields = ((FetchObject *) llast(source->splits))->fields;
     MemoryContextSwitchTo(old);
 }
 
@@ -145,8 +151,9 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     run->counts.read += rows;
     source->split->rows += rows;
     run->counts.bytes = run->done_bytes + (int64) source->cells->batch.header->bytes_read;
-    execution_batch(run->execution, source - run->sources, source->cells, source->split->path, source->present);
+    execution_batch(run->execution, source - run->sources, source->cells, source->split, source->present);
     rights_resume(scope);
+    dead_letters_flush(run->rejects->letters);
     run_show_progress(run);
     rejects_check_all_bad(run->rejects, run->counts.read);
 }
@@ -168,7 +175,8 @@ end_split(Run *run, RunSource *source)
 void
 run_read_source(Run *run, RunSource *source)
 {
-    FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0)};
+    FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0),
+                          run->rejects->letters != NULL};
     LinkMessage message;
 
     run->reading = source;

@@ -119,6 +119,9 @@ extern void record_nodes(Run *run, bool failed);
 /* Rows that went out of a node of that name in the last run that ended well and in which any did; 0: there is none.  Not within catalog_begin. */
 extern int64 record_rows_before(Run *run, const GraphNode *node);
 
+/* Throws away dead letters that are older than the pipeline keeps them. */
+extern void record_expiry(Run *run);
+
 /* How the run ended; error and node may be NULL. */
 extern void record_end(Run *run, const char *status, const ErrorData *error, const char *node);
 

@@ -93,6 +93,7 @@ test_constraints(Stage *stage, StageLane *lane, TupleTableSlot *slot, RowState *
             stage_bad_row(stage, at, REJECT_OTHER, lane->lane->nsteps - 1, ERRCODE_CHECK_VIOLATION,
                           psprintf("new row for relation \"%s\" violates check constraint \"%s\"",
                                    RelationGetRelationName(lane->target), lane->checks[i].name));
+            at->reject.constraint = lane->checks[i].name;
             return false;
         }
     }
@@ -236,7 +237,7 @@ refusing_clause(Stage *stage, StageLane *lane, const Rows *rows, int step, RowSt
 static Verdict
 broken_row(const Stage *stage, const Rows *rows, RowState *at, const StageClause *clause)
 {
-    stage_bad_row(stage, at, clause->rule->on_fail == RULE_FAIL ? REJECT_STOPS : REJECT_SKIPPED, clause->step, ERRCODE_CHECK_VIOLATION, NULL);
+    stage_bad_row(stage, at, stage_rule_kind(clause->rule), clause->step, ERRCODE_CHECK_VIOLATION, NULL);
     stage_broken_rule(stage, rows, at, clause, &at->reject);
     return ROW_BAD;
 }
@@ -251,8 +252,8 @@ warn_of_row(const Stage *stage, const Rows *rows, RowState *at)
     foreach(lc, at->warned)
     {
         const StageClause *clause = lfirst(lc);
-        Reject warning = {.kind = REJECT_WARNS, .node = stage->lanes[at->lane].lane->steps[clause->step].node, .source = position.source,
-                          .line = position.line, .offset = position.offset, .sqlstate = ERRCODE_CHECK_VIOLATION};
+        Reject warning = {.kind = REJECT_WARNS, .node = stage->lanes[at->lane].lane->steps[clause->step].node, .at = position,
+                          .sqlstate = ERRCODE_CHECK_VIOLATION};
 
         stage_broken_rule(stage, rows, at, clause, &warning);
         rejects_warn(at->rejects, &warning);
@@ -382,31 +383,30 @@ guarded_rows(Stage *stage, const Rows *rows, int end, RowState *at)
 }
 
 static void
-add_wire_reject(Stage *stage, const WireReject *wire, Rejects *rejects, const char *source)
+add_wire_reject(Stage *stage, const WireReject *wire, Rejects *rejects, const Rows *rows)
 {
     Reject reject = {0};
 
     stage->unreadable++;
     reject.kind = REJECT_OTHER;
     reject.node = stage->compiled->feed;
-    reject.source = source;
-    reject.line = wire->line;
-    reject.offset = wire->offset;
+    reject.at.split = rows->split;
+    reject.at.line = wire->line;
+    reject.at.offset = wire->offset;
+    if (rows->cells->records)
+        reject.at.record = (RowRecord) {wire->cut ? RECORD_CUT : RECORD_RAW, wire->raw.data, wire->raw.length};
     reject.sqlstate = link_sqlstate(wire->sqlstate);
     reject.reason = link_text(wire->message);
-    reject.value = link_text(wire->raw);
+    reject.value = record_shown(wire->raw.data, wire->raw.length, REJECT_TEXT_BYTES);
     rejects_add(rejects, &reject);
 }
 
 static void
 add_row_reject(Stage *stage, RowState *at, const Rows *rows, Rejects *rejects)
 {
-    RowPosition position = rows_position(rows, at->row);
     StageLane *lane = &stage->lanes[at->lane];
 
-    at->reject.source = position.source;
-    at->reject.line = position.line;
-    at->reject.offset = position.offset;
+    at->reject.at = rows_position(rows, at->row);
     lane->refused += lane->lane->input && at->reject.node == lane->lane->steps[lane->lane->nsteps - 1].node;
     rejects_add(rejects, &at->reject);
     memset(&at->reject, 0, sizeof(at->reject));
@@ -442,7 +442,7 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
         }
         if (!have)
             break;
-        add_wire_reject(stage, &wire, rejects, rows->source);
+        add_wire_reject(stage, &wire, rejects, rows);
         left--;
         have = left > 0 && wire_get_reject(&batch->rejects, &wire);
     }

@@ -170,6 +170,9 @@ extern void stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int
 /* The same of a cell. */
 extern void stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate, char *reason);
 
+/* What becomes of a row that breaks the rule. */
+extern RejectKind stage_rule_kind(const Rule *rule);
+
 /* The row breaks a clause's rule: fills a reject, for a bad row or for a warning. */
 extern void stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, const StageClause *clause, Reject *reject);
 

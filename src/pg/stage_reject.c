@@ -148,6 +148,22 @@ column_name(const Stage *stage, int column)
     return source ? source->columns[column].name : NameStr(TupleDescAttr(stage->compiled->desc, column)->attname);
 }
 
+RejectKind
+stage_rule_kind(const Rule *rule)
+{
+    switch (rule->on_fail)
+    {
+        case RULE_FAIL:
+            return REJECT_STOPS;
+        case RULE_QUARANTINE:
+            return REJECT_QUARANTINED;
+        case RULE_WARN:
+            return REJECT_WARNS;
+        default:
+            return REJECT_SKIPPED;
+    }
+}
+
 void
 stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, const StageClause *clause, Reject *reject)
 {
@@ -166,7 +182,7 @@ condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
 
     /* a value that can't even be looked at breaks the rule too */
     if (at->clause->rule && at->clause->rule->on_fail != RULE_WARN && (step <= 0 || step == at->clause->step))
-        kind = at->clause->rule->on_fail == RULE_FAIL ? REJECT_STOPS : REJECT_SKIPPED;
+        kind = stage_rule_kind(at->clause->rule);
     stage_bad_row(stage, at, kind, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
     *column = at->clause->shown;
     if (*column >= 0)

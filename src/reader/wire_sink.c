@@ -204,7 +204,7 @@ send_split(void *context, const WireSplit *split, const ColumnSpec *columns, Sta
 
     (void) columns;
     if (!begin(sink, 128 + split->path.length + split->etag.length + split->head_hash.length +
-               split->dialect.length + split->ncols, &w, st))
+               split->dialect.length + split->fields.length + split->ncols, &w, st))
         return false;
     wire_put_split(&w, split);
     return finish(sink, WIRE_SPLIT, &w, st);

@@ -282,12 +282,14 @@ wire_get_reject(WireReader *r, WireReject *out)
 bool
 wire_get_field(WireReader *r, WireStr *out)
 {
-    uint32_t length = wire_get_u32(r);
+    uint32_t length = wire_get_u8(r);
 
     *out = (WireStr) {NULL, 0};
-    if (r->bad || length == WIRE_NULL_FIELD)
+    if (length == WIRE_LONG_FIELD)
+        length = wire_get_u32(r);
+    else if (length == WIRE_NULL_FIELD)
         return !r->bad;
-    if (length > r->size - r->at)
+    if (r->bad || length > r->size - r->at)
     {
         r->bad = true;
         return false;

@@ -275,8 +275,9 @@ wire_text_slot_ok(uint64_t slot, uint32_t arena_length)
 void wire_put_reject(WireWriter *w, const WireReject *v);
 bool wire_get_reject(WireReader *r, WireReject *out);
 
-/* In front of each field of a record: its length, or that it is null. */
-#define WIRE_NULL_FIELD UINT32_MAX
+/* In front of each field of a record: its length in one byte, or that it is null, or that the length follows as u32. */
+#define WIRE_NULL_FIELD 0xFF
+#define WIRE_LONG_FIELD 0xFE
 
 /* The next field of a record: *out, whose data is NULL for a null; false when the record is broken. */
 bool wire_get_field(WireReader *r, WireStr *out);

@@ -61,8 +61,8 @@ SELECT results_eq($$SELECT owner::text FROM kaireon.connectors WHERE name = 'r_c
 INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, status)
 SELECT '00000000-0000-0000-0000-0000000000aa', id, name, 1, owner, 'partial' FROM kaireon_internal.pipeline WHERE name = 'r_p';
 INSERT INTO kaireon_internal.run_error VALUES ('00000000-0000-0000-0000-0000000000aa', 1, 'n', 'f', 1, 0, 'a', '22P02', 'bad', 'secret');
-INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, sqlstate, reason, record)
-SELECT id, '00000000-0000-0000-0000-0000000000aa', 1, '22P02', 'bad', 'secret' FROM kaireon_internal.pipeline WHERE name = 'r_p';
+INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, source_node, node_id, source, modified_at, file_number, line, "offset", sqlstate, reason, kind, record)
+SELECT id, '00000000-0000-0000-0000-0000000000aa', 1, 'n', 'n', 'f', now(), 0, 1, 0, '22P02', 'bad', 'record', '{"a": "secret"}' FROM kaireon_internal.pipeline WHERE name = 'r_p';
 INSERT INTO kaireon_internal.run_node VALUES ('00000000-0000-0000-0000-0000000000aa', 1, 'n', 'source');
 
 -- ---- what each of them sees
@@ -96,12 +96,12 @@ SELECT is(as_user(who, format('SELECT kaireon.%s', call)), '42501', format('%s m
                ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$), ($$drop_field('r_s', 'a')$$),
                ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$refresh_schema('r_s')$$),
                ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$), ($$publish_pipeline('r_p')$$),
-               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ('confirm_instance()')) AS c (call);
+               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ($$purge_dead_letters('r_p')$$), ('confirm_instance()')) AS c (call);
 SELECT is(as_user('r_bob', format('SELECT kaireon.%s', call)), '42501', format('an admin may not change what is another''s: %s', call))
   FROM (VALUES ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$update_schema('r_s', description => 'x')$$),
                ($$delete_schema('r_s', true)$$), ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$),
                ($$drop_field('r_s', 'a', true)$$), ($$refresh_schema('r_s')$$), ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$),
-               ($$publish_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$),
+               ($$publish_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ($$purge_dead_letters('r_p')$$),
                ($$change_owner('connector', 'r_c', 'r_bob')$$), ($$change_owner('schema', 'r_s', 'r_bob')$$),
                ($$change_owner('pipeline', 'r_p', 'r_bob')$$)) AS c (call);
 SELECT is(as_user('r_viewer', format('SELECT kaireon.%s', call)), '42501', format('a viewer may not: %s', call))
@@ -177,6 +177,7 @@ SELECT is(as_user('r_alice', 'SELECT r_after_failure()'), 'r_alice', 'after fail
 
 -- ---- owners that are gone
 
+SELECT is(as_user('r_member', $$SELECT kaireon.purge_dead_letters('r_p')$$), '1', 'a member of the owner purges dead letters');
 SELECT lives_ok($$SELECT kaireon.delete_pipeline('r_p')$$, 'a superuser deletes the pipeline');
 SELECT is(as_user('r_alice', $$SELECT kaireon.delete_connector('r_c')$$), '', 'an owner deletes her connector');
 SELECT is(as_user('r_alice', $$SELECT kaireon.delete_schema('r_s')$$), '', 'and her schema');

@@ -15,7 +15,7 @@ SELECT 'kaireon.' || f, least FROM (VALUES
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
                     'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'adopt_table', 'refresh_schema', 'create_pipeline', 'update_pipeline',
-                    'publish_pipeline', 'import_pipeline', 'archive_pipeline', 'delete_pipeline', 'change_owner', 'reset_source_state', 'discard_outbox', 'preview_pipeline',
+                    'publish_pipeline', 'import_pipeline', 'archive_pipeline', 'delete_pipeline', 'change_owner', 'reset_source_state', 'discard_outbox', 'purge_dead_letters', 'preview_pipeline',
                     'read', 'describe', 'preview', 'list_objects', 'test_connector', 'infer_fields', 'touch_updated_at'])) AS d (least, names), unnest(names) AS f;
 INSERT INTO decision
 SELECT 'kaireon.' || v, 'viewer' FROM unnest(ARRAY['connector_types', 'connectors', 'schemas', 'schema_fields', 'pipelines', 'pipeline_versions', 'runs',

@@ -122,12 +122,13 @@ INSERT INTO kaireon_internal.run_node VALUES ('00000000-0000-0000-0000-000000000
 INSERT INTO kaireon_internal.run_error VALUES ('00000000-0000-0000-0000-000000000002', 1, 's', 'f.csv', 7, 99, 'a', '22P02', 'bad', 'x');
 INSERT INTO kaireon_internal.source_file SELECT id, 's', 'f.csv', 10, '2024-01-01 00:00+00', '', 'hash', NULL,
     '00000000-0000-0000-0000-000000000001', 3, '2024-01-01 00:01+00' FROM kaireon_internal.pipeline WHERE name = 'p_named';
-INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, node_id, source, line, "offset", field, sqlstate, reason, record)
-SELECT id, '00000000-0000-0000-0000-000000000002', 1, 's', 'f.csv', 7, 99, 'a', '22P02', 'bad', 'x,y' FROM kaireon_internal.pipeline WHERE name = 'p_named';
+INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, source_node, node_id, source, modified_at, file_number, line, "offset", field, sqlstate, reason, kind, record)
+SELECT id, '00000000-0000-0000-0000-000000000002', 1, 's', 't', 'f.csv', '2024-01-01 00:00+00', 0, 7, 99, 'a', '22P02', 'bad', 'record', '{"a": "x", "b": "y"}'
+  FROM kaireon_internal.pipeline WHERE name = 'p_named';
 SELECT * FROM kaireon.run_nodes WHERE pipeline = 'p_named';
 SELECT * FROM kaireon.run_errors WHERE pipeline = 'p_named';
 SELECT * FROM kaireon.source_state WHERE pipeline = 'p_named';
-SELECT pipeline, run_id, version, node_id, source, line, "offset", field, reason, sqlstate, record, attempts FROM kaireon.dead_letters WHERE pipeline = 'p_named';
+SELECT pipeline, run_id, version, source_node, node_id, source, line, "offset", field, reason, sqlstate, kind, record, attempts FROM kaireon.dead_letters WHERE pipeline = 'p_named';
 BEGIN;
 UPDATE kaireon_internal.run SET status = 'queued' WHERE run_id = '00000000-0000-0000-0000-000000000002';
 SELECT pg_temp.try($$SELECT kaireon.delete_pipeline('p_named')$$);
@@ -143,13 +144,13 @@ SELECT kaireon.update_pipeline('p_edges', nodes => '[{"id": "r", "type": "source
 SELECT kaireon.drop_field('p_target', 'b');
 SELECT left(line, 5) FROM pg_temp.try($$SELECT kaireon.publish_pipeline('p_edges')$$) AS line LIMIT 1;
 
--- Delete: history stays.
+-- Delete: history stays, and so does a pipeline with data that could still be loaded.
+SELECT pg_temp.try($$SELECT kaireon.delete_pipeline('p_named')$$);
+SELECT kaireon.purge_dead_letters('p_named');
 SELECT kaireon.delete_pipeline('p_named'), kaireon.delete_pipeline('p_edges'), kaireon.delete_pipeline('P chain');
 SELECT pipeline, status FROM kaireon.runs WHERE pipeline = 'p_named' ORDER BY run_id;
-SELECT pipeline, record FROM kaireon.dead_letters WHERE pipeline = 'p_named';
 SELECT count(*) FROM kaireon.pipeline_versions WHERE pipeline LIKE 'p\_%';
 SELECT pg_temp.try($$SELECT kaireon.delete_pipeline('p_named')$$) LIMIT 1;
 SELECT pg_temp.try($$SELECT kaireon.delete_pipeline(NULL)$$);
 DELETE FROM kaireon_internal.run WHERE pipeline = 'p_named';
-DELETE FROM kaireon_internal.dead_letter WHERE record = 'x,y';
 SELECT kaireon.delete_schema('p_target'), kaireon.delete_schema('p_second'), kaireon.delete_connector('p_files'), kaireon.delete_connector('p_other');

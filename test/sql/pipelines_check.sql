@@ -125,7 +125,9 @@ SELECT pg_temp.findings(NULL, NULL, '{"batchSize": 0}');
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "hope"}') LIMIT 1;
 SELECT pg_temp.findings(NULL, NULL, '{"parallelism": 4}');
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m)) FROM unnest('{0,"0%","0.5%","100%"}'::text[]) AS m;
-SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "skip", "maxErrors": 100}');
+SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "dlq", "maxErrors": 100}');
+SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'dlq', 'deadLetterRetentionDays', d)) FROM unnest('{1,36500,0,36501,-1}'::int[]) AS d;
+SELECT pg_temp.findings(NULL, NULL, '{"deadLetterRetentionDays": "week"}');
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m))
   FROM unnest('{101%,5.5,-1,-1%,many,%,1.1.1%,1e3,99999999999999999999,""}'::text[]) AS m;
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "skip", "maxErrors": true}');

@@ -42,8 +42,9 @@ sub make
     # Credentials stay sealed (vault.t opens them there), dead letters are data, and runs may be under way.
     $k->sql("SELECT kaireon.create_connector('sealed', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
     $k->sql(q(UPDATE kaireon_internal.connector SET auth_sealed = decode('00ff2781c0de0a5c', 'hex') WHERE name = 'sealed'));
-    $k->sql(q(INSERT INTO kaireon_internal.dead_letter (pipeline_id, run_id, version, node_id, source, line, "offset", field, sqlstate, reason, record)
-              SELECT pipeline_id, run_id, version, 'read', 'in/a.csv', 3, 20, 'amount', '22P02', 'bad', E'2,"b\\\\\n",two' FROM kaireon_internal.run LIMIT 1));
+    $k->write_file('letters.csv', qq(id,name,amount\n7,"b\\\n\t'",two\n8,\xff,\n9,short\n));
+    $k->make('letters', schema => 'plain', source => { resource => 'letters.csv' }, execution => { errorHandling => 'dlq' });
+    $k->run('letters');
     return;
 }
 

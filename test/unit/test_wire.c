@@ -95,28 +95,30 @@ check_small(void)
     ok(!wire_get_failure(&r, &failure2), "a code of small letters is refused");
 }
 
-/* Fields of a record: texts, an empty one, a null; and what is cut off. */
+/* Fields of a record: a text, an empty one, a null, a long one; and what is cut off. */
 static void
 check_record(void)
 {
-    static const uint32_t lengths[] = {2, 0, WIRE_NULL_FIELD, 1};
-    uint8_t memory[64];
+    uint8_t memory[400];
     WireWriter w = {memory, sizeof(memory), 0, false};
     WireReader r;
     WireStr field;
     size_t i, n, whole = 0;
 
-    for (i = 0; i < 4; i++)
-    {
-        wire_put_u32(&w, lengths[i]);
-        for (n = 0; lengths[i] != WIRE_NULL_FIELD && n < lengths[i]; n++)
-            wire_put_u8(&w, 'x');
-    }
+    wire_put_u8(&w, 2);
+    wire_put_u8(&w, 'x');
+    wire_put_u8(&w, 'x');
+    wire_put_u8(&w, 0);
+    wire_put_u8(&w, WIRE_NULL_FIELD);
+    wire_put_u8(&w, WIRE_LONG_FIELD);
+    wire_put_u32(&w, 300);
+    for (n = 0; n < 300; n++)
+        wire_put_u8(&w, 'y');
     r = (WireReader) {memory, w.used, 0, false};
     ok(wire_get_field(&r, &field) && same(field, "xx"), "a field");
     ok(wire_get_field(&r, &field) && field.data != NULL && field.length == 0, "an empty one");
     ok(wire_get_field(&r, &field) && field.data == NULL, "a null");
-    ok(wire_get_field(&r, &field) && same(field, "x") && r.at == r.size, "the last one");
+    ok(wire_get_field(&r, &field) && field.length == 300 && field.data[299] == 'y' && r.at == r.size, "a long one");
     ok(!wire_get_field(&r, &field), "and no more");
     for (n = 0; n < w.used; n++)
     {
