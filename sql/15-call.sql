@@ -97,11 +97,12 @@ DECLARE
     shown text;
 BEGIN
     IF name IS NULL THEN
-        PERFORM kaireon_internal.fail('22004', format('the name of the %s must not be null', kind), detail, 'Give a name.');
+        PERFORM kaireon_internal.fail('22004', format('the name of the %s must not be null', kind), COALESCE(detail, format('A %s is found by its name.', kind)), 'Give a name.');
     END IF;
     SELECT string_agg(format('"%s"', n), ', ' ORDER BY n COLLATE "C") INTO shown
       FROM (SELECT n FROM unnest(existing) AS n ORDER BY n COLLATE "C" LIMIT 10) AS e;
-    PERFORM kaireon_internal.fail('42704', format('%s "%s"%s does not exist', kind, name, place), detail,
+    PERFORM kaireon_internal.fail('42704', format('%s "%s"%s does not exist', kind, name, place), COALESCE(detail,
+            CASE WHEN kind IN ('schema', 'field') THEN 'Upper and lower case do not count, and other characters are underscores.' ELSE 'Upper and lower case count.' END),
         CASE WHEN near IS NOT NULL THEN format('Perhaps you meant "%s".', near)
              WHEN shown IS NULL THEN format('There is no %s yet.', kind)
              WHEN cardinality(existing) > 10 THEN format('There are %s, and %s more.', shown, cardinality(existing) - 10)
@@ -233,7 +234,7 @@ CREATE FUNCTION kaireon_internal.check_choice(argument text, value text, choices
 BEGIN
     IF value IS NULL OR value <> ALL (choices) THEN
         PERFORM kaireon_internal.fail('22023', format('invalid value %s for %s',
-            COALESCE('"' || value || '"', 'null'), argument), NULL,
+            COALESCE('"' || value || '"', 'null'), argument), 'Upper and lower case count.',
             format('Valid values: %s.', array_to_string(choices, ', ')));
     END IF;
 END

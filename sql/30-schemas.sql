@@ -63,7 +63,8 @@ DECLARE
     safe text := kaireon_internal.safe_name(name);
 BEGIN
     IF safe IS NULL OR safe !~ '[a-z0-9]' THEN
-        PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind), NULL,
+        PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind),
+            'Other characters become underscores, and nothing else is left.',
             'A name is made of letters a to z, digits and underscores; it needs one letter or digit.');
     ELSIF length(safe) > max_bytes THEN
         PERFORM kaireon_internal.fail('42622', format('the name of %s "%s" is too long', kind, left(safe, 80)),
@@ -130,13 +131,13 @@ BEGIN
             place || ' It would stand for the moment of this call for ever.', 'Use now() or current_timestamp.');
     ELSIF length(literal) > f.length THEN
         PERFORM kaireon_internal.fail('22023', format('defaultValue of field "%s" is too long', f.name),
-            format('It has %s characters, the field takes %s.', length(literal), f.length), NULL);
+            format('It has %s characters, the field takes %s.', length(literal), f.length), 'Shorten it, or give the field a larger length.');
     END IF;
     BEGIN
         EXECUTE format('SELECT CAST(%L AS %s)', literal, kaireon_internal.column_type(f));
     EXCEPTION WHEN data_exception OR datetime_field_overflow THEN
         PERFORM kaireon_internal.fail('22023', format('defaultValue %s does not fit dataType "%s"', left(given, 100), f.data_type),
-            place || format(' %s.', initcap(left(SQLERRM, 1)) || substr(SQLERRM, 2)), NULL);
+            place || format(' %s.', initcap(left(SQLERRM, 1)) || substr(SQLERRM, 2)), format('Give a value of type %s.', kaireon_internal.column_type(f)));
     END;
     RETURN format('CAST(%L AS %s)', literal, kaireon_internal.column_type(f));
 END
@@ -207,12 +208,12 @@ BEGIN
      WHERE t.name = f.data_type AND k <> ALL (t.keys) AND COALESCE(jsonb_typeof(field -> k), 'null') <> 'null' LIMIT 1;
     IF extra IS NOT NULL THEN
         PERFORM kaireon_internal.fail('22023', format('key "%s" does not apply to dataType "%s"', extra, f.data_type),
-            format('Found in %s.', place), NULL);
+            format('Found in %s.', place), 'length is for varchar, precision and scale are for numeric and decimal.');
     ELSIF f.scale IS NOT NULL AND f.precision IS NULL THEN
-        PERFORM kaireon_internal.fail('22023', 'key "scale" needs key "precision"', format('Found in %s.', place), NULL);
+        PERFORM kaireon_internal.fail('22023', 'key "scale" needs key "precision"', format('Found in %s.', place), 'For example: {"precision": 12, "scale": 2}.');
     ELSIF f.scale > f.precision THEN
         PERFORM kaireon_internal.fail('22023', format('scale %s is larger than precision %s', f.scale, f.precision),
-            format('Found in %s.', place), NULL);
+            format('Found in %s.', place), 'precision is the number of all digits, scale of those behind the point.');
     END IF;
     IF f.data_type = 'varchar' AND f.length IS NULL THEN
         f.length := 255;
@@ -231,7 +232,7 @@ BEGIN
                  ELSE 'Every schema has columns "created_at" and "updated_at".' END,
             CASE WHEN name = 'id' THEN 'Mark it isPrimaryKey, or rename it.' ELSE 'Rename or leave out the field.' END);
     ELSIF name IN ('tableoid', 'cmax', 'xmax', 'cmin', 'xmin', 'ctid') THEN
-        PERFORM kaireon_internal.fail('42701', format('"%s" collides with a system column', name), NULL, 'Choose another name.');
+        PERFORM kaireon_internal.fail('42701', format('"%s" collides with a system column', name), 'Every table of PostgreSQL has it.', 'Choose another name.');
     END IF;
 END
 $$;
@@ -253,20 +254,21 @@ DECLARE
     item record;
 BEGIN
     IF fields IS NULL OR jsonb_typeof(fields) <> 'array' OR fields = '[]' THEN
-        PERFORM kaireon_internal.fail('22023', 'fields must be a JSON array of at least one field', NULL,
+        PERFORM kaireon_internal.fail('22023', 'fields must be a JSON array of at least one field', format('It is %s.', COALESCE(left(fields::text, 100), 'null')),
             'For example: [{"name": "email", "dataType": "varchar", "length": 255}].');
     END IF;
     FOR item IN SELECT e.value, e.n FROM jsonb_array_elements(fields) WITH ORDINALITY AS e (value, n) LOOP
         f := kaireon_internal.parse_field(item.value, item.n::int);
         IF seen ? f.name THEN
             PERFORM kaireon_internal.fail('42701', format('field "%s" is given twice', f.name),
-                format('Names "%s" and "%s" are the same column.', seen ->> f.name, item.value ->> 'name'), NULL);
+                format('Names "%s" and "%s" are the same column.', seen ->> f.name, item.value ->> 'name'), 'Leave one of them out, or give it another name.');
         END IF;
         seen := seen || jsonb_build_object(f.name, item.value ->> 'name');
         all_fields := all_fields || f;
     END LOOP;
     IF cardinality(all_fields) > 1500 THEN
-        PERFORM kaireon_internal.fail('54011', 'a schema can have at most 1500 fields', NULL, NULL);
+        PERFORM kaireon_internal.fail('54011', 'a schema can have at most 1500 fields', format('These are %s.', cardinality(all_fields)),
+            'A table of PostgreSQL has at most 1600 columns; leave fields out, or make two schemas.');
     END IF;
     FOREACH f IN ARRAY all_fields LOOP
         PERFORM kaireon_internal.check_reserved(f.name, kaireon_internal.automatic_columns(all_fields));
@@ -353,7 +355,7 @@ $$;
 CREATE FUNCTION kaireon_internal.fail_schema_exists(safe text, given text, hint text) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT kaireon_internal.fail('42710', format('schema "%s" already exists', safe),
-        CASE WHEN given <> safe THEN format('"%s" becomes "%s".', given, safe) END, hint)
+        CASE WHEN given <> safe THEN format('"%s" becomes "%s".', given, safe) ELSE 'Names of schemas are unique in a database, whoever owns them.' END, hint)
 $$;
 
 CREATE FUNCTION kaireon_internal.create_schema(caller regrole, name text, fields jsonb, entity_type text, schema_type text,
@@ -437,7 +439,8 @@ BEGIN
                     (s.relation, 'ds_' || s.name, 'ds_' || safe), (s.summary_relation, 'ds_' || s.name || '_summary', 'ds_' || safe || '_summary')
                     ) AS r (relation, old_name, new_name) ON c.oid = r.relation AND c.relname = r.old_name LOOP
         IF EXISTS (SELECT FROM pg_class AS o WHERE o.relnamespace = t.relnamespace AND o.relname = t.new_name) THEN
-            PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists', t.new_name), NULL, 'Rename it, or choose another name for the schema.');
+            PERFORM kaireon_internal.fail('42P07', format('relation "%s" already exists', t.new_name),
+                'The schema''s tables are renamed with it.', 'Rename it, or choose another name for the schema.');
         END IF;
         PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME TO %I', kaireon_internal.relation_name(t.oid), t.new_name));
     END LOOP;

@@ -36,7 +36,7 @@ DECLARE
     name text := kaireon_internal.relation_name(schema.relation);
 BEGIN
     IF name IS NULL THEN
-        PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), NULL,
+        PERFORM kaireon_internal.fail('42P01', format('the table of schema "%s" was dropped', schema.name), format('It was %s.', schema.table_name),
             'Make it again and call kaireon.refresh_schema, or use kaireon.delete_schema.');
     END IF;
     RETURN name;
@@ -151,10 +151,11 @@ DECLARE
     place oid := (SELECT n.oid FROM pg_namespace AS n WHERE n.nspname = table_schema);
 BEGIN
     IF place IS NULL THEN
-        PERFORM kaireon_internal.fail('3F000', format('schema "%s" for the table does not exist', table_schema), NULL,
+        PERFORM kaireon_internal.fail('3F000', format('schema "%s" for the table does not exist', table_schema), format('The table %s would be created there.', table_name),
             'Pass table_schema => the name of a schema of this database.');
     ELSIF table_schema ~ '^(pg_|information_schema$|kaireon(_internal)?$)' THEN
-        PERFORM kaireon_internal.fail('22023', format('tables of data can''t be in schema "%s"', table_schema), NULL, NULL);
+        PERFORM kaireon_internal.fail('22023', format('tables of data can''t be in schema "%s"', table_schema),
+            'It belongs to PostgreSQL or to kaireon.', 'Pass table_schema => another one.');
     ELSIF NOT has_schema_privilege(caller, place, 'CREATE') THEN
         PERFORM kaireon_internal.fail('42501', format('permission denied for schema %s', quote_ident(table_schema)),
             format('The table %s would be created there.', table_name),

@@ -56,7 +56,8 @@ BEGIN
     PERFORM kaireon_internal.check_reserved(name, schema.automatic);
     PERFORM FROM pg_attribute AS a WHERE a.attrelid = schema.relation AND a.attname = name AND NOT a.attisdropped;
     IF FOUND THEN
-        PERFORM kaireon_internal.fail('42701', format('schema "%s" already has a column "%s"', schema.name, name), NULL, NULL);
+        PERFORM kaireon_internal.fail('42701', format('schema "%s" already has a column "%s"', schema.name, name),
+            'Its table has it, as a field or besides.', 'Choose another name; kaireon.alter_field changes a field.');
     END IF;
 END
 $$;
@@ -90,7 +91,7 @@ DECLARE
     n bigint;
 BEGIN
     IF f.is_primary_key THEN
-        PERFORM kaireon_internal.fail('22023', format('field "%s" can''t become part of the primary key', f.name), NULL,
+        PERFORM kaireon_internal.fail('22023', format('field "%s" can''t become part of the primary key', f.name), format('Schema "%s" has its key already.', s.name),
             'The primary key is chosen by create_schema; isUnique makes a field a key of its own.');
     END IF;
     PERFORM kaireon_internal.check_new_column(s, f.name);
@@ -318,10 +319,11 @@ DECLARE
     new kaireon_internal.field := kaireon_internal.parse_field(changes, old.ordinal, old);
 BEGIN
     IF new.is_primary_key <> old.is_primary_key THEN
-        PERFORM kaireon_internal.fail('0A000', format('the primary key of schema "%s" can''t be changed by alter_field', s.name), NULL,
+        PERFORM kaireon_internal.fail('0A000', format('the primary key of schema "%s" can''t be changed by alter_field', s.name), format('Field "%s" is %s of it.', old.name, CASE WHEN old.is_primary_key THEN 'part' ELSE 'no part' END),
             'Make a schema with the other key and load that, or change the table with ALTER TABLE and call kaireon.refresh_schema.');
     ELSIF old.is_primary_key AND changes -> 'isNullable' = 'true' THEN
-        PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and takes no nulls', old.name), NULL, NULL);
+        PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and takes no nulls', old.name),
+            format('Found in changes of field "%s" of schema "%s".', old.name, s.name), 'Leave isNullable out.');
     END IF;
     PERFORM kaireon_internal.change_field(caller, s, old, new, force);
 END
@@ -344,9 +346,9 @@ BEGIN
     old := kaireon_internal.get_field(s, field);
     IF old.is_primary_key THEN
         PERFORM kaireon_internal.fail('22023', format('field "%s" is part of the primary key and can''t be dropped', old.name),
-            NULL, NULL);
+            format('The rows of schema "%s" are told apart by it.', s.name), 'Make a schema with another key, or change the table with ALTER TABLE and call kaireon.refresh_schema.');
     ELSIF (SELECT count(*) = 1 FROM kaireon_internal.field AS f WHERE f.schema_id = s.id) THEN
-        PERFORM kaireon_internal.fail('22023', format('field "%s" is the only one of schema "%s"', old.name, s.name), NULL,
+        PERFORM kaireon_internal.fail('22023', format('field "%s" is the only one of schema "%s"', old.name, s.name), 'A schema has at least one field.',
             'Use delete_schema to drop the whole schema.');
     ELSIF kaireon_internal.field_uses(s, old.name) IS NOT NULL THEN
         PERFORM kaireon_internal.fail('2BP01', format('field "%s" of schema "%s" is in use', old.name, s.name),

@@ -70,7 +70,7 @@ BEGIN
             ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE kaireon_internal.may_see_as(caller, s.owner)));
     ELSIF linked.schema_type <> 'customer' THEN
         PERFORM kaireon_internal.fail('22023', format('linked_schema "%s" is not a customer schema', linked.name),
-            format('Its schema_type is "%s".', linked.schema_type), NULL);
+            format('Its schema_type is "%s".', linked.schema_type), 'Name one whose schema_type is "customer", or change that with kaireon.update_schema.');
     END IF;
     RETURN linked.id;
 END
@@ -91,7 +91,7 @@ BEGIN
         object.name := 'id';
         object.data_type := 'bigint';
     ELSIF object.name IS NULL THEN
-        PERFORM kaireon_internal.fail('42703', format('%s: schema "%s" has no field "%s"', argument, schema_name, name), NULL,
+        PERFORM kaireon_internal.fail('42703', format('%s: schema "%s" has no field "%s"', argument, schema_name, name), 'Links name fields that are there.',
             COALESCE('Perhaps you meant "' || near || '".', format('It has: %s.', array_to_string(known, ', '))));
     END IF;
     RETURN object;
@@ -109,7 +109,7 @@ DECLARE
     theirs kaireon_internal.field;
 BEGIN
     IF jsonb_typeof(s.join_mapping) <> 'object' OR s.join_mapping = '{}' THEN
-        PERFORM kaireon_internal.fail('22023', 'join_mapping must be a JSON object of at least one pair', NULL, example);
+        PERFORM kaireon_internal.fail('22023', 'join_mapping must be a JSON object of at least one pair', format('It is %s.', left(s.join_mapping::text, 100)), example);
     END IF;
     FOR pair IN SELECT e.key, e.value FROM jsonb_each(s.join_mapping) AS e ORDER BY e.key COLLATE "C" LOOP
         IF jsonb_typeof(pair.value) <> 'string' THEN
@@ -139,7 +139,7 @@ DECLARE
     f kaireon_internal.field;
 BEGIN
     IF jsonb_typeof(s.summary_columns) <> 'array' OR s.summary_columns = '[]' THEN
-        PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array of at least one column', NULL,
+        PERFORM kaireon_internal.fail('22023', 'summary_columns must be a JSON array of at least one column', format('It is %s.', left(s.summary_columns::text, 100)),
             'For example: [{"sourceField": "balance", "function": "sum", "outputField": "total_balance"}].');
     END IF;
     FOR item IN SELECT e.value, e.n FROM jsonb_array_elements(s.summary_columns) WITH ORDINALITY AS e (value, n) LOOP
@@ -210,12 +210,13 @@ BEGIN
         PERFORM kaireon_internal.fail('22023', format('%s is for collection schemas', given),
             format('Schema "%s" has schema_type "%s".', s.name, s.schema_type), 'Pass schema_type => ''collection''.');
     ELSIF s.linked_schema = s.id THEN
-        PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', s.name), NULL, NULL);
+        PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', s.name), 'linked_schema is the customer schema whose customers the collection has rows of.',
+            'Name another schema.');
     ELSIF s.linked_schema IS NULL THEN
-        PERFORM kaireon_internal.fail('22023', format('%s needs linked_schema', given), NULL,
+        PERFORM kaireon_internal.fail('22023', format('%s needs linked_schema', given), format('Schema "%s" is linked to none.', s.name),
             'Pass linked_schema => the name of the customer schema.');
     ELSIF s.join_mapping IS NULL THEN
-        PERFORM kaireon_internal.fail('22023', format('%s needs join_mapping', given), NULL,
+        PERFORM kaireon_internal.fail('22023', format('%s needs join_mapping', given), 'It says which field of the collection is which of the customer schema.',
             'For example: {"customer_id": "customer_id"}, the collection''s field to the left.');
     END IF;
     PERFORM kaireon_internal.check_join_mapping(s);

@@ -213,18 +213,20 @@ DECLARE
                     WHERE relation IN (s.relation, s.summary_relation) AND s.id IS DISTINCT FROM schema_id);
 BEGIN
     IF name IS NULL THEN
-        PERFORM kaireon_internal.fail('42P01', format('table %s does not exist', relation), NULL, NULL);
+        PERFORM kaireon_internal.fail('42P01', format('table %s does not exist', relation), 'Nothing has that OID.', 'Name another table.');
     ELSIF c.relkind NOT IN ('r', 'p', 'f') THEN
-        PERFORM kaireon_internal.fail('42809', format('%s is not a table', name), NULL,
+        PERFORM kaireon_internal.fail('42809', format('%s is not a table', name), 'Pipelines load tables, and schemas describe them.',
             'Ordinary, partitioned and foreign tables can belong to a schema.');
     ELSIF c.relpersistence = 't' THEN
-        PERFORM kaireon_internal.fail('42809', format('%I is a temporary table', c.relname), 'A run is a session of its own and does not see it.', NULL);
+        PERFORM kaireon_internal.fail('42809', format('%I is a temporary table', c.relname), 'A run is a session of its own and does not see it.', 'Name a table that is not temporary.');
     ELSIF split_part(name, '.', 1) ~ '^(pg_|information_schema$|kaireon(_internal)?$)' THEN
-        PERFORM kaireon_internal.fail('22023', format('%s is no table of data', name), NULL, NULL);
+        PERFORM kaireon_internal.fail('22023', format('%s is no table of data', name), 'It belongs to PostgreSQL or to kaireon.', 'Name a table of another schema.');
     ELSIF NOT kaireon_internal.may_change(caller, c.relowner::regrole) THEN
-        PERFORM kaireon_internal.fail('42501', format('must be owner of table %s', name), format('It belongs to role %s.', c.relowner::regrole), NULL);
+        PERFORM kaireon_internal.fail('42501', format('must be owner of table %s', name), format('It belongs to role %s.', c.relowner::regrole),
+            format('Its owner, or a member of %s, can make a schema of it.', c.relowner::regrole));
     ELSIF taken IS NOT NULL THEN
-        PERFORM kaireon_internal.fail('42710', format('table %s is that of schema "%s" already', name, taken), NULL, NULL);
+        PERFORM kaireon_internal.fail('42710', format('table %s is that of schema "%s" already', name, taken), 'A table belongs to one schema.',
+            format('Use schema "%s", or delete it first with kaireon.delete_schema(''%s'', keep_table => true).', taken, taken));
     END IF;
 END
 $$;
@@ -288,7 +290,7 @@ BEGIN
     added := ARRAY(SELECT h.name FROM unnest(held) AS h WHERE h.name NOT IN (SELECT k.name FROM unnest(kept) AS k) ORDER BY h.ordinal);
     IF held = '{}' THEN
         PERFORM kaireon_internal.fail('42P16', format('table %s has no column that can be a field', kaireon_internal.relation_name(s.relation)),
-            NULL, format('Columns of these types can: %s.', (SELECT string_agg(DISTINCT t.column_type, ', ') FROM kaireon_internal.data_types() AS t)));
+            'Its columns are generated, or of types that no field has.', format('Columns of these types can: %s.', (SELECT string_agg(DISTINCT t.column_type, ', ') FROM kaireon_internal.data_types() AS t)));
     END IF;
     DELETE FROM kaireon_internal.field AS f WHERE f.schema_id = s.id;
     INSERT INTO kaireon_internal.field
@@ -314,7 +316,7 @@ DECLARE
 BEGIN
     PERFORM kaireon_internal.check_no_load(s);
     IF held IS NULL THEN
-        PERFORM kaireon_internal.fail('42P01', format('table %s of schema "%s" does not exist', s.table_name, s.name), NULL,
+        PERFORM kaireon_internal.fail('42P01', format('table %s of schema "%s" does not exist', s.table_name, s.name), 'It was dropped, and none of its name is there.',
             'Make it again, or use kaireon.delete_schema.');
     END IF;
     PERFORM kaireon_internal.check_table(caller, held, s.id);

@@ -17,7 +17,7 @@ DECLARE
     in_the_way text;
 BEGIN
     IF table_name IS NULL THEN
-        PERFORM kaireon_internal.fail('22004', 'table_name must not be null', NULL, NULL);
+        PERFORM kaireon_internal.fail('22004', 'table_name must not be null', 'It is the table that becomes a schema.', 'For example: table_name => ''crm.contacts''.');
     END IF;
     IF if_not_exists THEN
         SELECT o.* INTO s FROM kaireon_internal.schema AS o WHERE o.name = safe;
@@ -52,7 +52,7 @@ BEGIN
         PERFORM FROM pg_attribute AS a WHERE a.attrelid = table_name AND a.attname = 'updated_at' AND a.atttypid = 'timestamptz'::regtype AND a.attgenerated = '';
         IF NOT FOUND THEN
             PERFORM kaireon_internal.fail('42703', format('table %s has no column updated_at of type timestamptz', kaireon_internal.relation_name(table_name)),
-                NULL, 'Leave manage_updated_at out, or add the column.');
+                'manage_updated_at keeps such a column current.', 'Leave manage_updated_at out, or add the column.');
         ELSIF NOT kaireon_internal.has_touch_trigger(table_name) THEN
             PERFORM kaireon_internal.add_touch_trigger(caller, kaireon_internal.table_name(s));
         END IF;

@@ -189,7 +189,7 @@ BEGIN
      WHERE NOT EXISTS (SELECT FROM kaireon.pipeline_versions AS p WHERE p.pipeline = pipeline_diff.name AND p.version = v) LIMIT 1;
     IF FOUND THEN
         RAISE EXCEPTION USING ERRCODE = '42704', MESSAGE = format('pipeline "%s" has no version %s', pipeline_diff.name, COALESCE(missing::text, 'null')),
-            HINT = 'View kaireon.pipeline_versions lists them.';
+            DETAIL = 'Or there is no pipeline of the name that you may see.', HINT = 'View kaireon.pipeline_versions lists them.';
     END IF;
     RETURN QUERY
     WITH side AS (

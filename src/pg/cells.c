@@ -30,6 +30,7 @@
 #include "pg/encoding.h"
 #include "pg/errors.h"
 #include "pg/json.h"
+#include "pg/link.h"
 #include "pg/settings.h"
 
 /* numeric's on-disk form, stable since 9.1 (see utils/adt/numeric.c, "NumericShort"). */
@@ -177,8 +178,7 @@ cells_request(const ProgramSource *source, StringInfo out)
 pg_noreturn static void
 bad_batch(const char *what)
 {
-    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a batch that breaks the protocol: %s", what)));
-    pg_unreachable();
+    link_misbehaved("kaireon-reader sent a batch that breaks the protocol: %s", what);
 }
 
 /* Stamps a text cell's length word and gives its Datum. */

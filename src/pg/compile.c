@@ -659,7 +659,8 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
     f = graph_first_error(found);
     ereport(ERROR, (errcode(strcmp(f->code, "permission_denied") == 0 ? ERRCODE_INSUFFICIENT_PRIVILEGE : ERRCODE_INVALID_PARAMETER_VALUE),
                     errmsg("node \"%s\": %s", f->node_id ? f->node_id : "", f->message),
-                    f->hint ? errhint("%s", f->hint) : 0));
+                    errdetail("What the pipeline names is otherwise than when it was saved, or its owner may not use it any more."),
+                    f->hint ? errhint("%s", f->hint) : errhint("kaireon.validate_pipeline says all that is wrong with it.")));
 }
 
 static bool

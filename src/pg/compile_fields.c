@@ -178,6 +178,7 @@ source_column(Feed *feed, const char *name)
     if (source->ncolumns >= WIRE_MAX_FIELDS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
                         errmsg("the pipeline uses more than %d fields of its source", WIRE_MAX_FIELDS),
+                        errdetail("Each that is used is a column, of which PostgreSQL takes no more."),
                         errhint("Fields that no node names and no field of the schema takes do not count.")));
     column = &source->columns[source->ncolumns];
     use = &feed->uses[source->ncolumns++];

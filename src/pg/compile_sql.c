@@ -62,6 +62,7 @@ sql_table(Oid relid)
     /* nobody holds a lock while a pipeline is compiled */
     if (schema == NULL)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("a table of the pipeline was dropped while it was compiled"),
+                        errdetail("Nodes name schemas, and a schema needs its table."),
                         errhint("View kaireon.schemas shows whose table is missing.")));
     return quote_qualified_identifier(schema, name);
 }

@@ -130,7 +130,8 @@ encoding_utf8(const char *text)
     converted = convert(&to_utf8, GetDatabaseEncoding(), PG_UTF8, text, length, &used);
     if (used < length)
         ereport(ERROR, (errcode(ERRCODE_UNTRANSLATABLE_CHARACTER),
-                        errmsg("text has a character of encoding \"%s\" with no equivalent in encoding \"UTF8\"", GetDatabaseEncodingName())));
+                        errmsg("text has a character of encoding \"%s\" with no equivalent in encoding \"UTF8\"", GetDatabaseEncodingName()),
+                        errdetail("The reader takes paths and options in UTF-8."), errhint("Write it without that character.")));
     return converted;
 }
 

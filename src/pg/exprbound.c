@@ -109,7 +109,8 @@ require_bound(double bytes)
     if (bytes > (double) guc_max_field_bytes * 1024)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                         errmsg("result of an expression may be larger than kaireon.max_field_bytes"),
-                        errdetail("It may have %.0f bytes, %d kB are allowed.", bytes, guc_max_field_bytes)));
+                        errdetail("It may have %.0f bytes, %d kB are allowed.", bytes, guc_max_field_bytes),
+                        errhint("Shorten what goes in, as with left(), or let an administrator raise kaireon.max_field_bytes.")));
 }
 
 PG_FUNCTION_INFO_V1(kaireon_bounded_size);

@@ -25,6 +25,7 @@
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
 
+#include "pg/compat.h"
 #include "pg/exprlist.h"
 #include "pg/settings.h"
 
@@ -100,6 +101,7 @@ refuse(const CheckContext *context, int location, const char *what, const char *
             (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
              name ? errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, name)
                   : errmsg("%s is not allowed in a pipeline's expression", what),
+             errdetail("An expression makes a value of a row's fields: it reads nothing else, and changes nothing."),
              errhint("View kaireon.expression_functions lists what expressions may use."),
              errposition(pos)));
 }
@@ -239,7 +241,7 @@ check_schema(const ParseContext *context, List *name, const char *what, int loca
         return;
     ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                     errmsg("%s \"%s\" is not allowed in a pipeline's expression", what, NameListToString(name)),
-                    errhint("Only what is built into PostgreSQL is."), place(context, location)));
+                    errdetail("It could run somebody else's code."), errhint("Only what is built into PostgreSQL is."), place(context, location)));
 }
 
 static void
@@ -256,7 +258,7 @@ check_type_name(const ParseContext *context, const TypeName *type)
     if (type->pct_type || type->setof || !OidIsValid(oid) || !exprlist_type(oid))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("type \"%s\" is not allowed in a pipeline's expression", name),
-                        errhint("Types of fields, intervals, times and arrays of them are."), place(context, type->location)));
+                        errdetail("Its values could reach beyond the row, or nothing could be made of them."), errhint("Types of fields, intervals, times and arrays of them are."), place(context, type->location)));
 }
 
 /* What is refused before parse analysis; gathers the columns meanwhile. */
@@ -267,6 +269,7 @@ collect_columns(Node *node, ParseContext *context)
         return false;
     if (IsA(node, SubLink))
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a sub-select is not allowed in a pipeline's expression"),
+                        errdetail("An expression has the fields of one row."), errhint("A lookup_join node adds fields of another table."),
                         place(context, ((SubLink *) node)->location)));
     if (IsA(node, TypeName))
         check_type_name(context, (TypeName *) node);
@@ -284,7 +287,8 @@ collect_columns(Node *node, ParseContext *context)
 
         if (list_length(ref->fields) != 1 || !IsA(last, String))
             ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                            errmsg("an expression names fields without a table or a star"), place(context, ref->location)));
+                            errmsg("an expression names fields without a table or a star"),
+                            errdetail("The row's fields are all there is."), errhint("For example: amount, or \"Order Id\"."), place(context, ref->location)));
         foreach(lc, context->names)
         {
             if (strcmp(lfirst(lc), strVal(last)) == 0)
@@ -294,6 +298,14 @@ collect_columns(Node *node, ParseContext *context)
         return false;
     }
     return raw_expression_tree_walker(node, collect_columns, context);
+}
+
+pg_noreturn static void
+refuse_statement(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression"),
+                    errdetail("It is a statement, several expressions, or none."), errhint("For example: price * quantity.")));
+    pg_unreachable();
 }
 
 List *
@@ -309,14 +321,14 @@ exprcheck_parse(const char *text)
     statements = raw_parser(sql, RAW_PARSE_DEFAULT);
     AtEOXact_GUC(true, level);
     if (list_length(statements) != 1 || !IsA(linitial_node(RawStmt, statements)->stmt, SelectStmt))
-        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
+        refuse_statement();
     select = (SelectStmt *) linitial_node(RawStmt, statements)->stmt;
     if (list_length(select->targetList) != 1 || linitial_node(ResTarget, select->targetList)->name != NULL ||
         select->fromClause || select->whereClause || select->groupClause || select->havingClause ||
         select->windowClause || select->sortClause || select->limitOffset || select->limitCount ||
         select->lockingClause || select->withClause || select->intoClause || select->distinctClause ||
         select->op != SETOP_NONE || select->valuesLists)
-        ereport(ERROR, (errcode(ERRCODE_SYNTAX_ERROR), errmsg("an expression must be one expression")));
+        refuse_statement();
     collect_columns(linitial_node(ResTarget, select->targetList)->val, &context);
     return context.names;
 }

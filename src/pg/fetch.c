@@ -56,7 +56,7 @@ server_time(int64 unix_us)
     TimestampTz time;
 
     if (pg_sub_s64_overflow(unix_us, UNIX_TO_POSTGRES_US, &time) || !IS_VALID_TIMESTAMP(time))
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a file time out of range")));
+        link_misbehaved("kaireon-reader sent a file time out of range");
     return time;
 }
 
@@ -64,7 +64,7 @@ static int64
 server_size(uint64 size)
 {
     if (size > PG_INT64_MAX)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a file size out of range")));
+        link_misbehaved("kaireon-reader sent a file size out of range");
     return (int64) size;
 }
 
@@ -75,7 +75,7 @@ server_copy(WireStr text, WireStr path, const char *what)
     char *copy = pnstrdup(text.data, text.length), *converted;
 
     if (strlen(copy) != text.length || !pg_verify_mbstr(PG_UTF8, copy, text.length, true))
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent text that is not UTF-8")));
+        link_misbehaved("kaireon-reader sent text that is not UTF-8");
     converted = encoding_text(copy, text.length);
     if (converted == NULL)
         ereport(ERROR, (errcode(ERRCODE_UNTRANSLATABLE_CHARACTER), errmsg("%s", encoding_complaint(what)),
@@ -136,7 +136,7 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
             break;
         r = (WireReader){message.body, message.length, 0, false};
         if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
-            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a listing")));
+            link_misbehaved("kaireon-reader sent something else than a listing");
         copy = palloc0(sizeof(FetchObject));
         copy->path = server_copy(object.path, object.path, "the name of a file");
         copy->size = server_size(object.size);
@@ -145,6 +145,7 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
         objects = lappend(objects, copy);
         if (list_length(objects) > MAX_OBJECTS)
             ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("the source has more than %d objects", MAX_OBJECTS),
+                            errdetail("All of them are listed, and put in order, before the first is read."),
                             errhint("Name a folder or a pattern that holds fewer.")));
     }
     order_objects(objects, source);
@@ -215,7 +216,7 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
     FetchObject *object = palloc0(sizeof(FetchObject));
 
     if (!wire_get_split(&r, &split) || split.ncols != (uint32) ncolumns)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a split that can't be read")));
+        link_misbehaved("kaireon-reader sent a split that can't be read");
     for (int i = 0; i < ncolumns; i++)
         present[i] = split.present[i] != 0;
     object->path = server_copy(split.path, split.path, "the name of a file");
@@ -283,10 +284,10 @@ fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, 
         WireReader r = {message.body, message.length, 0, false};
 
         if (place || message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
-            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than a moved file")));
+            link_misbehaved("kaireon-reader sent something else than a moved file");
         place = server_copy(object.path, object.path, "the name of a file");
     }
     if (place == NULL)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader did not say where it moved a file")));
+        link_misbehaved("kaireon-reader did not say where it moved a file");
     return place;
 }

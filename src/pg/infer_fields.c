@@ -330,10 +330,12 @@ kaireon_infer_fields(PG_FUNCTION_ARGS)
     if (count == 0)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE),
                         description.path ? errmsg("file \"%s\" has no fields", description.path) : errmsg("the source has no file"),
+                        errdetail("There is nothing to infer fields from."),
                         errhint("Fields are inferred from a file's header and rows; kaireon.list_objects shows which files there are.")));
     if (count > SCHEMA_MAX_FIELDS)
         ereport(ERROR, (errcode(ERRCODE_TOO_MANY_COLUMNS),
                         errmsg("file \"%s\" has %d fields, but a schema can have at most %d", description.path, count, SCHEMA_MAX_FIELDS),
+                        errdetail("A table of PostgreSQL has at most 1600 columns."),
                         errhint("kaireon.describe lists them; give create_schema those that are wanted.")));
     probe_advise(&description);
     set_rules(source, &rules);

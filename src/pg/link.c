@@ -98,7 +98,8 @@ start_reader(Link *link, int their_end)
 
         close(their_end);
         errno = failed;
-        ereport(ERROR, (errcode_for_file_access(), errmsg("could not start \"%s\": %m", path)));
+        ereport(ERROR, (errcode_for_file_access(), errmsg("could not start \"%s\": %m", path),
+                        errdetail("Sources are read by that program."), errhint("make install puts it beside the library.")));
     }
 }
 
@@ -180,7 +181,29 @@ reader_ended(Link *link)
     ereport(ERROR, (errcode(ERRCODE_KAIREON_READER_ENDED),
                     gone > 0 ? errmsg("the reader process ended with exit code %d without a message", WEXITSTATUS(status))
                              : errmsg("the reader process closed its connection"),
+                    errdetail("kaireon-reader reads the source in a process of its own, so the server is not affected."),
                     errhint("The server's log may have what it wrote to standard error.")));
+    pg_unreachable();
+}
+
+void
+link_misbehaved(const char *message,...)
+{
+    StringInfoData text;
+    va_list args;
+    int more;
+
+    initStringInfo(&text);
+    do
+    {
+        va_start(args, message);
+        more = appendStringInfoVA(&text, message, args);
+        va_end(args);
+        if (more > 0)
+            enlargeStringInfo(&text, more);
+    } while (more > 0);
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg_internal("%s", text.data), errdetail("Nothing of what it sent then was used."),
+                    errhint("Library and program must be of the same installation: run make install, and connect anew.")));
     pg_unreachable();
 }
 
@@ -251,9 +274,7 @@ read_message(Link *link)
         return false;
     wrong = wire_header_check(&link->header);
     if (wrong || link->header.type < WIRE_LOG)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL),
-                        errmsg("kaireon-reader sent a message that breaks the protocol: %s", wrong ? wrong : "not a reader's message"),
-                        errhint("Library and program must be of the same installation.")));
+        link_misbehaved("kaireon-reader sent a message that breaks the protocol: %s", wrong ? wrong : "not a reader's message");
     if (link->header.length > link->body_size)
     {
         if (link->body)
@@ -352,7 +373,7 @@ link_receive(Link *link, LinkMessage *message, bool wait)
                 continue;
             case WIRE_ERROR:
                 if (!wire_get_failure(&r, &failure))
-                    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader failed and sent an error that can't be read")));
+                    link_misbehaved("kaireon-reader failed and sent an error that can't be read");
                 raise_failure(&failure);
             case WIRE_BATCH:
             case WIRE_OBJECT:

@@ -13,6 +13,7 @@
 #include "lib/stringinfo.h"
 
 #include "pg/auth.h"
+#include "pg/compat.h"
 #include "wire/wire.h"
 
 typedef struct Link Link;
@@ -43,6 +44,9 @@ extern char *link_text(WireStr text);
 
 /* A SQLSTATE the reader sent; KA002 for one it has no business to send. */
 extern int link_sqlstate(const char *state);
+
+/* Raises KA002: the reader sent what the protocol does not allow; message is a format. */
+pg_noreturn extern void link_misbehaved(const char *message,...) pg_attribute_printf(1, 2);
 
 /* What is asked of a reader; see wire.h.  JSON texts are put in as they are. */
 typedef struct LinkRequest

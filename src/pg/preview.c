@@ -324,7 +324,8 @@ kaireon_preview_pipeline(PG_FUNCTION_ARGS)
     preview.result = (ReturnSetInfo *) fcinfo->resultinfo;
     preview.left = PG_GETARG_INT32(1);
     if (preview.left < 1)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1"),
+                        errdetail("It is %d.", PG_GETARG_INT32(1)), errhint("Leave it out for 20 rows.")));
     if (!PG_ARGISNULL(2))
         preview.program = inspect_shown(inspected, find_node(inspected->input.graph, text_to_cstring(PG_GETARG_TEXT_PP(2))));
     preview_read(&preview);

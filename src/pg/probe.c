@@ -62,7 +62,8 @@ probe_count(FunctionCallInfo fcinfo, int n, const char *name)
 
     if (count < 1)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s must be at least 1", name),
-                        PG_ARGISNULL(n) ? errdetail("It is null.") : errdetail("It is %d.", count)));
+                        PG_ARGISNULL(n) ? errdetail("It is null.") : errdetail("It is %d.", count),
+                        errhint("Leave it out for what is usual.")));
     return count;
 }
 

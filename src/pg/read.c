@@ -105,7 +105,8 @@ read_connector(const char *name)
 static void
 raise_complaint(void *arg, const char *code, const char *message, const char *hint)
 {
-    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), hint ? errhint("%s", hint) : 0));
+    ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", message), errdetail("Options say how the source is read."),
+                    hint ? errhint("%s", hint) : errhint("They are those of a source node's config, and onError.")));
 }
 
 void
@@ -119,7 +120,8 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
     if (options == NULL)
         options = empty_object();
     if (!JB_ROOT_IS_OBJECT(options))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
+                        errdetail("It is %s.", JsonbToCString(NULL, &options->root, VARSIZE(options))), errhint("For example: {\"delimiter\": \";\"}.")));
     source_check(&options->root, SOURCE_OF_READ, "options", raise_complaint, NULL);
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
     text.type = jbvString;
@@ -414,7 +416,7 @@ static void
 take_batch(Reading *reading, const LinkMessage *message)
 {
     if (reading->split == NULL)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a batch before its file")));
+        link_misbehaved("kaireon-reader sent a batch before its file");
     cells_load(reading->cells, message->body, message->length);
     reading->loaded = true;
     reading->next = 0;
@@ -462,13 +464,13 @@ receive_batch(Reading *reading)
                 (void) wire_get_u64(&r);
                 reading->bytes = reading->bytes_before += (int64) wire_get_u64(&r);
                 if (r.bad)
-                    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent the end of a file that can't be read")));
+                    link_misbehaved("kaireon-reader sent the end of a file that can't be read");
                 break;
             case WIRE_END:
                 reading_close(reading);
                 break;
             default:
-                ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent something else than rows")));
+                link_misbehaved("kaireon-reader sent something else than rows");
         }
     }
     return false;

@@ -126,7 +126,7 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
     MemoryContext old = MemoryContextSwitchTo(run->context);
 
     if (source->split || list_length(source->splits) >= list_length(source->files))
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader began a split that was not asked for")));
+        link_misbehaved("kaireon-reader began a split that was not asked for");
     source->split = fetch_split(message, source->asked->ncolumns, source->present);
     source->split->source = source->asked->node;
     source->split->number = list_length(source->splits);
@@ -143,7 +143,7 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     int64 rows;
 
     if (source->split == NULL)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent rows outside of a split")));
+        link_misbehaved("kaireon-reader sent rows outside of a split");
     /* the tables' own code runs in here: no role it takes and no setting it makes outlasts the batch */
     scope = rights_assume(run->slot->owner, 0);
     cells_load(source->cells, message->body, message->length);
@@ -164,7 +164,7 @@ end_split(Run *run, RunSource *source)
     MemoryContext old = MemoryContextSwitchTo(run->context);
 
     if (source->split == NULL)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended a split that did not begin")));
+        link_misbehaved("kaireon-reader ended a split that did not begin");
     source->splits = lappend(source->splits, source->split);
     run->done_bytes += source->split->size;
     run->counts.bytes = run->done_bytes;
@@ -194,10 +194,10 @@ run_read_source(Run *run, RunSource *source)
         else if (message.type == WIRE_SPLIT_END)
             end_split(run, source);
         else
-            ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent an unexpected message of type %d", message.type)));
+            link_misbehaved("kaireon-reader sent an unexpected message of type %d", message.type);
     }
     if (source->split || (list_length(source->splits) < list_length(source->files) && fetch_row_limit(source->asked->node) == 0))
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader ended before it had read everything")));
+        link_misbehaved("kaireon-reader ended before it had read everything");
     link_close(source->link);
     source->link = NULL;
     run->reading = NULL;

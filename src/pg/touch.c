@@ -78,6 +78,7 @@ kaireon_touch_updated_at(PG_FUNCTION_ARGS)
         !TRIGGER_FIRED_BEFORE(trigger->tg_event) || !TRIGGER_FIRED_BY_UPDATE(trigger->tg_event))
         ereport(ERROR, (errcode(ERRCODE_E_R_I_E_TRIGGER_PROTOCOL_VIOLATED),
                         errmsg("function \"touch_updated_at\" must be called by a trigger"),
+                        errdetail("It sets updated_at of the row that an UPDATE changes."),
                         errhint("It is for triggers BEFORE UPDATE ... FOR EACH ROW.")));
     column = touched_column(RelationGetDescr(trigger->tg_relation));
     if (column == 0)

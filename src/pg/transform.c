@@ -30,7 +30,8 @@ kaireon_map_value(PG_FUNCTION_ARGS)
     value = PG_GETARG_TEXT_PP(0);
     mappings = PG_GETARG_JSONB_P(1);
     if (!JB_ROOT_IS_OBJECT(mappings))
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("mappings must be a JSON object")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("mappings must be a JSON object"),
+                        errdetail("It maps values to values."), errhint("For example: {\"M\": \"male\", \"F\": \"female\"}.")));
     if (getKeyJsonValueFromContainer(&mappings->root, VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), &found) == NULL)
     {
         if (PG_NARGS() == 2)
@@ -54,7 +55,8 @@ kaireon_split_field(PG_FUNCTION_ARGS)
     int length = VARSIZE_ANY_EXHDR(separator);
 
     if (length == 0 || part < 1 || part > parts)
-        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no such part")));
+        ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("no such part"),
+                        errdetail("Parts are counted from 1; a separator has a character at least."), errhint("A split node calls this function.")));
     for (int i = 1;; i++)
     {
         /* in UTF-8 no character's bytes begin inside another's */
