@@ -58,6 +58,10 @@ SELECT kaireon.create_pipeline('v_reference', 'v_files', 'v_orders', pg_temp.cha
     '[{"id": "upper", "type": "expression", "config": {"outputField": "code", "expression": "upper(code)"}}]')) IS NOT NULL;
 SELECT pg_temp.compiled('v_reference');
 SELECT kaireon.pipeline_diagram('v_reference');
+SELECT * FROM kaireon.pipeline_columns('v_reference');
+-- Names that are also those of the compiler's own columns, and such that need quotes.
+SELECT kaireon.create_pipeline('v_names', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "#rule1", "rule": "unique"}, {"field": "#ordinal", "rule": "unique"}, {"field": "#key1", "rule": "reference", "schema": "v_customers", "schemaField": "id"}, {"field": "a\"b''c", "rule": "not_null"}], "dataset": [{"check": "null_share", "field": "a\"b''c", "max": 0}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_names');
 SELECT kaireon.create_pipeline('v_dataset', 'v_files', 'v_orders', pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}, {"check": "avg", "field": "amount", "max": 9}, {"check": "null_share", "field": "customer", "max": 0.1}], "rules": [{"field": "code", "rule": "not_null"}]}')) IS NOT NULL;
 SELECT pg_temp.compiled('v_dataset');
 SELECT kaireon.pipeline_diagram('v_dataset');
@@ -66,5 +70,5 @@ SELECT pg_temp.compiled('v_count');
 SELECT kaireon.create_pipeline('v_both', 'v_files', 'v_orders', pg_temp.chain('{"dataset": [{"check": "freshness", "field": "day", "maxAge": "2 days"}, {"check": "distinct_share", "field": "code", "min": 0.5}], "rules": [{"field": "code", "rule": "unique"}, {"field": "id", "rule": "gt:0"}]}')) IS NOT NULL;
 SELECT pg_temp.compiled('v_both');
 
-SELECT kaireon.delete_pipeline(n) FROM unnest('{v_rows,v_unique,v_reference,v_dataset,v_count,v_both}'::text[]) AS n;
+SELECT kaireon.delete_pipeline(n) FROM unnest('{v_rows,v_unique,v_reference,v_names,v_dataset,v_count,v_both}'::text[]) AS n;
 SELECT kaireon.delete_schema('v_orders'), kaireon.delete_schema('v_customers'), kaireon.delete_connector('v_files');
