@@ -61,6 +61,7 @@ ask_create(const GraphNode *node, const ProgramAsk *compiled)
     return ask;
 }
 
+/* The reader is in the middle of an answer. */
 static void
 end_reader(Ask *ask)
 {
@@ -101,6 +102,7 @@ measure_record(Building *building, const Reading *reading)
 {
     const Cells *cells = reading->cells;
 
+    building->bytes += sizeof(JEntry) + sizeof(JsonbContainer);
     for (int i = 0; i < cells->ncolumns; i++)
     {
         int at = reading->row * cells->ncolumns + i;
@@ -214,7 +216,8 @@ ask_key(Ask *ask, char *const *values, Answer *answer)
         if (error)
         {
             answer->value = NULL;
-            end_reader(ask);
+            if (!link_is_idle(ask->link))
+                end_reader(ask);
             set_problem(answer, error->sqlerrcode, -1,
                         psprintf("resource \"%s\" can't be read: %s%s%s%s", resource_shown(ask->resource, values), error->message,
                                  error->detail ? " (" : "", error->detail ? error->detail : "", error->detail ? ")" : ""));

@@ -2,7 +2,7 @@
  * ask.h: asking a connector what it has for one key after another.
  *
  * One reader answers all questions of an Ask; it is started with the first, and
- * again after an answer that could not be read to its end.  It ends with the
+ * again after an answer that was not read to its end.  It ends with the
  * Ask, and with the (sub)transaction the Ask was made in.
  */
 #ifndef KAIREON_ASK_H

@@ -20,9 +20,13 @@
 
 #include "pg/answers.h"
 #include "pg/ask.h"
+#include "pg/errors.h"
 #include "pg/execute_set.h"
 #include "pg/json.h"
 #include "pg/node.h"
+
+/* So many keys that all have a problem end a run, as so many bad rows do. */
+#define HOPELESS_KEYS 1000
 
 struct AskNode
 {
@@ -33,6 +37,7 @@ struct AskNode
     Tuplestorestate *answers; /* the relation, */
     int64 count;             /* its rows, */
     Answers *values;         /* and what it refers to */
+    int64 problems;          /* of these rows, those with a problem */
     MemoryContext scratch;   /* of one key */
 };
 
@@ -130,6 +135,25 @@ make_reject(const AskNode *node, Datum problem, RowPosition at)
     return reject;
 }
 
+/* What is wrong with a key, the next of the answers, is kept for its rows; unless it ends the run at once. */
+static Datum
+take_problem(AskNode *node, const Answer *answer, char *const *values, int64 origin)
+{
+    Rejects *rejects = node->execution->rejects;
+    Datum problem = problem_array(node, answer, values);
+    Reject reject = make_reject(node, problem, positions_get(node->execution->positions, origin));
+
+    /* one of its rows ends the run: no further key need be asked for */
+    if (rejects_stop(rejects, &reject))
+        rejects_add(rejects, &reject);
+    if (++node->problems > node->count && node->problems >= HOPELESS_KEYS && !rejects->never_stops)
+        ereport(ERROR, (errcode(ERRCODE_KAIREON_ALL_BAD),
+                        errmsg("the first " INT64_FORMAT " keys that node \"%s\" asked for are all bad", node->problems, node->compiled->feed->id),
+                        errdetail("The last one, %s \"%s\": %s.", reject.field, reject_shown(reject.value), reject.reason),
+                        errhint("Something is wrong with the node's connector or resource, or with the source as a whole.")));
+    return problem;
+}
+
 /* Asks for a key, and keeps the answer; slot: its row of find_keys. */
 static void
 ask_one(AskNode *node, TupleTableSlot *slot)
@@ -152,15 +176,7 @@ ask_one(AskNode *node, TupleTableSlot *slot)
     if (answer.value)
         row[nkeys] = JsonbPGetDatum(answers_add(node->values, answer.value));
     if (answer.sqlstate)
-    {
-        Reject reject;
-
-        row[nkeys + 1] = problem_array(node, &answer, values);
-        /* where one of its rows ends the run, no further key need be asked for */
-        reject = make_reject(node, row[nkeys + 1], positions_get(node->execution->positions, DatumGetInt64(slot->tts_values[nkeys])));
-        if (rejects_stop(node->execution->rejects, &reject))
-            rejects_add(node->execution->rejects, &reject);
-    }
+        row[nkeys + 1] = take_problem(node, &answer, values, DatumGetInt64(slot->tts_values[nkeys]));
     tuplestore_putvalues(node->answers, node->question->desc, row, nulls);
     node->count++;
 }

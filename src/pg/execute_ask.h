@@ -20,7 +20,8 @@ extern AskNode *ask_node_create(Execution *execution, const ProgramStage *stage)
 /*
  * Asks for the keys of these rows of the input that have not been asked for.
  * Raises 54000, before it asks for the first, when these make it more than
- * maxCalls in all; and what is wrong with a key when bad rows are not left out.
+ * maxCalls in all; what is wrong with a key when bad rows are not left out; and
+ * KA006 when something is wrong with all of the first keys.
  */
 extern void ask_node_ask(AskNode *node, Tuplestorestate *input, double rows);
 

@@ -50,6 +50,7 @@ struct Link
     uint8 *body;
     size_t body_size;
     uint32 used_credit;
+    bool answering;          /* a request's last message has not come yet */
     int logged;
 };
 
@@ -371,7 +372,11 @@ link_receive(Link *link, LinkMessage *message, bool wait)
             case WIRE_LOG:
                 log_message(link, &r);
                 continue;
+            case WIRE_END:
+                link->answering = false;
+                break;
             case WIRE_ERROR:
+                link->answering = false;
                 if (!wire_get_failure(&r, &failure))
                     link_misbehaved("kaireon-reader failed and sent an error that can't be read");
                 raise_failure(&failure);
@@ -467,6 +472,7 @@ link_request(Link *link, const LinkRequest *request)
     first = encoding_utf8(before.data);
     last = encoding_utf8(after.data);
     link->used_credit = 0;
+    link->answering = true;
     auth = auth_open(request->auth);
     length = strlen(first) + auth->length + strlen(last);
     if (length > WIRE_MAX_REQUEST)
@@ -480,4 +486,10 @@ link_request(Link *link, const LinkRequest *request)
     send_all(link, auth->data, auth->length);
     secret_free(auth);
     send_all(link, last, strlen(last));
+}
+
+bool
+link_is_idle(const Link *link)
+{
+    return !link->answering;
 }

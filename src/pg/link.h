@@ -67,4 +67,7 @@ typedef struct LinkRequest
 
 extern void link_request(Link *link, const LinkRequest *request);
 
+/* Has the reader answered the last request whole, or told that it failed?  Then it takes another. */
+extern bool link_is_idle(const Link *link);
+
 #endif

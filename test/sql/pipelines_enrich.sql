@@ -72,6 +72,7 @@ SELECT kaireon.create_pipeline('e_two', 'e_files', 'e_target', '[{"id": "read", 
     {"id": "about", "type": "enrich", "config": {"connector": "e_files", "resource": "{key}/{day}/*.csv", "params": {"key": "#problem"}, "outputField": "#problem", "result": "all", "maxCalls": 5}},
     {"id": "count", "type": "expression", "config": {"outputField": "name", "expression": "jsonb_array_length(\"#problem\") || '' records''"}}, {"id": "load", "type": "target", "config": {"fieldMapping": {"#problem": "profile"}}}]') IS NOT NULL;
 SELECT pg_temp.compiled('e_two');
+SELECT * FROM kaireon.pipeline_columns('e_two');
 -- The connector is in use.
 SELECT kaireon.create_connector('e_other', 'local_fs') IS NOT NULL;
 SELECT kaireon.update_pipeline('e_one', nodes => '[{"id": "read", "type": "source", "config": {"resource": "in.csv"}},

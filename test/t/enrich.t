@@ -160,6 +160,17 @@ $k->write_csv('base.csv', [qw(id key)], [ 1, 1 ]);
 $run = $k->run('base');
 is("$run->{status} " . ($k->errors($run->{run_id}))[0]{sqlstate}, 'partial 58P01', 'a connector whose folder is missing is no missing file');
 
+# A thousand keys that are all bad end the run, one good one among them and it goes on.
+$k->write_rows('hopeless.csv', 1500, sub { "$_[0],$_[0]" }, 'id,key');
+enrich('hopeless', { connector => 'gone', resource => '{key}.csv', maxCalls => 2000 }, execution => { errorHandling => 'skip' });
+$run = $k->run('hopeless');
+is("$run->{status} $run->{error_code} $run->{error_message}", 'failed KA006 the first 1000 keys that node "ask" asked for are all bad', 'where all keys are bad, the run ends');
+like($run->{error_detail}, qr/^The last one, key "1000": resource "1000.csv" can't be read: directory ".*gone" does not exist\.$/, 'and says what is wrong');
+$k->write_rows('hopeful.csv', 1500, sub { "$_[0]," . ($_[0] == 5 ? '1' : $_[0] == 6 ? 'cut' : "/$_[0]") }, 'id,key');
+$k->sql('TRUNCATE ds_got');
+enrich('hopeful', { resource => 'c/{key}.csv', maxCalls => 2000 }, execution => { errorHandling => 'skip' });
+is(counters($k->run('hopeful')), 'partial|1500|1|0|1499|0|0', 'where one is good, it does not');
+
 # ---- a bound on calls
 
 $k->write_rows('many.csv', 10_000, sub { $_[0] . ',' . ($_[0] - 1) % 1000 }, 'id,key');
