@@ -19,6 +19,7 @@
 #include <strings.h>
 
 #include "format/cell_kind.h"
+#include "format/convert.h"
 #include "format/csv_guess.h"
 #include "format/csv_pair.h"
 #include "format/csv_table.h"
@@ -349,7 +350,8 @@ say_field(CsvDialect *dialect, GuessCell cell)
     }
     shown[used] = '\0';
     say(dialect, ", but less plain fields");
-    if (n == 0)
+    /* a reason can be shown, whatever the sample was */
+    if (n == 0 || !convert_utf8_valid(cell.s, n))
         return;
     dialect->excerpt_at = (uint16_t) strlen(dialect->reason);
     say(dialect, ", like \"%s%s\"", shown, n < cell.n ? "..." : "");
