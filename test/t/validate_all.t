@@ -56,6 +56,12 @@ is(counters($run) . ' ' . loaded($name), 'success|8|8|0|0|0 1 2 3 4 5 6 7 8', 'u
 is(join(' ', map { "$_->{line}:$_->{severity}" } $k->errors($run->{run_id})), '4:warning 7:warning 9:warning', 'with warnings');
 is($k->node_counts($run), 'read 8/8/0 check 8/8/0 load 8/8/0', 'and go out of the node');
 
+$name = held([ { field => 'v', rule => 'unique', onFail => 'quarantine' }, { field => 'w', rule => 'not_null', onFail => 'quarantine' } ], [ [ 'a', 'x' ], [ 'a', 'y' ], [ 'b', undef ] ]);
+$run = $k->run($name);
+is(counters($run) . ' ' . bad($run), 'partial|3|1|2|0|0 4:check:w:23514:~ 3:check:v:23514:a', 'unique, quarantine: left out as with skip');
+is($k->sql("SELECT string_agg(concat_ws(' ', line, node_id, field, record ->> 'n', record ->> 'v', record ->> 'w'), '; ' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = '$name'"),
+    '3 check v 2 a y; 4 check w 3 b', 'and kept whole, though it waited in the node');
+
 # Values are compared in the field's type; several files are one source.
 $k->write_csv('t1.csv', [qw(n v)], [ 1, '1.0' ], [ 2, '2' ]);
 $k->write_csv('t2.csv', [qw(n v)], [ 3, '1.00' ], [ 4, '02' ], [ 5, '3' ]);
