@@ -259,6 +259,49 @@ EXCEPTION WHEN dependent_objects_still_exist THEN
 END
 $$;
 
+-- The columns of a summary's table, each with its type; of one that can't be
+-- written that is no type a summary column has.
+CREATE FUNCTION kaireon_internal.summary_held(relation oid) RETURNS TABLE (name text, column_type text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT a.attname::text, format_type(a.atttypid, a.atttypmod) || CASE WHEN a.attgenerated <> '' OR a.attidentity = 'a' THEN ' GENERATED ALWAYS' ELSE '' END
+      FROM pg_attribute AS a WHERE a.attrelid = relation AND a.attnum > 0 AND NOT a.attisdropped
+$$;
+
+-- Every difference between a collection's summary and its table, which keeps
+-- runs from writing it: as schema_drift (35-drift.sql) gives those of the schema.
+CREATE FUNCTION kaireon_internal.summary_drift(schema_id uuid) RETURNS TABLE (severity text, message text, hint text)
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_column
+DECLARE
+    s kaireon_internal.schema := (SELECT o FROM kaireon_internal.schema AS o WHERE o.id = $1);
+    refresh text := format('The table was changed outside of kaireon''s functions; kaireon.refresh_schema(''%s'') makes it what the schema says.', s.name);
+    known text[] := ARRAY(SELECT f.name FROM kaireon_internal.summary_fields(s.id) AS f WHERE f.is_key ORDER BY f.name);
+    held text[] := ARRAY(SELECT k FROM unnest(kaireon_internal.key_columns(s.summary_relation)) AS k ORDER BY k);
+BEGIN
+    IF s.summary_columns IS NULL THEN
+        RETURN;
+    ELSIF kaireon_internal.relation_name(s.summary_relation) IS NULL THEN
+        RETURN QUERY SELECT 'error', format('the summary table of schema "%s" was dropped', s.name),
+            format('kaireon.refresh_schema(''%s'') makes it anew.', s.name);
+        RETURN;
+    END IF;
+    RETURN QUERY SELECT 'error', CASE WHEN h.name IS NULL THEN format('column "%s" of the summary of schema "%s" is not in its table', w.name, s.name)
+                                      ELSE format('column "%s" of the summary of schema "%s" is %s, but %s in its table', w.name, s.name, w.column_type, h.column_type) END, refresh
+      FROM (SELECT f.ordinal, f.name, f.column_type FROM kaireon_internal.summary_fields(s.id) AS f
+             UNION ALL VALUES (NULL::int, 'updated_at', 'timestamp with time zone')) AS w
+      LEFT JOIN kaireon_internal.summary_held(s.summary_relation) AS h ON h.name = w.name
+     WHERE h.column_type IS DISTINCT FROM w.column_type ORDER BY w.ordinal;
+    IF known <> held THEN
+        RETURN QUERY SELECT 'error', format('the primary key of the summary of schema "%s" is (%s), but %s in its table', s.name,
+            array_to_string(known, ', '), COALESCE('(' || NULLIF(array_to_string(held, ', '), '') || ')', 'none')), refresh;
+    END IF;
+    RETURN QUERY SELECT 'error', format('column "%s" of the summary table of schema "%s" is no summary column, must not be null and has no default', u.name, s.name),
+            'Give it a default, or let it be null.'
+      FROM kaireon_internal.unmanaged_columns(s.summary_relation, '{updated_at}', ARRAY(SELECT f.name FROM kaireon_internal.summary_fields(s.id) AS f)) AS u
+     WHERE u.must_be_given;
+END
+$$;
+
 -- Makes the summary table what the catalog says by now.  A column whose
 -- definition is another than in old_columns is empty until the next summary;
 -- with other keys all of the table is.
@@ -277,9 +320,8 @@ BEGIN
     ELSE
         keys_changed := EXISTS (
             SELECT FROM (SELECT f.name, f.column_type FROM kaireon_internal.summary_fields(s.id) AS f WHERE f.is_key) AS wanted
-              FULL JOIN (SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS column_type
-                           FROM pg_index AS i JOIN pg_attribute AS a ON a.attrelid = i.indrelid AND a.attnum = ANY (i.indkey)
-                          WHERE i.indrelid = s.summary_relation AND i.indisprimary) AS held
+              FULL JOIN (SELECT c.* FROM kaireon_internal.summary_held(s.summary_relation) AS c
+                          WHERE c.name = ANY (kaireon_internal.key_columns(s.summary_relation))) AS held
                      ON held.name = wanted.name AND held.column_type = wanted.column_type
              WHERE held.name IS NULL OR wanted.name IS NULL);
         IF s.summary_columns IS NULL OR keys_changed THEN
@@ -297,21 +339,22 @@ BEGIN
         END IF;
     ELSE
         WITH held AS (
-            SELECT a.attname::text AS name, format_type(a.atttypid, a.atttypmod) AS column_type,
-                   (SELECT o.value FROM jsonb_array_elements(old_columns) AS o WHERE o.value ->> 'outputField' = a.attname) AS definition
-              FROM pg_attribute AS a WHERE a.attrelid = s.summary_relation AND a.attnum > 0 AND NOT a.attisdropped
+            SELECT c.*, (SELECT o.value FROM jsonb_array_elements(old_columns) AS o WHERE o.value ->> 'outputField' = c.name) AS definition
+              FROM kaireon_internal.summary_held(s.summary_relation) AS c
         ), wanted AS (
-            SELECT f.*, (SELECT o.value FROM jsonb_array_elements(s.summary_columns) AS o WHERE o.value ->> 'outputField' = f.name) AS definition
+            SELECT f.ordinal, f.name, f.column_type,
+                   (SELECT o.value FROM jsonb_array_elements(s.summary_columns) AS o WHERE o.value ->> 'outputField' = f.name) AS definition, '' AS further
               FROM kaireon_internal.summary_fields(s.id) AS f WHERE NOT f.is_key
+             UNION ALL VALUES (NULL::int, 'updated_at', 'timestamp with time zone', NULL::jsonb, ' NOT NULL DEFAULT now()')
         ), fitting AS (
-            SELECT w.name FROM wanted AS w JOIN held AS h ON h.name = w.name AND h.definition = w.definition
+            SELECT w.name FROM wanted AS w JOIN held AS h ON h.name = w.name AND h.definition IS NOT DISTINCT FROM w.definition
                AND h.column_type = w.column_type
         )
-        SELECT string_agg(a.action, ', ' ORDER BY a.n, a.ordinal), array_agg(a.name) FILTER (WHERE a.n = 2) INTO actions, added FROM (
+        SELECT string_agg(a.action, ', ' ORDER BY a.n, a.ordinal), array_agg(a.name) FILTER (WHERE a.n = 2 AND a.ordinal > 0) INTO actions, added FROM (
             SELECT 1 AS n, 0 AS ordinal, h.name, format('DROP COLUMN %I', h.name) AS action FROM held AS h
              WHERE h.name NOT IN (SELECT f.name FROM fitting AS f) AND (h.definition IS NOT NULL OR h.name IN (SELECT w.name FROM wanted AS w))
              UNION ALL
-            SELECT 2, w.ordinal, w.name, format('ADD COLUMN %I %s', w.name, w.column_type) FROM wanted AS w WHERE w.name NOT IN (SELECT f.name FROM fitting AS f)) AS a;
+            SELECT 2, w.ordinal, w.name, format('ADD COLUMN %I %s%s', w.name, w.column_type, w.further) FROM wanted AS w WHERE w.name NOT IN (SELECT f.name FROM fitting AS f)) AS a;
         IF actions IS NOT NULL THEN
             PERFORM kaireon_internal.drop_of_summary(caller, s, format('ALTER TABLE %s %s', table_name, actions));
         END IF;

@@ -320,7 +320,8 @@ BEGIN
             'Make it again, or use kaireon.delete_schema.');
     END IF;
     PERFORM kaireon_internal.check_table(caller, held, s.id);
-    changes := ARRAY(SELECT d.message FROM kaireon_internal.schema_drift(s.id) AS d);
+    changes := ARRAY(SELECT d.message FROM kaireon_internal.schema_drift(s.id) AS d)
+            || ARRAY(SELECT d.message FROM kaireon_internal.summary_drift(s.id) AS d);
     s.relation := held;
     PERFORM kaireon_internal.hold_table(caller, s);
     UPDATE kaireon_internal.schema AS o SET relation = held::regclass, automatic = ARRAY(

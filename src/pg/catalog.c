@@ -283,12 +283,15 @@ resolve_fields(TupleDesc desc, TargetField *fields, const AttrNumber *numbers, i
     return good;
 }
 
-/* Where the schema's table is another than the catalog says. */
+#define SCHEMA_DRIFT "SELECT severity, message, hint FROM kaireon_internal.schema_drift($1)"
+#define SUMMARY_DRIFT "SELECT severity, message, hint FROM kaireon_internal.summary_drift($1)"
+
+/* Where the table of a schema or of its summary, as `sql` says, is another than the catalog says. */
 static void
-add_drift(Datum schema_id, MemoryContext context, List **findings)
+add_drift(const char *sql, Datum schema_id, const char *node_id, MemoryContext context, List **findings)
 {
     Oid types[] = {UUIDOID};
-    uint64 count = catalog_execute("SELECT severity, message, hint FROM kaireon_internal.schema_drift($1)", 1, types, &schema_id, NULL, SPI_OK_SELECT);
+    uint64 count = catalog_execute(sql, 1, types, &schema_id, NULL, SPI_OK_SELECT);
 
     for (uint64 i = 0; i < count; i++)
     {
@@ -297,7 +300,7 @@ add_drift(Datum schema_id, MemoryContext context, List **findings)
         char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
         MemoryContext inner = MemoryContextSwitchTo(context);
 
-        graph_complain(findings, NULL, "schema_drift", hint, "%s", message);
+        graph_complain(findings, node_id, "schema_drift", hint, "%s", message);
         if (strcmp(severity, "error") != 0)
             ((Finding *) llast(*findings))->severity = "warning";
         MemoryContextSwitchTo(inner);
@@ -307,10 +310,11 @@ add_drift(Datum schema_id, MemoryContext context, List **findings)
 /*
  * Reads a schema.  A statement over $1 and $2 gives its table, its fields'
  * names in their order, its name, the fields' columns by number (0: by name),
- * and its id; thorough: see catalog.h.
+ * and its id; drift: the statement that says what is different; thorough: see
+ * catalog.h.
  */
 static bool
-load_schema(const char *sql, Oid *types, Datum *values, bool thorough, SchemaSpec *schema, List **findings)
+load_schema(const char *sql, const char *drift, Oid *types, Datum *values, bool thorough, SchemaSpec *schema, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
@@ -345,7 +349,7 @@ load_schema(const char *sql, Oid *types, Datum *values, bool thorough, SchemaSpe
         table_close(rel, AccessShareLock);
     }
     if (thorough || schema->nfields < count)
-        add_drift(id, context, findings);
+        add_drift(drift, id, NULL, context, findings);
     catalog_end(scope);
     if (schema->nfields < count && !graph_has_errors(*findings)) /* it is being changed right now */
         graph_complain(findings, NULL, "schema_drift", NULL, "the schema's table is not what the schema says");
@@ -362,12 +366,12 @@ catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, SchemaSpec *schem
     Oid types[] = {UUIDOID, OIDOID};
     Datum values[] = {UUIDPGetDatum(schema_id), ObjectIdGetDatum(InvalidOid)};
 
-    return load_schema(SCHEMA_FIELDS "WHERE s.id = $1 ORDER BY f.ordinal", types, values, thorough, schema, findings);
+    return load_schema(SCHEMA_FIELDS "WHERE s.id = $1 ORDER BY f.ordinal", SCHEMA_DRIFT, types, values, thorough, schema, findings);
 }
 
 /* The schema that a statement finds by the name; its findings become the node's. */
 static SchemaSpec *
-find_schema(const char *sql, const char *name, Oid own, bool thorough, const char *node_id, List **findings)
+find_schema(const char *sql, const char *drift, const char *name, Oid own, bool thorough, const char *node_id, List **findings)
 {
     SchemaSpec *schema = palloc0(sizeof(SchemaSpec));
     Oid types[] = {TEXTOID, OIDOID};
@@ -375,7 +379,7 @@ find_schema(const char *sql, const char *name, Oid own, bool thorough, const cha
     List *found = NIL;
     ListCell *lc;
 
-    if (!load_schema(sql, types, values, thorough, schema, &found))
+    if (!load_schema(sql, drift, types, values, thorough, schema, &found))
         return NULL;
     foreach(lc, found)
     {
@@ -390,8 +394,8 @@ find_schema(const char *sql, const char *name, Oid own, bool thorough, const cha
 SchemaSpec *
 catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings)
 {
-    SchemaSpec *schema = find_schema(SCHEMA_FIELDS "WHERE s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", name, own,
-                                     thorough, node_id, findings);
+    SchemaSpec *schema = find_schema(SCHEMA_FIELDS "WHERE s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", SCHEMA_DRIFT,
+                                     name, own, thorough, node_id, findings);
 
     if (schema == NULL)
         graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
@@ -404,8 +408,8 @@ catalog_find_summary(const char *name, const char *node_id, List **findings)
 {
     SchemaSpec *schema = find_schema("SELECT s.summary_relation::pg_catalog.oid, f.name, s.name, 0::int2, s.id FROM kaireon_internal.schema s, "
                                      "kaireon_internal.summary_fields(s.id) f WHERE s.summary_relation IS NOT NULL "
-                                     "AND s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", name, InvalidOid, false, node_id,
-                                     findings);
+                                     "AND s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", SUMMARY_DRIFT, name, InvalidOid, false,
+                                     node_id, findings);
 
     if (schema == NULL)
         graph_complain(findings, node_id, "missing_schema", "A collection has one when it has summary_columns.",
@@ -414,13 +418,14 @@ catalog_find_summary(const char *name, const char *node_id, List **findings)
 }
 
 SummarySpec *
-catalog_load_summary(Oid collection, const char *customer)
+catalog_load_summary(Oid collection, const char *customer, const char *node_id, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
     Oid types[] = {OIDOID, TEXTOID, OIDOID};
     Datum values[] = {ObjectIdGetDatum(collection), customer ? CStringGetTextDatum(customer) : (Datum) 0, ObjectIdGetDatum(scope.user)};
     SummarySpec *summary = MemoryContextAllocZero(context, sizeof(SummarySpec));
+    Datum id = (Datum) 0;
     uint64 count;
     bool null;
 
@@ -428,10 +433,12 @@ catalog_load_summary(Oid collection, const char *customer)
                             "kaireon_internal.named_schema($2, 0) IS DISTINCT FROM s.linked_schema, "
                             "CASE WHEN kaireon_internal.is_superuser($3::regrole) THEN (SELECT c.owner::text FROM unnest(ARRAY[t.oid, $1]) AS r, "
                             "LATERAL kaireon_internal.foreign_code(r) AS c LIMIT 1) END, "
-                            "f.name, f.is_key, f.function, f.source_field, f.aggregate FROM kaireon_internal.schema s "
+                            "f.name, f.is_key, f.function, f.source_field, f.aggregate, s.id FROM kaireon_internal.schema s "
                             "LEFT JOIN kaireon_internal.schema l ON l.id = s.linked_schema LEFT JOIN pg_catalog.pg_class t ON t.oid = s.summary_relation "
                             "LEFT JOIN LATERAL kaireon_internal.summary_fields(s.id) f ON true WHERE s.relation = $1 ORDER BY f.ordinal",
                             3, types, values, customer ? NULL : " n ", SPI_OK_SELECT);
+    if (count > 0)
+        id = row_datum(11, &null, context);
     for (uint64 i = 0; i < count; i++)
     {
         HeapTuple row = SPI_tuptable->vals[i];
@@ -453,6 +460,8 @@ catalog_load_summary(Oid collection, const char *customer)
             summary->fields = lappend(summary->fields, field);
         MemoryContextSwitchTo(inner);
     }
+    if (summary->fields != NIL)
+        add_drift(SUMMARY_DRIFT, id, node_id, context, findings);
     catalog_end(scope);
     return summary;
 }

@@ -103,8 +103,12 @@ typedef struct SummarySpec
     List *fields;            /* SummaryField *, keys first; NIL: no summary columns */
 } SummarySpec;
 
-/* The summary of the collection of a table; `customer` names the customer schema it should be linked to, or NULL. */
-extern SummarySpec *catalog_load_summary(Oid collection, const char *customer);
+/*
+ * The summary of the collection of a table; `customer` names the customer
+ * schema it should be linked to, or NULL.  A finding of the node for each
+ * difference that keeps it from being written.
+ */
+extern SummarySpec *catalog_load_summary(Oid collection, const char *customer, const char *node_id, List **findings);
 
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);

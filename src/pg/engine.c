@@ -155,7 +155,7 @@ written_table(const PipelineSpec *spec, const GraphNode *node)
         schema = catalog_find_schema(name, spec->schema.relid, false, node->id, &findings);
     if (schema == NULL)
         return InvalidOid;
-    return summary ? catalog_load_summary(schema->relid, NULL)->relid : schema->relid;
+    return summary ? catalog_load_summary(schema->relid, NULL, node->id, &findings)->relid : schema->relid;
 }
 
 /* The tables a pipeline writes. */

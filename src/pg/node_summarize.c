@@ -140,7 +140,7 @@ find_field(const SummarySpec *summary, const char *name, bool key)
     return NULL;
 }
 
-/* False, with a complaint, when there is no summary to write. */
+/* False when there is no summary to write; a table that was dropped is a finding already. */
 static bool
 check_collection(Compiler *c, const GraphNode *node, const SchemaSpec *collection, const SummarySpec *summary)
 {
@@ -148,9 +148,6 @@ check_collection(Compiler *c, const GraphNode *node, const SchemaSpec *collectio
         graph_complain(c->findings, node->id, "missing_summary",
                        "Give it linked_schema, join_mapping and summary_columns with kaireon.update_schema; its schema_type must be \"collection\".",
                        "\"collectionSchemaId\": schema \"%s\" has no summary", collection->name);
-    else if (!OidIsValid(summary->relid))
-        graph_complain(c->findings, node->id, "missing_summary", "Pass its summary_columns to kaireon.update_schema, which makes the table anew.",
-                       "\"collectionSchemaId\": the summary table of schema \"%s\" was dropped", collection->name);
     return summary->fields != NIL && OidIsValid(summary->relid);
 }
 
@@ -389,7 +386,7 @@ summarize_walk(Compiler *c, const GraphNode *node)
 
     if (collection == NULL)
         return;
-    summary = catalog_load_summary(collection->relid, json_get_text(node->config, "customerSchemaId"));
+    summary = catalog_load_summary(collection->relid, json_get_text(node->config, "customerSchemaId"), node->id, c->findings);
     if (!check_collection(c, node, collection, summary))
         return;
     check_customer(c, node, collection, summary);

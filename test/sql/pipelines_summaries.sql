@@ -47,9 +47,30 @@ SELECT pg_temp.node('summarize', '{"collectionSchemaId": "u_accounts", "customer
 SELECT pg_temp.node('summarize', '{"collectionSchemaId": "u_visits", "joinKey": "region"}');
 SELECT pg_temp.node('summarize', '{"collectionSchemaId": "u_visits", "joinKey": ["region", "customer_id"]}');
 SELECT pg_temp.node('summarize', jsonb_build_object('collectionSchemaId', s.id, 'customerSchemaId', upper(c.id::text))) FROM kaireon.schemas AS s, kaireon.schemas AS c WHERE s.name = 'u_accounts' AND c.name = 'u_customers';
+-- Its table, when somebody has changed that: what validation says, what refreshing says, and that it is content then.
+CREATE FUNCTION pg_temp.change(what text) RETURNS SETOF text LANGUAGE plpgsql AS $$
+BEGIN
+    EXECUTE what;
+    RETURN NEXT '-- ' || what;
+    RETURN QUERY SELECT f FROM pg_temp.node('summarize', '{"collectionSchemaId": "u_accounts"}') AS f;
+    RETURN QUERY SELECT 'refreshed: ' || x FROM unnest(kaireon.refresh_schema('u_accounts')) AS x;
+    RETURN QUERY SELECT 'then: ' || f FROM pg_temp.node('summarize', '{"collectionSchemaId": "u_accounts"}') AS f;
+    RETURN QUERY SELECT 'has: ' || string_agg(format('%s %s', a.attname, format_type(a.atttypid, a.atttypmod)), ', ' ORDER BY a.attnum)
+                   FROM pg_attribute AS a WHERE a.attrelid = 'ds_u_accounts_summary'::regclass AND a.attnum > 0 AND NOT a.attisdropped;
+    RETURN QUERY SELECT 'incomplete: ' || u.incomplete::text FROM kaireon_internal.summary AS u JOIN kaireon.schemas AS s ON s.id = u.schema_id WHERE s.name = 'u_accounts';
+    RAISE EXCEPTION 'undo';
+EXCEPTION WHEN raise_exception THEN
+    NULL;
+END
+$$;
+UPDATE kaireon_internal.summary SET incomplete = '{}';
+SELECT pg_temp.change('ALTER TABLE ds_u_accounts_summary ' || c) FROM unnest(ARRAY['ALTER total TYPE int', 'RENAME total TO sum', 'DROP COLUMN total', 'DROP COLUMN updated_at', 'DROP COLUMN customer_id',
+    'ALTER customer_id TYPE bigint', 'DROP CONSTRAINT ds_u_accounts_summary_pkey', 'DROP COLUMN accounts, ADD accounts bigint GENERATED ALWAYS AS (customer_id) STORED', 'ADD more text', 'ADD more text NOT NULL']) AS c;
+SELECT pg_temp.change('DROP TABLE ds_u_accounts_summary');
+-- Who reads it learns of what is gone.
 BEGIN;
-DROP TABLE ds_u_accounts_summary;
-SELECT pg_temp.node('summarize', '{"collectionSchemaId": "u_accounts"}');
+ALTER TABLE ds_u_accounts_summary RENAME total TO sum;
+SELECT pg_temp.node('enrich', '{"summary": "u_accounts", "joinField": "customer_id", "lookupField": "customer_id", "selectFields": ["total"]}');
 ROLLBACK;
 BEGIN;
 ALTER TABLE ds_u_accounts DROP COLUMN balance;

@@ -214,5 +214,23 @@ is($k->sql('SELECT accounts FROM ds_accounts_summary WHERE customer_id = 10'), 1
 
 # The session that waits for the run must not hold its summary.
 like($k->sql_error("BEGIN; UPDATE ds_accounts_summary SET accounts = accounts; SELECT * FROM kaireon.run_pipeline('load')"), qr/this transaction has changed or locked the table/, 'a run is refused to a session that has changed the summary');
+# ---- a summary table that somebody changed
+
+for my $case ([ 'ALTER total TYPE int', qr/column "total" of the summary of schema "accounts" is double precision, but integer in its table/ ],
+    [ 'RENAME total TO sum', qr/column "total" of the summary of schema "accounts" is not in its table/ ],
+    [ 'DROP CONSTRAINT ds_accounts_summary_pkey', qr/the primary key of the summary of schema "accounts" is \(customer_id\), but none in its table/ ])
+{
+    $k->sql("ALTER TABLE ds_accounts_summary $case->[0]");
+    $k->sql('TRUNCATE ds_accounts');
+    write_accounts('load', [ 1, 1, 'n', 2.25, undef, undef ], [ 2, 1, 'n', 3.25, undef, undef ]);
+    my ($finding) = $k->sql("SELECT message FROM kaireon.validate_pipeline('load')");
+    like($finding, $case->[1], "$case->[0]: validate_pipeline names it");
+    $run = $k->run('load');
+    like("$run->{status} $run->{error_message} $run->{error_hint}", qr/^failed node "sums": $case->[1] The table was changed .*refresh_schema\('accounts'\)/, 'a run loads nothing, and says why');
+    $k->sql("SET client_min_messages = error; SELECT kaireon.refresh_schema('accounts')");
+    $k->run('load');
+    is($k->sql('SELECT total FROM ds_accounts_summary WHERE customer_id = 1'), 5.5, 'refreshed: the next run writes what is true');
+}
+
 $k->settled('summaries');
 done_testing();
