@@ -322,15 +322,15 @@ CREATE FUNCTION kaireon_internal.named_schema(name text, own oid) RETURNS uuid
 $$;
 
 -- The versions of pipelines that load into a schema or read it: those that run,
--- drafts, and those that a run under way has.
+-- drafts, and those that a run under way has.  names: what their nodes call it.
 CREATE FUNCTION kaireon_internal.schema_users(s kaireon_internal.schema)
-    RETURNS TABLE (pipeline_id uuid, name text, version int, loads boolean)
+    RETURNS TABLE (pipeline_id uuid, name text, version int, loads boolean, names text[])
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT u.pipeline_id, u.name, u.version, bool_or(u.loads) FROM (
-        SELECT p.id AS pipeline_id, p.name, v.version, true AS loads
+    SELECT u.pipeline_id, u.name, u.version, bool_or(u.loads), array_agg(kaireon_internal.safe_name(u.given)) FROM (
+        SELECT p.id AS pipeline_id, p.name, v.version, true AS loads, NULL AS given
           FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id WHERE p.schema_id = s.id
          UNION ALL
-        SELECT p.id, p.name, v.version, n.value ->> 'type' = 'target'
+        SELECT p.id, p.name, v.version, n.value ->> 'type' = 'target', c.name
           FROM kaireon_internal.pipeline AS p JOIN kaireon_internal.schema AS own ON own.id = p.schema_id
           JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = p.id
          CROSS JOIN LATERAL jsonb_array_elements(v.nodes) AS n (value)
@@ -349,6 +349,23 @@ CREATE FUNCTION kaireon_internal.check_entity_type(entity_type text) RETURNS voi
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
     SELECT kaireon_internal.check_choice('entity_type', entity_type, '{customer,account,transaction,product,event,'
         'interaction,segment,campaign,subscription,custom}')
+$$;
+
+-- Raises 42710 when pipelines mean another schema by a name, because it had that
+-- before: what they read and load must not change by who takes the name.
+CREATE FUNCTION kaireon_internal.check_former_name(safe text, schema_id uuid) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    o record;
+BEGIN
+    SELECT s.name, string_agg(DISTINCT format('"%s"', u.name), ', ') AS users INTO o
+      FROM kaireon_internal.schema AS s CROSS JOIN LATERAL kaireon_internal.schema_users(s) AS u
+     WHERE safe = ANY (s.former_names) AND s.name <> safe AND s.id IS DISTINCT FROM schema_id AND safe = ANY (u.names) GROUP BY s.id, s.name LIMIT 1;
+    IF FOUND THEN
+        PERFORM kaireon_internal.fail('42710', format('pipelines mean schema "%s" by the name "%s", which it had before', o.name, safe),
+            format('Pipelines: %s.', o.users), format('Let their nodes say "%s", or choose another name.', o.name));
+    END IF;
+END
 $$;
 
 -- The name of a schema that does not have it yet; raises 42710.
@@ -385,6 +402,7 @@ BEGIN
                                                summary_columns, table_schema);
     END IF;
 
+    PERFORM kaireon_internal.check_former_name(safe, NULL);
     -- The name first: whoever else is making this schema waits here.
     INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,
                                          join_mapping, summary_columns, automatic)
@@ -430,6 +448,7 @@ BEGIN
         PERFORM kaireon_internal.fail('42622', format('the name of schema "%s" is too long for a summary', safe),
             format('The summary table would be ds_%s_summary.', safe), 'With summary_columns a schema''s name has at most 52 characters.');
     END IF;
+    PERFORM kaireon_internal.check_former_name(safe, s.id);
     PERFORM kaireon_internal.check_no_load(s);
     UPDATE kaireon_internal.schema AS o
        SET name = safe, former_names = array_append(array_remove(o.former_names, safe), o.name),

@@ -32,6 +32,7 @@ BEGIN
     PERFORM kaireon_internal.check_entity_type(entity_type);
     PERFORM kaireon_internal.check_choice('schema_type', schema_type, '{customer,collection,proposition}');
     PERFORM kaireon_internal.check_table(caller, table_name, NULL);
+    PERFORM kaireon_internal.check_former_name(safe, NULL);
     -- Waits for whoever is just adopting it under another name.
     BEGIN
         INSERT INTO kaireon_internal.schema (name, owner, display_name, description, entity_type, schema_type, relation, linked_schema,

@@ -203,14 +203,23 @@ SELECT * FROM kaireon.validate_pipeline('sd_both');
 ALTER TABLE ds_sd_two RENAME a TO b;
 SELECT * FROM kaireon.validate_pipeline('sd_both');
 SELECT kaireon.refresh_schema('sd_two');
--- By a name it had; another that is called so now is another.
+-- By a name it had; no other gets that name while pipelines mean this one by it.
 SELECT kaireon.update_schema('sd_two', new_name => 'sd_second'), kaireon.alter_field('sd_second', 'b', '{"name": "a"}');
 SELECT * FROM kaireon.validate_pipeline('sd_both');
 SELECT pg_temp.try($$SELECT kaireon.delete_schema('sd_second')$$);
+SELECT pg_temp.try($$SELECT kaireon.create_schema('sd_two', '[{"name": "a", "dataType": "integer"}]')$$);
+SELECT pg_temp.try($$SELECT kaireon.update_schema('sd_own', new_name => 'SD two')$$);
+CREATE TABLE sd_other (a integer);
+SELECT pg_temp.try($$SELECT kaireon.adopt_table('sd_two', 'sd_other')$$);
+DROP TABLE sd_other;
+BEGIN;
+SELECT kaireon.update_schema('sd_second', new_name => 'sd_two');
+ROLLBACK;
+SELECT kaireon.update_pipeline('sd_both', nodes => replace(nodes::text, 'SD two', 'SD second')::jsonb, edges => edges) FROM kaireon.pipelines WHERE name = 'sd_both';
 SELECT kaireon.create_schema('sd_two', '[{"name": "a", "dataType": "integer"}]') IS NOT NULL;
-SELECT pg_temp.try($$SELECT kaireon.delete_schema('sd_two')$$), pg_temp.try($$SELECT kaireon.delete_schema('sd_second')$$);
+SELECT pg_temp.try($$SELECT kaireon.delete_schema('sd_second')$$);
 BEGIN;
 INSERT INTO kaireon_internal.run (pipeline_id, pipeline, version, owner, status) SELECT id, name, 1, owner, 'queued' FROM kaireon_internal.pipeline WHERE name = 'sd_both';
 SELECT pg_temp.try($$SELECT kaireon.add_field('sd_two', '{"name": "w"}')$$);
 ROLLBACK;
-SELECT kaireon.delete_pipeline('sd_both'), kaireon.delete_schema('sd_two'), kaireon.delete_schema('sd_own'), kaireon.delete_connector('sd_files');
+SELECT kaireon.delete_pipeline('sd_both'), kaireon.delete_schema('sd_two'), kaireon.delete_schema('sd_second'), kaireon.delete_schema('sd_own'), kaireon.delete_connector('sd_files');
