@@ -77,8 +77,9 @@ END
 $$;
 
 -- SQL that is true when the conversion changes the value.  Of a text only what
--- the new type can't hold counts (digits, leading zeros, a time, a zone), not
--- how it was written; anything else has to come back as it was.
+-- the new type can't hold counts (digits, leading zeros, a time, a zone, a key
+-- that JSON has twice), not how it was written; anything else has to come back
+-- as it was.
 CREATE FUNCTION kaireon_internal.loss_sql(old kaireon_internal.field, new kaireon_internal.field, value text) RETURNS text
     LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
@@ -101,6 +102,9 @@ BEGIN
                 ' CAST(%1$s AS pg_catalog.timestamp) OPERATOR(pg_catalog.<>) CAST(%2$s AS pg_catalog.timestamp) ELSE false END'
             WHEN new.data_type = 'timestamp' THEN
                 'CAST(%1$s AS pg_catalog.timestamptz) OPERATOR(pg_catalog.<>) CAST(%2$s AS pg_catalog.timestamptz)'
+            WHEN new.data_type = 'json' THEN -- fewer keys are kept than colons stand outside strings
+                'pg_catalog.length(pg_catalog.regexp_replace(%1$s, ''"([^"\\]|\\.)*"|[^:]'', '''', ''g'')) OPERATOR(pg_catalog.<>)'
+                ' (SELECT pg_catalog.count(*) FROM pg_catalog.jsonb_path_query(%2$s, ''strict $.** ? (@.type() == "object").keyvalue()'') AS k)'
             ELSE 'false' END, value, converted);
     ELSIF old_family = 'boolean' AND new_family = 'number' THEN
         RETURN 'false';
@@ -142,7 +146,7 @@ BEGIN
         IF lossy IS NOT TRUE OR force THEN
             RETURN;
         END IF;
-    EXCEPTION WHEN data_exception THEN
+    EXCEPTION WHEN data_exception OR feature_not_supported THEN -- the latter says that a number is NaN or infinite
         NULL; -- one by one, then
     END;
     t := kaireon_internal.try_values(caller, rows_sql, format('CAST(%s AS pg_catalog.text)', kaireon_internal.conversion_sql(old, new, '$1')),

@@ -144,7 +144,7 @@ BEGIN
         RETURN QUERY SELECT 'warning', format(CASE WHEN f.is_nullable THEN 'field "%s" may be null in the schema, but not in its table'
                                                    ELSE 'field "%s" may not be null in the schema, but may in its table' END, f.name);
     END IF;
-    IF t.is_unique <> f.is_unique AND NOT (f.is_unique AND kaireon_internal.key_columns(s.relation) = ARRAY[column_name]) THEN
+    IF t.is_unique <> f.is_unique AND NOT (f.is_unique AND kaireon_internal.key_columns(s.relation) IS NOT DISTINCT FROM ARRAY[column_name]) THEN
         RETURN QUERY SELECT 'warning', format(CASE WHEN f.is_unique THEN 'field "%s" is unique in the schema, but not in its table'
                                                    ELSE 'field "%s" is unique in its table, but not in the schema' END, f.name);
     END IF;
@@ -277,7 +277,7 @@ BEGIN
         IF kaireon_internal.same_default(old, new) THEN
             new.default_value := old.default_value;
         END IF;
-        new.is_unique := new.is_unique OR (old.is_unique AND key = ARRAY[new.name]);
+        new.is_unique := new.is_unique OR (old.is_unique AND key IS NOT DISTINCT FROM ARRAY[new.name]);
         kept := kept || new;
         IF new.name <> old.name THEN -- by way of a third name, for two may have been swapped
             PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, 'kaireon ' || old.ordinal);

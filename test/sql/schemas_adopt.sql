@@ -149,7 +149,8 @@ SELECT pg_temp.change(c) FROM unnest(ARRAY[
     $$ALTER TABLE ds_sd ALTER c SET DEFAULT 'y'$$, 'ALTER TABLE ds_sd ALTER a SET DEFAULT 5', 'ALTER TABLE ds_sd ALTER a SET DEFAULT 5 + random()', 'ALTER TABLE ds_sd ALTER d SET DEFAULT 1.00',
     'ALTER TABLE ds_sd DROP COLUMN a, ADD COLUMN a integer GENERATED ALWAYS AS (k * 2) STORED', 'ALTER TABLE ds_sd ADD z text', 'ALTER TABLE ds_sd ADD z inet NOT NULL', 'ALTER TABLE ds_sd DROP COLUMN updated_at',
     'DROP TRIGGER kaireon_touch_updated_at ON ds_sd', 'ALTER TABLE ds_sd DISABLE TRIGGER kaireon_touch_updated_at', 'ALTER TABLE ds_sd RENAME TO sd_renamed', 'CREATE SCHEMA sd_place; ALTER TABLE ds_sd SET SCHEMA sd_place',
-    'DROP TABLE ds_sd; CREATE TABLE ds_sd (k integer PRIMARY KEY, b text, g uuid)']) AS c;
+    'DROP TABLE ds_sd; CREATE TABLE ds_sd (k integer PRIMARY KEY, b text, g uuid)', 'DROP TABLE ds_sd; CREATE TABLE ds_sd (k integer, b text)',
+    'ALTER TABLE ds_sd DROP CONSTRAINT ds_sd_pkey, DROP CONSTRAINT ds_sd_b_key']) AS c;
 -- Without the table.
 BEGIN;
 DROP TABLE ds_sd;

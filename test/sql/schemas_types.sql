@@ -74,12 +74,14 @@ SELECT pg_temp.change('text', t, v) FROM (VALUES
     ('double', '{0.1,1e300,NaN,-Infinity,1}'), ('double', '{0.10000000000000001,123456789012345678}'), ('real', '{0.1,16777216}'), ('real', '{16777217}'),
     ('boolean', '{yes,NO,t,1,off}'), ('date', '{2024-02-29,20240229,2/29/2024}'), ('date', '{2024-02-29 10:00}'), ('date', '{5874897-12-31,infinity}'),
     ('timestamp', '{2024-02-29,2024-02-29 10:00}'), ('timestamp', '{2024-02-29 10:00+02}'), ('timestamptz', '{2024-02-29,2024-02-29 10:00+02}'),
-    ('json', '{"{\"a\":  1}",5}'), ('uuid', '{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}'), ('varchar(3)', '{abc,NULL}'), ('varchar(3)', '{"abc ",äöüß,"a long text that is longer than what an example shows"}')
+    ('json', '{"{\"a\":  1}",5}'), ('json', ARRAY['{"a": 1, "a": 2}', '[{"b": {"c": 1, "d": [], "c": 1}}]', '{"a\":\\": ":,", "b": {"a": ["x:y", null]}}', '"a:b"']), ('uuid', '{A0EEBC99-9C0B-4EF8-BB6D-6BB9BD380A11}'), ('varchar(3)', '{abc,NULL}'), ('varchar(3)', '{"abc ",äöüß,"a long text that is longer than what an example shows"}')
     ) AS c (t, v);
+-- Numbers that are none of the other type.
+SELECT pg_temp.change(o, n, '{1,NaN,Infinity,-Infinity}', f) FROM unnest('{numeric,real,double}'::text[]) AS o, unnest('{smallint,bigint,"numeric(5,2)"}'::text[]) AS n, unnest('{f,t}'::boolean[]) AS f;
 -- By force.
 SELECT pg_temp.change(o, n, v, true) FROM (VALUES
     ('text', 'varchar(3)', '{abcd,äöüß,ab}'::text[]), ('text', 'integer', '{007,+1}'), ('text', 'integer', '{007,x}'), ('text', 'numeric(5,2)', '{1.234,1.235}'),
-    ('text', 'date', '{2024-02-29 10:00}'), ('numeric(6,3)', 'integer', '{1.5,2.5,-0.4}'), ('numeric(6,3)', 'numeric(4,1)', '{1.25}'), ('numeric(6,3)', 'numeric(3,1)', '{100}'),
+    ('text', 'json', ARRAY['{"a": 1, "a": 2}']), ('text', 'date', '{2024-02-29 10:00}'), ('numeric(6,3)', 'integer', '{1.5,2.5,-0.4}'), ('numeric(6,3)', 'numeric(4,1)', '{1.25}'), ('numeric(6,3)', 'numeric(3,1)', '{100}'),
     ('bigint', 'real', '{9223372036854775807}'), ('double', 'smallint', '{1.4}'), ('double', 'smallint', '{1e10}'), ('timestamp', 'date', '{2024-02-29 10:00}'),
     ('timestamptz', 'date', '{2024-02-29 23:00-05}'), ('integer', 'varchar(3)', '{1234}'), ('varchar(5)', 'varchar(2)', '{abc,NULL}'), ('date', 'integer', '{2024-02-29}')
     ) AS c (o, n, v);
