@@ -83,6 +83,30 @@ BEGIN
 END
 $$;
 
+-- Says which pipelines have loaded a field by its name, which is another now: a
+-- target takes the pipeline's field of the same name, unless it maps one.
+CREATE FUNCTION kaireon_internal.warn_renamed(schema kaireon_internal.schema, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    p record;
+BEGIN
+    FOR p IN SELECT DISTINCT o.name, o.name COLLATE "C" AS place
+               FROM kaireon_internal.pipeline AS o JOIN kaireon_internal.schema AS own ON own.id = o.schema_id
+               JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = o.id AND v.version = COALESCE(o.published_version, o.draft_version)
+              CROSS JOIN LATERAL jsonb_array_elements(v.nodes) AS n (node)
+              WHERE o.status <> 'archived' AND n.node ->> 'type' = 'target'
+                AND schema.id = COALESCE(kaireon_internal.named_schema(n.node #>> '{config,schema}', own.relation), own.id)
+                AND NOT COALESCE(n.node #> '{config,fieldMapping}' ? old_name, false)
+                AND NOT EXISTS (SELECT FROM jsonb_path_query(n.node, '$.config.fieldMapping.*') AS t (field) WHERE t.field #>> '{}' IN (old_name, new_name))
+              ORDER BY place
+    LOOP
+        RAISE WARNING 'pipeline "%" may not load field "%" of schema "%" any more', p.name, new_name, schema.name
+            USING DETAIL = format('It loads its own field "%s" into it now, and loaded "%s".', new_name, old_name),
+                  HINT = format('If it has a field "%s", map that with kaireon.update_pipeline: "fieldMapping": {"%1$s": "%s"} of its target node.', old_name, new_name);
+    END LOOP;
+END
+$$;
+
 -- Adds a field that was checked.
 CREATE FUNCTION kaireon_internal.add_parsed_field(caller regrole, s kaireon_internal.schema, f kaireon_internal.field) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -303,6 +327,7 @@ BEGIN
     INSERT INTO kaireon_internal.field SELECT new.*;
     IF new.name <> old.name THEN
         PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, new.name);
+        PERFORM kaireon_internal.warn_renamed(s, old.name, new.name);
     END IF;
     PERFORM kaireon_internal.settle_links(caller, s.id);
     PERFORM kaireon_internal.note_table(s.id);

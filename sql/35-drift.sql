@@ -282,6 +282,7 @@ BEGIN
         IF new.name <> old.name THEN -- by way of a third name, for two may have been swapped
             PERFORM kaireon_internal.rename_in_links(caller, s.id, old.name, 'kaireon ' || old.ordinal);
             renamed := renamed || ARRAY[['kaireon ' || old.ordinal, new.name]];
+            PERFORM kaireon_internal.warn_renamed(s, old.name, new.name);
         END IF;
     END LOOP;
     FOR i IN 1 .. cardinality(renamed) / 2 LOOP

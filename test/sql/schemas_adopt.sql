@@ -151,6 +151,18 @@ SELECT pg_temp.change(c) FROM unnest(ARRAY[
     'DROP TRIGGER kaireon_touch_updated_at ON ds_sd', 'ALTER TABLE ds_sd DISABLE TRIGGER kaireon_touch_updated_at', 'ALTER TABLE ds_sd RENAME TO sd_renamed', 'CREATE SCHEMA sd_place; ALTER TABLE ds_sd SET SCHEMA sd_place',
     'DROP TABLE ds_sd; CREATE TABLE ds_sd (k integer PRIMARY KEY, b text, g uuid)', 'DROP TABLE ds_sd; CREATE TABLE ds_sd (k integer, b text)',
     'ALTER TABLE ds_sd DROP CONSTRAINT ds_sd_pkey, DROP CONSTRAINT ds_sd_b_key']) AS c;
+-- Pipelines load by name, unless they map: they are told of another one.
+SELECT kaireon.create_pipeline('sd_mapped', 'sd_files', 'sd', '[{"id": "read", "type": "source", "config": {"resource": "x.csv"}}, {"id": "load", "type": "target", "config": {"fieldMapping": {"x": "b", "d": "e"}}}]') IS NOT NULL,
+    kaireon.create_pipeline('sd_away', 'sd_files', 'sd') IS NOT NULL, kaireon.archive_pipeline('sd_away');
+BEGIN;
+SELECT kaireon.alter_field('sd', 'a', '{"name": "alpha"}');
+SELECT kaireon.alter_field('sd', 'b', '{"name": "beta"}');
+SELECT kaireon.alter_field('sd', 'd', '{"name": "delta"}');
+SELECT kaireon.alter_field('sd', 'f', '{"description": "the same name"}');
+ALTER TABLE ds_sd RENAME c TO gamma;
+SELECT kaireon.refresh_schema('sd');
+ROLLBACK;
+SELECT kaireon.delete_pipeline('sd_mapped'), kaireon.delete_pipeline('sd_away');
 -- Without the table.
 BEGIN;
 DROP TABLE ds_sd;
