@@ -136,6 +136,14 @@ is($k->count_identity($run->{run_id}), 't', 'its counters add up');
 like($run->{error_hint}, qr/"errorHandling": "skip"/, 'and what to do');
 is($k->sql("SELECT string_agg(p ->> 'id', ' ') FROM kaireon.preview_pipeline('wrong_fails') AS p"), '1 2', 'a preview leaves them out');
 
+# As dead letters they are whole, also those whose key is no name.
+$k->write_csv('letters.csv', [qw(id key note)], [ 1, 1, 'a' ], [ 2, 'cut', 'b' ], [ 3, '..', 'c' ]);
+$k->sql('TRUNCATE ds_got');
+enrich('letters', { resource => 'c/{key}.csv' }, execution => { errorHandling => 'dlq' });
+is(counters($k->run('letters')), 'partial|3|1|0|2|0|0', 'dead letters: counters');
+is($k->sql("SELECT string_agg(concat_ws(' ', line, node_id, field, sqlstate, kind, record), E'\\n' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'letters'"),
+    qq(3 ask key 22P04 record {"id": "2", "key": "cut", "note": "b"}\n4 ask key 22023 record {"id": "3", "key": "..", "note": "c"}), 'each has its record');
+
 # maxErrors counts them.
 enrich('wrong_many', { resource => 'c/{key}.csv' }, execution => { errorHandling => 'skip', maxErrors => 2 });
 $k->write_csv('wrong_many.csv', [qw(id key)], map { [ $_, 'cut' ] } 1 .. 5);
