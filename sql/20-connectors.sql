@@ -44,7 +44,7 @@ SELECT c.id, c.name, c.type, t.spec ->> 'category' AS category, c.auth_method, c
   LEFT JOIN kaireon_internal.connector_type t ON t.type = c.type
  WHERE kaireon_internal.may_see(c.owner);
 COMMENT ON VIEW kaireon.connectors IS 'how to reach sources; credentials are never shown';
-COMMENT ON COLUMN kaireon.connectors.config IS 'what the type''s config_fields hold';
+COMMENT ON COLUMN kaireon.connectors.config IS 'what the type''s config_fields hold; nothing of it is secret';
 COMMENT ON COLUMN kaireon.connectors.status IS 'connected, disconnected, error or testing, by the last test';
 
 -- The rules for check_object of a list of fields.
@@ -108,6 +108,24 @@ BEGIN
 END
 $$;
 
+-- A config is shown to all who see the connector; the value is not quoted here.
+CREATE FUNCTION kaireon_internal.check_no_password(config jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    key text;
+BEGIN
+    IF jsonb_typeof(config) = 'object' THEN
+        SELECT e.k INTO key FROM jsonb_each(config) AS e (k, v)
+         WHERE EXISTS (SELECT FROM jsonb_path_query(e.v, '$.** ? (@.type() == "string")') AS s
+                        WHERE s #>> '{}' ~* '^\s*[a-z][a-z0-9+.-]*://[^/?#]*@') LIMIT 1;
+    END IF;
+    IF key IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('22023', format('key "%s" of config holds a URL with a user name or password', key),
+            'A connector''s config is shown to all who may see the connector.', 'Credentials belong into auth_config, which is encrypted.');
+    END IF;
+END
+$$;
+
 -- Checks a connector's config and credentials against its type; auth_config
 -- null: those it has stay.
 CREATE FUNCTION kaireon_internal.check_connector(type text, config jsonb, auth_method text, auth_config jsonb) RETURNS void
@@ -127,6 +145,7 @@ BEGIN
         PERFORM kaireon_internal.fail('22023', format('connector type "%s" has no auth_method "%s"', type, auth_method),
             'An auth_method says which keys auth_config has.', format('Valid values: %s.', array_to_string(methods, ', ')));
     END IF;
+    PERFORM kaireon_internal.check_no_password(config);
     PERFORM kaireon_internal.check_object(config,
         kaireon_internal.field_rules(COALESCE(spec -> 'configFields', '[]')),
         format('config of connector type %s', type));

@@ -486,7 +486,7 @@ BEGIN
         users := kaireon_internal.linked_to(old);
         IF schema_type <> 'customer' AND users IS NOT NULL THEN
             PERFORM kaireon_internal.fail('2BP01', format('schema "%s" must stay a customer schema', old.name),
-                format('Schemas that are linked to it: %s.', users), 'Pass linked_schema => '''' to update_schema of each first.');
+                format('Schemas that are linked to it: %s.', users), 'Pass linked_schema => '''' and summary_columns => ''[]'' to update_schema of each first.');
         END IF;
     END IF;
     UPDATE kaireon_internal.schema AS s
@@ -571,7 +571,7 @@ BEGIN
     users := kaireon_internal.linked_to(old);
     IF users IS NOT NULL THEN
         PERFORM kaireon_internal.fail('2BP01', format('schema "%s" is in use', old.name),
-            format('Schemas that are linked to it: %s.', users), 'Delete them, or pass linked_schema => '''' to update_schema of each, first.');
+            format('Schemas that are linked to it: %s.', users), 'Delete them, or pass linked_schema => '''' and summary_columns => ''[]'' to update_schema of each, first.');
     END IF;
     DELETE FROM kaireon_internal.schema AS s WHERE s.id = old.id;
     table_name := kaireon_internal.relation_name(old.relation);

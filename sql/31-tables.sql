@@ -20,7 +20,9 @@ $$;
 
 CREATE FUNCTION kaireon_internal.lock_hint() RETURNS text
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT format('Try again later, or raise kaireon.ddl_lock_timeout, which is %s.', current_setting('kaireon.ddl_lock_timeout'))
+    SELECT format('Try again later, or raise %s, which is %s.',
+                  CASE current_setting('lock_timeout') WHEN current_setting('kaireon.ddl_lock_timeout') THEN 'kaireon.ddl_lock_timeout' ELSE 'lock_timeout' END,
+                  current_setting('lock_timeout'))
 $$;
 
 -- A table's name, quoted, with its schema; NULL when there is no such table.

@@ -169,7 +169,7 @@ BEGIN
 END
 $$;
 
-CREATE FUNCTION kaireon.export_pipeline(name text, version int = NULL) RETURNS jsonb LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
+CREATE FUNCTION kaireon.export_pipeline(name text, version int = NULL) RETURNS jsonb LANGUAGE c STABLE AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.export_pipeline IS 'a pipeline, its connectors without credentials and its schemas as one document, to keep in git; the version that runs, or the one given';
 
 CREATE FUNCTION kaireon.import_pipeline(spec jsonb) RETURNS uuid LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';

@@ -41,7 +41,7 @@ SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset",
   FROM kaireon_internal.run_error e
   JOIN kaireon_internal.run r ON r.run_id = e.run_id
  WHERE kaireon_internal.may_read(r.owner);
-COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why; and warnings of rows that were loaded';
+COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why; and warnings of rows that were loaded; not for viewers, who find their number in runs and run_nodes';
 COMMENT ON COLUMN kaireon.run_errors.severity IS 'error: the row was left out; warning: it broke a rule and was loaded; of a check on all rows there is no line';
 COMMENT ON COLUMN kaireon.run_errors.source IS 'the file or partition';
 COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; the whole row where it could not be split';

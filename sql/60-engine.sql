@@ -96,12 +96,12 @@ CREATE FUNCTION kaireon_internal.progress_slots(OUT run_id uuid, OUT pipeline te
     RETURNS SETOF record LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_progress_slots';
 
 CREATE FUNCTION kaireon.run_pipeline(name text, options jsonb DEFAULT '{}') RETURNS kaireon.run
-    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_run_pipeline';
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_run_pipeline';
 COMMENT ON FUNCTION kaireon.run_pipeline(text, jsonb) IS
     'Runs a pipeline in a background worker and waits for it; cancelling the statement cancels the run';
 
 CREATE FUNCTION kaireon.start_pipeline(name text, options jsonb DEFAULT '{}') RETURNS uuid
-    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_start_pipeline';
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_start_pipeline';
 COMMENT ON FUNCTION kaireon.start_pipeline(text, jsonb) IS
     'Queues a run of a pipeline, which starts once the calling transaction commits; gives its run_id';
 

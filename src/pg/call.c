@@ -117,7 +117,7 @@ throw_without_context(MemoryContext context)
         error->internalpos = 0;
     }
     if (error->sqlerrcode == ERRCODE_LOCK_NOT_AVAILABLE && error->hint == NULL)
-        error->hint = "Another session holds the lock. Try again later, or raise kaireon.ddl_lock_timeout.";
+        error->hint = "Another session holds the lock. Try again later, or raise kaireon.ddl_lock_timeout, or lock_timeout where that is shorter.";
     ThrowErrorData(error);
 }
 
@@ -151,7 +151,8 @@ kaireon_call(PG_FUNCTION_ARGS)
     Oid user, outer = served;
     int sec_context, level;
 
-    catalog_require_primary(get_func_name(fcinfo->flinfo->fn_oid));
+    if (func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_VOLATILE) /* the others only read */
+        catalog_require_primary(get_func_name(fcinfo->flinfo->fn_oid));
     if (target == NULL)
     {
         target = find_target(fcinfo->flinfo);

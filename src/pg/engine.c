@@ -100,11 +100,14 @@ running_version(const pg_uuid_t *id)
     return version;
 }
 
+/* What the function's caller wants to run: a name, and options or null. */
 static void
-find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wrong)
+find_wanted(FunctionCallInfo fcinfo, Wanted *wanted, bool fresh_is_wrong)
 {
     static const JsonKey keys[] = {{"version", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
     TransactionId xmin;
+    Jsonb *options;
+    char *name;
 
     control_require();
     if (RecoveryInProgress())
@@ -113,6 +116,11 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
                         errhint("Run it on the primary.")));
     PreventCommandIfReadOnly("a pipeline's run");
     instance_require();
+    if (PG_ARGISNULL(0))
+        ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the pipeline's name must not be null"),
+                        errhint("The view kaireon.pipelines has those there are.")));
+    name = text_to_cstring(PG_GETARG_TEXT_PP(0));
+    options = PG_ARGISNULL(1) ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) : PG_GETARG_JSONB_P(1);
     if (!JB_ROOT_IS_OBJECT(options))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
                         errdetail("It is %s.", JsonbToCString(NULL, &options->root, VARSIZE(options))),
@@ -303,9 +311,8 @@ static void
 look_at_wanted(void *arg)
 {
     Request *request = arg;
-    FunctionCallInfo fcinfo = request->fcinfo;
 
-    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &request->wanted, true);
+    find_wanted(request->fcinfo, &request->wanted, true);
     check_own_locks(&request->wanted);
     if (!worker_can_connect(MyDatabaseId))
         refuse_closed(&request->wanted);
@@ -368,7 +375,7 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
     Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID};
     Datum values[6];
 
-    find_wanted(text_to_cstring(PG_GETARG_TEXT_PP(0)), PG_GETARG_JSONB_P(1), &wanted, false);
+    find_wanted(fcinfo, &wanted, false);
     *run_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
     scope = catalog_begin();
     values[0] = UUIDPGetDatum(run_id);

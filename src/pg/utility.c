@@ -205,7 +205,7 @@ say_what_stays(const char *tables)
 {
     if (tables && !catalog_installed())
         ereport(NOTICE, (errmsg("the data that kaireon loaded is kept"), errdetail_internal("%s", tables),
-                         errhint("They are ordinary tables: DROP TABLE removes them, and kaireon.adopt_table of a new extension takes them back.")));
+                         errhint("They are ordinary tables: DROP TABLE removes them, and kaireon.adopt_table of a new extension takes them back; until then nothing keeps their updated_at.")));
 }
 
 /* ---- the hook ---------------------------------------------------------------- */

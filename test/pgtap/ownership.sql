@@ -64,7 +64,7 @@ $$;
 
 SELECT is(make('o_alice', 'mine'), 'connector o_alice, pipeline o_alice, run o_alice, schema o_alice, table o_alice', 'alice makes');
 SELECT is(try_as('o_alice', $$SELECT kaireon.change_owner('folder', 'mine', 'o_team')$$),
-    '22023 | invalid value "folder" for kind | Valid values: connector, schema, pipeline.', 'a kind there is not');
+    '22023 | invalid value "folder" for kind | Upper and lower case count. | Valid values: connector, schema, pipeline.', 'a kind there is not');
 SELECT is(try_as('o_alice', $$SELECT kaireon.change_owner('connector', 'nine', 'o_team')$$),
     '42704 | connector "nine" does not exist | The view kaireon.connectors has those you can see. | Perhaps you meant "mine".', 'a name there is not');
 SELECT is(try_as('o_alice', $$SELECT kaireon.change_owner('connector', NULL, 'o_team')$$),
@@ -278,7 +278,7 @@ EXCEPTION WHEN SQLSTATE 'P0099' THEN
     RETURN SQLERRM;
 END
 $$;
-SELECT is(lost(sql), $$-; the schema's table o_data.ds_lost does not exist (Make it again and call kaireon.refresh_schema('lost'), or delete the schema.); 42P01 | the table of schema "lost" was dropped | Make it again and call kaireon.refresh_schema, or use kaireon.delete_schema.; $$
+SELECT is(lost(sql), $$-; the schema's table o_data.ds_lost does not exist (Make it again and call kaireon.refresh_schema('lost'), or delete the schema.); 42P01 | the table of schema "lost" was dropped | It was o_data.ds_lost. | Make it again and call kaireon.refresh_schema, or use kaireon.delete_schema.; $$
     || $$42P01 | the schema's table o_data.ds_lost does not exist | Found in the schema of pipeline "lost". | Make it again and call kaireon.refresh_schema('lost'), or delete the schema.; ok$$, sql)
   FROM unnest(ARRAY['DROP TABLE o_data.ds_lost', 'DROP SCHEMA o_data CASCADE', 'DO $q$BEGIN DROP TABLE o_data.ds_lost CASCADE; END$q$',
                     'ALTER TABLE o_data.ds_lost OWNER TO o_team; DROP OWNED BY o_team', 'CREATE TEMP TABLE t (); DROP TABLE t, o_data.ds_lost']) AS sql;

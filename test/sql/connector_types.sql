@@ -71,3 +71,12 @@ SELECT pg_temp.try($$SELECT kaireon.create_connector('ct_bad', 'rest_api', '{"ba
 SELECT pg_temp.try($$SELECT kaireon.create_connector('ct_bad', 'rest_api', '{"baseUrl": "ftp://a"}')$$);
 
 SELECT kaireon.delete_pipeline('ct_load'), kaireon.delete_schema('ct_target'), kaireon.delete_connector('ct_files'), kaireon.delete_connector('ct_bucket');
+
+-- ---- a config is seen by all who see the connector: no passwords in it, and none in the error
+SELECT kaireon.create_connector('ct_url', 'rest_api', '{"baseUrl": "https://user:secret@host/x"}');
+SELECT kaireon.create_connector('ct_url', 'postgresql', '{"host": " postgres://u:secret@h/d", "database": "d"}');
+SELECT kaireon.create_connector('ct_url', 'http_pull', '{"baseUrl": "https://host", "headers": {"X": "ftp://secret@h"}}');
+SELECT kaireon.create_connector('ct_url', 'rest_api', '{"baseUrl": "https://host/x?mail=a@b"}') IS NOT NULL;
+SELECT kaireon.delete_connector('ct_url');
+SELECT kaireon.run_pipeline(NULL);
+SELECT kaireon.start_pipeline(NULL);

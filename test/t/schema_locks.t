@@ -72,7 +72,7 @@ is($k->sql(q(SELECT string_agg(attname, ' ' ORDER BY attname) FROM pg_attribute 
 $k->sql(q(SELECT kaireon.create_connector('files', 'local_fs')));
 $ann->query(q(BEGIN; SELECT kaireon.create_schema('u', '[{"name": "a"}]')));
 $super->query(q(SET kaireon.ddl_lock_timeout = 50; SELECT kaireon.create_schema('u', '[{"name": "a"}]')));
-like($super->err, qr/ERROR:  55P03: canceling statement due to lock timeout\nHINT:  Another session holds the lock\. Try again later, or raise kaireon.ddl_lock_timeout\./,
+like($super->err, qr/ERROR:  55P03: canceling statement due to lock timeout\nHINT:  Another session holds the lock\. Try again later, or raise kaireon.ddl_lock_timeout, or lock_timeout where that is shorter\./,
     'nor is the same name waited for without end');
 $ann->query('ROLLBACK');
 

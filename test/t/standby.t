@@ -46,6 +46,7 @@ is($standby->sql('SELECT is_confirmed FROM kaireon.instance'), 't', 'it would go
 is($standby->sql("SELECT count(*) FROM kaireon.explain_pipeline('c') AS l WHERE l LIKE '%INSERT INTO public.ds_c%'"), 1, 'it explains');
 is($standby->sql("SELECT count(*) FROM kaireon.preview_pipeline('c', 5)"), 5, 'and previews');
 is($standby->sql("SELECT count(*) FROM kaireon.validate_pipeline('c')"), 0, 'and validates');
+is($standby->sql("SELECT kaireon.export_pipeline('c') -> 'pipeline' ->> 'name'"), 'c', 'and exports');
 like($standby->sql("SELECT kaireon.pipeline_diagram('c')"), qr/few\.csv/, 'and draws');
 is($standby->sql(q(SELECT count(*) FROM kaireon.read('files', 'few.csv') AS t(id int))), 100, 'and reads');
 is($standby->sql(q(SELECT ok FROM kaireon.test_connector('files'))), 't', 'and tests connectors');
@@ -56,7 +57,7 @@ is($standby->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type LIKE 
 like(error("SELECT kaireon.$_('c')"), qr/^psql\S*: ERROR:  25006: cannot run a pipeline on a standby server\nDETAIL:  A run writes, and a standby can.t\.\nHINT:  Run it on the primary\.$/m, "it refuses $_")
     for qw(run_pipeline start_pipeline);
 for my $call (split /\n/, $k->sql("SELECT format('%s(%s)', p.proname, (SELECT string_agg('NULL::' || format_type(t, NULL), ', ') FROM unnest(p.proargtypes) AS t))"
-      . " FROM pg_proc AS p WHERE p.pronamespace = 'kaireon'::regnamespace AND p.prosrc = 'kaireon_call' ORDER BY 1"))
+      . " FROM pg_proc AS p WHERE p.pronamespace = 'kaireon'::regnamespace AND p.prosrc = 'kaireon_call' AND p.provolatile = 'v' ORDER BY 1"))
 {
     (my $name = $call) =~ s/\(.*//;
     like(error("SELECT kaireon.$call"), qr/^psql\S*: ERROR:  25006: cannot execute kaireon\.$name on a standby server\nDETAIL:  [^\n]*\nHINT:  Call it on the primary\.$/m, "it refuses $name");
