@@ -178,6 +178,11 @@ BEGIN
         END IF;
         RETURN;
     END IF;
+    RETURN QUERY SELECT 'warning', format('the schema belongs to role %s, but its table to %s: nobody can change both', s.owner, c.relowner::regrole),
+        format('Give both to one role: kaireon.change_owner(''schema'', ''%s'', %L), or ALTER TABLE %s OWNER TO %s.', s.name, c.relowner::regrole,
+               kaireon_internal.relation_name(c.oid), s.owner)
+      FROM pg_class AS c WHERE c.oid = s.relation AND NOT kaireon_internal.may_change(s.owner, c.relowner)
+       AND EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = s.owner);
     RETURN QUERY SELECT d.severity, d.message, refresh
       FROM (SELECT o AS f, kaireon_internal.column_of(s, o) AS column_name FROM kaireon_internal.field AS o WHERE o.schema_id = s.id) AS h
            LEFT JOIN kaireon_internal.table_fields(s.relation, '{}') AS t ON t.name = h.column_name

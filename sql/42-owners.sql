@@ -69,9 +69,19 @@ BEGIN
         RETURN QUERY VALUES ('42501', format('permission denied for schema "%s"', s.name),
             format('It belongs to role %s, of which the pipeline''s owner %s is no member.', s.owner, owner),
             format('GRANT %s TO %s, or make it the pipeline''s own schema, not a target''s.', s.owner, owner));
-    ELSIF target IS NOT NULL AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT') THEN
-        RETURN QUERY VALUES ('42501', format('permission denied for table %s', (SELECT t.relname FROM pg_class AS t WHERE t.oid = target)),
-            format('Role %s, who owns the pipeline, may not insert into it.', owner), format('GRANT INSERT ON %s TO %s.', target, owner));
+    ELSE
+        RETURN QUERY SELECT '42501', format('permission denied for table %s', c.relname), format('Role %s, who owns the pipeline, may not insert into it.', owner),
+            format('GRANT INSERT ON %s TO %s.', target, owner)
+          FROM pg_class AS c WHERE c.oid = target AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT');
+        -- What no pipeline fills, as the automatic id, takes its default each time.
+        RETURN QUERY SELECT '42501', format('permission denied for sequence %s', q.relname),
+            format('Role %s, who owns the pipeline, may not take numbers from it, which column "%s" of the table needs.', owner, a.attname),
+            format('GRANT USAGE ON SEQUENCE %s TO %s.', kaireon_internal.relation_name(q.oid), owner)
+          FROM pg_attrdef AS e JOIN pg_attribute AS a ON a.attrelid = e.adrelid AND a.attnum = e.adnum
+          JOIN pg_depend AS d ON d.classid = 'pg_attrdef'::regclass AND d.objid = e.oid AND d.refclassid = 'pg_class'::regclass
+          JOIN pg_class AS q ON q.oid = d.refobjid
+         WHERE e.adrelid = target AND NOT EXISTS (SELECT FROM kaireon_internal.field AS f WHERE f.schema_id = s.id AND f.name = a.attname)
+           AND CASE WHEN q.relkind = 'S' THEN NOT has_sequence_privilege(owner::oid, q.oid, 'USAGE, UPDATE') END;
     END IF;
     -- What others wrote must not become a superuser's doing.
     IF kaireon_internal.is_superuser(owner) THEN
@@ -176,8 +186,8 @@ BEGIN
     IF kind = 'connector' THEN
         UPDATE kaireon_internal.connector AS t SET owner = new_owner, updated_at = now() WHERE t.id = c.id AND t.owner <> new_owner;
     ELSIF kind = 'schema' THEN
-        FOR table_name IN SELECT kaireon_internal.relation_name(r) FROM unnest(ARRAY[s.relation, s.summary_relation]::oid[]) AS r
-                      WHERE kaireon_internal.relation_name(r) IS NOT NULL LOOP
+        FOR table_name IN SELECT kaireon_internal.relation_name(t.oid) FROM pg_class AS t
+                           WHERE t.oid IN (s.relation, s.summary_relation) AND t.relowner <> new_owner ORDER BY t.oid LOOP
             PERFORM kaireon_internal.as_role(caller, format('ALTER TABLE %s OWNER TO %s', table_name, new_owner));
         END LOOP;
         UPDATE kaireon_internal.schema AS t SET owner = new_owner, updated_at = now() WHERE t.id = s.id AND t.owner <> new_owner;

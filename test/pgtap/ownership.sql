@@ -127,7 +127,15 @@ SELECT is(try_as('o_bob', $$SELECT kaireon.preview_pipeline('mine')$$),
     'nor through another''s pipeline');
 SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('x', 'his', 'mine')$$), '42501 | must be owner of schema "mine" | It belongs to role o_alice. | Be a member of o_alice, or make one of your own.', 'another''s schema is not loaded');
 GRANT INSERT ON o_data.ds_mine TO o_bob;
-SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('shared', 'his', 'mine')$$), 'ok', 'but with INSERT on its table');
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('shared', 'his', 'mine')$$),
+    '42501 | permission denied for sequence ds_mine_id_seq | Role o_bob, who owns the pipeline, may not take numbers from it, which column "id" of the table needs. | '
+    'GRANT USAGE ON SEQUENCE o_data.ds_mine_id_seq TO o_bob.', 'with INSERT on its table only where no id is to be counted');
+GRANT USAGE ON SEQUENCE o_data.ds_mine_id_seq TO o_bob;
+SELECT is(try_as('o_bob', $$SELECT kaireon.create_pipeline('shared', 'his', 'mine')$$), 'ok', 'but with INSERT on its table, and USAGE on the sequence');
+REVOKE USAGE ON SEQUENCE o_data.ds_mine_id_seq FROM o_bob;
+SELECT results_eq($$SELECT severity, code, message FROM kaireon.validate_pipeline('shared')$$, $$VALUES ('error', 'permission_denied',
+    'permission denied for sequence ds_mine_id_seq (GRANT USAGE ON SEQUENCE o_data.ds_mine_id_seq TO o_bob.)')$$, 'validate_pipeline finds it');
+GRANT UPDATE ON SEQUENCE o_data.ds_mine_id_seq TO o_bob;
 SELECT is(try_as('o_bob', $$SELECT kaireon.add_field('mine', '{"name": "b"}')$$), '42501 | must be owner of schema "mine" | It belongs to role o_alice. | Be a member of o_alice, or make one of your own.', 'which changes nothing about the schema');
 SELECT is(try_as('o_alice', $$SELECT kaireon.delete_schema('mine', true)$$), '2BP01 | schema "mine" is in use | Pipelines that load into it: "mine", "shared". | '
     'Delete them, or give them another schema, first.', 'whose owner is told who loads it');
@@ -224,6 +232,25 @@ SELECT is(split_part(try_as('o_bob', 'DROP ROLE o_alice'), ' | Only roles', 1), 
 SELECT is(try_as('postgres', 'DROP ROLE IF EXISTS o_nobody, o_alice'), try_as('postgres', 'DROP ROLE o_alice'), 'with IF EXISTS');
 SELECT is(try_as('postgres', 'DROP ROLE o_none, o_alice'), try_as('postgres', 'DROP ROLE o_alice'), 'with others');
 SELECT is(try_as('postgres', 'DROP ROLE o_nobody'), '42704 | role "o_nobody" does not exist', 'PostgreSQL''s own errors stay');
+-- A table that was given away without its schema.
+SELECT make('o_bob', 'parted');
+ALTER TABLE o_data.ds_parted OWNER TO o_none;
+GRANT INSERT ON o_data.ds_parted TO o_bob;
+GRANT USAGE ON SEQUENCE o_data.ds_parted_id_seq TO o_bob;
+SELECT results_eq($$SELECT severity, code, message FROM kaireon.validate_pipeline('parted')$$, $$VALUES ('warning', 'schema_drift',
+    'the schema belongs to role o_bob, but its table to o_none: nobody can change both (Give both to one role: '
+    'kaireon.change_owner(''schema'', ''parted'', ''o_none''), or ALTER TABLE o_data.ds_parted OWNER TO o_bob.)')$$, 'validate_pipeline names both owners');
+GRANT o_none TO o_bob;
+SELECT is_empty($$SELECT * FROM kaireon.validate_pipeline('parted')$$, 'a member of the table''s owner has both');
+REVOKE o_none FROM o_bob;
+SELECT is(try_as('postgres', $$SELECT kaireon.change_owner('schema', 'parted', 'o_none')$$), 'ok', 'and the hint works');
+SELECT is(owners('parted'), 'connector o_bob, pipeline o_bob, run o_bob, schema o_none, table o_none', 'with it they are one owner''s');
+SELECT is_empty($$SELECT * FROM kaireon.validate_pipeline('parted')$$, 'as they should be');
+GRANT USAGE ON SCHEMA o_data TO o_none;
+SELECT is(try_as('postgres', $$SELECT kaireon.delete_pipeline('parted'), kaireon.delete_schema('parted'), kaireon.delete_connector('parted')$$), 'ok', 'away with them');
+REVOKE USAGE ON SCHEMA o_data FROM o_none;
+DELETE FROM kaireon_internal.run WHERE pipeline = 'parted';
+
 ALTER TABLE o_data.ds_his OWNER TO o_alice;
 ALTER TABLE o_data.ds_mine OWNER TO o_alice;
 
