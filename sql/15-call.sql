@@ -14,10 +14,14 @@ CREATE FUNCTION kaireon_internal.as_role(role regrole, sql text) RETURNS text
 -- The same on a table that is there: as its owner, where the caller has the
 -- owner's rights.  So a superuser who changes another's schema does not run
 -- that table's constraints and policies himself.
+CREATE FUNCTION kaireon_internal.owner_or_caller(caller regrole, relation oid) RETURNS regrole
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((SELECT c.relowner FROM pg_class AS c WHERE c.oid = relation AND pg_has_role(caller, c.relowner, 'USAGE'))::regrole, caller)
+$$;
+
 CREATE FUNCTION kaireon_internal.as_owner(caller regrole, relation oid, sql text) RETURNS text
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
-    SELECT kaireon_internal.as_role(COALESCE((SELECT c.relowner FROM pg_class AS c
-        WHERE c.oid = relation AND pg_has_role(caller, c.relowner, 'USAGE'))::regrole, caller), sql)
+    SELECT kaireon_internal.as_role(kaireon_internal.owner_or_caller(caller, relation), sql)
 $$;
 
 CREATE FUNCTION kaireon_internal.fail(sqlstate text, message text, detail text, hint text) RETURNS void

@@ -149,7 +149,7 @@ BEGIN
     EXCEPTION WHEN data_exception OR feature_not_supported THEN -- the latter says that a number is NaN or infinite
         NULL; -- one by one, then
     END;
-    t := kaireon_internal.try_values(caller, rows_sql, format('CAST(%s AS pg_catalog.text)', kaireon_internal.conversion_sql(old, new, '$1')),
+    t := kaireon_internal.try_values(kaireon_internal.owner_or_caller(caller, schema.relation), rows_sql, format('CAST(%s AS pg_catalog.text)', kaireon_internal.conversion_sql(old, new, '$1')),
                                          kaireon_internal.loss_sql(old, new, '$1'));
     counts := concat_ws(' ', CASE WHEN t.failing > 0 THEN
             format('%s of %s values can''t be converted: %s.', t.failing, t.tried, kaireon_internal.first_of(t.failing, t.failing_examples)) END,

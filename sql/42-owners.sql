@@ -18,7 +18,8 @@ CREATE FUNCTION kaireon_internal.is_superuser(role regrole) RETURNS boolean
     SELECT COALESCE((SELECT r.rolsuper FROM pg_roles AS r WHERE r.oid = role), false)
 $$;
 
--- A function of somebody who is no superuser that loading the table would call:
+-- That the table or a partition is somebody's who is no superuser: whatever it is
+-- made of can change at any time.  Else a function of such a one that loading it would call:
 -- by a trigger, default, constraint, index, rule or type, of the table or of a
 -- partition; or such a type, which can get casts and checks at any time.  No row
 -- when there is none.
@@ -47,7 +48,10 @@ CREATE FUNCTION kaireon_internal.foreign_code(relation regclass) RETURNS TABLE (
     )
     -- few are reached, so that they are looked up first and asked about then
     SELECT f.owner, f.what
-      FROM (SELECT 1 AS place, p.oid, p.proowner::regrole AS owner, format('Function %s', p.oid::regprocedure) AS what
+      FROM (SELECT 0 AS place, c.oid, c.relowner::regrole AS owner, format('What the owner of table %s makes part of it', c.oid::regclass) AS what
+              FROM tables AS t JOIN pg_class AS c ON c.oid = t.oid
+             UNION ALL
+            SELECT 1, p.oid, p.proowner::regrole, format('Function %s', p.oid::regprocedure)
               FROM reached AS r JOIN pg_proc AS p ON p.oid = r.objid WHERE r.classid = 'pg_proc'::regclass
              UNION ALL
             SELECT 2, t.oid, t.typowner::regrole, format('Type %s', t.oid::regtype)

@@ -17,6 +17,7 @@
 
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_inherits.h"
 #include "libpq/pqsignal.h"
 #include "miscadmin.h"
 #include "pgstat.h"
@@ -135,6 +136,9 @@ open_target(const SchemaSpec *schema)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table of schema \"%s\" was dropped while the run began", schema->name),
                         errdetail("It was there when the run was started."),
                         errhint("kaireon.validate_pipeline says what the pipeline needs.")));
+    /* whoever may change a partition waits, as for the table itself: what it calls is looked at once */
+    if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
+        list_free(find_all_inheritors(RelationGetRelid(relation), RowExclusiveLock, NULL));
     return relation;
 }
 
