@@ -5,32 +5,24 @@
  * sources' fields and their types (compile_fields.c), the second goes along
  * each lane of each stage and writes the SQL (compile_sql.c).  What a node does
  * in them is in its NodeOp; what is here brings them together and checks the
- * SQL node by node.
+ * SQL node by node, as compile_statement.c has PostgreSQL read it.
  */
 #include "postgres.h"
 
 #include "pg/compile.h"
 
-#include "catalog/namespace.h"
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
-#include "parser/analyze.h"
-#include "parser/parser.h"
 #include "tcop/tcopprot.h"
-#include "utils/guc.h"
 
 #include "pg/catalog.h"
-#include "pg/compat.h"
 #include "pg/compile_set.h"
-#include "pg/exprbound.h"
 #include "pg/exprcheck.h"
 #include "pg/flow.h"
 #include "pg/guard.h"
 #include "pg/json.h"
 #include "pg/node.h"
-#include "pg/settings.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
     {"string", TEXTOID}, {"text", TEXTOID}, {"varchar", VARCHAROID}, {"integer", INT4OID}, {"bigint", INT8OID},
@@ -54,148 +46,6 @@ compile_field_type_list(void)
 {
     return "string, varchar, text, integer, bigint, smallint, numeric, decimal, float, real, double, boolean, date, "
            "timestamp, timestamptz, json, uuid";
-}
-
-/* ---- statements ------------------------------------------------------------- */
-
-void
-compile_add_relation(QueryEnvironment *env, const char *name, TupleDesc desc, void *tuplestore, double rows)
-{
-    EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
-
-    enr->md.name = pstrdup(name);
-    enr->md.reliddesc = InvalidOid;
-    enr->md.tupdesc = desc;
-    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
-    enr->md.enrtuples = rows;
-    enr->reldata = tuplestore;
-    register_ENR(env, enr);
-}
-
-QueryEnvironment *
-compile_environment(const char *name, TupleDesc desc, void *tuplestore)
-{
-    QueryEnvironment *env = create_queryEnv();
-
-    compile_add_relation(env, name, desc, tuplestore, 1000);
-    return env;
-}
-
-static bool
-has_other_table(Node *node, List *tables)
-{
-    if (node == NULL)
-        return false;
-    if (IsA(node, RangeTblEntry))
-        return ((RangeTblEntry *) node)->rtekind == RTE_RELATION && !list_member_oid(tables, ((RangeTblEntry *) node)->relid);
-    if (IsA(node, Query))
-        return query_tree_walker((Query *) node, has_other_table, tables, QTW_EXAMINE_RTES_BEFORE);
-    return expression_tree_walker(node, has_other_table, tables);
-}
-
-Query *
-compile_analyze(const char *sql, QueryEnvironment *env, List *tables)
-{
-    int level = NewGUCNestLevel();
-    List *statements;
-    Query *query;
-
-    settings_fix_level();
-    /* generated SQL names everything outside pg_catalog in full */
-    (void) set_config_option("search_path", "pg_catalog, pg_temp", PGC_USERSET, PGC_S_SESSION, GUC_ACTION_SAVE, true, 0, false);
-    statements = raw_parser(sql, RAW_PARSE_DEFAULT);
-    query = parse_analyze_fixedparams(linitial_node(RawStmt, statements), sql, NULL, 0, env);
-    AtEOXact_GUC(true, level);
-    if (has_other_table((Node *) query, tables))
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("another table has taken the name of one of the pipeline's"),
-                        errdetail("It happened while the pipeline was compiled or ran."), errhint("Try again.")));
-    exprbound_query(query);
-    return query;
-}
-
-/* ---- places in statements ----------------------------------------------------- */
-
-/* Where an expression itself stands in the statement, whatever its arguments; -1 when nobody knows. */
-static int
-own_location(Node *node)
-{
-    switch (nodeTag(node))
-    {
-        case T_Var:
-            return ((Var *) node)->location;
-        case T_Const:
-            return ((Const *) node)->location;
-        case T_FuncExpr:
-            return ((FuncExpr *) node)->location;
-        case T_OpExpr:
-        case T_DistinctExpr:
-        case T_NullIfExpr:
-            return ((OpExpr *) node)->location;
-        case T_ScalarArrayOpExpr:
-            return ((ScalarArrayOpExpr *) node)->location;
-        case T_BoolExpr:
-            return ((BoolExpr *) node)->location;
-        case T_RelabelType:
-            return ((RelabelType *) node)->location;
-        case T_CoerceViaIO:
-            return ((CoerceViaIO *) node)->location;
-        case T_ArrayCoerceExpr:
-            return ((ArrayCoerceExpr *) node)->location;
-        case T_CoerceToDomain:
-            return ((CoerceToDomain *) node)->location;
-        case T_CaseExpr:
-            return ((CaseExpr *) node)->location;
-        case T_ArrayExpr:
-            return ((ArrayExpr *) node)->location;
-        case T_CoalesceExpr:
-            return ((CoalesceExpr *) node)->location;
-        case T_MinMaxExpr:
-            return ((MinMaxExpr *) node)->location;
-        case T_SQLValueFunction:
-            return ((SQLValueFunction *) node)->location;
-        case T_NullTest:
-            return ((NullTest *) node)->location;
-        case T_BooleanTest:
-            return ((BooleanTest *) node)->location;
-        default:
-            return -1;
-    }
-}
-
-int
-compile_step_at(const Lane *lane, int at, int location)
-{
-    int step = 0;
-
-    if (location < 0)
-        return -1;
-    /* ranges lie within one another, the feed's innermost; outside of all is the last step */
-    while (step < lane->nsteps - 1 && (location - at < lane->steps[step].begin || location - at >= lane->steps[step].end))
-        step++;
-    return step;
-}
-
-typedef struct StepSearch { const Lane *lane; int at; int step; } StepSearch;
-
-static bool
-search_step(Node *node, StepSearch *search)
-{
-    int step;
-
-    if (node == NULL)
-        return false;
-    step = compile_step_at(search->lane, search->at, own_location(node));
-    search->step = Max(search->step, step);
-    return expression_tree_walker(node, search_step, search);
-}
-
-int
-compile_step_of(const Lane *lane, int at, Node *expression)
-{
-    StepSearch search = {lane, at, -1};
-
-    search_step(expression, &search);
-    return search.step;
 }
 
 /* ---- lanes ------------------------------------------------------------------- */
@@ -234,7 +84,7 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
 
     CHECK_FOR_INTERRUPTS();
     if ((last->node == c->shown && last->node->op->kind != NODE_BRANCH) || last->node->op->kind == NODE_TARGET ||
-        (last->node->op->kind == NODE_SET && nsteps > 1))
+        (last->node->op->kind == NODE_SET && nsteps > 1) || edges == NIL)
     {
         add_lane(c, stage, steps, nsteps);
         return;
@@ -400,6 +250,7 @@ begin_program(Compiler *c, const CompileInput *input)
     p->summaries = palloc0(sizeof(ProgramSummary) * graph->nnodes);
     c->feeds = palloc0(sizeof(Feed *) * graph->nnodes);
     c->edge_flows = palloc0(sizeof(Flow *) * Max(graph->nedges, 1));
+    c->notes = palloc0(sizeof(NodeNotes) * graph->nnodes);
     for (int i = 0; i < graph->nnodes; i++)
     {
         const GraphNode *node = &graph->nodes[i];
@@ -416,18 +267,37 @@ begin_program(Compiler *c, const CompileInput *input)
         target->node = node;
         target->validation = target_validation(node, input->fallback);
         target->schema = input->schema;
-        if (json_get(node->config, "schema"))
+        if (json_get(node->config, "schema") && !node->wrong_config)
             target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
         if (target->schema)
             target->origins = palloc0(sizeof(List *) * Max(target->schema->nfields, 1));
     }
 }
 
+/* A flow of which nothing is known. */
+static Flow *
+vague_flow(void)
+{
+    Flow *flow = palloc0(sizeof(Flow));
+
+    flow->vague = true;
+    return flow;
+}
+
+/* Where a node is wrong, what follows from that is not complained of behind it. */
 static void
 walk(Compiler *c, const GraphNode *node)
 {
+    bool can_walk = node->op->kind == NODE_SOURCE || !(node->wrong_config || (c->set && c->set->ninputs < node->op->inputs));
+
     c->used = NIL;
-    with_findings(c, node, node->op->walk);
+    if (can_walk)
+        with_findings(c, node, node->op->walk);
+    if (can_walk && !c->notes[node->ordinal].doubtful && !graph_is_wrong(*c->findings, node))
+        return;
+    flow_doubt(c, node);
+    if (c->set)
+        c->set->open |= !can_walk || !node->op->keeps_fields;
 }
 
 static void
@@ -439,10 +309,13 @@ walk_set(Compiler *c, const GraphNode *node)
 
     foreach(lc, graph_edges_to(graph, node))
         feed->inputs[feed->ninputs++] = c->edge_flows[(GraphEdge *) lfirst(lc) - graph->edges];
+    if (feed->ninputs == 0)
+        feed->inputs[0] = vague_flow();
     c->set = feed;
     c->flow = palloc0(sizeof(Flow));
     c->flow->feed = feed;
     walk(c, node);
+    c->set = NULL;
 }
 
 /* First walk, one node: with the flow of each edge that leads to it; each edge out of it gets a flow. */
@@ -465,6 +338,11 @@ walk_node(Compiler *c, const GraphNode *node)
             c->flow = c->edge_flows[(GraphEdge *) lfirst(lc) - graph->edges];
             walk(c, node);
         }
+    }
+    if (c->flow == NULL)         /* an edge that should lead to it is missing */
+    {
+        c->flow = vague_flow();
+        walk(c, node);
     }
     foreach(lc, edges)
     {
@@ -521,35 +399,103 @@ leave_to_set(Compiler *c)
         return;
     }
     feed->inputs[side] = c->flow;
+    feed->mended |= c->mended;
     feed->lanes[side] = c->lane;
     feed->lane_stages[side] = c->stage;
     feed->lane_sql[side] = c->sql->data;
 }
 
-/* Second walk, one step of the lane. */
+/* The node's SQL, checked. */
 static void
-write_step(Compiler *c)
+write_node(Compiler *c, const GraphNode *node)
 {
     LaneStep *step = &c->lane->steps[c->step];
     StringInfo before = c->sql;
 
-    if (step->node->op->kind == NODE_SET && c->step > 0)
-    {
-        leave_to_set(c);
-        return;
-    }
-    if (step->node->op->kind == NODE_SET)
+    if (node->op->kind == NODE_SET)
         compile_write_result(c);
     else
-        step->node->op->write(c, step->node);
-    if (graph_has_errors(*c->findings))
+        node->op->write(c, node);
+    if (graph_is_wrong(*c->findings, node))
         return;
     if (c->step == 0 || c->sql != before)
         step->end = c->sql->len;
     step->sql = c->sql->data;
-    if (step->node == c->shown && step->node->op->kind != NODE_TARGET)
+    if (node == c->shown && node->op->kind != NODE_TARGET)
         leave(c);
-    with_findings(c, step->node, check_sql);
+    check_sql(c, node);
+}
+
+/* Is the node right so far, and are the fields there that it uses? */
+static bool
+can_be_written(Compiler *c, const GraphNode *node)
+{
+    ListCell *lc;
+
+    /* of a target the fields are looked at one by one */
+    if (node->op->kind == NODE_TARGET)
+        return !node->wrong_config && c->lane->target->schema;
+    if (node->wrong_config || (node->wrong_edges && node->op->kind == NODE_BRANCH) || c->notes[node->ordinal].doubtful ||
+        graph_is_wrong(*c->findings, node))
+        return false;
+    foreach(lc, c->notes[node->ordinal].uses)
+    {
+        if (flow_find(c, lfirst(lc)) == NULL)
+            return false;
+    }
+    return true;
+}
+
+static Flow *
+copy_flow(const Flow *flow)
+{
+    Flow *copy = palloc(sizeof(Flow));
+    ListCell *lc;
+
+    copy->columns = NIL;
+    copy->gone = list_copy(flow->gone);
+    copy->feed = flow->feed;
+    copy->unknown = list_copy(flow->unknown);
+    copy->vague = flow->vague;
+    foreach(lc, flow->columns)
+    {
+        FlowColumn *column = palloc(sizeof(FlowColumn));
+
+        *column = *(FlowColumn *) lfirst(lc);
+        copy->columns = lappend(copy->columns, column);
+    }
+    return copy;
+}
+
+/* Second walk, one step of the lane; what is wrong is left out. */
+static void
+write_step(Compiler *c)
+{
+    const GraphNode *node = c->lane->steps[c->step].node;
+    StringInfo sql = c->sql;
+    Flow *flow;
+
+    if (node->op->kind == NODE_SET && c->step > 0)
+    {
+        leave_to_set(c);
+        return;
+    }
+    if (!c->collect || c->step == 0)
+    {
+        with_findings(c, node, write_node);
+        return;
+    }
+    flow = copy_flow(c->flow);
+    if (can_be_written(c, node))
+    {
+        with_findings(c, node, write_node);
+        if (!graph_is_wrong(*c->findings, node))
+            return;
+    }
+    c->sql = sql;
+    c->flow = flow;
+    c->mended = true;
+    flow_doubt(c, node);
 }
 
 static bool
@@ -558,12 +504,13 @@ same_step(const LaneStep *a, const LaneStep *b)
     return a->node == b->node && (a->route == b->route || (a->route && b->route && strcmp(a->route, b->route) == 0));
 }
 
-static bool
+static void
 write_lane(Compiler *c, int number)
 {
     const Lane *earlier = number > 0 ? &c->stage->lanes[number - 1] : NULL;
 
     c->shared = earlier != NULL;
+    c->mended = c->set->mended;
     c->lane = &c->stage->lanes[number];
     c->flow = palloc0(sizeof(Flow));
     c->sql = makeStringInfo();
@@ -571,10 +518,9 @@ write_lane(Compiler *c, int number)
     {
         c->shared = c->shared && c->step < earlier->nsteps && same_step(&c->lane->steps[c->step], &earlier->steps[c->step]);
         write_step(c);
-        if (graph_has_errors(*c->findings))
-            return false;
+        if (!c->collect && graph_has_errors(*c->findings))
+            return;
     }
-    return true;
 }
 
 static TupleDesc
@@ -589,7 +535,26 @@ source_desc(const ProgramSource *source)
     return desc;
 }
 
+/* A set node's query, or one in its place; false when what comes behind it can't be checked. */
 static bool
+write_set(Compiler *c, const GraphNode *node)
+{
+    Feed *feed = c->set;
+
+    for (int side = 0; side < Max(feed->ninputs, 1); side++)
+    {
+        if (feed->lanes[side] == NULL)
+            return false;
+    }
+    if (!node->wrong_config && feed->ninputs == node->op->inputs && !c->notes[node->ordinal].doubtful &&
+        !graph_is_wrong(*c->findings, node) && compile_set_is_whole(feed))
+        with_findings(c, node, compile_write_set);
+    if (feed->stage->desc == NULL && c->collect)
+        with_findings(c, node, compile_mend_set);
+    return feed->stage->desc != NULL;
+}
+
+static void
 write_stage(Compiler *c, const GraphNode *feed)
 {
     Program *p = c->program;
@@ -605,20 +570,19 @@ write_stage(Compiler *c, const GraphNode *feed)
         c->stage->relation = SOURCE_RELATION;
         c->stage->desc = source_desc(c->stage->source);
     }
-    else
-        with_findings(c, feed, compile_write_set);
-    if (graph_has_errors(*c->findings))
-        return false;
+    else if (!write_set(c, feed))
+        return;
     steps[0].node = feed;
     find_lanes(c, c->stage, steps, 1);
     for (int i = 0; i < c->stage->nlanes; i++)
     {
-        if (!write_lane(c, i))
-            return false;
+        write_lane(c, i);
+        if (!c->collect && graph_has_errors(*c->findings))
+            return;
     }
-    return true;
 }
 
+/* With findings it goes on behind an error, to find them all. */
 static bool
 compile(Compiler *c)
 {
@@ -626,15 +590,17 @@ compile(Compiler *c)
 
     for (int i = 0; i < graph->nnodes; i++)
         walk_node(c, &graph->nodes[i]);
-    if (graph_has_errors(*c->findings))
+    if (!c->collect && graph_has_errors(*c->findings))
         return false;
     fields_settle(c);
     for (int i = 0; i < graph->nnodes; i++)
     {
-        if (c->feeds[i] && is_needed(c, &graph->nodes[i]) && !write_stage(c, &graph->nodes[i]))
+        if (c->feeds[i] && is_needed(c, &graph->nodes[i]))
+            write_stage(c, &graph->nodes[i]);
+        if (!c->collect && graph_has_errors(*c->findings))
             return false;
     }
-    return true;
+    return !graph_has_errors(*c->findings);
 }
 
 Program *

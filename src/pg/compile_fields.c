@@ -50,6 +50,31 @@ find_column(const Flow *flow, const char *name)
     return NULL;
 }
 
+static bool
+has_name(const List *names, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, names)
+    {
+        if (strcmp(lfirst(lc), name) == 0)
+            return true;
+    }
+    return false;
+}
+
+static void
+forget_name(List **names, const char *name)
+{
+    ListCell *lc;
+
+    foreach(lc, *names)
+    {
+        if (strcmp(lfirst(lc), name) == 0)
+            *names = foreach_delete_current(*names, lc);
+    }
+}
+
 FlowColumn *
 flow_add(Compiler *c, const char *name, SourceColumn *source, Oid type)
 {
@@ -59,6 +84,7 @@ flow_add(Compiler *c, const char *name, SourceColumn *source, Oid type)
     column->source = source;
     column->type = type;
     c->flow->columns = lappend(c->flow->columns, column);
+    forget_name(&c->flow->unknown, name);
     return column;
 }
 
@@ -136,10 +162,10 @@ flow_begin(Compiler *c, const GraphNode *node)
     Feed *feed = c->feeds[node->ordinal];
     Program *p = c->program;
 
-    feed->declared = json_get_texts(node->config, "columns");
+    feed->declared = node->wrong_config ? NIL : json_get_texts(node->config, "columns");
     feed->source = &p->sources[p->nsources++];
     feed->source->node = node;
-    if (json_get(node->config, "connector"))
+    if (json_get(node->config, "connector") && !node->wrong_config)
         feed->source->connector = catalog_find_connector(json_get_text(node->config, "connector"), node->id, c->findings);
     feed->source->columns = palloc0(sizeof(SourceColumn) * WIRE_MAX_FIELDS);
     feed->uses = palloc0(sizeof(ColumnUse) * WIRE_MAX_FIELDS);
@@ -150,16 +176,7 @@ flow_begin(Compiler *c, const GraphNode *node)
 static bool
 is_declared(const Feed *feed, const char *name)
 {
-    ListCell *lc;
-
-    if (feed->declared == NIL || OidIsValid(compile_pseudo_type(name)))
-        return true;
-    foreach(lc, feed->declared)
-    {
-        if (strcmp(lfirst(lc), name) == 0)
-            return true;
-    }
-    return false;
+    return feed->declared == NIL || OidIsValid(compile_pseudo_type(name)) || has_name(feed->declared, name);
 }
 
 /* The source's column of that name, asked for from now on. */
@@ -216,7 +233,7 @@ may_have(const Flow *flow, const char *name, bool named)
 
     if (find_column(flow, name))
         return true;
-    if (feed == NULL || find_gone(flow, name))
+    if (feed == NULL || find_gone(flow, name) || has_name(flow->unknown, name))
         return false;
     if (feed->source)
         return !named && is_declared(feed, name);
@@ -238,14 +255,8 @@ copy_column(Compiler *c, const FlowColumn *column, const char *name)
 static void
 need_field(Feed *feed, int side, const char *name)
 {
-    ListCell *lc;
-
-    foreach(lc, feed->needed[side])
-    {
-        if (strcmp(lfirst(lc), name) == 0)
-            return;
-    }
-    feed->needed[side] = lappend(feed->needed[side], pstrdup(name));
+    if (!has_name(feed->needed[side], name))
+        feed->needed[side] = lappend(feed->needed[side], pstrdup(name));
 }
 
 static void
@@ -293,6 +304,48 @@ reach(Compiler *c, Flow *flow, const char *name, bool required)
     return column;
 }
 
+/* ---- behind what is wrong -------------------------------------------------------- */
+
+static bool
+is_unknown(const Flow *flow, const char *name)
+{
+    const Feed *feed = flow->feed;
+
+    if (find_column(flow, name) || find_gone(flow, name))
+        return false;
+    if (flow->vague || has_name(flow->unknown, name))
+        return true;
+    return feed && feed->source == NULL && find_set_column(feed, name) == NULL && feed->open && is_unknown(feed->inputs[0], name);
+}
+
+bool
+flow_is_unknown(Compiler *c, const char *name)
+{
+    return is_unknown(c->flow, name);
+}
+
+/* A node whose type or keys are wrong may make fields of any name; of a set node, the names it makes are not all in its config. */
+void
+flow_doubt(Compiler *c, const GraphNode *node)
+{
+    ListCell *lc;
+
+    if (node->op->keeps_fields)
+        return;
+    foreach(lc, json_all_texts(node->config, node->op->reads))
+    {
+        FlowColumn *column = find_column(c->flow, lfirst(lc));
+
+        if (column)
+            c->flow->columns = list_delete_ptr(c->flow->columns, column);
+        c->flow->unknown = lappend(c->flow->unknown, lfirst(lc));
+    }
+    if (!node->wrong_config && node->op->kind != NODE_SET)
+        return;
+    c->flow->vague = true;
+    c->flow->gone = NIL;
+}
+
 /* Why a flow has no field of that name. */
 static void
 complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const char *name)
@@ -300,6 +353,11 @@ complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const cha
     const GoneName *gone = find_gone(flow, name);
     const Feed *feed = flow->feed;
 
+    if (is_unknown(flow, name))
+    {
+        c->notes[node->ordinal].doubtful = true;
+        return;
+    }
     while (gone == NULL && feed && feed->source == NULL && feed->open)
     {
         gone = find_gone(feed->inputs[0], name);
@@ -320,6 +378,7 @@ use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, bool as
 {
     FlowColumn *column = reach(c, flow, name, true);
 
+    c->notes[node->ordinal].uses = lappend(c->notes[node->ordinal].uses, pstrdup(name));
     if (column == NULL)
         complain_missing(c, node, flow, name);
     else
@@ -338,9 +397,10 @@ flow_fork(Compiler *c, const Flow *flow)
     Flow *copy = palloc(sizeof(Flow));
     ListCell *lc;
 
+    *copy = *flow;
     copy->columns = NIL;
     copy->gone = list_copy(flow->gone);
-    copy->feed = flow->feed;
+    copy->unknown = list_copy(flow->unknown);
     foreach(lc, flow->columns)
         copy->columns = lappend(copy->columns, copy_column(c, lfirst(lc), ((FlowColumn *) lfirst(lc))->name));
     return copy;
@@ -420,9 +480,9 @@ flow_rename(Compiler *c, const GraphNode *node, FlowColumn *column, const char *
 }
 
 void
-flow_use_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *column)
+flow_use_table(Compiler *c, const GraphNode *node, const char *schema, const char *column)
 {
-    c->used = lineage_of_column(node, schema->name, column);
+    c->used = lineage_of_column(node, schema, column);
 }
 
 void
@@ -448,6 +508,7 @@ flow_drop(Compiler *c, const GraphNode *node, const char *name)
         c->flow->columns = list_delete_ptr(c->flow->columns, column);
     else if (!may_have(c->flow, name, false))
         complain_missing(c, node, c->flow, name);
+    forget_name(&c->flow->unknown, name);
     flow_gone(c, node, name);
 }
 

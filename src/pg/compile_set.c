@@ -71,9 +71,9 @@ set_origin(Compiler *c, int side)
     return sql_name(own_name(c->set, side, "#origin"));
 }
 
-/* A field of an input, as its lane gives it. */
+/* A field of an input, as its lane gives it; NULL when it does not. */
 static FlowColumn *
-input_column(const Feed *feed, int side, const char *name)
+find_input_column(const Feed *feed, int side, const char *name)
 {
     ListCell *lc;
 
@@ -84,7 +84,17 @@ input_column(const Feed *feed, int side, const char *name)
         if (strcmp(column->name, name) == 0)
             return column;
     }
-    elog(ERROR, "field \"%s\" does not reach node \"%s\"", name, feed->node->id);
+    return NULL;
+}
+
+static FlowColumn *
+input_column(const Feed *feed, int side, const char *name)
+{
+    FlowColumn *column = find_input_column(feed, side, name);
+
+    if (column == NULL)
+        elog(ERROR, "field \"%s\" does not reach node \"%s\"", name, feed->node->id);
+    return column;
 }
 
 Oid
@@ -399,7 +409,7 @@ compile_write_set(Compiler *c, const GraphNode *node)
     take_input_columns(c);
     c->sql = makeStringInfo();
     node->op->write(c, node);
-    if (graph_has_errors(*c->findings))
+    if (graph_is_wrong(*c->findings, node))
         return;
     set->sql = c->sql->data;
     set->ask = feed->ask;
@@ -412,6 +422,69 @@ compile_write_set(Compiler *c, const GraphNode *node)
     }
     c->checked = set->sql;
     check_query(feed, set);
+    describe_result(feed, set);
+}
+
+bool
+compile_set_is_whole(const Feed *feed)
+{
+    ListCell *lc;
+
+    for (int side = 0; side < feed->ninputs; side++)
+    {
+        foreach(lc, feed->needed[side])
+        {
+            if (find_input_column(feed, side, lfirst(lc)) == NULL)
+                return false;
+        }
+    }
+    return true;
+}
+
+/* Leaves out what the node needs or gives and its inputs do not have, and what it makes. */
+static void
+drop_missing(Feed *feed)
+{
+    ListCell *lc;
+
+    for (int side = 0; side < feed->ninputs; side++)
+    {
+        foreach(lc, feed->needed[side])
+        {
+            if (find_input_column(feed, side, lfirst(lc)) == NULL)
+                feed->needed[side] = foreach_delete_current(feed->needed[side], lc);
+        }
+    }
+    foreach(lc, feed->columns)
+    {
+        const SetColumn *column = lfirst(lc);
+
+        if (column->side != 0 || find_input_column(feed, 0, column->field) == NULL)
+            feed->columns = foreach_delete_current(feed->columns, lc);
+    }
+}
+
+void
+compile_mend_set(Compiler *c, const GraphNode *node)
+{
+    Feed *feed = c->set;
+    ProgramSet *set = palloc0(sizeof(ProgramSet));
+    StringInfo sql = makeStringInfo();
+    ListCell *lc;
+
+    feed->stage->set = set;
+    feed->mended = true;
+    feed->keys = feed->marks = NIL;
+    feed->input_where[0] = feed->input_where[1] = feed->result_where = NULL;
+    set->ninputs = feed->ninputs;
+    drop_missing(feed);
+    take_input_columns(c);
+    for (int side = 0; side < set->ninputs; side++)
+        finish_input(c, set, side);
+    foreach(lc, feed->columns)
+        appendStringInfo(sql, "%s%s", lc == list_head(feed->columns) ? "SELECT " : ", ", sql_name(((SetColumn *) lfirst(lc))->field));
+    appendStringInfo(sql, "%s%s FROM %s", feed->columns ? ", " : "SELECT ", set_origin(c, 0), sql_name(set->inputs[0].relation));
+    set->sql = sql->data;
     describe_result(feed, set);
 }
 

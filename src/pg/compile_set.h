@@ -14,6 +14,16 @@
  */
 extern void compile_write_set(Compiler *c, const GraphNode *node);
 
+/* Have its inputs all fields that it needs?  Where something before it is wrong they may lack some. */
+extern bool compile_set_is_whole(const Feed *feed);
+
+/*
+ * Instead of compile_write_set where the node is wrong, so that what comes
+ * behind it can be checked: the fields of its first input go through, as far as
+ * they are there.
+ */
+extern void compile_mend_set(Compiler *c, const GraphNode *node);
+
 /* The first step of a lane that begins at Compiler.set: SELECT of what it gives. */
 extern void compile_write_result(Compiler *c);
 

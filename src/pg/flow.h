@@ -84,6 +84,7 @@ typedef struct Feed
     struct Flow *inputs[SET_INPUTS];
     List *needed[SET_INPUTS]; /* char *: fields of the input that it needs */
     bool open;               /* fields of input 0 go through when somebody asks for them */
+    bool mended;             /* second walk: its query is not its own, as compile_mend_set says */
     List *columns;           /* SetColumn *: what it gives, as far as somebody asked */
     Lane *lanes[SET_INPUTS]; /* second walk: what fills the inputs, */
     ProgramStage *lane_stages[SET_INPUTS]; /* the stages they are part of, */
@@ -101,7 +102,17 @@ typedef struct Flow
     List *columns;           /* of FlowColumn * */
     List *gone;              /* of GoneName * */
     Feed *feed;              /* where fields come from that are not named yet; NULL: there are no more */
+    /* behind what is wrong: */
+    List *unknown;           /* char *: names of fields of which nothing is known */
+    bool vague;              /* other names may be fields too */
 } Flow;
+
+/* What a node did in the first walk. */
+typedef struct NodeNotes
+{
+    List *uses;              /* char *: fields it uses */
+    bool doubtful;           /* one of them is unknown */
+} NodeNotes;
 
 typedef struct Compiler
 {
@@ -109,6 +120,7 @@ typedef struct Compiler
     List **findings;
     bool collect;            /* errors of parsing and analysis become findings too */
     const SchemaSpec *own;   /* the pipeline's schema */
+    NodeNotes *notes;        /* by GraphNode.ordinal */
     const GraphNode *shown;  /* as in CompileInput */
     const bool *const *present; /* as in compile_program */
     Feed **feeds;            /* by GraphNode.ordinal; NULL for nodes that give no rows */
@@ -124,6 +136,7 @@ typedef struct Compiler
     Lane *lane;
     int step;                /* of the lane, which is being written */
     bool shared;             /* the lane before took this step too */
+    bool mended;             /* what the flow has is not all that the nodes before make: one of them is wrong */
     StringInfo sql;          /* the SELECT so far */
 } Compiler;
 
@@ -161,8 +174,8 @@ extern void flow_change(Compiler *c, const GraphNode *node, FlowColumn *column, 
 /* The node gives the field another name, which is free. */
 extern void flow_rename(Compiler *c, const GraphNode *node, FlowColumn *column, const char *name);
 
-/* What the node makes next is made of this column of a table, and of nothing else. */
-extern void flow_use_table(Compiler *c, const GraphNode *node, const SchemaSpec *schema, const char *column);
+/* What the node makes next is made of this column of a schema's table (NULL: of this resource), and of nothing else. */
+extern void flow_use_table(Compiler *c, const GraphNode *node, const char *schema, const char *column);
 
 /* A target's column, by its place in the schema, has its values from the field; NULL: from its default. */
 extern void flow_arrive(const ProgramTarget *target, int place, const FlowColumn *column);
@@ -188,6 +201,15 @@ extern void flow_assign(const GraphNode *target, FlowColumn *column, const Targe
 
 /* A copy of a flow: what happens to it is not seen in the other. */
 extern Flow *flow_fork(Compiler *c, const Flow *flow);
+
+/* Could there be a field of that name if something that is wrong were right? */
+extern bool flow_is_unknown(Compiler *c, const char *name);
+
+/*
+ * The node is wrong, or uses a field that is unknown: all fields that its config
+ * names are unknown from here on, or just not there (second walk).
+ */
+extern void flow_doubt(Compiler *c, const GraphNode *node);
 
 /* A source node becomes the feed of what follows. */
 extern void flow_begin(Compiler *c, const GraphNode *node);

@@ -3,11 +3,16 @@
  *
  * One pass reads the nodes, of whose config their NodeOp knows the keys, one
  * the edges, then the nodes are put into topological order and the shape is
- * checked: how many edges a node may have follows from its kind.
+ * checked: how many edges a node may have follows from its kind.  Each pass
+ * goes on behind what is wrong, and leaves a mended graph to the next.
  */
 #include "postgres.h"
 
 #include "pg/graph.h"
+
+#include <limits.h>
+
+#include "miscadmin.h"
 
 #include "pg/json.h"
 #include "pg/node.h"
@@ -81,6 +86,21 @@ graph_has_errors(List *findings)
     return graph_first_error(findings) != NULL;
 }
 
+bool
+graph_is_wrong(List *findings, const GraphNode *node)
+{
+    ListCell *lc;
+
+    foreach(lc, findings)
+    {
+        const Finding *f = lfirst(lc);
+
+        if (f->node_id && strcmp(f->node_id, node->id) == 0 && strcmp(f->severity, "error") == 0)
+            return true;
+    }
+    return false;
+}
+
 void
 graph_complain_config(void *arg, const char *code, const char *message, const char *hint)
 {
@@ -95,6 +115,49 @@ article(const char *type)
     return strchr("aeiou", type[0]) ? "an" : "a";
 }
 
+/* The text of a key that must be a string; NULL when it is none. */
+static char *
+get_string(JsonbContainer *object, const char *key)
+{
+    JsonbValue *value = json_get(object, key);
+
+    return value && value->type == jbvString ? json_scalar_text(value) : NULL;
+}
+
+static bool
+is_object(const JsonbValue *value)
+{
+    return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
+}
+
+/* The node's type and config, checked; they are wrong when that finds anything. */
+static void
+parse_config(JsonbContainer *object, GraphNode *node, List **findings)
+{
+    GraphComplaint complaint = {findings, node->id};
+    JsonbValue *config = json_get(object, "config");
+    char *type = get_string(object, "type");
+    bool known, given = config && is_object(config);
+    int before = list_length(*findings);
+
+    node->config = given ? config->val.binary.data : &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
+    node->op = type ? node_find(type) : NULL;
+    if (type && node->op == NULL)
+        graph_complain(findings, node->id, "unknown_node_type", psprintf("Valid types are: %s.", node_list()),
+                       "unknown node type \"%s\"", type);
+    known = node->op && (config == NULL || given); /* else it has been said */
+    if (node->op == NULL)
+        node->op = &node_unknown;
+    if (known &&
+        (node->op->keys == NULL || json_check(node->config, node->op->keys, psprintf("config of %s %s node", article(type), type), graph_complain_config, &complaint)) &&
+        node->op->check)
+        node->op->check(node, findings);
+    if (node->op->variant)
+        node->op = node->op->variant(node);
+    node->wrong_config = !known || list_length(*findings) > before;
+}
+
+/* False when there is nothing that edges could lead to. */
 static bool
 parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
 {
@@ -103,37 +166,22 @@ parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
         {"label", JSON_STRING | JSON_NULL, false, NULL}, {"config", JSON_OBJECT, false, NULL},
         {"position", JSON_OBJECT | JSON_NULL, false, NULL}, {NULL, 0, false, NULL}};
     GraphComplaint complaint = {findings, NULL};
-    char *type;
+    JsonbContainer *object;
 
-    if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
+    memset(node, 0, sizeof(GraphNode));
+    if (!is_object(item))
     {
         graph_complain(findings, NULL, "wrong_type", NULL, "node %d must be an object", ordinal + 1);
         return false;
     }
-    complaint.node_id = node->id = json_get_text(item->val.binary.data, "id");
-    if (!json_check(item->val.binary.data, keys, psprintf("node %d", ordinal + 1), graph_complain_config, &complaint))
-        return false;
-    type = json_get_text(item->val.binary.data, "type");
-    node->op = node_find(type);
-    if (node->op == NULL)
-    {
-        graph_complain(findings, node->id, "unknown_node_type", psprintf("Valid types are: %s.", node_list()),
-                       "unknown node type \"%s\"", type);
-        return false;
-    }
-    node->label = json_get_text(item->val.binary.data, "label");
+    object = item->val.binary.data;
+    complaint.node_id = node->id = json_get_text(object, "id");
+    json_check(object, keys, psprintf("node %d", ordinal + 1), graph_complain_config, &complaint);
+    node->label = json_get_text(object, "label");
     if (node->label == NULL)
         node->label = "";
-    node->config = json_get_container(item->val.binary.data, "config");
-    if (node->config == NULL)
-        node->config = &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
-    if ((node->op->keys == NULL ||
-         json_check(node->config, node->op->keys, psprintf("config of %s %s node", article(type), type), graph_complain_config, &complaint)) &&
-        node->op->check)
-        node->op->check(node, findings);
-    if (node->op->variant)
-        node->op = node->op->variant(node);
-    return true;
+    parse_config(object, node, findings);
+    return get_string(object, "id") != NULL;
 }
 
 static int
@@ -147,47 +195,102 @@ find_node(const Graph *graph, const char *id)
     return -1;
 }
 
-static bool
-parse_edge(JsonbValue *item, int ordinal, Graph *graph, List **findings)
+/* Nodes and edges that could not be read: what else is missing may be because of them. */
+typedef struct Lost
+{
+    bool nodes;              /* without an id: edges may lead to them */
+    bool kinds;              /* there may be a source or target among them, or among the second nodes of an id */
+    bool from, to;           /* edges that come from, lead to nobody knows which node */
+} Lost;
+
+static void
+parse_edge(JsonbValue *item, int ordinal, Graph *graph, Lost *lost, List **findings)
 {
     static const JsonKey keys[] = {
         {"sourceNodeId", JSON_STRING, true, NULL}, {"targetNodeId", JSON_STRING, true, NULL},
         {"label", JSON_STRING | JSON_NULL, false, NULL}, {"id", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
-    static const char *const ends[] = {"sourceNodeId", "targetNodeId"};
+    JsonbContainer *object = is_object(item) ? item->val.binary.data : NULL;
+    char *from = object ? get_string(object, "sourceNodeId") : NULL, *to = object ? get_string(object, "targetNodeId") : NULL;
     GraphComplaint complaint = {findings, NULL};
-    int at[2];
     GraphEdge *edge = &graph->edges[graph->nedges];
 
-    if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
-    {
+    if (object == NULL)
         graph_complain(findings, NULL, "wrong_type", NULL, "edge %d must be an object", ordinal + 1);
-        return false;
-    }
-    if (!json_check(item->val.binary.data, keys, psprintf("edge %d", ordinal + 1), graph_complain_config, &complaint))
-        return false;
-    for (int i = 0; i < 2; i++)
+    else if (!lost->nodes || (from && to)) /* the nodes may be a chain, and one without an id */
+        json_check(object, keys, psprintf("edge %d", ordinal + 1), graph_complain_config, &complaint);
+    edge->from = from ? find_node(graph, from) : -1;
+    edge->to = to ? find_node(graph, to) : -1;
+    if (from && edge->from < 0 && !lost->nodes)
+        graph_complain(findings, NULL, "dangling_edge", NULL, "edge %d names node \"%s\", which does not exist", ordinal + 1, from);
+    if (to && edge->to < 0 && !lost->nodes)
+        graph_complain(findings, NULL, "dangling_edge", NULL, "edge %d names node \"%s\", which does not exist", ordinal + 1, to);
+    lost->from |= edge->from < 0;
+    lost->to |= edge->to < 0;
+    if (edge->from < 0 || edge->to < 0)
     {
-        char *id = json_get_text(item->val.binary.data, ends[i]);
-
-        at[i] = find_node(graph, id);
-        if (at[i] < 0)
-        {
-            graph_complain(findings, NULL, "dangling_edge", NULL, "edge %d names node \"%s\", which does not exist",
-                           ordinal + 1, id);
-            return false;
-        }
+        if (edge->from >= 0 || edge->to >= 0)
+            graph->nodes[Max(edge->from, edge->to)].loose = true;
+        return;
     }
-    edge->from = at[0];
-    edge->to = at[1];
-    edge->label = json_get_text(item->val.binary.data, "label");
+    if (edge->from == edge->to && graph->nodes[edge->from].loose) /* between the two nodes of one id */
+        return;
+    edge->label = get_string(object, "label");
     if (edge->label == NULL)
         edge->label = "";
     graph->nedges++;
-    return true;
 }
 
-/* Puts the nodes into topological order (stable: given order where free).  False when there is a cycle. */
-static bool
+static void
+remove_edge(Graph *graph, int place)
+{
+    memmove(&graph->edges[place], &graph->edges[place + 1], sizeof(GraphEdge) * (graph->nedges - place - 1));
+    graph->nedges--;
+}
+
+/* Marks what can be reached from a node, before the nodes are in order. */
+static void
+mark_reached(const Graph *graph, int from, bool *reached)
+{
+    check_stack_depth();
+    CHECK_FOR_INTERRUPTS();
+    for (int e = 0; e < graph->nedges; e++)
+    {
+        if (graph->edges[e].from != from || reached[graph->edges[e].to])
+            continue;
+        reached[graph->edges[e].to] = true;
+        mark_reached(graph, graph->edges[e].to, reached);
+    }
+}
+
+/* Complains of the first node that can be reached from itself, and removes one edge of that cycle; gives where it led to. */
+static int
+break_cycle(Graph *graph, List **findings)
+{
+    bool *reached = palloc(sizeof(bool) * graph->nnodes);
+    int node = 0;
+
+    for (;; node++)
+    {
+        Assert(node < graph->nnodes);
+        memset(reached, 0, sizeof(bool) * graph->nnodes);
+        mark_reached(graph, node, reached);
+        if (reached[node])
+            break;
+    }
+    graph_complain(findings, graph->nodes[node].id, "cycle", NULL, "node \"%s\" is part of a cycle", graph->nodes[node].id);
+    for (int e = 0; e < graph->nedges; e++)
+    {
+        if (graph->edges[e].to != node || !(reached[graph->edges[e].from] || graph->edges[e].from == node))
+            continue;
+        graph->nodes[graph->edges[e].from].loose = graph->nodes[node].loose = true;
+        remove_edge(graph, e);
+        break;
+    }
+    return node;
+}
+
+/* Puts the nodes into topological order (stable: given order where free).  Edges that close a cycle go. */
+static void
 sort_nodes(Graph *graph, List **findings)
 {
     int n = graph->nnodes;
@@ -206,16 +309,8 @@ sort_nodes(Graph *graph, List **findings)
             next++;
         if (next == n)
         {
-            for (int i = 0; i < n; i++)
-            {
-                if (waiting[i] > 0)
-                {
-                    graph_complain(findings, graph->nodes[i].id, "cycle", NULL, "node \"%s\" is part of a cycle",
-                                   graph->nodes[i].id);
-                    break;
-                }
-            }
-            return false;
+            waiting[break_cycle(graph, findings)]--;
+            continue;
         }
         waiting[next] = -1;
         place[next] = done;
@@ -233,8 +328,7 @@ sort_nodes(Graph *graph, List **findings)
         graph->edges[e].from = place[graph->edges[e].from];
         graph->edges[e].to = place[graph->edges[e].to];
     }
-    graph->nodes = sorted;
-    return true;
+    memcpy(graph->nodes, sorted, sizeof(GraphNode) * n);
 }
 
 List *
@@ -324,46 +418,83 @@ takes_edges(const GraphNode *node, bool incoming, int count, const char **words)
     return **words == 'n' ? count == 0 : **words == 'a' ? count >= 1 : count == (**words == 't' ? 2 : 1);
 }
 
+/* Complains unless the node takes that many edges on one side; `lost`: there may have been more. */
 static void
-check_shape(Graph *graph, List **findings)
+check_count(GraphNode *node, bool incoming, int count, bool lost, List **findings)
 {
-    int sources = 0, targets = 0;
+    const char *words;
+
+    if (takes_edges(node, incoming, count, &words))
+        return;
+    node->wrong_edges = true;
+    if (node->loose || node->op == &node_unknown || (lost && (count == 0 || strcmp(words, "two") == 0)))
+        return;
+    graph_complain(findings, node->id, "wrong_edges", !incoming && count > 1 ? "A branch node sends rows along several edges." : NULL,
+                   "%s %s node takes %s %s edge%s, but \"%s\" has %d", article(node->op->name), node->op->name, words, incoming ? "incoming" : "outgoing",
+                   strcmp(words, "two") == 0 ? "s" : "", node->id, count);
+}
+
+static void
+check_shape(Graph *graph, const Lost *lost, List **findings)
+{
+    bool sources = lost->kinds, targets = lost->kinds;
 
     for (int i = 0; i < graph->nnodes; i++)
     {
         GraphNode *node = &graph->nodes[i];
-        int in = list_length(graph_edges_to(graph, node)), out = list_length(graph_edges_from(graph, node));
-        const char *words;
-        bool good = true;
+        int before = list_length(*findings);
 
-        sources += node->op->kind == NODE_SOURCE;
-        targets += node->op->kind == NODE_TARGET;
-        if (!takes_edges(node, true, in, &words))
-        {
-            good = false;
-            graph_complain(findings, node->id, "wrong_edges", NULL, "%s %s node takes %s incoming edge%s, but \"%s\" has %d",
-                           article(node->op->name), node->op->name, words, strcmp(words, "two") == 0 ? "s" : "", node->id, in);
-        }
-        if (!takes_edges(node, false, out, &words))
-        {
-            good = false;
-            graph_complain(findings, node->id, "wrong_edges", out > 1 ? "A branch node sends rows along several edges." : NULL,
-                           "%s %s node takes %s outgoing edge, but \"%s\" has %d", article(node->op->name), node->op->name, words, node->id, out);
-        }
-        if (good && node->op->edges)
+        sources |= node->op->kind == NODE_SOURCE || node->op == &node_unknown;
+        targets |= node->op->kind == NODE_TARGET || node->op == &node_unknown;
+        check_count(node, true, list_length(graph_edges_to(graph, node)), lost->nodes || lost->to, findings);
+        check_count(node, false, list_length(graph_edges_from(graph, node)), lost->nodes || lost->from, findings);
+        node->loose |= lost->nodes || lost->from || lost->to;
+        if (!node->wrong_edges && node->op->edges)
             node->op->edges(graph, node, findings);
+        node->wrong_edges |= list_length(*findings) > before;
     }
-    if (sources == 0)
+    if (!sources)
         graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a source node");
-    if (targets == 0)
+    if (!targets)
         graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a target node");
 }
 
+/* How many edges a node can do something with. */
+static int
+most_edges(const GraphNode *node, bool incoming)
+{
+    if (incoming)
+        return node->op->kind == NODE_SOURCE ? 0 : node->op->kind == NODE_SET ? node->op->inputs : node->op->kind == NODE_TARGET ? INT_MAX : 1;
+    return node->op->kind == NODE_TARGET ? 0 : node->op->kind == NODE_BRANCH ? INT_MAX : 1;
+}
+
+/* Takes away the edges of a node that are too many. */
+static void
+drop_extra_edges(Graph *graph)
+{
+    int *in = palloc0(sizeof(int) * Max(graph->nnodes, 1)), *out = palloc0(sizeof(int) * Max(graph->nnodes, 1));
+    int e = 0;
+
+    while (e < graph->nedges)
+    {
+        const GraphEdge *edge = &graph->edges[e];
+
+        if (in[edge->to] == most_edges(&graph->nodes[edge->to], true) || out[edge->from] == most_edges(&graph->nodes[edge->from], false))
+        {
+            remove_edge(graph, e);
+            continue;
+        }
+        in[edge->to]++;
+        out[edge->from]++;
+        e++;
+    }
+}
+
 Graph *
-graph_parse(Jsonb *nodes, Jsonb *edges, List **findings)
+graph_mend(Jsonb *nodes, Jsonb *edges, List **findings)
 {
     Graph *graph = palloc0(sizeof(Graph));
-    bool whole = true;
+    Lost lost = {0};
     int count, nedges;
 
     if (!JB_ROOT_IS_ARRAY(nodes) || JB_ROOT_IS_SCALAR(nodes) || !JB_ROOT_IS_ARRAY(edges) || JB_ROOT_IS_SCALAR(edges))
@@ -378,26 +509,34 @@ graph_parse(Jsonb *nodes, Jsonb *edges, List **findings)
     for (int i = 0; i < count; i++)
     {
         GraphNode *node = &graph->nodes[graph->nnodes];
+        int twin;
 
         if (!parse_node(getIthJsonbValueFromContainer(&nodes->root, i), i, node, findings))
         {
-            whole = false;
+            lost.nodes = lost.kinds = true;
             continue;
         }
-        if (find_node(graph, node->id) >= 0)
+        twin = find_node(graph, node->id);
+        if (twin < 0)
         {
-            graph_complain(findings, node->id, "duplicate_id", NULL, "there are two nodes with the id \"%s\"", node->id);
-            whole = false;
+            node->ordinal = graph->nnodes++;
             continue;
         }
-        node->ordinal = graph->nnodes++;
+        graph_complain(findings, node->id, "duplicate_id", NULL, "there are two nodes with the id \"%s\"", node->id);
+        graph->nodes[twin].loose = lost.kinds = true;
     }
-    if (!whole)
-        return NULL;             /* edges would complain about nodes that are only mistyped */
     for (int i = 0; i < nedges; i++)
-        whole &= parse_edge(getIthJsonbValueFromContainer(&edges->root, i), i, graph, findings);
-    if (!whole || !sort_nodes(graph, findings))
-        return NULL;
-    check_shape(graph, findings);
+        parse_edge(getIthJsonbValueFromContainer(&edges->root, i), i, graph, &lost, findings);
+    sort_nodes(graph, findings);
+    check_shape(graph, &lost, findings);
+    drop_extra_edges(graph);
+    return graph->nnodes > 0 ? graph : NULL;
+}
+
+Graph *
+graph_parse(Jsonb *nodes, Jsonb *edges, List **findings)
+{
+    Graph *graph = graph_mend(nodes, edges, findings);
+
     return graph_has_errors(*findings) ? NULL : graph;
 }

@@ -20,6 +20,10 @@ typedef struct GraphNode
     char *label;             /* may be empty */
     JsonbContainer *config;
     int ordinal;             /* place in Graph.nodes, which is topological order */
+    /* only in a mended graph: */
+    bool wrong_config;       /* its type or config is wrong */
+    bool wrong_edges;        /* it has too many edges or too few, or they mean nothing to it */
+    bool loose;              /* edges of it are missing that there may have been: nobody complains of their number */
 } GraphNode;
 
 typedef struct GraphEdge
@@ -49,9 +53,18 @@ typedef struct Finding
 
 /*
  * Parses and checks.  Findings (Finding *) are appended to *findings.
- * Returns NULL when the graph is too broken to go on with.
+ * Returns NULL when there are errors among them.
  */
 extern Graph *graph_parse(Jsonb *nodes, Jsonb *edges, List **findings);
+
+/*
+ * The same for finding all that is wrong at once: a graph with errors is mended
+ * so that the rest of it can be checked without complaining of what follows
+ * from them.  What has no place in a graph (edges that dangle, nodes without an
+ * id, the second of an id, an edge of each cycle) is left out, a type that is
+ * unknown is node_unknown's.  NULL when nothing is left.
+ */
+extern Graph *graph_mend(Jsonb *nodes, Jsonb *edges, List **findings);
 
 /* The edges out of a node and into it (GraphEdge *), in the graph's order: of a branch, that of its routes. */
 extern List *graph_edges_from(const Graph *graph, const GraphNode *node);
@@ -78,5 +91,7 @@ extern void graph_complain_config(void *arg, const char *code, const char *messa
 /* The first finding of severity error; NULL when there is none. */
 extern const Finding *graph_first_error(List *findings);
 extern bool graph_has_errors(List *findings);
+/* Is one of them about the node? */
+extern bool graph_is_wrong(List *findings, const GraphNode *node);
 
 #endif

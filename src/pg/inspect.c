@@ -72,26 +72,31 @@ check_connector_type(const pg_uuid_t *connector_id, List **findings)
 static List *
 find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
 {
-    List *findings = NIL, *obstacles = NIL;
+    List *findings = NIL, *obstacles = NIL, *drift = NIL;
     SchemaSpec schema = {0};
     CompileInput input = {.schema = &schema};
     ErrorPolicy errors;
 
     check_connector_type(connector_id, &findings);
     execution_config_check(config, &findings);
-    input.graph = graph_parse(nodes, edges, &findings);
+    input.graph = graph_mend(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
-    if (!catalog_load_schema(schema_id, true, &schema, &findings))
+    if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {
         graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");
         return findings;
     }
+    findings = list_concat(findings, drift);
     rights_find_obstacles(owner, connector_id, schema_id, input.graph, &obstacles);
-    if (!graph_has_errors(findings) && !(superuser_arg(owner) && obstacles != NIL)) /* compiling can run the table's code */
+    /* fields that are not there would be missed at the nodes; and compiling can run the table's code */
+    if (!graph_has_errors(drift) && !(superuser_arg(owner) && obstacles != NIL))
     {
-        errors = execution_config_errors(config);
-        input.fallback = error_policy_validation(&errors);
+        if (JB_ROOT_IS_OBJECT(config))
+        {
+            errors = execution_config_errors(config);
+            input.fallback = error_policy_validation(&errors);
+        }
         (void) compile_as(owner, &input, &findings);
     }
     return list_concat(findings, obstacles);

@@ -257,6 +257,39 @@ json_get_object(JsonbContainer *object, const char *key, int i)
     return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
 }
 
+/* Is it one of the texts? */
+static bool
+is_among(const JsonbValue *value, const char *const *texts)
+{
+    for (; texts && *texts; texts++)
+    {
+        if (strlen(*texts) == (size_t) value->val.string.len && memcmp(*texts, value->val.string.val, value->val.string.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+List *
+json_all_texts(JsonbContainer *object, const char *const *but)
+{
+    JsonbIterator *it = JsonbIteratorInit(object);
+    JsonbIteratorToken token;
+    JsonbValue item;
+    int depth = 0;
+    bool left_out = false;
+    List *out = NIL;
+
+    while ((token = JsonbIteratorNext(&it, &item, false)) != WJB_DONE)
+    {
+        depth += (token == WJB_BEGIN_OBJECT || token == WJB_BEGIN_ARRAY) - (token == WJB_END_OBJECT || token == WJB_END_ARRAY);
+        if (token == WJB_KEY && depth == 1)
+            left_out = is_among(&item, but);
+        if ((token == WJB_VALUE || token == WJB_ELEM) && item.type == jbvString && !left_out)
+            out = lappend(out, json_scalar_text(&item));
+    }
+    return out;
+}
+
 void
 json_append_string(StringInfo out, const char *s)
 {

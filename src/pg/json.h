@@ -50,6 +50,9 @@ extern JsonbContainer *json_get_container(JsonbContainer *object, const char *ke
 extern int json_count(JsonbContainer *object, const char *key);
 extern JsonbContainer *json_get_object(JsonbContainer *object, const char *key, int i);
 
+/* All strings in an object that are values, however deep (char *), but for those under some of its keys (ended by NULL; or NULL). */
+extern List *json_all_texts(JsonbContainer *object, const char *const *but);
+
 /* A scalar as text; NULL for JSON null. */
 extern char *json_scalar_text(const JsonbValue *value);
 

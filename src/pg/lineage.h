@@ -16,9 +16,9 @@
 
 typedef struct Origin
 {
-    const GraphNode *node;   /* that gives the value: a source, or a node that looks it up in a table; NULL: no row's, a constant */
-    const char *schema;      /* whose table that is; NULL for a source */
-    const char *column;
+    const GraphNode *node;   /* that gives the value: a source, or a node that looks it up; NULL: no row's, a constant */
+    const char *schema;      /* in whose table it is looked up; NULL: in none */
+    const char *column;      /* of a node that asks a connector: the resource */
     Bitmapset *made_by;      /* GraphNode.ordinal of the nodes that made the field of it; so in topological order */
 } Origin;
 

@@ -30,6 +30,8 @@ static const NodeOp *const ops[] = {
     &node_validate,
 };
 
+const NodeOp node_unknown = {.name = "unknown", .kind = NODE_ROW};
+
 static int
 compare_names(const void *name, const void *op)
 {

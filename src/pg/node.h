@@ -32,7 +32,9 @@ typedef struct NodeOp
     const char *name;        /* as in the surface: "add_field" */
     NodeKind kind;
     int inputs;              /* of a set node: how many edges lead to it */
+    bool keeps_fields;       /* what goes out has the fields that came in, and they are the same */
     const JsonKey *keys;     /* of its config; NULL: `check` looks at all of it */
+    const char *const *reads; /* of these, those that name no field which the node makes or changes; NULL: none */
 
     /*
      * What the table of keys can't say: keys that exclude or need one another.
@@ -77,6 +79,9 @@ typedef struct NodeOp
 
 /* NULL when there is no such type. */
 extern const NodeOp *node_find(const char *name);
+
+/* What a node is taken for whose type there is not, while the rest of the graph is checked: rows go through. */
+extern const NodeOp node_unknown;
 
 /* "source, filter, ...": the types there are, for a hint. */
 extern char *node_list(void);

@@ -115,6 +115,7 @@ archive_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_archive = {
     .name = "archive",
     .kind = NODE_ROW,
+    .keeps_fields = true,
     .keys = archive_keys,
     .check = archive_check,
     .walk = archive_walk,

@@ -113,6 +113,8 @@ branch_edges(Graph *graph, const GraphNode *node, List **findings)
     List *ordered = NIL;
     ListCell *lc;
 
+    if (node->wrong_config)      /* which labels there are is not known */
+        return;
     foreach(lc, graph_edges_from(graph, node))
     {
         GraphEdge *edge = lfirst(lc);
@@ -132,7 +134,7 @@ branch_edges(Graph *graph, const GraphNode *node, List **findings)
     {
         if (taken[i])
             ordered = lappend(ordered, taken[i]);
-        else if (i < count && get_label(node, i))
+        else if (i < count && get_label(node, i) && !node->loose)
             graph_complain(findings, node->id, "wrong_edges", NULL, "no edge from \"%s\" has the label \"%s\" of its route", node->id,
                            get_label(node, i));
     }
@@ -177,6 +179,7 @@ branch_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_branch = {
     .name = "branch",
     .kind = NODE_BRANCH,
+    .keeps_fields = true,
     .keys = branch_keys,
     .check = branch_check,
     .edges = branch_edges,

@@ -125,6 +125,7 @@ ask_walk(Compiler *c, const GraphNode *node)
     }
     ask->shown = shown.data;
     c->set->ask = ask;
+    flow_use_table(c, node, NULL, json_get_text(node->config, "resource"));
     set_make(c, node, json_get_text(node->config, "outputField"), true);
 }
 
@@ -202,10 +203,13 @@ ask_describe(const GraphNode *node, StringInfo out)
     appendStringInfo(out, "%s from %s: %s", output ? output : "?", connector ? connector : "?", resource ? resource : "?");
 }
 
+static const char *const ask_reads[] = {"connector", "resource", "params", NULL};
+
 const NodeOp node_enrich_ask = {
     .name = "enrich",
     .kind = NODE_SET,
     .inputs = 1,
+    .reads = ask_reads,
     .check = ask_check,
     .walk = ask_walk,
     .write = ask_write,

@@ -153,10 +153,13 @@ cast_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, "%s as %s", field, type);
 }
 
+static const char *const cast_reads[] = {"targetType", NULL};
+
 const NodeOp node_cast = {
     .name = "cast",
     .kind = NODE_ROW,
     .keys = cast_keys,
+    .reads = cast_reads,
     .walk = cast_walk,
     .write = cast_write,
     .describe = cast_describe,
@@ -227,10 +230,13 @@ add_field_describe(const GraphNode *node, StringInfo out)
     }
 }
 
+static const char *const add_field_reads[] = {"fieldType", "defaultValue", "expression", NULL};
+
 const NodeOp node_add_field = {
     .name = "add_field",
     .kind = NODE_ROW,
     .keys = add_field_keys,
+    .reads = add_field_reads,
     .check = add_field_check,
     .walk = add_field_walk,
     .write = add_field_write,

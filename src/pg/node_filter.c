@@ -35,6 +35,7 @@ filter_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_filter = {
     .name = "filter",
     .kind = NODE_ROW,
+    .keeps_fields = true,
     .keys = filter_keys,
     .check = filter_check,
     .walk = filter_walk,

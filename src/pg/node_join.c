@@ -211,11 +211,14 @@ join_describe(const GraphNode *node, StringInfo out)
     }
 }
 
+static const char *const join_reads[] = {"joinType", "on", NULL};
+
 const NodeOp node_join = {
     .name = "join",
     .kind = NODE_SET,
     .inputs = 2,
     .keys = join_keys,
+    .reads = join_reads,
     .check = join_check,
     .edges = join_edges,
     .walk = join_walk,

@@ -207,7 +207,7 @@ lookup_walk(Compiler *c, const GraphNode *node)
 
         if (lookup_field(c, node, schema, selected->field) == NULL)
             continue;
-        flow_use_table(c, node, schema, selected->field);
+        flow_use_table(c, node, schema->name, selected->field);
         set_make(c, node, selected->alias, false);
     }
 }
@@ -271,21 +271,27 @@ lookup_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, " of %s", schema);
 }
 
+static const char *const lookup_join_reads[] = {"lookupSchema", "joinField", "lookupField", NULL};
+
 const NodeOp node_lookup_join = {
     .name = "lookup_join",
     .kind = NODE_SET,
     .inputs = 1,
     .keys = lookup_keys,
+    .reads = lookup_join_reads,
     .check = select_fields_check,
     .walk = lookup_walk,
     .write = lookup_write,
     .describe = lookup_describe,
 };
 
+static const char *const enrich_reads[] = {"schema", "summary", "joinField", "lookupField", NULL};
+
 const NodeOp node_enrich = {
     .name = "enrich",
     .kind = NODE_SET,
     .inputs = 1,
+    .reads = enrich_reads,
     .check = enrich_check,
     .variant = enrich_variant,
     .walk = lookup_walk,

@@ -49,10 +49,13 @@ mask_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, " as %s", type);
 }
 
+static const char *const mask_pii_reads[] = {"maskType", NULL};
+
 const NodeOp node_mask_pii = {
     .name = "mask_pii",
     .kind = NODE_ROW,
     .keys = mask_keys,
+    .reads = mask_pii_reads,
     .walk = mask_walk,
     .write = mask_write,
     .describe = mask_describe,

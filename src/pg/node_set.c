@@ -56,6 +56,7 @@ const NodeOp node_deduplicate = {
     .name = "deduplicate",
     .kind = NODE_SET,
     .inputs = 1,
+    .keeps_fields = true,
     .keys = deduplicate_keys,
     .walk = deduplicate_walk,
     .write = deduplicate_write,

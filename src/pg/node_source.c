@@ -41,6 +41,7 @@ source_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_source = {
     .name = "source",
     .kind = NODE_SOURCE,
+    .keeps_fields = true,
     .check = source_node_check,
     .walk = flow_begin,
     .write = source_write,

@@ -393,7 +393,7 @@ summarize_walk(Compiler *c, const GraphNode *node)
     check_join_key(c, node, collection, summary);
     columns = choose_columns(c, node, collection, summary);
     check_rights(c, node, collection, summary);
-    if (graph_has_errors(*c->findings))
+    if (graph_is_wrong(*c->findings, node))
         return;
     check_read(collection, columns);
     add_summary(c, node, collection, summary, columns);
@@ -428,6 +428,7 @@ summarize_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_summarize = {
     .name = "summarize",
     .kind = NODE_ROW,
+    .keeps_fields = true,
     .keys = summarize_keys,
     .check = summarize_check,
     .walk = summarize_walk,

@@ -82,7 +82,7 @@ target_walk(Compiler *c, const GraphNode *node)
         bool needed = field->not_null && !field->has_default;
         FlowColumn *column = flow_reach(c, wanted[i], needed);
 
-        if (column == NULL && needed)
+        if (column == NULL && needed && !flow_is_unknown(c, wanted[i]))
             graph_complain(c->findings, node->id, "missing_column",
                            "Rename or map a field to it, add it with an add_field node, or give the column a default.",
                            "field \"%s\" of the schema is required, but no field of the pipeline reaches it", field->name);
@@ -189,7 +189,7 @@ target_write(Compiler *c, const GraphNode *node)
         appendStringInfo(values, "%s%s", values->len ? ", " : "", value);
         appendStringInfo(labelled, "%s%s AS %s", labelled->len ? ", " : "", value, sql_name(field->name));
     }
-    if (names->len == 0)
+    if (names->len == 0 && !c->mended && !graph_is_wrong(*c->findings, node))
         graph_complain(c->findings, node->id, "missing_column", NULL, "no field of the pipeline reaches a field of the schema");
     appendStringInfo(insert, "INSERT INTO %s (%s)\nSELECT %s\nFROM (", sql_table(schema->relid), names->data, values->data);
     lane->sql_at = insert->len;
@@ -218,6 +218,7 @@ target_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_target = {
     .name = "target",
     .kind = NODE_TARGET,
+    .keeps_fields = true,
     .keys = target_keys,
     .walk = target_walk,
     .write = target_write,

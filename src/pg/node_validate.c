@@ -384,6 +384,7 @@ validate_describe(const GraphNode *node, StringInfo out)
 const NodeOp node_validate = {
     .name = "validate",
     .kind = NODE_ROW,
+    .keeps_fields = true,
     .keys = validate_keys,
     .check = validate_check,
     .variant = validate_variant,

@@ -207,6 +207,7 @@ const NodeOp node_validate_all = {
     .name = "validate",
     .kind = NODE_SET,
     .inputs = 1,
+    .keeps_fields = true,
     .keys = validate_keys,
     .check = validate_check,
     .variant = validate_variant,

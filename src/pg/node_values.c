@@ -67,10 +67,13 @@ expression_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, "%s = %s", name, expression);
 }
 
+static const char *const expression_reads[] = {"expression", NULL};
+
 const NodeOp node_expression = {
     .name = "expression",
     .kind = NODE_ROW,
     .keys = expression_keys,
+    .reads = expression_reads,
     .walk = expression_walk,
     .write = expression_write,
     .describe = expression_describe,
@@ -138,10 +141,13 @@ map_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, "%s: %d values", field, (int) JsonContainerSize(mappings));
 }
 
+static const char *const map_values_reads[] = {"mappings", "defaultValue", NULL};
+
 const NodeOp node_map_values = {
     .name = "map_values",
     .kind = NODE_ROW,
     .keys = map_keys,
+    .reads = map_values_reads,
     .check = map_check,
     .walk = map_walk,
     .write = map_write,
@@ -214,10 +220,13 @@ split_describe(const GraphNode *node, StringInfo out)
     node_describe_list(out, json_get_texts(node->config, "outputFields"));
 }
 
+static const char *const split_reads[] = {"sourceField", "separator", NULL};
+
 const NodeOp node_split = {
     .name = "split",
     .kind = NODE_ROW,
     .keys = split_keys,
+    .reads = split_reads,
     .check = split_check,
     .walk = split_walk,
     .write = split_write,
@@ -265,10 +274,13 @@ merge_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, " -> %s", output);
 }
 
+static const char *const merge_reads[] = {"sourceFields", "separator", NULL};
+
 const NodeOp node_merge = {
     .name = "merge",
     .kind = NODE_ROW,
     .keys = merge_keys,
+    .reads = merge_reads,
     .walk = merge_walk,
     .write = merge_write,
     .describe = merge_describe,
@@ -333,10 +345,13 @@ hash_describe(const GraphNode *node, StringInfo out)
         appendStringInfo(out, " -> %s", hash_output(node));
 }
 
+static const char *const hash_reads[] = {"algorithm", "keySecret", NULL};
+
 const NodeOp node_hash = {
     .name = "hash",
     .kind = NODE_ROW,
     .keys = hash_keys,
+    .reads = hash_reads,
     .check = keyed_hash_check,
     .walk = hash_walk,
     .write = hash_write,
