@@ -117,7 +117,7 @@ control_wake(Oid database)
     if (slot)
     {
         slot->wanted = true;
-        slot->asked = false;
+        slot->asked = slot->stop = false; /* who had asked it to go has been overtaken */
         if (slot->supervisor)
             SetLatch(slot->supervisor);
     }

@@ -5,15 +5,18 @@
 
 #include "pg/worker.h"
 
+#include "access/genam.h"
 #include "access/htup_details.h"
+#include "access/table.h"
 #include "access/xact.h"
 #include "catalog/pg_database.h"
 #include "miscadmin.h"
 #include "pgstat.h"
+#include "utils/fmgroids.h"
 #include "utils/guc.h"
 #include "utils/memutils.h"
+#include "utils/rel.h"
 #include "utils/snapmgr.h"
-#include "utils/syscache.h"
 
 #include "pg/control.h"
 
@@ -60,11 +63,20 @@ worker_fix_settings(void)
 bool
 worker_can_connect(Oid database)
 {
-    HeapTuple tuple = SearchSysCache1(DATABASEOID, ObjectIdGetDatum(database));
-    bool can = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+    Relation rel = table_open(DatabaseRelationId, AccessShareLock);
+    Snapshot snapshot = RegisterSnapshot(GetLatestSnapshot());
+    SysScanDesc scan;
+    ScanKeyData key;
+    HeapTuple tuple;
+    bool can;
 
-    if (HeapTupleIsValid(tuple))
-        ReleaseSysCache(tuple);
+    ScanKeyInit(&key, Anum_pg_database_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
+    scan = systable_beginscan(rel, DatabaseOidIndexId, true, snapshot, 1, &key);
+    tuple = systable_getnext(scan);
+    can = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
+    systable_endscan(scan);
+    UnregisterSnapshot(snapshot);
+    table_close(rel, AccessShareLock);
     return can;
 }
 

@@ -23,7 +23,11 @@ extern BackgroundWorkerHandle *worker_start(const char *function, const char *ty
  */
 extern void worker_fix_settings(void);
 
-/* Is the database there, and does it allow connections, which workers need?  In a transaction. */
+/*
+ * Is the database there, and does it allow connections, which workers need?  In
+ * a transaction.  Not by a cache: who wakes a worker at its commit does so
+ * before others are told what has changed.
+ */
 extern bool worker_can_connect(Oid database);
 
 /* A transaction of a worker, READ COMMITTED and with an active snapshot, and its end. */
