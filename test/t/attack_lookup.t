@@ -35,7 +35,8 @@ sub outcome
 {
     my ($name) = @_;
     my $run = $k->run($name);
-    my $found = $k->sql('WITH gone AS (DELETE FROM alice.ds_loaded RETURNING title) SELECT count(title) FROM gone');
+    my $found = $k->sql('WITH gone AS (DELETE FROM alice.ds_loaded RETURNING title), supers AS (DELETE FROM ds_postgres RETURNING title)'
+          . ' SELECT count(title) FROM (TABLE gone UNION ALL TABLE supers) AS g');
     return join ' ', grep { defined } @$run{qw(status error_code)}, $found;
 }
 
@@ -50,7 +51,7 @@ sub seen
 sub pipeline
 {
     my ($role, $name, $file, %lookup) = @_;
-    return "SELECT kaireon.create_pipeline('$name', '$role', 'loaded', " . $k->json([ { id => 'r', type => 'source', config => { resource => $file || 'in.csv' } },
+    return "SELECT kaireon.create_pipeline('$name', '$role', '" . ($role eq 'alice' ? 'loaded' : $role) . "', " . $k->json([ { id => 'r', type => 'source', config => { resource => $file || 'in.csv' } },
             { id => 'l', type => 'lookup_join', config => { lookupSchema => 'words', joinField => 'code', lookupField => 'code', selectFields => ['title'], %lookup } },
             { id => 't', type => 'target' } ]) . ', replace => true)';
 }
@@ -70,7 +71,9 @@ for my $role ('alice', 'postgres')
 {
     as($role, "SELECT kaireon.create_connector('$role', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
 }
-as('alice', 'SELECT kaireon.create_schema(\'loaded\', ' . $k->json([ { name => 'n', dataType => 'integer' }, { name => 'code' }, { name => 'title' } ]) . ", table_schema => 'alice')");
+my $fields = $k->json([ { name => 'n', dataType => 'integer' }, { name => 'code' }, { name => 'title' } ]);
+as('alice', "SELECT kaireon.create_schema('loaded', $fields, table_schema => 'alice')");
+as('postgres', "SELECT kaireon.create_schema('postgres', $fields)"); # a superuser's pipeline loads a superuser's table
 as('mallory', q(CREATE FUNCTION mallory.note(what text) RETURNS boolean LANGUAGE plpgsql AS 'BEGIN INSERT INTO public.seen VALUES (current_user, what); RETURN true; EXCEPTION WHEN OTHERS THEN RAISE WARNING ''% %'', current_user, sqlerrm; RETURN true; END';
     CREATE FUNCTION mallory.quietly(what text) RETURNS int IMMUTABLE LANGUAGE plpgsql AS 'BEGIN PERFORM mallory.note(what); RETURN 1; END'));
 fresh();
