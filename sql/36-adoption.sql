@@ -70,6 +70,12 @@ BEGIN
             USING DETAIL = format('They don''t fill these columns, which must not be null and have no default: %s.', in_the_way),
                   HINT = 'Give them defaults, or let them be null.';
     END IF;
+    SELECT string_agg(r.rulename, ', ' ORDER BY r.rulename) INTO in_the_way
+      FROM pg_rewrite AS r WHERE r.ev_class = table_name AND r.ev_type = '3' AND r.ev_enabled IN ('O', 'A');
+    IF in_the_way IS NOT NULL THEN
+        RAISE WARNING 'pipelines can''t load table %', table_name
+            USING DETAIL = format('It has rules for INSERT: %s.', in_the_way), HINT = 'Drop them, or use a trigger.';
+    END IF;
     RETURN s.id;
 END
 $$;

@@ -15,6 +15,8 @@
 #include "commands/extension.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "rewrite/prs2lock.h"
+#include "rewrite/rewriteDefine.h"
 #include "utils/acl.h"
 #include "utils/builtins.h"
 #include "utils/datum.h"
@@ -278,9 +280,23 @@ resolve_fields(TupleDesc desc, TargetField *fields, const AttrNumber *numbers, i
         field->typmod = att->atttypmod;
         field->not_null = att->attnotnull;
         field->has_default = att->atthasdef || att->attidentity != '\0';
+        field->always_identity = att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;
         good++;
     }
     return good;
+}
+
+static bool
+has_insert_rules(Relation rel)
+{
+    for (int i = 0; rel->rd_rules && i < rel->rd_rules->numLocks; i++)
+    {
+        const RewriteRule *rule = rel->rd_rules->rules[i];
+
+        if (rule->event == CMD_INSERT && (rule->enabled == RULE_FIRES_ON_ORIGIN || rule->enabled == RULE_FIRES_ALWAYS))
+            return true;
+    }
+    return false;
 }
 
 #define SCHEMA_DRIFT "SELECT severity, message, hint FROM kaireon_internal.schema_drift($1)"
@@ -346,6 +362,7 @@ load_schema(const char *sql, const char *drift, Oid *types, Datum *values, bool 
     if (rel)
     {
         schema->nfields = resolve_fields(RelationGetDescr(rel), schema->fields, numbers, count);
+        schema->has_insert_rules = has_insert_rules(rel);
         table_close(rel, AccessShareLock);
     }
     if (thorough || schema->nfields < count)

@@ -74,6 +74,7 @@ typedef struct TargetField
     int32 typmod;
     bool not_null;
     bool has_default;        /* or is an identity */
+    bool always_identity;    /* which takes a value only where the statement says so */
 } TargetField;
 
 /* A schema, resolved against its table. */
@@ -83,6 +84,7 @@ typedef struct SchemaSpec
     Oid relid;
     int nfields;
     TargetField *fields;     /* in the schema's order */
+    bool has_insert_rules;
 } SchemaSpec;
 
 /* A target node. */

@@ -6,8 +6,10 @@
 
 #include "pg/inspect.h"
 
+#include "access/htup_details.h"
 #include "access/table.h"
 #include "access/xact.h"
+#include "catalog/pg_authid.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "fmgr.h"
@@ -16,6 +18,7 @@
 #include "utils/builtins.h"
 #include "utils/jsonb.h"
 #include "utils/memutils.h"
+#include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
 #include "pg/diagram.h"
@@ -158,6 +161,21 @@ find_visible(const char *name, pg_uuid_t *id, bool data)
     return owner;
 }
 
+/* A pipeline may be made by a role that can't log in, but does not run as it. */
+static void
+check_login(Oid owner, List **findings)
+{
+    HeapTuple tuple = COMPAT_OWNER_NEEDS_LOGIN ? SearchSysCache1(AUTHOID, ObjectIdGetDatum(owner)) : NULL;
+
+    if (!HeapTupleIsValid(tuple))
+        return;
+    if (!((Form_pg_authid) GETSTRUCT(tuple))->rolcanlogin)
+        graph_complain(findings, NULL, "permission_denied",
+                       psprintf("ALTER ROLE %s LOGIN, or give the pipeline to another role with kaireon.change_owner.",
+                                quote_identifier(GetUserNameFromId(owner, false))), "the pipeline's owner is not permitted to log in");
+    ReleaseSysCache(tuple);
+}
+
 Datum
 kaireon_validate_pipeline(PG_FUNCTION_ARGS)
 {
@@ -168,6 +186,7 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     CatalogScope scope;
     Jsonb *documents[3];
     pg_uuid_t connector_id, schema_id;
+    List *findings;
     Oid owner;
     bool null;
 
@@ -187,7 +206,9 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     schema_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
     connector_id = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 5, &null));
     catalog_end(scope);
-    return_findings(fcinfo, find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]), false);
+    findings = find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]);
+    check_login(owner, &findings);
+    return_findings(fcinfo, findings, false);
     return (Datum) 0;
 }
 

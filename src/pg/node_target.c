@@ -5,6 +5,7 @@
 
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
+#include "utils/lsyscache.h"
 
 #include "pg/flow.h"
 #include "pg/node.h"
@@ -72,6 +73,9 @@ target_walk(Compiler *c, const GraphNode *node)
 
     if (schema == NULL)          /* it names one that does not exist */
         return;
+    if (schema->has_insert_rules) /* they rewrite the INSERT as a whole: it could not be told which row is bad */
+        graph_complain(c->findings, node->id, "table_has_rules", "Drop those for INSERT, or use a trigger.",
+                       "table \"%s\" has rules, which a pipeline can't load through", get_rel_name(schema->relid));
     wanted = palloc0(sizeof(char *) * Max(schema->nfields, 1));
     for (int i = 0; i < schema->nfields; i++)
         wanted[i] = schema->fields[i].name;
@@ -166,6 +170,7 @@ target_write(Compiler *c, const GraphNode *node)
     JsonbContainer *mapping = json_get_container(node->config, "fieldMapping");
     StringInfo insert = makeStringInfo(), select = makeStringInfo();
     StringInfo names = makeStringInfo(), values = makeStringInfo(), labelled = makeStringInfo();
+    bool overrides = false;      /* an identity: what is loaded is kept, as COPY does */
 
     lane->left_out = palloc0(sizeof(bool) * Max(schema->nfields, 1));
     for (int i = 0; i < schema->nfields; i++)
@@ -185,13 +190,15 @@ target_write(Compiler *c, const GraphNode *node)
                            format_type_be(flow_type(c, column)), field->name, format_type_be(field->type));
             continue;
         }
+        overrides |= field->always_identity;
         appendStringInfo(names, "%s%s", names->len ? ", " : "", sql_name(field->name));
         appendStringInfo(values, "%s%s", values->len ? ", " : "", value);
         appendStringInfo(labelled, "%s%s AS %s", labelled->len ? ", " : "", value, sql_name(field->name));
     }
     if (names->len == 0 && !c->mended && !graph_is_wrong(*c->findings, node))
         graph_complain(c->findings, node->id, "missing_column", NULL, "no field of the pipeline reaches a field of the schema");
-    appendStringInfo(insert, "INSERT INTO %s (%s)\nSELECT %s\nFROM (", sql_table(schema->relid), names->data, values->data);
+    appendStringInfo(insert, "INSERT INTO %s (%s)%s\nSELECT %s\nFROM (", sql_table(schema->relid), names->data,
+                     overrides ? " OVERRIDING SYSTEM VALUE" : "", values->data);
     lane->sql_at = insert->len;
     appendStringInfo(insert, "%s) AS %s", c->sql->data, sql_name(node->id));
     appendStringInfo(select, "SELECT %s\nFROM (", labelled->data);

@@ -97,10 +97,7 @@ plan_sql(const Stage *stage, const char *sql, const ProgramTarget *target)
     List *rewritten = pg_rewrite_query(compile_analyze(sql, env, target ? list_make1_oid(target->schema->relid) : NIL));
 
     if (list_length(rewritten) != 1)
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
-                        errmsg("table \"%s\" has rules, which a pipeline can't load through", get_rel_name(target->schema->relid)),
-                        errdetail("A rule rewrites the INSERT as a whole, and could not be told which row is bad."),
-                        errhint("Drop the rule, or use a trigger.")));
+        elog(ERROR, "a lane's statement became %d statements", list_length(rewritten));
     return pg_plan_query(linitial_node(Query, rewritten), sql, CURSOR_OPT_FAST_PLAN, NULL);
 }
 

@@ -65,6 +65,15 @@ SELECT kaireon.adopt_table('sd_all', 'sd_all') IS NOT NULL;
 SELECT kaireon.delete_schema('sd_all', keep_table => false);
 SELECT to_regclass('sd_all');
 
+-- What keeps pipelines from loading it is said.
+CREATE TABLE sd_ruled (a int, b inet NOT NULL);
+CREATE RULE sd_rule AS ON INSERT TO sd_ruled DO INSTEAD NOTHING;
+CREATE RULE sd_off AS ON INSERT TO sd_ruled DO ALSO NOTHING;
+CREATE RULE sd_update AS ON UPDATE TO sd_ruled DO ALSO NOTHING;
+ALTER TABLE sd_ruled DISABLE RULE sd_off;
+SELECT kaireon.adopt_table('sd_ruled', 'sd_ruled') IS NOT NULL;
+SELECT kaireon.delete_schema('sd_ruled', keep_table => false);
+
 -- Which tables can be adopted.
 CREATE ROLE sd_other;
 CREATE TABLE sd_t (a int, b text);

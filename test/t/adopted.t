@@ -40,6 +40,40 @@ is($k->sql('SELECT count(DISTINCT xmin::text) FROM fast'), 1, 'a plain table is 
 is($k->sql('SELECT count(DISTINCT xmin::text) FROM kept'), 1, 'also when its updated_at is kept');
 is($k->sql(q(SELECT count(*) FROM fast WHERE extra = '2024-01-01')), 1999, 'a column of no pipeline takes its default');
 
+# ---- an identity that is always generated: what is loaded is kept, as COPY does
+
+$k->sql('CREATE TABLE counted ("Id" integer GENERATED ALWAYS AS IDENTITY PRIMARY KEY, name text); CREATE TABLE counted_slowly (LIKE counted INCLUDING ALL);'
+    . "CREATE FUNCTION look() RETURNS trigger LANGUAGE plpgsql AS 'BEGIN RETURN NEW; END'; CREATE TRIGGER t BEFORE INSERT ON counted_slowly FOR EACH ROW EXECUTE FUNCTION look()");
+$k->write_rows('nameless.csv', 2, sub { return "n$_[0]" }, 'name');
+for my $name (qw(counted counted_slowly))
+{
+    $k->sql("SELECT kaireon.adopt_table('$name', '$name')");
+    $k->make($name, source => { resource => 'in.csv' }, %execution);
+    is($k->sql("SELECT count(*) FROM kaireon.validate_pipeline('$name')"), 0, "$name: validate_pipeline has nothing against it");
+    is(load($name), 'success 2000', "$name: it is loaded");
+    is($k->sql(qq(SELECT count(*) FROM $name WHERE name = 'n' || "Id")), 2000, "$name: with the values of the file");
+    $k->sql("TRUNCATE $name");
+    $k->make("nameless_$name", schema => $name, source => { resource => 'nameless.csv' });
+    is(load("nameless_$name"), 'success 2', "$name: a file without the column");
+    is($k->sql(qq(SELECT string_agg("Id"::text, ' ' ORDER BY "Id") FROM $name)), '1 2', "$name: has it counted");
+}
+
+# ---- with rules
+
+$k->sql('CREATE TABLE ruled ("Id" integer, name text); CREATE TABLE other ("Id" integer, name text); SELECT kaireon.adopt_table(\'ruled\', \'ruled\')');
+$k->make('ruled', source => { resource => 'in.csv' }, %execution);
+for my $case ([ 'ON INSERT TO ruled DO INSTEAD NOTHING', 1 ], [ 'ON INSERT TO ruled DO INSTEAD INSERT INTO other VALUES (NEW.*)', 1 ], [ 'ON INSERT TO ruled DO ALSO NOTIFY x', 1 ],
+    [ 'ON INSERT TO ruled WHERE NEW."Id" > 1 DO INSTEAD NOTHING', 1 ], [ 'ON UPDATE TO ruled DO INSTEAD NOTHING', 0 ])
+{
+    my ($rule, $refused) = @$case;
+    $k->sql("CREATE OR REPLACE RULE r AS $rule");
+    is($k->sql("SELECT message FROM kaireon.validate_pipeline('ruled')"), $refused ? 'table "ruled" has rules, which a pipeline can\'t load through (Drop those for INSERT, or use a trigger.)' : '', "validate_pipeline: $rule");
+    my $run = $k->run('ruled');
+    like("$run->{status} $run->{error_message}", $refused ? qr/^failed node "\w+": table "ruled" has rules, which a pipeline can't load through$/ : qr/^success $/, 'a run says the same');
+    is($k->sql('SELECT (SELECT count(*) FROM ruled) + (SELECT count(*) FROM other)'), $refused ? 0 : 2000, 'and loads nothing where it can not');
+    $k->sql('DROP RULE r ON ruled');
+}
+
 # ---- foreign
 
 SKIP:

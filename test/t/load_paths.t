@@ -207,13 +207,16 @@ $k->sql('GRANT INSERT (id, name) ON ds_hers2 TO loader');
 $run = $k->run('hers2');
 is("$run->{status} $run->{error_code}", 'failed 42501', 'nor a column the owner may not write');
 $k->sql('GRANT INSERT ON ds_hers2 TO loader; ALTER ROLE loader NOLOGIN');
+my @findings = $k->sql("SELECT message FROM kaireon.validate_pipeline('hers2')");
 $run = $k->run('hers2');
 if ($k->sql('SHOW server_version_num') < 170000)
 {
+    like($findings[0], qr/the pipeline's owner is not permitted to log in \(ALTER ROLE loader LOGIN, or give/, 'validate_pipeline finds an owner without LOGIN');
     is("$run->{status} $run->{error_code}", 'failed 28000', 'an owner without LOGIN gets an error that says so');
 }
 else
 {
+    is($findings[0], '', 'validate_pipeline has nothing against an owner without LOGIN');
     is($run->{status}, 'partial', 'an owner without LOGIN runs all the same');
 }
 
