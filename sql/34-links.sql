@@ -55,7 +55,9 @@ $$;
 
 -- ---- checks
 
--- The customer schema that a collection is linked to; raises 42704, 22023.
+-- The customer schema that a collection is linked to; raises 42704, 22023, and
+-- 42501 unless the caller may refer to its table: a link stands in the way of
+-- changes to it, as a foreign key does.
 -- Locked, so that delete_schema sees the link or the link sees the deletion.
 CREATE FUNCTION kaireon_internal.get_linked(caller regrole, linked_schema text) RETURNS uuid
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -71,6 +73,10 @@ BEGIN
     ELSIF linked.schema_type <> 'customer' THEN
         PERFORM kaireon_internal.fail('22023', format('linked_schema "%s" is not a customer schema', linked.name),
             format('Its schema_type is "%s".', linked.schema_type), 'Name one whose schema_type is "customer", or change that with kaireon.update_schema.');
+    ELSIF NOT kaireon_internal.may_change(caller, linked.owner) AND has_table_privilege(caller::oid, linked.relation::oid, 'REFERENCES') IS NOT TRUE THEN
+        PERFORM kaireon_internal.fail('42501', format('permission denied to link to schema "%s"', linked.name),
+            format('It belongs to role %s, and a link stands in the way of changes to its key.', linked.owner),
+            format('GRANT REFERENCES ON %s TO %s.', linked.relation::oid::regclass, caller));
     END IF;
     RETURN linked.id;
 END

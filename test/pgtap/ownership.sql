@@ -175,8 +175,12 @@ REVOKE INSERT ON o_data.ds_mine FROM o_bob;
 
 -- ---- what a superuser's run would call
 
+SELECT is(rehearse($$SELECT kaireon.create_pipeline('super', 'mine', 'mine')$$), '42501 | a superuser''s pipeline does not load a table that calls code of role o_alice | '
+    'What the owner of table o_data.ds_mine makes part of it would have a superuser''s rights. | Give the pipeline to a role that is no superuser with kaireon.change_owner.',
+    'a superuser does not load a table of alice');
+ALTER TABLE o_data.ds_mine OWNER TO CURRENT_USER;
 SELECT is(rehearse(format($$ %s SELECT kaireon.create_pipeline('super', 'mine', 'mine') $$, sql)), answer, what) FROM (VALUES
-    ('', 'ok', 'a superuser loads a plain table of alice'),
+    ('', 'ok', 'but a superuser''s table'),
     ('CREATE FUNCTION o_data.f() RETURNS trigger LANGUAGE plpgsql AS ''BEGIN RETURN NEW; END''; CREATE TRIGGER t BEFORE INSERT ON o_data.ds_mine FOR EACH ROW EXECUTE FUNCTION o_data.f();',
      'ok', 'and one with a superuser''s trigger'),
     ('ALTER TABLE o_data.ds_mine ADD UNIQUE (a), ADD CHECK (a > 0), ADD c text DEFAULT upper(''x''), ADD d bigint GENERATED ALWAYS AS (a + 1) STORED;'
@@ -197,8 +201,15 @@ SELECT matches(rehearse(format($$ %s SELECT kaireon.create_pipeline('super', 'mi
     (hers('bigint, bigint', 'RETURNS boolean IMMUTABLE LANGUAGE sql AS ''SELECT true''') || 'CREATE OPERATOR o_data.=== (LEFTARG = bigint, RIGHTARG = bigint, FUNCTION = o_data.f);'
         'ALTER TABLE o_data.ds_mine ADD CHECK (a OPERATOR(o_data.===) 1);', 'operator'),
     (hers('bigint', 'RETURNS boolean LANGUAGE sql AS ''SELECT true''') || 'CREATE RULE r AS ON INSERT TO o_data.ds_mine DO ALSO SELECT o_data.f(new.a);', 'rule')) AS c (sql, what);
+ALTER TABLE o_data.ds_mine OWNER TO o_alice;
 SELECT is(rehearse(hers('bigint', 'RETURNS boolean LANGUAGE sql AS ''SELECT true''') || 'ALTER TABLE o_data.ds_mine ADD CHECK (o_data.f(a));'
     'SELECT kaireon.update_pipeline(''mine'', execution_config => ''{}'')'), 'ok', 'alice''s own pipeline may call it');
+
+-- A link stands in the way of changes to the customer's key, so that it takes a right.
+SELECT is(rehearse($$SET LOCAL ROLE o_bob; SELECT kaireon.create_schema('stands', '[{"name": "a", "dataType": "bigint"}]', schema_type => 'collection', linked_schema => 'mine',
+        join_mapping => '{"a": "id"}', summary_columns => '[{"function": "count", "outputField": "n"}]', table_schema => 'o_data')$$),
+    '42501 | permission denied to link to schema "mine" | It belongs to role o_alice, and a link stands in the way of changes to its key. | GRANT REFERENCES ON o_data.ds_mine TO o_bob.',
+    'who may not refer to a table does not link to it');
 
 -- ---- REASSIGN OWNED
 
