@@ -337,9 +337,9 @@ read_run(void *arg)
     scope = catalog_begin();
 
     PushActiveSnapshot(GetLatestSnapshot());
-    if (SPI_execute_with_args("SELECT ROW(r.*)::kaireon.run FROM kaireon.runs r WHERE r.run_id = $1", 1, types, values, NULL, true, 0) != SPI_OK_SELECT ||
+    if (SPI_execute_with_args("SELECT ROW(r.*)::kaireon.run FROM kaireon.runs r WHERE r.run_id = $1 AND r.status NOT IN ('queued', 'running')", 1, types, values, NULL, true, 0) != SPI_OK_SELECT ||
         SPI_processed != 1)
-        refuse_closed(&request->wanted); /* it was closed before anybody took the request */
+        refuse_closed(&request->wanted); /* it was closed before anybody took the request, or started the run */
     run = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
     old = MemoryContextSwitchTo(context);
     run = datumCopy(PointerGetDatum(PG_DETOAST_DATUM(run)), false, -1);

@@ -158,11 +158,19 @@ setting('kaireon.max_workers', 1);
         my @queued = ($inside->query("SELECT kaireon.start_pipeline('a')"));
         my $pid;
         $k->poll('the supervisor', sub { return $pid = $supervisor->() });
+        my $waits = $k->session('closed');
+        $waits->send("SELECT status FROM kaireon.run_pipeline('c')");
+        $k->poll('the session to wait', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = " . $waits->pid . " AND wait_event_type = 'Extension')");
         $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS false');
         if ($ended)
         {
             $k->sql("SELECT pg_terminate_backend($pid)");
             $k->gone($pid);
+        }
+        if ($ended)
+        {
+            is($waits->result, '', "closed $what: a session that waits is let go");
+            like($waits->err, qr/ERROR:  55000: no run of pipeline "c" can begin/, "closed $what: with the reason");
         }
         release($lock);
         is($k->wait_run($blocker), 'success', "closed $what: the run that had the place ends");
@@ -177,6 +185,8 @@ setting('kaireon.max_workers', 1);
         $k->sql('ALTER DATABASE closed ALLOW_CONNECTIONS true');
         $k->wait_run($_, 'closed') for @queued;
         is($status->(@queued), 'a success, b success', "closed $what: when it is opened, they run");
+        is($waits->result, 'success', "closed $what: a session that waited, too") if !$ended;
+        $waits->close;
     }
     $inside->close;
 }
