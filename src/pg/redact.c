@@ -14,9 +14,9 @@
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "parser/analyze.h"
-#include "parser/scansup.h"
 #include "tcop/pquery.h"
 #include "tcop/tcopprot.h"
+#include "tcop/utility.h"
 #include "utils/backend_status.h"
 #include "utils/elog.h"
 #include "utils/memutils.h"
@@ -30,6 +30,7 @@
 static emit_log_hook_type previous_log_hook = NULL;
 static post_parse_analyze_hook_type previous_parse_hook = NULL;
 static ExecutorStart_hook_type previous_start_hook = NULL;
+static ProcessUtility_hook_type previous_utility = NULL;
 
 /* The statement that is known to carry credentials: this text, at this time. */
 static struct Marked { const char *query; TimestampTz at; bool blanked; } marked;
@@ -83,24 +84,6 @@ prepared_mentions(const char *name)
     return statement && redact_mentions(statement->plansource->query_string);
 }
 
-/* The prepared statement that EXECUTE at `text` names; NULL when it names none. */
-static char *
-executed_name(const char *text)
-{
-    const char *end;
-
-    while (scanner_isspace(*text))
-        text++;
-    if (*text == '"')
-    {
-        end = strchr(text + 1, '"');
-        return end ? pnstrdup(text + 1, end - text - 1) : NULL;
-    }
-    for (end = text; *end && !scanner_isspace(*end) && *end != '(' && *end != ';'; end++)
-        ;
-    return end > text ? downcase_truncate_identifier(text, end - text, false) : NULL;
-}
-
 /* Has the text EXECUTE of a prepared statement that carries credentials, anywhere? */
 static bool
 executes_secret(const char *text)
@@ -110,10 +93,11 @@ executes_secret(const char *text)
     while (text && (text = strcasestr(text, word)) != NULL)
     {
         char *name;
+        bool unknown;
 
         text += sizeof(word) - 1;
-        name = executed_name(text);
-        if (name && prepared_mentions(name))
+        name = redact_name(text, &unknown);
+        if (unknown || (name && prepared_mentions(name)))
             return true;
     }
     return false;
@@ -123,11 +107,11 @@ executes_secret(const char *text)
 
 /* Statements whose text others may take for what was done: it is left alone. */
 static bool
-is_definition(const Query *query)
+is_definition(const Node *utility)
 {
-    if (query->commandType != CMD_UTILITY)
+    if (utility == NULL)
         return false;
-    switch (nodeTag(query->utilityStmt))
+    switch (nodeTag(utility))
     {
         case T_DoStmt:
         case T_CallStmt:
@@ -145,11 +129,52 @@ is_definition(const Query *query)
     }
 }
 
+static bool
+text_is_secret(const char *text)
+{
+    return redact_mentions(text) || executes_secret(text);
+}
+
+/*
+ * Who counts utility statements does so by the text they are called with: that
+ * of a statement within another, and of a portal, is a copy, and perhaps not
+ * ours to write to.
+ */
+static void
+blank_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, ProcessUtilityContext context, ParamListInfo params,
+              QueryEnvironment *env, DestReceiver *dest, QueryCompletion *completion)
+{
+    ProcessUtility_hook_type next = previous_utility ? previous_utility : standard_ProcessUtility;
+
+    if (!is_definition(pstmt->utilityStmt) && text_is_secret(query))
+    {
+        char *copy = pstrdup(query);
+
+        if (redact_blank(copy))
+            query = copy;
+    }
+    next(pstmt, query, read_only_tree, context, params, env, dest, completion);
+}
+
+/* Outside of all other libraries, whatever their order: they are there when the first statement is parsed. */
+static void
+install_utility_hook(void)
+{
+    static bool installed = false;
+
+    if (installed)
+        return;
+    installed = true;
+    previous_utility = ProcessUtility_hook;
+    ProcessUtility_hook = blank_utility;
+}
+
 static void
 after_parse(ParseState *pstate, Query *query, JumbleState *jstate)
 {
-    if (redact_mentions(pstate->p_sourcetext) || executes_secret(pstate->p_sourcetext))
-        mark(is_definition(query) ? NULL : redact_blank);
+    install_utility_hook();
+    if (text_is_secret(pstate->p_sourcetext))
+        mark(is_definition(query->utilityStmt) ? NULL : redact_blank);
     if (previous_parse_hook)
         previous_parse_hook(pstate, query, jstate);
 }
@@ -191,8 +216,7 @@ shows_call(const char *context)
 static bool
 is_secret(const ErrorData *error)
 {
-    return is_marked() || redact_mentions(debug_query_string) ||
-           executes_secret(debug_query_string) ||
+    return is_marked() || text_is_secret(debug_query_string) ||
            redact_mentions(error->message) || redact_mentions(error->detail) || redact_mentions(error->detail_log) ||
            shows_call(error->context) || redact_mentions(error->internalquery);
 }

@@ -9,6 +9,7 @@
 #include <ctype.h>
 
 #include "parser/parser.h"
+#include "parser/scansup.h"
 
 /* Functions with an argument auth_config, which comes fourth at the earliest. */
 static const char *const functions[] = {"create_connector", "update_connector", "test_connector"};
@@ -78,9 +79,14 @@ quoted_end(char *at, char quote, bool escapes)
     return at;
 }
 
+/* What redact_mentions looks for stays, so that a prepared statement's text still tells. */
 static bool
 is_our_name(const char *from, const char *to)
 {
+    static const char argument[] = "auth_config";
+
+    if (strlen(argument) == to - from && strncmp(argument, from, to - from) == 0)
+        return true;
     for (size_t i = 0; i < lengthof(functions); i++)
     {
         if (strlen(functions[i]) == to - from && strncmp(functions[i], from, to - from) == 0)
@@ -115,32 +121,52 @@ blank_dollar(char **at, size_t tag)
 }
 
 static bool
-blank_comment(char **at)
+is_comment(const char *at)
 {
-    char *from = *at + 2, *to = from;
+    return (at[0] == '-' && at[1] == '-') || (at[0] == '/' && at[1] == '*');
+}
+
+/* Behind what a comment that begins at `at` says: where it is closed, or its line or the text ends. */
+static const char *
+comment_end(const char *at)
+{
     int depth = 1;
 
-    if (**at == '-')
-        to += strcspn(to, "\r\n");
-    else
+    if (*at == '-')
+        return at + strcspn(at, "\r\n");
+    for (at += 2; *at; at++)
     {
-        for (; *to; to++)
+        if (at[0] == '/' && at[1] == '*')
         {
-            if (to[0] == '/' && to[1] == '*')
-            {
-                depth++;
-                to++;
-            }
-            else if (to[0] == '*' && to[1] == '/')
-            {
-                if (--depth == 0)
-                    break;
-                to++;
-            }
+            depth++;
+            at++;
+        }
+        else if (at[0] == '*' && at[1] == '/')
+        {
+            if (--depth == 0)
+                break;
+            at++;
         }
     }
-    *at = *to ? to + (**at == '-' ? 0 : 2) : to;
-    return cover(from, to);
+    return at;
+}
+
+/* Behind a comment's closing mark, too. */
+static const char *
+comment_behind(const char *at)
+{
+    const char *end = comment_end(at);
+
+    return *at == '/' && *end ? end + 2 : end;
+}
+
+static bool
+blank_comment(char **at)
+{
+    char *from = *at;
+
+    *at = unconstify(char *, comment_behind(from));
+    return cover(from + 2, comment_end(from));
 }
 
 bool
@@ -171,12 +197,37 @@ redact_blank(char *text)
         }
         else if (*at == '$' && !is_name_char(before) && dollar_tag(at) > 0)
             changed |= blank_dollar(&at, dollar_tag(at));
-        else if ((at[0] == '-' && at[1] == '-') || (at[0] == '/' && at[1] == '*'))
+        else if (is_comment(at))
             changed |= blank_comment(&at);
         else
             at++;
     }
     return changed;
+}
+
+char *
+redact_name(const char *text, bool *unknown)
+{
+    const char *end;
+
+    while (scanner_isspace(*text) || is_comment(text))
+        text = is_comment(text) ? comment_behind(text) : text + 1;
+    *unknown = (text[0] == 'u' || text[0] == 'U') && text[1] == '&' && text[2] == '"';
+    if (*text == '"')
+    {
+        char *name, *to;
+
+        end = quoted_end(unconstify(char *, text + 1), '"', false);
+        name = to = palloc(end - text);
+        for (text++; text < end; text += *text == '"' ? 2 : 1)
+            *to++ = *text;
+        *to = '\0';
+        truncate_identifier(name, to - name, false);
+        return name;
+    }
+    for (end = text; is_name_char(*end); end++)
+        ;
+    return end > text && !*unknown ? downcase_truncate_identifier(text, end - text, false) : NULL;
 }
 
 bool

@@ -18,7 +18,7 @@ extern bool redact_mentions(const char *text);
 
 /*
  * Puts asterisks over everything that is quoted (strings of any kind, names in
- * double quotes other than those of our functions) and over comments, in place;
+ * double quotes other than those of our functions and "auth_config") and over comments, in place;
  * the text keeps its length, its lines and its tokens.  True when it changed.
  */
 extern bool redact_blank(char *text);
@@ -28,5 +28,12 @@ extern bool redact_blank_quoted(char *text);
 
 /* The same for a statement that may not be well formed: everything from the first quote on. */
 extern bool redact_blank_rest(char *text);
+
+/*
+ * The name that stands at the beginning of the text, behind white space and
+ * comments; NULL when there is none, and when it can't be told (U&"...", which
+ * is unescaped by any character): then `unknown` is true.
+ */
+extern char *redact_name(const char *text, bool *unknown);
 
 #endif

@@ -150,6 +150,9 @@ sub all_ways
         'BEGIN; DECLARE cur CURSOR FOR SELECT ' . create(auth('cursor')) . '; FETCH ALL FROM cur; COMMIT',
         "PREPARE pre(text, jsonb) AS SELECT kaireon.create_connector(\$1, 'local_fs', " . $config->() . ", 'token', \$2); EXECUTE pre('pre1', '" . auth('execute') . "'); "
           . "EXECUTE  \"pre\" ('pre2', '" . auth('quotedname') . "'); SELECT 1 \\; execute Pre('pre3', '" . auth('multi') . "') \\; SELECT 2",
+        'PREPARE "p""q" AS SELECT kaireon.update_connector(\'c1\', "auth_config" => $1); EXECUTE "p""q"(\'' . auth('doubled') . "'); EXECUTE/* of /* it */ */\"p\"\"q\" ('" . auth('comment') . "');\n"
+          . "EXECUTE -- of\n \"p\"\"q\"('" . auth('line') . "'); EXPLAIN (ANALYZE) EXECUTE /*x*/ \"p\"\"q\" ('" . auth('explained') . "'); EXECUTE U&\"p\\0022q\"('" . auth('unicode') . "')",
+        map({ "DO \$d\$ BEGIN EXECUTE '$_ SELECT " . create(auth('nested' . length)) =~ s/'/''/gr . "'; END \$d\$" } 'EXPLAIN', 'CREATE TEMP TABLE nested AS', 'PREPARE nested AS'),
         'CREATE FUNCTION made() RETURNS uuid LANGUAGE sql AS $f$ SELECT ' . create('{"token": "a token"}') . ' $f$; SELECT made()');
 
     for my $sql (@ok)
@@ -170,6 +173,8 @@ sub all_ways
         like($said, qr{actually processed: 1/1}, "$mode protocol") or diag($said);
         $said = bench($mode, "SELECT kaireon.update_connector('c1', auth_config => '" . auth("text$mode") . "');\n");
         like($said, qr{actually processed: 1/1}, "$mode protocol, in the text") or diag($said);
+        $said = bench($mode, "EXPLAIN SELECT kaireon.update_connector('c1', auth_config => '" . auth("utility$mode") . "');\n");
+        like($said, qr{actually processed: 1/1}, "$mode protocol, a utility statement") or diag($said);
     }
 
     # A function of one's own that takes them: nobody can know before it runs, so nothing must be logged before.
