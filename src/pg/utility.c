@@ -87,6 +87,15 @@ wake_database(Node *statement)
     }
 }
 
+/* Runs may have been started in it; the session that did would not know when it commits. */
+static void
+wake_after_prepared(Node *statement)
+{
+    if (IsA(statement, TransactionStmt) && ((TransactionStmt *) statement)->kind == TRANS_STMT_COMMIT_PREPARED &&
+        IsTransactionState() && catalog_installed())
+        control_wake_at_commit(MyDatabaseId);
+}
+
 /* ---- the extension ----------------------------------------------------------- */
 
 /* Could the statement drop the extension?  Only somebody who may drop it is told anything. */
@@ -231,6 +240,7 @@ watch_utility(PlannedStmt *pstmt, const char *query, bool read_only_tree, Proces
     else
         standard_ProcessUtility(pstmt, query, read_only_tree, context, params, env, dest, completion);
     wake_database(statement);
+    wake_after_prepared(statement);
     say_what_stays(tables);
 }
 

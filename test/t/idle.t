@@ -1,11 +1,11 @@
 # Two hundred published pipelines that nothing runs cost nothing: one process,
-# which nothing wakes.
+# which nothing wakes but a run, whichever session commits it.
 use strict;
 use warnings;
 use Kaireon;
 use Test::More;
 
-my $k = Kaireon->new('idle', conf => "kaireon.supervisor_idle_timeout = 1\nautovacuum = off\n");
+my $k = Kaireon->new('idle', conf => "kaireon.supervisor_idle_timeout = 1\nmax_prepared_transactions = 1\nautovacuum = off\n");
 $k->write_file('few.csv', "id,name\n1,a\n");
 $k->make('p0', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'varchar' } ], source => { resource => 'few.csv' });
 $k->sql(q(SELECT kaireon.create_pipeline('p' || i, 'files', 'p0') FROM generate_series(1, 199) AS i; SELECT kaireon.publish_pipeline(name) FROM kaireon.pipelines));
@@ -27,4 +27,10 @@ $session->query("SELECT count(*) FROM kaireon.$_") for (qw(pipelines runs progre
 $session->close;
 is(wakeups(), $before, 'and nothing wakes it while others work');
 is($k->sql($processes), 'kaireon launcher', 'nor is anything else started');
+
+$k->sql('TRUNCATE ds_p0');
+my $run = $k->sql("BEGIN; SELECT kaireon.start_pipeline('p0'); PREPARE TRANSACTION 'p'");
+is($k->sql("SELECT count(*) FROM kaireon.runs WHERE run_id = '$run'"), 0, 'a run is prepared, by a session that is gone');
+$k->sql("COMMIT PREPARED 'p'");
+is($k->wait_run($run), 'success', 'another that commits it wakes who runs it');
 done_testing;
