@@ -27,6 +27,7 @@ typedef struct KeyedHash
 
 static KeyedHash *at_work = NULL;
 static MemoryContext at_work_in = NULL; /* where they are */
+static Oid at_work_for = InvalidOid;    /* the pipeline's owner */
 
 PG_FUNCTION_INFO_V1(kaireon_keyed_hash);
 
@@ -116,6 +117,7 @@ keyed_hash_begin(const Graph *graph)
 
     at_work = NULL;
     at_work_in = CurrentMemoryContext;
+    at_work_for = GetUserId();
     callback->func = forget_keys;
     callback->arg = CurrentMemoryContext;
     MemoryContextRegisterResetCallback(CurrentMemoryContext, callback);
@@ -154,7 +156,7 @@ kaireon_keyed_hash(PG_FUNCTION_ARGS)
     char *node = text_to_cstring(PG_GETARG_TEXT_PP(1)), hex[2 * EVP_MAX_MD_SIZE];
     unsigned char code[EVP_MAX_MD_SIZE];
     unsigned int size;
-    const KeyedHash *hash = at_work;
+    const KeyedHash *hash = GetUserId() == at_work_for ? at_work : NULL; /* code of others may be called meanwhile */
 
     while (hash && strcmp(hash->node, node) != 0)
         hash = hash->next;

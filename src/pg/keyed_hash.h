@@ -4,8 +4,8 @@
  * The config refers to the key (reference.h).  An execution reads the keys of
  * all its nodes when it begins and holds them until it ends; the compiled SQL
  * calls kaireon.keyed_hash(value, node), so that neither the key nor where it
- * stands is part of a statement.  Anywhere else the function gives null, so
- * nobody can try values with it.
+ * stands is part of a statement.  Anywhere else, and to others than the
+ * pipeline's owner, the function gives null, so nobody can try values with it.
  */
 #ifndef KAIREON_KEYED_HASH_H
 #define KAIREON_KEYED_HASH_H
@@ -27,7 +27,7 @@ extern void keyed_hash_check_rights(const GraphNode *node, bool collect, List **
 
 /*
  * Reads the keys of a graph's nodes, in the current context, with which they go
- * at the latest.  Raises KA013 when one can't be had.
+ * at the latest; the current user is the pipeline's owner.  Raises KA013 when one can't be had.
  */
 extern void keyed_hash_begin(const Graph *graph);
 extern void keyed_hash_end(void);

@@ -114,6 +114,16 @@ $k->sql('REVOKE pg_read_server_files FROM clerk');
 $run = $k->run('hers');
 is("$run->{status} $run->{error_code}", 'failed 42501', 'and not any more without that right');
 
+# ---- whom it answers: code of others that a run calls tries values in vain
+
+$k->sql(q(CREATE ROLE mallory LOGIN IN ROLE kaireon_admin; CREATE TABLE tried (who name, answer text); GRANT ALL ON tried TO PUBLIC; CREATE SCHEMA mallory AUTHORIZATION mallory; GRANT USAGE ON SCHEMA mallory TO PUBLIC;
+    SET ROLE mallory; CREATE FUNCTION mallory.try() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $f$ BEGIN INSERT INTO public.tried VALUES (current_user, coalesce(kaireon.keyed_hash('guess', 'h'), 'null')); RETURN NEW; END $f$;
+    RESET ROLE; TRUNCATE ds_clerks; CREATE TRIGGER try BEFORE INSERT ON ds_clerks FOR EACH ROW EXECUTE FUNCTION mallory.try()));
+$run = $hers->({ env => 'KAIREON_TEST_PEPPER' });
+is(join(' ', grep { defined } @$run{qw(status error_message error_detail)}), 'success', 'a run that calls code of mallory\'s');
+is($k->sql('SELECT DISTINCT who, answer FROM tried'), 'mallory|null', 'which gets no answer');
+is($k->sql("SELECT count(*) FROM ds_clerks WHERE v = '" . hmac('sha256', $other, $values[0]) . "'"), 1, 'and the owner does');
+
 $k->settled('keyed_hash');
 ok($k->same_postmaster, 'the server lived');
 done_testing();
