@@ -3,9 +3,9 @@
 BEGIN;
 SELECT * FROM no_plan();
 
-CREATE ROLE o_alice;
-CREATE ROLE o_team;
-CREATE ROLE o_bob;
+CREATE ROLE o_alice LOGIN;
+CREATE ROLE o_team LOGIN;
+CREATE ROLE o_bob LOGIN;
 CREATE ROLE o_none;
 GRANT kaireon_admin TO o_alice, o_bob, o_team;
 GRANT o_team TO o_alice;
