@@ -21,6 +21,7 @@
 #include "utils/builtins.h"
 #include "utils/datum.h"
 #include "utils/guc.h"
+#include "utils/inval.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
@@ -34,6 +35,7 @@
 bool
 catalog_installed(void)
 {
+    AcceptInvalidationMessages(); /* since 18 extensions have a cache: one that was dropped while this session waited is in there */
     return OidIsValid(get_extension_oid("kaireon", true)) && OidIsValid(get_namespace_oid(CATALOG_SCHEMA, true));
 }
 
