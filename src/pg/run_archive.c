@@ -74,30 +74,9 @@ archive_failed(Run *run, int sqlstate)
 List *
 archive_not_waiting(Run *run, const RunSource *source, List *listed)
 {
-    Oid types[] = {UUIDOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
-    List *left = NIL;
-    CatalogScope scope;
-    ListCell *lc;
-
     if (archive_node(run, source) == NULL)
         return listed;
-    scope = catalog_begin();
-    foreach(lc, listed)
-    {
-        FetchObject *file = lfirst(lc);
-        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(file->path), Int64GetDatum(file->size),
-                          TimestampTzGetDatum(file->modified)};
-
-        if (catalog_execute("SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($2) AND path = $2 AND size = $3 "
-                            "AND modified_at = $4 AND status <> 'done'", 4, types, values, NULL, SPI_OK_SELECT) == 0)
-        {
-            MemoryContext old = MemoryContextSwitchTo(run->context);
-
-            left = lappend(left, file);
-            MemoryContextSwitchTo(old);
-        }
-        SPI_freetuptable(SPI_tuptable);
-    }
-    catalog_end(scope);
-    return left;
+    return run_files_without(run, source->asked->node, listed,
+                             "SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($3) AND path = $3 AND size = $4 "
+                             "AND modified_at = $5 AND status <> 'done'");
 }

@@ -25,11 +25,10 @@
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-/* Files of the listing that the ledger does not have; in a transaction. */
-static List *
-new_files(Run *run, const GraphNode *node, List *listed)
+List *
+run_files_without(Run *run, const GraphNode *node, List *listed, const char *query)
 {
-    List *fresh = NIL;
+    List *left = NIL;
     ListCell *lc;
     CatalogScope scope;
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
@@ -41,18 +40,26 @@ new_files(Run *run, const GraphNode *node, List *listed)
         Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id),
                           CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
 
-        if (catalog_execute("SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
-                            "AND size = $4 AND modified_at = $5", 5, types, values, NULL, SPI_OK_SELECT) == 0)
+        if (catalog_execute(query, 5, types, values, NULL, SPI_OK_SELECT) == 0)
         {
             MemoryContext old = MemoryContextSwitchTo(run->context);
 
-            fresh = lappend(fresh, file);
+            left = lappend(left, file);
             MemoryContextSwitchTo(old);
         }
         SPI_freetuptable(SPI_tuptable);
     }
     catalog_end(scope);
-    return fresh;
+    return left;
+}
+
+/* Files of the listing that the ledger does not have; in a transaction. */
+static List *
+new_files(Run *run, const GraphNode *node, List *listed)
+{
+    return run_files_without(run, node, listed,
+                             "SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
+                             "AND size = $4 AND modified_at = $5");
 }
 
 static const ConnectorSpec *

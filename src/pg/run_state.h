@@ -77,6 +77,12 @@ extern void run_show_progress(Run *run);
 /* Starts the readers, lists the sources and leaves out what the ledger has.  Outside of a transaction. */
 extern void run_open_sources(Run *run);
 
+/*
+ * Files of a listing (FetchObject *) for which the query gives no row; in a
+ * transaction.  Its parameters: pipeline, node, path, size, time.
+ */
+extern List *run_files_without(Run *run, const GraphNode *node, List *listed, const char *query);
+
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
 
