@@ -70,22 +70,21 @@ glob_unescape(const char *s, size_t n, char *out)
 static uint32_t
 take_character(const char **s, const char *end)
 {
+    static const uint32_t least[] = {0, 0x80, 0x800, 0x10000};  /* of a character of so many bytes more */
     const uint8_t *p = (const uint8_t *) *s;
     size_t more = *p >= 0xF0 ? 3 : *p >= 0xE0 ? 2 : *p >= 0xC0 ? 1 : 0, i;
-    uint32_t c = more == 0 ? *p : *p & (0x3FU >> more);
+    uint32_t c = more == 0 ? *p : *p & (0x7FU >> more);  /* from 0xF8 on more than any character */
 
-    for (i = 1; i <= more; i++)
-    {
-        if (i >= (size_t) (end - *s) || (p[i] & 0xC0) != 0x80)
-        {
-            (*s)++;
-            /* Above all characters, so that it is only equal to itself. */
-            return 0x110000U + *p;
-        }
+    for (i = 1; i <= more && i < (size_t) (end - *s) && (p[i] & 0xC0) == 0x80; i++)
         c = c << 6 | (p[i] & 0x3FU);
+    if (i <= more || c < least[more] || c > 0x10FFFF || (more == 0 && c >= 0x80))
+    {
+        (*s)++;
+        /* Above all characters, so that it is only equal to itself. */
+        return 0x110000U + *p;
     }
     *s += 1 + more;
-    return more == 0 && c >= 0x80 ? 0x110000U + c : c;
+    return c;
 }
 
 /* One character of a set, escapes undone. */

@@ -11,6 +11,27 @@
 #include "core/glob.h"
 #include "format/convert.h"
 
+/* Bytes of the character there; a byte that begins none is one of its own. */
+static size_t
+character(const char *s)
+{
+    uint8_t first = (uint8_t) *s;
+    size_t size = first >= 0xF0 ? 4 : first >= 0xE0 ? 3 : first >= 0xC0 ? 2 : 1, i;
+
+    for (i = 1; i < size; i++)
+        if (((uint8_t) s[i] & 0xC0) != 0x80)
+            return 1;
+    /* Behind 0xED there may be half of a pair: no UTF-8, but it is taken as a character. */
+    return first == 0xED || convert_utf8_valid(s, size) ? size : 1;
+}
+
+/* The next place in a name at which a character begins or which is its end; `length` + 1 behind that. */
+static size_t
+next_place(const char *name, size_t place, size_t length)
+{
+    return place + (place < length ? character(name + place) : 1);
+}
+
 /*
  * Tries every length for the pattern's first star, and so on for what is behind
  * it; what is before it has none and is glob_match's.  For patterns without sets.
@@ -23,7 +44,7 @@ slow_match(const char *pattern, size_t n, const char *name, size_t length)
 
     while (star < n && pattern[star] != '*')
         star += pattern[star] == '\\' ? 2 : 1;
-    for (i = 0; !found && i <= length; i++)
+    for (i = 0; !found && i <= length; i = next_place(name, i, length))
     {
         char *part = strndup(name, i);
 
@@ -32,7 +53,7 @@ slow_match(const char *pattern, size_t n, const char *name, size_t length)
         found = (star < n || i == length) && glob_match(pattern, star < n ? star : n, part);
         free(part);
         if (found && star < n)
-            for (found = false, rest = i; !found && rest <= length; rest++)
+            for (found = false, rest = i; !found && rest <= length; rest = next_place(name, rest, length))
                 found = slow_match(pattern + star + 1, n - star - 1, name + rest, length - rest);
     }
     return found;
