@@ -157,10 +157,25 @@ fuzz_one()
     echo $? > "$LOGS/fuzz-$name.status"
 }
 
-# All targets, as many at a time as there are processors, up to four.
+# in_turn COMMAND FILE...: runs COMMAND FILE for each chosen file, as many at a
+# time as there are processors, up to four.
+in_turn()
+{
+    local command=$1 file jobs
+    shift
+    jobs=$(nproc); [ "$jobs" -le 4 ] || jobs=4
+    for file in "$@"
+    do
+        [ -f "$file" ] && chosen "$file" || continue
+        [ "$(jobs -rp | wc -l)" -lt "$jobs" ] || wait -n
+        "$command" "$file" &
+    done
+    wait
+}
+
 ring_fuzz()
 {
-    local program name log jobs programs=()
+    local program name log
     if ! command -v clang > /dev/null
     then
         skip "no clang"
@@ -172,17 +187,10 @@ ring_fuzz()
         ring_failed=1
         return
     fi
-    jobs=$(nproc); [ "$jobs" -le 4 ] || jobs=4
+    in_turn fuzz_one "$ROOT"/build/fuzz/*
     for program in "$ROOT"/build/fuzz/*
     do
-        [ -f "$program" ] && [ -x "$program" ] && chosen "$program" || continue
-        [ "$(jobs -rp | wc -l)" -lt "$jobs" ] || wait -n
-        fuzz_one "$program" &
-        programs+=("$program")
-    done
-    wait
-    for program in "${programs[@]}"
-    do
+        [ -f "$program" ] && chosen "$program" || continue
         name=$(basename "$program")
         log=$LOGS/fuzz-$name.log
         if [ "$(cat "$LOGS/fuzz-$name.status")" = 0 ]
@@ -310,10 +318,28 @@ ring_pgtap()
     done
 }
 
-# PostgreSQL's own Perl modules start the nodes, as PGXS's prove_installcheck does.
+# tap_one FILE: runs it; its log and its status go to LOGS.  PostgreSQL's own
+# Perl modules start the nodes, as PGXS's prove_installcheck does; they give
+# each its port and its folder, also to files that run at a time.
+tap_one()
+{
+    local name=$(basename "$1" .t) log status pgxs
+    pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/..
+    log=$LOGS/tap-$name.log
+    PG_CWD=$TREE/test as_pg env -u PGHOST -u PGUSER PATH="$(pg_bin):$PATH" TESTDIR="$TREE/test" \
+        TESTLOGDIR="$LOGS" TESTDATADIR="$TREE/test/tmp_check" PGPORT=65432 \
+        PG_REGRESS="$pgxs/test/regress/pg_regress" \
+        KAIREON_DATA="$TREE/test/data" KAIREON_PG_CONFIG="$PG_CONFIG" \
+        timeout 600 perl -I "$pgxs/test/perl" -I "$TREE/test/t" "$1" < /dev/null > "$log" 2>&1
+    status=$?
+    # What a test says besides its TAP goes to a file of PostgreSQL's modules.
+    [ $status -eq 0 ] || tail -20 "$TREE/test/tmp_check/log/regress_log_$name" >> "$log" 2> /dev/null
+    echo $status > "$LOGS/tap-$name.status"
+}
+
 ring_tap()
 {
-    local file name log status pgxs
+    local file name pgxs
     pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/..
     if ! command -v prove > /dev/null || ! perl -MIPC::Run -e 1 2> /dev/null
     then
@@ -325,20 +351,12 @@ ring_tap()
         skip "PostgreSQL's test modules are not installed"
         return
     fi
+    in_turn tap_one "$TREE"/test/t/*.t
     for file in "$TREE"/test/t/*.t
     do
         [ -f "$file" ] && chosen "$file" || continue
         name=$(basename "$file" .t)
-        log=$LOGS/tap-$name.log
-        PG_CWD=$TREE/test as_pg env -u PGHOST -u PGUSER PATH="$(pg_bin):$PATH" TESTDIR="$TREE/test" \
-            TESTLOGDIR="$LOGS" TESTDATADIR="$TREE/test/tmp_check" PGPORT=65432 \
-            PG_REGRESS="$pgxs/test/regress/pg_regress" \
-            KAIREON_DATA="$TREE/test/data" KAIREON_PG_CONFIG="$PG_CONFIG" \
-            timeout 600 perl -I "$pgxs/test/perl" -I "$TREE/test/t" "$file" < /dev/null > "$log" 2>&1
-        status=$?
-        # What a test says besides its TAP goes to a file of PostgreSQL's modules.
-        [ $status -eq 0 ] || tail -20 "$TREE/test/tmp_check/log/regress_log_$name" >> "$log" 2> /dev/null
-        count_tap "$name" "$log" $status
+        count_tap "$name" "$LOGS/tap-$name.log" "$(cat "$LOGS/tap-$name.status")"
     done
 }
 
