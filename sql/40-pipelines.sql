@@ -424,7 +424,7 @@ BEGIN
     IF letters > 0 THEN
         PERFORM kaireon_internal.fail('55000', format('pipeline "%s" has %s dead letter%s', name, letters, CASE WHEN letters > 1 THEN 's' ELSE '' END),
             'Without the pipeline they could not be loaded any more.',
-            'kaireon.purge_dead_letters throws them away.');
+            'Load them with kaireon.replay_dead_letters, or throw them away with kaireon.purge_dead_letters.');
     END IF;
     -- Versions, lease and file ledger go with it; runs are history and stay.
     DELETE FROM kaireon_internal.pipeline AS t WHERE t.id = p.id;

@@ -3,6 +3,7 @@
  *
  * The rows of dead_letter are inserted straight into the table, as those of
  * run_error are: no trigger and no right of the pipeline's owner is involved.
+ * A replay changes the rows that there are instead.
  */
 #include "postgres.h"
 
@@ -12,7 +13,9 @@
 #include "access/table.h"
 #include "access/xact.h"
 #include "catalog/indexing.h"
+#include "catalog/pg_type.h"
 #include "commands/sequence.h"
+#include "executor/spi.h"
 #include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
@@ -138,6 +141,13 @@ set_record(DeadLetters *letters, Letter *letter, const RowPosition *at)
         set_value(letter, COLUMN_RAW, PointerGetDatum(exact));
 }
 
+/* The letter that a replayed row is: run_replay.c has made sure that it is one of the replay's. */
+static Datum
+id_of(const RowRecord *record)
+{
+    return DirectFunctionCall1(int8in, CStringGetDatum(pnstrdup(record->data, record->length)));
+}
+
 void
 dead_letters_add(DeadLetters *letters, const Reject *reject)
 {
@@ -160,7 +170,10 @@ dead_letters_add(DeadLetters *letters, const Reject *reject)
     set_text(letter, COLUMN_CONSTRAINT, reject->constraint);
     set_text(letter, COLUMN_SQLSTATE, unpack_sql_state(reject->sqlstate));
     set_text(letter, COLUMN_REASON, reject->reason);
-    set_record(letters, letter, &reject->at);
+    if (letters->run.replays)
+        set_value(letter, COLUMN_ID, id_of(&reject->at.record));
+    else
+        set_record(letters, letter, &reject->at);
     set_value(letter, COLUMN_ATTEMPTS, Int32GetDatum(0));
     set_value(letter, COLUMN_CREATED_AT, TimestampTzGetDatum(GetCurrentTransactionStartTimestamp()));
     letters->waiting = lappend(letters->waiting, letter);
@@ -189,25 +202,60 @@ write_letter(Relation rel, CatalogIndexState indexes, Oid sequence, Letter *lett
     pfree(nulls);
 }
 
+static void
+write_letters(const List *waiting)
+{
+    Relation rel = table_open(catalog_table("dead_letter"), RowExclusiveLock);
+    Oid sequence = catalog_table("dead_letter_id_seq");
+    CatalogIndexState indexes = CatalogOpenIndexes(rel);
+    ListCell *lc;
+
+    foreach(lc, waiting)
+        write_letter(rel, indexes, sequence, lfirst(lc));
+    CatalogCloseIndexes(indexes);
+    table_close(rel, RowExclusiveLock);
+}
+
+/* A replay could not load them. */
+static void
+update_letters(const List *waiting)
+{
+    static const int columns[] = {COLUMN_ID, COLUMN_PIPELINE, COLUMN_RUN, COLUMN_NODE, COLUMN_FIELD, COLUMN_CONSTRAINT, COLUMN_SQLSTATE, COLUMN_REASON};
+    Oid types[] = {INT8OID, UUIDOID, UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
+    CatalogScope scope = catalog_begin();
+    SPIPlanPtr plan = SPI_prepare("UPDATE kaireon_internal.dead_letter SET attempts = attempts + 1, last_run_id = $3, last_tried_at = now(), node_id = $4, "
+                                  "field = $5, constraint_name = $6, sqlstate = $7, reason = $8 WHERE id = $1 AND pipeline_id = $2", lengthof(columns), types);
+    ListCell *lc;
+
+    foreach(lc, waiting)
+    {
+        const Letter *letter = lfirst(lc);
+        Datum values[lengthof(columns)];
+        char nulls[lengthof(columns) + 1] = {0};
+
+        for (size_t i = 0; i < lengthof(columns); i++)
+        {
+            values[i] = letter->values[columns[i]];
+            nulls[i] = letter->nulls[columns[i]] ? 'n' : ' ';
+        }
+        if (SPI_execute_plan(plan, values, nulls, false, 0) != SPI_OK_UPDATE || SPI_processed != 1)
+            elog(ERROR, "a dead letter that was being replayed is gone");
+    }
+    catalog_end(scope);
+}
+
 void
 dead_letters_flush(DeadLetters *letters)
 {
-    Relation rel;
-    CatalogIndexState indexes;
-    Oid sequence;
     MemoryContext old;
-    ListCell *lc;
 
     if (letters == NULL || letters->waiting == NIL)
         return;
     old = MemoryContextSwitchTo(letters->context);
-    rel = table_open(catalog_table("dead_letter"), RowExclusiveLock);
-    sequence = catalog_table("dead_letter_id_seq");
-    indexes = CatalogOpenIndexes(rel);
-    foreach(lc, letters->waiting)
-        write_letter(rel, indexes, sequence, lfirst(lc));
-    CatalogCloseIndexes(indexes);
-    table_close(rel, RowExclusiveLock);
+    if (letters->run.replays)
+        update_letters(letters->waiting);
+    else
+        write_letters(letters->waiting);
     MemoryContextSwitchTo(old);
     letters->waiting = NIL;
     MemoryContextReset(letters->context);

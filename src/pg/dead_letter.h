@@ -19,12 +19,13 @@ typedef struct DeadLetterRun
     const pg_uuid_t *pipeline_id;
     const pg_uuid_t *run_id;
     int version;
+    bool replays;            /* the rows are dead letters already; a row's record is its letter's id */
 } DeadLetterRun;
 
 /* Lives in the current context, as the ids must. */
 extern DeadLetters *dead_letters_create(const DeadLetterRun *run);
 
-/* Keeps a row, of which everything is copied.  Its record must be there. */
+/* Keeps a row, of which everything is copied.  Its record must be there.  In a replay it counts as tried again. */
 extern void dead_letters_add(DeadLetters *letters, const Reject *reject);
 
 /*

@@ -24,6 +24,7 @@
 #include "utils/jsonb.h"
 #include "utils/snapmgr.h"
 
+#include "pg/call.h"
 #include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/control.h"
@@ -36,6 +37,8 @@
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
+extern PGDLLEXPORT Datum kaireon_replay_dead_letters(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_replay_dead_letters);
 extern PGDLLEXPORT Datum kaireon_start_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_start_pipeline);
 extern PGDLLEXPORT Datum kaireon_cancel_run(PG_FUNCTION_ARGS);
@@ -100,14 +103,39 @@ running_version(const pg_uuid_t *id)
     return version;
 }
 
-/* What the function's caller wants to run: a name, and options or null. */
+/* Raises 22023 for a filter of dead letters that is none. */
 static void
-find_wanted(FunctionCallInfo fcinfo, Wanted *wanted, bool fresh_is_wrong)
+check_replay(const Jsonb *options)
 {
-    static const JsonKey keys[] = {{"version", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
+    JsonbValue *filter = json_get(unconstify(JsonbContainer *, &options->root), "replay");
+    Oid types[] = {JSONBOID};
+    Datum values[1];
+
+    if (filter == NULL)
+        return;
+    values[0] = JsonbPGetDatum(JsonbValueToJsonb(filter));
+    call_internal("SELECT kaireon_internal.check_dead_letter_filter($1)", 1, types, values);
+}
+
+/* The first two arguments of the functions that run a pipeline; NULL: null. */
+static char *
+name_arg(FunctionCallInfo fcinfo)
+{
+    return PG_ARGISNULL(0) ? NULL : text_to_cstring(PG_GETARG_TEXT_PP(0));
+}
+
+static Jsonb *
+json_arg(FunctionCallInfo fcinfo)
+{
+    return PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
+}
+
+/* What a caller wants to run; name and options may be NULL, which stands for null. */
+static void
+find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wrong)
+{
+    static const JsonKey keys[] = {{"version", JSON_NUMBER, false, NULL}, {"replay", JSON_SCALAR | JSON_ARRAY | JSON_OBJECT, false, NULL}, {NULL, 0, false, NULL}};
     TransactionId xmin;
-    Jsonb *options;
-    char *name;
 
     control_require();
     if (RecoveryInProgress())
@@ -116,16 +144,17 @@ find_wanted(FunctionCallInfo fcinfo, Wanted *wanted, bool fresh_is_wrong)
                         errhint("Run it on the primary.")));
     PreventCommandIfReadOnly("a pipeline's run");
     instance_require();
-    if (PG_ARGISNULL(0))
+    if (name == NULL)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the pipeline's name must not be null"),
                         errhint("The view kaireon.pipelines has those there are.")));
-    name = text_to_cstring(PG_GETARG_TEXT_PP(0));
-    options = PG_ARGISNULL(1) ? DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}"))) : PG_GETARG_JSONB_P(1);
+    if (options == NULL)
+        options = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")));
     if (!JB_ROOT_IS_OBJECT(options))
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("options must be a JSON object"),
                         errdetail("It is %s.", JsonbToCString(NULL, &options->root, VARSIZE(options))),
                         errhint("For example: {\"version\": 1}.")));
     json_check(&options->root, keys, "options", complain_option, NULL);
+    check_replay(options);
     if (!catalog_find_pipeline(name, &wanted->id, &wanted->owner, &xmin))
         catalog_no_pipeline(name);
     if (!catalog_may_act(GetUserId(), wanted->owner) && !catalog_is_operator(GetUserId()))
@@ -293,7 +322,8 @@ wait_for_run(RunSlot *slot)
 /* The run that run_pipeline is asked for, and what it answers. */
 typedef struct Request
 {
-    FunctionCallInfo fcinfo;
+    char *name;
+    Jsonb *options;
     Wanted wanted;
     pg_uuid_t run_id;
     Datum run;
@@ -312,7 +342,7 @@ look_at_wanted(void *arg)
 {
     Request *request = arg;
 
-    find_wanted(request->fcinfo, &request->wanted, true);
+    find_wanted(request->name, request->options, &request->wanted, true);
     check_own_locks(&request->wanted);
     if (!worker_can_connect(MyDatabaseId))
         refuse_closed(&request->wanted);
@@ -353,15 +383,31 @@ read_run(void *arg)
  * While it waits it holds no lock on the catalog: whoever wants such a table for
  * himself would wait for it, and the run for him.
  */
-Datum
-kaireon_run_pipeline(PG_FUNCTION_ARGS)
+static Datum
+run_and_wait(char *name, Jsonb *options)
 {
-    Request request = {.fcinfo = fcinfo};
+    Request request = {.name = name, .options = options};
 
     guard_look(look_at_wanted, &request, CurrentMemoryContext);
     wait_for_run(request_run(&request.wanted, &request.run_id));
     guard_look(read_run, &request, CurrentMemoryContext);
-    PG_RETURN_DATUM(request.run);
+    return request.run;
+}
+
+Datum
+kaireon_run_pipeline(PG_FUNCTION_ARGS)
+{
+    PG_RETURN_DATUM(run_and_wait(name_arg(fcinfo), json_arg(fcinfo)));
+}
+
+/* The same with the option {"replay": filter}. */
+Datum
+kaireon_replay_dead_letters(PG_FUNCTION_ARGS)
+{
+    Jsonb *filter = json_arg(fcinfo);
+    char *options = psprintf("{\"replay\": %s}", filter ? JsonbToCString(NULL, &filter->root, VARSIZE(filter)) : "null");
+
+    PG_RETURN_DATUM(run_and_wait(name_arg(fcinfo), DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(options)))));
 }
 
 /* ---- starting without waiting ------------------------------------------------------ */
@@ -375,7 +421,7 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
     Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID};
     Datum values[6];
 
-    find_wanted(fcinfo, &wanted, false);
+    find_wanted(name_arg(fcinfo), json_arg(fcinfo), &wanted, false);
     *run_id = *DatumGetUUIDP(DirectFunctionCall1(gen_random_uuid, (Datum) 0));
     scope = catalog_begin();
     values[0] = UUIDPGetDatum(run_id);
@@ -384,8 +430,8 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
     values[3] = Int32GetDatum(wanted.version);
     values[4] = ObjectIdGetDatum(wanted.owner);
     values[5] = CStringGetTextDatum(wanted.options);
-    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options) "
-                    "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb)", 6, types, values, NULL, SPI_OK_INSERT);
+    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, trigger) "
+                    "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb, CASE WHEN $6::jsonb ? 'replay' THEN 'replay' ELSE 'manual' END)", 6, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
     control_wake_at_commit(MyDatabaseId);
     PG_RETURN_UUID_P(run_id);

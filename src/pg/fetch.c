@@ -164,13 +164,19 @@ fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source)
     return list_objects(link, connector, source, true);
 }
 
+int64
+fetch_reader_time(TimestampTz time)
+{
+    return time + UNIX_TO_POSTGRES_US;
+}
+
 /* An entry of a request's files, without its end. */
 static void
 append_file(StringInfo out, const FetchObject *file)
 {
     appendStringInfoString(out, "{\"path\":");
     json_append_string(out, file->path);
-    appendStringInfo(out, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT, file->size, file->modified + UNIX_TO_POSTGRES_US);
+    appendStringInfo(out, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT, file->size, fetch_reader_time(file->modified));
 }
 
 void
@@ -205,6 +211,20 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     request.records = limits->records;
     request.row_limit = limit;
     request.batch_rows = limits->batch_rows > 0 ? (int) Min(limits->batch_rows, BATCH_ROWS) : BATCH_ROWS;
+    link_request(link, &request);
+}
+
+void
+fetch_replay(Link *link, const ProgramSource *source, const char *records, int64 batch_rows)
+{
+    LinkRequest request = {.operation = "replay", .replayed = records, .records = true};
+    StringInfoData columns;
+
+    initStringInfo(&columns);
+    cells_request(source, &columns);
+    request.format = source_format(source->node->config);
+    request.columns = columns.data;
+    request.batch_rows = batch_rows > 0 ? (int) Min(batch_rows, BATCH_ROWS) : BATCH_ROWS;
     link_request(link, &request);
 }
 

@@ -48,6 +48,12 @@ typedef struct FetchLimits { int64 rows; int64 batch_rows; bool records; } Fetch
 /* Asks for the rows of these files (FetchObject *), in this order. */
 extern void fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *source, List *files, const FetchLimits *limits);
 
+/* Asks for rows of records that were read before, a JSON array as wire.h has it. */
+extern void fetch_replay(Link *link, const ProgramSource *source, const char *records, int64 batch_rows);
+
+/* A time as requests have it. */
+extern int64 fetch_reader_time(TimestampTz time);
+
 /* A SPLIT message as an object; *present gets one flag a column. */
 extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *present);
 

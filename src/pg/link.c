@@ -432,7 +432,10 @@ append_directories(StringInfo out, const LinkRequest *request)
 static void
 append_before(StringInfo out, const LinkRequest *request)
 {
-    appendStringInfo(out, "{\"version\":%d,\"operation\":\"%s\",\"connector\":{\"type\":", WIRE_VERSION, request->operation);
+    appendStringInfo(out, "{\"version\":%d,\"operation\":\"%s\"", WIRE_VERSION, request->operation);
+    if (request->connector_type == NULL)
+        return;
+    appendStringInfoString(out, ",\"connector\":{\"type\":");
     json_append_string(out, request->connector_type);
     appendStringInfo(out, ",\"config\":%s,\"authMethod\":", request->config);
     json_append_string(out, request->auth->method);
@@ -442,10 +445,15 @@ append_before(StringInfo out, const LinkRequest *request)
 static void
 append_after(StringInfo out, const LinkRequest *request)
 {
-    appendStringInfoChar(out, '}');
-    append_directories(out, request);
-    appendStringInfoString(out, ",\"resource\":");
-    json_append_string(out, request->resource);
+    if (request->connector_type)
+    {
+        appendStringInfoChar(out, '}');
+        append_directories(out, request);
+        appendStringInfoString(out, ",\"resource\":");
+        json_append_string(out, request->resource);
+    }
+    if (request->replayed)
+        appendStringInfo(out, ",\"records\":%s", request->replayed);
     if (request->missing_ok)
         appendStringInfoString(out, ",\"missingOk\":true");
     if (request->files)
@@ -463,7 +471,7 @@ link_request(Link *link, const LinkRequest *request)
     WireHeader header = {WIRE_MAGIC, WIRE_VERSION, WIRE_REQUEST, 0, 0, 0};
     const char *first, *last;
     size_t length;
-    Secret *auth;
+    Secret *auth = NULL;
 
     initStringInfo(&before);
     initStringInfo(&after);
@@ -473,18 +481,24 @@ link_request(Link *link, const LinkRequest *request)
     last = encoding_utf8(after.data);
     link->used_credit = 0;
     link->answering = true;
-    auth = auth_open(request->auth);
-    length = strlen(first) + auth->length + strlen(last);
+    if (request->connector_type)
+        auth = auth_open(request->auth);
+    length = strlen(first) + (auth ? auth->length : 0) + strlen(last);
     if (length > WIRE_MAX_REQUEST)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                         errmsg("what the reader is asked for takes %zu bytes, more than the limit of %u", length, WIRE_MAX_REQUEST),
-                        errdetail("It has the source's options and the path of each file."),
-                        errhint("Name a folder or a pattern that holds fewer files, or give shorter options.")));
+                        request->replayed ? errdetail("It has a dead letter whose record is too large.")
+                                          : errdetail("It has the source's options and the path of each file."),
+                        request->replayed ? errhint("Leave it out by a filter.")
+                                          : errhint("Name a folder or a pattern that holds fewer files, or give shorter options.")));
     header.length = length;
     send_all(link, &header, sizeof(header));
     send_all(link, first, strlen(first));
-    send_all(link, auth->data, auth->length);
-    secret_free(auth);
+    if (auth)
+    {
+        send_all(link, auth->data, auth->length);
+        secret_free(auth);
+    }
     send_all(link, last, strlen(last));
 }
 

@@ -52,7 +52,7 @@ pg_noreturn extern void link_misbehaved(const char *message,...) pg_attribute_pr
 typedef struct LinkRequest
 {
     const char *operation;   /* "read", "list"...; "move": local files where the administrator lets them be moved */
-    const char *connector_type;
+    const char *connector_type; /* NULL: of a replay, which needs no connector, nor what belongs to it */
     const char *config;      /* JSON */
     const Auth *auth;        /* opened when the request is sent, and wiped */
     const char *resource;
@@ -61,6 +61,7 @@ typedef struct LinkRequest
     const char *format;      /* JSON; of a read */
     const char *columns;     /* JSON array; of a read */
     bool records;            /* of a read: rows come with their records */
+    const char *replayed;    /* JSON array: of a replay; else NULL */
     int64 row_limit;         /* 0: none */
     int batch_rows;
 } LinkRequest;

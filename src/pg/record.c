@@ -14,14 +14,13 @@
 
 #include "pg/compat.h"
 #include "pg/encoding.h"
-#include "pg/errors.h"
+#include "pg/link.h"
 #include "wire/wire.h"
 
 pg_noreturn static void
 broken(const char *what)
 {
-    ereport(ERROR, (errcode(ERRCODE_KAIREON_PROTOCOL), errmsg("kaireon-reader sent a record that breaks the protocol: %s", what)));
-    pg_unreachable();
+    link_misbehaved("kaireon-reader sent a record that breaks the protocol: %s", what);
 }
 
 /* Bytes as text of the database; NULL where they are none. */

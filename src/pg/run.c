@@ -66,6 +66,19 @@ set_input(Run *run, Graph *graph)
     run->input.fallback = error_policy_validation(&run->spec->errors);
 }
 
+/* In a replay no row stops the run: one that is bad again stays a dead letter. */
+static void
+create_rejects(Run *run)
+{
+    DeadLetterRun letters = {&run->spec->id, &run->slot->run_id, run->spec->version, run->replay != NULL};
+
+    run->rejects = rejects_create(run->spec->name, run->program, run->replay ? NULL : &run->spec->errors);
+    if (run->replay)
+        run->rejects->keeps_all = true;
+    if (run->replay || run->spec->errors.handling == ERRORS_DLQ || rule_quarantines(run->input.graph))
+        run->rejects->letters = dead_letters_create(&letters);
+}
+
 static void
 start(Run *run)
 {
@@ -90,13 +103,7 @@ start(Run *run)
     rights_require_runnable(run->spec, graph);
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
-    run->rejects = rejects_create(run->spec->name, run->program, &run->spec->errors);
-    if (run->spec->errors.handling == ERRORS_DLQ || rule_quarantines(graph))
-    {
-        DeadLetterRun letters = {&run->spec->id, &run->slot->run_id, run->spec->version};
-
-        run->rejects->letters = dead_letters_create(&letters);
-    }
+    create_rejects(run);
     run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
     for (int i = 0; i < run->program->nsources; i++)
@@ -108,6 +115,8 @@ start(Run *run)
         source->present = palloc0(sizeof(bool) * Max(source->asked->ncolumns, 1));
     }
     encoding_prepare();
+    if (run->replay)
+        replay_prepare(run);
     worker_commit();
     MemoryContextSwitchTo(run->context);
 }
@@ -277,7 +286,9 @@ load(Run *run)
     {
         const ProgramStage *stage = &run->program->stages[i];
 
-        if (stage->source)
+        if (stage->source && run->replay)
+            replay_source(run, &run->sources[stage->source - run->program->sources]);
+        else if (stage->source)
             run_read_source(run, &run->sources[stage->source - run->program->sources]);
         else
             load_set(run, i);
@@ -303,7 +314,8 @@ finish_load(Run *run)
         table_close(run->targets[i], NoLock);
     }
     rights_resume(rights);
-    run_judge(run);
+    if (run->replay == NULL)     /* its rows are not all rows of anything */
+        run_judge(run);
     run_summarise(run);
     run->counts.loaded = count_loaded(run);
     run->counts.filtered = count_filtered(run);
@@ -313,8 +325,13 @@ finish_load(Run *run)
     dead_letters_flush(run->rejects->letters);
     scope = catalog_begin();
     record_check_lease(run);
-    record_ledger(run);
-    archive_loaded(run);
+    if (run->replay)
+        replay_end(run);
+    else
+    {
+        record_ledger(run);
+        archive_loaded(run);
+    }
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
     record_expiry(run);
@@ -358,7 +375,8 @@ record_failure(Run *run, ErrorData *error)
         error->message = "the run was cancelled";
     scope = catalog_begin();
     record_end(run, cancelled ? "cancelled" : "failed", error, node);
-    archive_failed(run, error->sqlerrcode);
+    if (run->replay == NULL)
+        archive_failed(run, error->sqlerrcode);
     if (run->rejects)
     {
         record_expiry(run);
@@ -394,7 +412,10 @@ perform(Run *run)
     {
         error_context_stack = &callback;
         start(run);
-        run_open_sources(run);
+        if (run->replay)
+            replay_begin(run);
+        else
+            run_open_sources(run);
         load(run);
         finish_load(run);
         error_context_stack = callback.previous;

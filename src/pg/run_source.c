@@ -132,7 +132,7 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
 {
     MemoryContext old = MemoryContextSwitchTo(run->context);
 
-    if (source->split || list_length(source->splits) >= list_length(source->files))
+    if (source->split || (run->replay == NULL && list_length(source->splits) >= list_length(source->files)))
         link_misbehaved("kaireon-reader began a split that was not asked for");
     source->split = fetch_split(message, source->asked->ncolumns, source->present);
     source->split->source = source->asked->node;
@@ -140,6 +140,9 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
     /* files of one kind share their fields */
     if (source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->fields, source->split->fields) == 0)
         source->split->fields = ((FetchObject *) llast(source->splits))->fields;
+    /* in a replay there is a split whenever the fields change */
+    if (run->replay && source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->path, source->split->path) == 0)
+        source->split = llast(source->splits);
     MemoryContextSwitchTo(old);
 }
 
@@ -154,6 +157,8 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     /* the tables' own code runs in here: no role it takes and no setting it makes outlasts the batch */
     scope = rights_assume(run->slot->owner, 0);
     cells_load(source->cells, message->body, message->length);
+    if (run->replay)
+        replay_check_batch(run, source);
     rows = source->cells->nrows + source->cells->batch.header->nrejects;
     run->counts.read += rows;
     source->split->rows += rows;
@@ -162,7 +167,8 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     rights_resume(scope);
     dead_letters_flush(run->rejects->letters);
     run_show_progress(run);
-    rejects_check_all_bad(run->rejects, run->counts.read);
+    if (run->replay == NULL)     /* letters are known to be bad */
+        rejects_check_all_bad(run->rejects, run->counts.read);
 }
 
 static void
@@ -172,7 +178,8 @@ end_split(Run *run, RunSource *source)
 
     if (source->split == NULL)
         link_misbehaved("kaireon-reader ended a split that did not begin");
-    source->splits = lappend(source->splits, source->split);
+    if (source->splits == NIL || llast(source->splits) != source->split)
+        source->splits = lappend(source->splits, source->split);
     run->done_bytes += source->split->size;
     run->counts.bytes = run->done_bytes;
     source->split = NULL;
@@ -180,15 +187,10 @@ end_split(Run *run, RunSource *source)
 }
 
 void
-run_read_source(Run *run, RunSource *source)
+run_take_answer(Run *run, RunSource *source)
 {
-    FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0),
-                          run->rejects->letters != NULL};
     LinkMessage message;
 
-    run->reading = source;
-    run->slot->reader_pid = link_pid(source->link);
-    fetch_read(source->link, connector_of(run, source), source->asked, source->files, &limits);
     for (;;)
     {
         receive(run, source, &message);
@@ -203,6 +205,18 @@ run_read_source(Run *run, RunSource *source)
         else
             link_misbehaved("kaireon-reader sent an unexpected message of type %d", message.type);
     }
+}
+
+void
+run_read_source(Run *run, RunSource *source)
+{
+    FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0),
+                          run->rejects->letters != NULL};
+
+    run->reading = source;
+    run->slot->reader_pid = link_pid(source->link);
+    fetch_read(source->link, connector_of(run, source), source->asked, source->files, &limits);
+    run_take_answer(run, source);
     if (source->split || (list_length(source->splits) < list_length(source->files) && fetch_row_limit(source->asked->node) == 0))
         link_misbehaved("kaireon-reader ended before it had read everything");
     link_close(source->link);

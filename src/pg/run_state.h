@@ -35,7 +35,14 @@ typedef struct RunSource
     FetchObject *split;      /* being read; NULL between splits */
     List *splits;            /* FetchObject *: read whole */
     instr_time waiting;
+    struct ReplaySource *replayed; /* of a replay: the dead letters that take the place of files; NULL: none do */
 } RunSource;
+
+/* What a run that replays dead letters is asked for. */
+typedef struct Replay
+{
+    Jsonb *filter;           /* which letters */
+} Replay;
 
 typedef struct Run
 {
@@ -45,6 +52,7 @@ typedef struct Run
     CompileInput input;
     Program *program;
     int64 epoch;             /* of the lease */
+    Replay *replay;          /* NULL: it reads its sources */
     Rejects *rejects;
     RunSource *sources;      /* by place in program->sources */
     RunSource *reading;      /* the one being read, or NULL */
@@ -85,6 +93,30 @@ extern List *run_files_without(Run *run, const GraphNode *node, List *listed, co
 
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
+
+/* Takes what a reader answers to one request, to the END of it. */
+extern void run_take_answer(Run *run, RunSource *source);
+
+/* ---- run_replay.c ----------------------------------------------------------------------- */
+
+/*
+ * At the start, in a transaction: which of the letters can be replayed by the
+ * program, of whose sources.  Those that can't are told of in run_errors;
+ * raises 0A000 when none can.
+ */
+extern void replay_prepare(Run *run);
+
+/* Begins the load and finds the letters. */
+extern void replay_begin(Run *run);
+
+/* Loads a source's letters. */
+extern void replay_source(Run *run, RunSource *source);
+
+/* A batch of a source: raises KA002 unless its rows are the letters that were sent, in their order. */
+extern void replay_check_batch(Run *run, RunSource *source);
+
+/* In the load's transaction, between catalog_begin and catalog_end: letters that were loaded are letters no more. */
+extern void replay_end(Run *run);
 
 /* ---- run_archive.c: inside a transaction; the first two between catalog_begin and catalog_end --- */
 

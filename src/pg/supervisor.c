@@ -123,9 +123,9 @@ insert_row(RunSlot *slot, bool cancelled)
     values[4] = ObjectIdGetDatum(slot->owner);
     values[5] = CStringGetTextDatum(slot->options);
     values[6] = CStringGetTextDatum(cancelled ? "cancelled" : "queued");
-    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, waits, status, finished_at, error_code, error_message) "
+    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, trigger, waits, status, finished_at, error_code, error_message) "
                     "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, "
-                    "coalesce((SELECT owner FROM kaireon_internal.pipeline WHERE id = $2), $5::regrole), $6::jsonb, true, $7, "
+                    "coalesce((SELECT owner FROM kaireon_internal.pipeline WHERE id = $2), $5::regrole), $6::jsonb, CASE WHEN $6::jsonb ? 'replay' THEN 'replay' ELSE 'manual' END, true, $7, "
                     "CASE $7 WHEN 'cancelled' THEN clock_timestamp() END, CASE $7 WHEN 'cancelled' THEN '57014' END, "
                     "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END",
                     7, types, values, NULL, SPI_OK_INSERT);

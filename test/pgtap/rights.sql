@@ -96,16 +96,16 @@ SELECT is(as_user(who, format('SELECT kaireon.%s', call)), '42501', format('%s m
                ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$), ($$drop_field('r_s', 'a')$$),
                ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$refresh_schema('r_s')$$),
                ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$), ($$publish_pipeline('r_p')$$),
-               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ($$purge_dead_letters('r_p')$$), ('confirm_instance()')) AS c (call);
+               ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ($$purge_dead_letters('r_p')$$), ($$edit_dead_letter(1, '{}')$$), ('confirm_instance()')) AS c (call);
 SELECT is(as_user('r_bob', format('SELECT kaireon.%s', call)), '42501', format('an admin may not change what is another''s: %s', call))
   FROM (VALUES ($$update_connector('r_c', description => 'x')$$), ($$delete_connector('r_c')$$), ($$update_schema('r_s', description => 'x')$$),
                ($$delete_schema('r_s', true)$$), ($$add_field('r_s', '{"name": "x"}')$$), ($$alter_field('r_s', 'a', '{}')$$),
                ($$drop_field('r_s', 'a', true)$$), ($$refresh_schema('r_s')$$), ($$adopt_table('x', 'r_data.ds_r_s')$$), ($$create_pipeline('x', 'r_c', 'r_s')$$), ($$update_pipeline('r_p', description => 'x')$$),
                ($$publish_pipeline('r_p')$$), ($$archive_pipeline('r_p')$$), ($$delete_pipeline('r_p')$$), ($$reset_source_state('r_p')$$), ($$purge_dead_letters('r_p')$$),
-               ($$change_owner('connector', 'r_c', 'r_bob')$$), ($$change_owner('schema', 'r_s', 'r_bob')$$),
+               (format('edit_dead_letter(%s, %L)', (SELECT max(id) FROM kaireon_internal.dead_letter), '{"a": "mine"}')), ($$change_owner('connector', 'r_c', 'r_bob')$$), ($$change_owner('schema', 'r_s', 'r_bob')$$),
                ($$change_owner('pipeline', 'r_p', 'r_bob')$$)) AS c (call);
 SELECT is(as_user('r_viewer', format('SELECT kaireon.%s', call)), '42501', format('a viewer may not: %s', call))
-  FROM (VALUES ($$pause_pipeline('r_p')$$), ($$resume_pipeline('r_p')$$), ($$run_pipeline('r_p')$$), ($$start_pipeline('r_p')$$)) AS c (call);
+  FROM (VALUES ($$pause_pipeline('r_p')$$), ($$resume_pipeline('r_p')$$), ($$run_pipeline('r_p')$$), ($$start_pipeline('r_p')$$), ($$replay_dead_letters('r_p')$$)) AS c (call);
 CREATE FUNCTION pauses(who name) RETURNS SETOF text LANGUAGE plpgsql AS $$
 BEGIN
     RETURN NEXT is(as_user(who, $q$SELECT kaireon.pause_pipeline('r_p')$q$), '', who || ' pauses');
@@ -177,6 +177,7 @@ SELECT is(as_user('r_alice', 'SELECT r_after_failure()'), 'r_alice', 'after fail
 
 -- ---- owners that are gone
 
+SELECT is(as_user('r_member', format('SELECT kaireon.edit_dead_letter(%s, %L)', (SELECT max(id) FROM kaireon_internal.dead_letter), '{"a": "b"}')), '{"a": "b"}', 'a member of the owner edits one');
 SELECT is(as_user('r_member', $$SELECT kaireon.purge_dead_letters('r_p')$$), '1', 'a member of the owner purges dead letters');
 SELECT lives_ok($$SELECT kaireon.delete_pipeline('r_p')$$, 'a superuser deletes the pipeline');
 SELECT is(as_user('r_alice', $$SELECT kaireon.delete_connector('r_c')$$), '', 'an owner deletes her connector');

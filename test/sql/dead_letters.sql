@@ -1,5 +1,5 @@
--- Dead letters: what a filter chooses, and what it may be; purging; what keeps a
--- pipeline that has some.
+-- Dead letters: what a filter chooses, and what it may be; editing; purging; what
+-- keeps a pipeline that has some.  Replaying needs runs: test/t/replay.t.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kaireon;
 RESET client_min_messages;
@@ -49,6 +49,32 @@ SELECT pg_temp.try(format('SELECT kaireon.purge_dead_letters(%L, %L)', 'd_one', 
 SELECT pg_temp.try($$SELECT kaireon.purge_dead_letters('d_none')$$);
 SELECT pg_temp.try($$SELECT kaireon.purge_dead_letters(NULL)$$);
 SELECT pg_temp.try($$SELECT kaireon.purge_dead_letters('d_one', NULL)$$);
+
+SELECT pg_temp.try(format('SELECT kaireon.replay_dead_letters(%L, %L)', 'd_one', f)) FROM unnest(ARRAY['[]', '7', '{"nodes": "x"}', '{"ids": ["7"]}', '{"before": "soon"}']) AS f;
+SELECT pg_temp.try(format('SELECT kaireon.start_pipeline(%L, %L)', 'd_one', o)) FROM unnest(ARRAY['{"replay": []}', '{"replay": null}', '{"replay": {"id": 7}}', '{"replays": {}}']) AS o;
+SELECT pg_temp.try($$SELECT kaireon.replay_dead_letters('d_none')$$);
+SELECT pg_temp.try($$SELECT kaireon.replay_dead_letters(NULL)$$);
+SELECT pg_temp.try($$SELECT kaireon.replay_dead_letters('d_one', NULL)$$);
+
+-- ---- editing
+SELECT kaireon.edit_dead_letter(1, '{"a": "new"}');
+SELECT kaireon.edit_dead_letter(1, '{"a": 12.50, "b": true}');
+SELECT kaireon.edit_dead_letter(1, '{"b": null}');
+SELECT kaireon.edit_dead_letter(1, '{"b": {"hex": "c3ff"}}');
+SELECT kaireon.edit_dead_letter(1, '{}');
+SELECT kaireon.edit_dead_letter(5, '"1,2"');
+SELECT kaireon.edit_dead_letter(6, '{"b": "y", "a": null}');
+SELECT id, kind, record, edited_at IS NOT NULL FROM kaireon.dead_letters WHERE id IN (1, 2, 5, 6) ORDER BY id;
+SELECT id, raw IS NULL, layout IS NULL FROM kaireon_internal.dead_letter WHERE id IN (5, 6) ORDER BY id;
+SELECT kaireon.edit_dead_letter(5, '{"a": "1", "b": "2"}');
+SELECT pg_temp.letters();
+SELECT pg_temp.try(format('SELECT kaireon.edit_dead_letter(1, %L)', r)) FROM unnest(ARRAY['null', '"a text"', '[]', '7', '{"c": 1}', '{"B": 1}', '{"a": [1]}', '{"a": {"hex": "c"}}', '{"a": {"hex": "C3"}}', '{"a": {}}', '{"a": {"hex": "c3", "b": 1}}']) AS r;
+SELECT pg_temp.try(format('SELECT kaireon.edit_dead_letter(5, %L)', r)) FROM unnest(ARRAY['null', '[]', '{"a": 1}', '{"a": 1, "b": 2, "c": 3}', '{}']) AS r;
+SELECT pg_temp.try($$SELECT kaireon.edit_dead_letter(7, '{"total": 8}')$$);
+SELECT pg_temp.try($$SELECT kaireon.edit_dead_letter(99, '{}')$$);
+SELECT pg_temp.try($$SELECT kaireon.edit_dead_letter(NULL, '{}')$$);
+SELECT pg_temp.try($$SELECT kaireon.edit_dead_letter(1, NULL)$$);
+SELECT id, kind, record, edited_at IS NOT NULL FROM kaireon.dead_letters WHERE id IN (1, 5, 7) ORDER BY id;
 
 -- ---- purging
 SELECT kaireon.purge_dead_letters('d_one', '{"ids": [1, 8]}');

@@ -60,6 +60,9 @@ is($r->sql(q(SELECT kaireon.alter_field('sales', 'customer', '{"name": "buyer"}'
 is($r->sql(q(SELECT kaireon.delete_schema('sales'); SELECT to_regclass('ds_sales'), to_regclass('ds_sales_summary'))), "\n|", 'and goes with it');
 is($r->sql("SELECT kaireon.update_pipeline('plain', execution_config => '{}')"), 3, 'versions go on being numbered');
 is($r->sql("SELECT kaireon.reset_source_state('plain')"), 2, 'what it loaded can be forgotten');
+is($r->sql(q(SELECT count(kaireon.edit_dead_letter(id, '{"amount": "2", "name": "again"}')) FROM kaireon.dead_letters WHERE record ->> 'id' = '7')), 1, 'a dead letter can be edited');
+is($r->sql(q(SELECT status, rows_loaded, rows_skipped FROM kaireon.replay_dead_letters('letters'))), 'partial|1|2', 'and replayed');
+is($r->sql('SELECT name FROM ds_plain WHERE id = 7'), 'again', 'it is there');
 is($r->sql(q(SELECT count(*) FROM kaireon.validate_pipeline('a "b" ''c'' \d'))), 0, 'a pipeline with an odd name is sound');
 $r->settled('restored');
 
