@@ -49,6 +49,19 @@ extern List *diagram_node_notes(const Graph *graph, int node, const DiagramCount
  */
 extern char *diagram_edge_text(const Graph *graph, int edge, const DiagramCounts *counts);
 
+/* ---- diagram_words.c: widths are display columns ---------------------------------- */
+
+extern int diagram_text_width(const char *text);
+
+/* Of a list of char *. */
+extern int diagram_widest(List *texts);
+
+/* The text; what is too wide of it is replaced by an ellipsis. */
+extern char *diagram_cut(char *text, int width, bool unicode);
+
+/* The texts (char *) as lines that are not wider, broken between words and behind "; ". */
+extern List *diagram_wrap(List *texts, int width, bool unicode);
+
 /* The drawing for a terminal (diagram_text.c); box drawing characters if `unicode`, else ASCII. */
 extern char *diagram_text(const Graph *graph, const DiagramCounts *counts, bool unicode);
 

@@ -3,12 +3,13 @@
  *
  * Works for any graph without cycles.  Every node gets a layer, the longest
  * path to it; an edge that skips layers gets a cell of no size in each of
- * them, so that afterwards every link joins neighbouring layers.  The cells of
- * a layer are ordered by where their neighbours are, placed as near to these
- * as their widths allow, and joined: a straight line where one stands below
- * the other, else through a row of its own between the layers (a track, one
- * for all bent links of a cell).  All goes onto a canvas of glyphs; lines are
- * kept as directions there, so that corners and junctions come by themselves.
+ * them, so that afterwards every link joins neighbouring layers.  The texts of
+ * a layer's boxes are broken so that it fits on a page (diagram_words.c).  The
+ * cells are placed (diagram_place.c) and joined: a straight line where one
+ * stands below the other, else through a row of its own between the layers (a
+ * track, one for all bent links of a cell).  All goes onto a canvas of glyphs;
+ * lines are kept as directions there, so that corners and junctions come by
+ * themselves.
  *
  * An edge's text stands below its source if that has no other edge, else above
  * its target; an edge where neither holds is made to skip a layer, which gives
@@ -16,18 +17,17 @@
  */
 #include "postgres.h"
 
-#include "pg/diagram.h"
-
-#include <limits.h>
-#include <math.h>
+#include "pg/diagram_layout.h"
 
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 #include "miscadmin.h"
 
-#define MAX_LINE 44             /* display columns of one text; longer ones are cut */
-#define GAP 3                   /* columns between the cells of a layer */
 #define MAX_CELLS 64            /* side by side; nobody could read more, and the time grows with their cube */
+#define PAGE 120                /* columns that a layer should have at most */
+
+/* Columns of the texts in a layer's boxes: the first with which it fits on the page, else the last. */
+static const int text_widths[] = {44, 34, 26, 20, 16};
 
 /* What a glyph's lines reach, and what else is known of it. */
 #define UP 1
@@ -45,112 +45,11 @@ typedef struct Glyph
     int bits;
 } Glyph;
 
-typedef struct Cell
-{
-    int node;                   /* ordinal, or -1: a place an edge passes through */
-    int layer;
-    int center;                 /* column of the lines in and out */
-    int left;                   /* columns needed on both sides of it */
-    int right;
-    int box_left;               /* of these, the box alone */
-    int box_right;
-    List *lines;
-    List *notes;
-    char *stem;                 /* text below the cell, or NULL */
-    char *drop;                 /* text above it, or NULL */
-    double place;               /* for sorting */
-} Cell;
-
-typedef struct Link
-{
-    int from;                   /* cells, in neighbouring layers */
-    int to;
-} Link;
-
-typedef struct Layer
-{
-    int ncells;
-    int *cells;                 /* from left to right */
-    int top;                    /* first and last row of the boxes */
-    int bottom;
-    int arrow;                  /* row of the arrow heads above */
-    int ntracks;
-    int first_link;             /* of those that start here, in Picture.links */
-    int nlinks;
-} Layer;
-
-typedef struct Picture
-{
-    const Graph *graph;
-    bool unicode;
-    int ncells;
-    Cell *cells;
-    int nlinks;
-    Link *links;
-    int nlayers;
-    Layer *layers;
-    int *track;                 /* by cell: the track of its bent links below, or -1 */
-    int width;
-    int height;
-    Glyph *glyphs;
-} Picture;
-
-/* Columns that a text takes. */
-static int
-text_width(const char *text)
-{
-    int width = 0;
-
-    for (; *text; text += pg_mblen(text))
-        width += Max(pg_dsplen(text), 0);
-    return width;
-}
-
-/* Cuts a text that is too long, in whole characters. */
-static char *
-fit(const Picture *pic, char *text)
-{
-    const char *more = pic->unicode ? "\u2026" : "...";
-    int limit = MAX_LINE - (pic->unicode ? 1 : 3);
-    int width = 0;
-    char *p = text;
-
-    if (text_width(text) <= MAX_LINE)
-        return text;
-    while (width + Max(pg_dsplen(p), 0) <= limit)
-    {
-        width += Max(pg_dsplen(p), 0);
-        p += pg_mblen(p);
-    }
-    return psprintf("%.*s%s", (int) (p - text), text, more);
-}
-
-static List *
-fit_all(const Picture *pic, List *texts)
-{
-    ListCell *lc;
-
-    foreach(lc, texts)
-        lfirst(lc) = fit(pic, lfirst(lc));
-    return texts;
-}
-
-static int
-widest(List *texts)
-{
-    int width = 0;
-    ListCell *lc;
-
-    foreach(lc, texts)
-        width = Max(width, text_width(lfirst(lc)));
-    return width;
-}
-
 /* Makes room at the right of a cell's line for a text. */
 static char *
 beside(Cell *cell, char *text)
 {
-    cell->right = Max(cell->right, 1 + text_width(text));
+    cell->right = Max(cell->right, 1 + diagram_text_width(text));
     return text;
 }
 
@@ -174,18 +73,39 @@ find_layers(const Graph *graph, int *layer, const int *in, const int *out)
     return deepest + 1;
 }
 
+/* What a node's box holds, in so many columns, and the room it needs. */
 static void
-measure_node(Picture *pic, Cell *cell, const DiagramCounts *counts)
+measure_node(const Picture *pic, Cell *cell, int text_width, const DiagramCounts *counts)
 {
     int width;
 
-    cell->lines = fit_all(pic, diagram_node_lines(&pic->graph->nodes[cell->node]));
+    cell->lines = diagram_wrap(diagram_node_lines(&pic->graph->nodes[cell->node]), text_width, pic->unicode);
     cell->notes = diagram_node_notes(pic->graph, cell->node, counts);
-    width = widest(cell->lines) + 4;
+    width = diagram_widest(cell->lines) + 4;
     cell->box_left = cell->left = width / 2;
     cell->box_right = cell->right = width - width / 2 - 1;
     if (cell->notes != NIL)
-        cell->right += 2 + widest(cell->notes);
+        cell->right += 2 + diagram_widest(cell->notes);
+}
+
+/* The nodes of a layer, with texts of a width that fits on the page. */
+static void
+measure_layer(Picture *pic, int layer, const DiagramCounts *counts)
+{
+    for (size_t i = 0; i < lengthof(text_widths); i++)
+    {
+        int width = 0;
+
+        for (int n = 0; n < pic->graph->nnodes; n++)
+        {
+            if (pic->cells[n].layer != layer)
+                continue;
+            measure_node(pic, &pic->cells[n], text_widths[i], counts);
+            width += (width > 0 ? LAYOUT_GAP : 0) + pic->cells[n].left + 1 + pic->cells[n].right;
+        }
+        if (width <= PAGE)
+            break;
+    }
 }
 
 /* Cells for the nodes and for the layers that edges skip; links; texts. */
@@ -212,13 +132,14 @@ build_cells(Picture *pic, const DiagramCounts *counts)
     {
         pic->cells[n].node = n;
         pic->cells[n].layer = layer[n];
-        measure_node(pic, &pic->cells[n], counts);
     }
+    for (int l = 0; l < pic->nlayers; l++)
+        measure_layer(pic, l, counts);
     pic->ncells = graph->nnodes;
     for (int e = 0; e < graph->nedges; e++)
     {
         const GraphEdge *edge = &graph->edges[e];
-        char *text = fit(pic, diagram_edge_text(graph, e, counts));
+        char *text = diagram_cut(diagram_edge_text(graph, e, counts), text_widths[0], pic->unicode);
         int last = edge->from;
 
         for (int at = layer[edge->from] + 1; at <= layer[edge->to]; at++)
@@ -297,135 +218,6 @@ fill_layers(Picture *pic)
     sort_links(pic);
 }
 
-/* The links between a layer and the next: from *first until before the result. */
-static int
-links_of_layer(const Picture *pic, int layer, int *first)
-{
-    if (layer < 0 || layer >= pic->nlayers)
-        return *first = 0;
-    *first = pic->layers[layer].first_link;
-    return *first + pic->layers[layer].nlinks;
-}
-
-/* Mean of `place` (or of the centers) of a cell's neighbours above or below; its own without any. */
-static double
-mean_of_neighbours(const Picture *pic, int cell, bool above, bool centers)
-{
-    double sum = 0;
-    int n = 0;
-    int i, end = links_of_layer(pic, pic->cells[cell].layer - (above ? 1 : 0), &i);
-
-    for (; i < end; i++)
-    {
-        int self = above ? pic->links[i].to : pic->links[i].from;
-        const Cell *other = &pic->cells[above ? pic->links[i].from : pic->links[i].to];
-
-        if (self != cell)
-            continue;
-        sum += centers ? other->center : other->place;
-        n++;
-    }
-    if (n > 0)
-        return sum / n;
-    return centers ? pic->cells[cell].center : pic->cells[cell].place;
-}
-
-/* Sorts a layer by its neighbours' places, so that few lines cross.  Stable. */
-static void
-sort_layer(Picture *pic, Layer *layer, bool above)
-{
-    double *key = palloc(sizeof(double) * layer->ncells);
-
-    for (int i = 0; i < layer->ncells; i++)
-    {
-        int cell = layer->cells[i];
-        double mine = mean_of_neighbours(pic, cell, above, false);
-        int j = i;
-
-        for (; j > 0 && key[j - 1] > mine; j--)
-        {
-            key[j] = key[j - 1];
-            layer->cells[j] = layer->cells[j - 1];
-        }
-        key[j] = mine;
-        layer->cells[j] = cell;
-    }
-    for (int i = 0; i < layer->ncells; i++)
-        pic->cells[layer->cells[i]].place = i;
-    pfree(key);
-}
-
-/*
- * Puts a layer's cells as near as possible to the middle of their neighbours.
- * With the room that the cells before it need taken off, a cell's wish must
- * not be less than that of the one before; where it is, the cells stand close
- * together as one block, at the mean of their wishes.
- */
-static void
-place_layer(Picture *pic, Layer *layer, bool above)
-{
-    int n = layer->ncells;
-    int *room = palloc0(sizeof(int) * n);
-    double *wish = palloc(sizeof(double) * n);  /* by block: the mean */
-    int *size = palloc(sizeof(int) * n);        /* by block: its cells */
-    int nblocks = 0;
-    int at = 0;
-
-    for (int i = 0; i < n; i++)
-    {
-        if (i > 0)
-            room[i] = room[i - 1] + pic->cells[layer->cells[i - 1]].right + 1 + GAP + pic->cells[layer->cells[i]].left;
-        wish[nblocks] = mean_of_neighbours(pic, layer->cells[i], above, true) - room[i];
-        size[nblocks++] = 1;
-        while (nblocks > 1 && wish[nblocks - 2] > wish[nblocks - 1])
-        {
-            int both = size[nblocks - 2] + size[nblocks - 1];
-
-            wish[nblocks - 2] = (wish[nblocks - 2] * size[nblocks - 2] + wish[nblocks - 1] * size[nblocks - 1]) / both;
-            size[nblocks - 2] = both;
-            nblocks--;
-        }
-    }
-    for (int b = 0; b < nblocks; b++)
-    {
-        for (int i = 0; i < size[b]; i++, at++)
-            pic->cells[layer->cells[at]].center = room[at] + (int) floor(wish[b] + 0.5);
-    }
-    pfree(room);
-    pfree(wish);
-    pfree(size);
-}
-
-/* Orders and places all cells: down and up, since each layer wishes to stand with both neighbours. */
-static void
-place_cells(Picture *pic)
-{
-    int leftmost = INT_MAX;
-
-    for (int sweep = 0; sweep < 8; sweep++)
-    {
-        bool down = sweep % 2 == 0;
-
-        for (int i = 0; i < pic->nlayers; i++)
-        {
-            Layer *layer = &pic->layers[down ? i : pic->nlayers - 1 - i];
-
-            CHECK_FOR_INTERRUPTS();
-            if (sweep < 4)
-                sort_layer(pic, layer, down);
-            else
-                place_layer(pic, layer, down);
-        }
-    }
-    for (int c = 0; c < pic->ncells; c++)
-        leftmost = Min(leftmost, pic->cells[c].center - pic->cells[c].left);
-    for (int c = 0; c < pic->ncells; c++)
-    {
-        pic->cells[c].center -= leftmost;
-        pic->width = Max(pic->width, pic->cells[c].center + pic->cells[c].right + 1);
-    }
-}
-
 static bool
 is_bent(const Picture *pic, const Link *link)
 {
@@ -445,7 +237,7 @@ bus_of(const Picture *pic, int cell)
 {
     Bus bus = {pic->cells[cell].center, pic->cells[cell].center, -1};
     int links = 0;
-    int i, end = links_of_layer(pic, pic->cells[cell].layer, &i);
+    int i, end = layout_links(pic, pic->cells[cell].layer, &i);
 
     for (; i < end; i++)
     {
@@ -462,7 +254,7 @@ bus_of(const Picture *pic, int cell)
 static bool
 must_be_above(const Picture *pic, int first, int second)
 {
-    int i, end = links_of_layer(pic, pic->cells[second].layer, &i);
+    int i, end = layout_links(pic, pic->cells[second].layer, &i);
 
     for (; i < end; i++)
     {
@@ -507,7 +299,7 @@ assign_tracks(Picture *pic, Layer *layer)
 {
     bool *waiting = palloc0(sizeof(bool) * layer->ncells);
     int left = 0;
-    int l, end = links_of_layer(pic, layer - pic->layers, &l);
+    int l, end = layout_links(pic, layer - pic->layers, &l);
 
     for (; l < end; l++)
     {
@@ -736,7 +528,7 @@ diagram_text(const Graph *graph, const DiagramCounts *counts, bool unicode)
     pic.unicode = unicode;
     build_cells(&pic, counts);
     fill_layers(&pic);
-    place_cells(&pic);
+    layout_place(&pic);
     assign_rows(&pic);
     pic.glyphs = palloc0(sizeof(Glyph) * pic.width * pic.height);
     for (int c = 0; c < pic.ncells; c++)
