@@ -23,6 +23,7 @@
 #include "pg/guard.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/target.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
     {"string", TEXTOID}, {"text", TEXTOID}, {"varchar", VARCHAROID}, {"integer", INT4OID}, {"bigint", INT8OID},
@@ -266,6 +267,7 @@ begin_program(Compiler *c, const CompileInput *input)
         target = &p->targets[p->ntargets++];
         target->node = node;
         target->validation = target_validation(node, input->fallback);
+        target->strategy = node->wrong_config ? LOAD_APPEND : target_strategy(node);
         target->schema = input->schema;
         if (json_get(node->config, "schema") && !node->wrong_config)
             target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);

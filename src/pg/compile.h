@@ -42,6 +42,9 @@
 
 typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE } Validation;
 
+/* What becomes of the rows that the table has already. */
+typedef enum LoadStrategy { LOAD_APPEND } LoadStrategy;
+
 /* One column the reader is asked for. */
 typedef struct SourceColumn
 {
@@ -93,6 +96,7 @@ typedef struct ProgramTarget
     const GraphNode *node;
     const SchemaSpec *schema;
     Validation validation;
+    LoadStrategy strategy;
     List **origins;          /* by place in the schema's fields: where values come from, whatever way rows come (lineage.h) */
 } ProgramTarget;
 

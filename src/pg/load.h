@@ -20,8 +20,8 @@
 
 typedef struct Loader Loader;
 
-/* Inside a transaction; the current user has been checked by the stage.  target_node is named in rejects. */
-extern Loader *loader_create(Relation target, const GraphNode *target_node, Rejects *rejects);
+/* Inside a transaction; the current user has been checked by the stage.  `strategy` may be another than the target's. */
+extern Loader *loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects);
 /* From the first row on: tells the summary of the table whose rows come into it. */
 extern void loader_summarise(Loader *loader, Summary *summary);
 /* The same for all lanes that lead to the target. */

@@ -9,7 +9,9 @@
 
 #include "pg/flow.h"
 #include "pg/node.h"
+#include "pg/target.h"
 
+/* By LoadStrategy. */
 static const char *const strategies[] = {"append", NULL};
 static const char *const validations[] = {"strict", "skip", "coerce", NULL};
 
@@ -19,6 +21,25 @@ static const JsonKey target_keys[] = {
     {"validation", JSON_STRING, false, validations},
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {NULL, 0, false, NULL}};
+
+const char *
+target_strategy_name(LoadStrategy strategy)
+{
+    return strategies[strategy];
+}
+
+LoadStrategy
+target_strategy(const GraphNode *node)
+{
+    char *name = json_get_text(node->config, "loadingStrategy");
+
+    for (int i = 0; name && strategies[i]; i++)
+    {
+        if (strcmp(strategies[i], name) == 0)
+            return i;
+    }
+    return LOAD_APPEND;
+}
 
 static const ProgramTarget *
 find_target(const Program *p, const GraphNode *node)
@@ -211,11 +232,10 @@ target_write(Compiler *c, const GraphNode *node)
 static void
 target_describe(const GraphNode *node, StringInfo out)
 {
-    char *strategy = json_get_text(node->config, "loadingStrategy");
     char *schema = json_get_text(node->config, "schema");
     char *validation = json_get_text(node->config, "validation");
 
-    appendStringInfoString(out, strategy ? strategy : "append");
+    appendStringInfoString(out, target_strategy_name(target_strategy(node)));
     if (schema)
         appendStringInfo(out, " to %s", schema);
     if (validation && strcmp(validation, "strict") != 0)

@@ -56,6 +56,12 @@ run_enter(Run *run, RunStage stage)
     pg_atomic_write_u32(&run->slot->stage, stage);
 }
 
+LoadStrategy
+run_strategy(const Run *run, int target)
+{
+    return run->program->targets[target].strategy;
+}
+
 /* ---- start ------------------------------------------------------------------- */
 
 static void
@@ -104,6 +110,9 @@ start(Run *run)
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
     create_rejects(run);
+    scope = catalog_begin();
+    record_strategies(run);
+    catalog_end(scope);
     run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
     for (int i = 0; i < run->program->nsources; i++)
@@ -202,7 +211,7 @@ run_begin_load(Run *run)
                         errhint("Run the pipeline again.")));
     for (int i = 0; i < ntargets; i++)
     {
-        run->loaders[i] = loader_create(run->targets[i], run->program->targets[i].node, run->rejects);
+        run->loaders[i] = loader_create(run->targets[i], &run->program->targets[i], run_strategy(run, i), run->rejects);
         sinks[i] = loader_sink(run->loaders[i]);
     }
     begin_summaries(run, program);

@@ -12,6 +12,7 @@
 
 #include "pg/errors.h"
 #include "pg/node.h"
+#include "pg/target.h"
 
 void
 record_no_pipeline(void)
@@ -41,20 +42,19 @@ take_replay(Run *run)
 void
 record_running(Run *run)
 {
-    Oid types[] = {UUIDOID, UUIDOID, INT4OID, TEXTOID};
-    Datum values[4];
+    Oid types[] = {UUIDOID, UUIDOID, INT4OID};
+    Datum values[3];
     bool null;
 
     values[0] = UUIDPGetDatum(&run->slot->run_id);
     values[1] = UUIDPGetDatum(&run->spec->id);
     values[2] = Int32GetDatum(MyProcPid);
-    values[3] = CStringGetTextDatum("append");
     /* whoever is dropping it is waited for */
     if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
         record_no_pipeline();
-    if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3, "
-                        "loading_strategy = $4 WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay'",
-                        4, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
+    if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3 "
+                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay'",
+                        3, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
                         errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
     take_replay(run);
@@ -63,6 +63,34 @@ record_running(Run *run)
                         2, types, values, NULL, SPI_OK_INSERT_RETURNING) != 1)
         elog(ERROR, "could not take the lease");
     run->epoch = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+}
+
+/* "append", or of targets that differ "append, upsert", in their order. */
+static char *
+list_strategies(const Run *run)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; i < run->program->ntargets; i++)
+    {
+        int first = 0;
+
+        while (run_strategy(run, first) != run_strategy(run, i))
+            first++;
+        if (first == i)
+            appendStringInfo(&out, "%s%s", i ? ", " : "", target_strategy_name(run_strategy(run, i)));
+    }
+    return out.data;
+}
+
+void
+record_strategies(Run *run)
+{
+    Oid types[] = {UUIDOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(&run->slot->run_id), CStringGetTextDatum(list_strategies(run))};
+
+    catalog_execute("UPDATE kaireon_internal.run SET loading_strategy = $2 WHERE run_id = $1", 2, types, values, NULL, SPI_OK_UPDATE);
 }
 
 void

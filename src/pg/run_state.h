@@ -74,6 +74,9 @@ typedef struct Run
 extern void run_report(const char *what);
 extern void run_enter(Run *run, RunStage stage);
 
+/* How a target is loaded, by its place in program->targets. */
+extern LoadStrategy run_strategy(const Run *run, int target);
+
 /* Begins the load's transaction. */
 extern void run_begin_load(Run *run);
 
@@ -144,6 +147,9 @@ pg_noreturn extern void record_no_pipeline(void);
 
 /* The run's row is running, and the lease its own. */
 extern void record_running(Run *run);
+
+/* The strategies of its targets. */
+extern void record_strategies(Run *run);
 
 /* Raises KA004 unless the lease still is the run's. */
 extern void record_check_lease(Run *run);
