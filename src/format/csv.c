@@ -188,6 +188,8 @@ take_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, uint64_t
         CsvRow *row = &csv->rows[*n];
 
         *kind = csv_rows_next(csv, row);
+        if (*kind == CSV_ROW_FINE && csv->base + row->start < split->from)
+            continue;
         if (*kind == CSV_ROW_FINE)
         {
             batch_row(builder, row->line, csv->base + row->start);
@@ -196,7 +198,7 @@ take_segment(Csv *csv, const FormatSplit *split, BatchBuilder *builder, uint64_t
         }
         else if (*kind != CSV_ROW_REJECT)
             return true;
-        else if (!add_problem(csv, split, builder, st))
+        else if (csv->problem.offset >= split->from && !add_problem(csv, split, builder, st))
             return false;
     }
     *kind = CSV_ROW_FINE;

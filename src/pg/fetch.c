@@ -193,9 +193,13 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     appendStringInfoChar(&list, '[');
     foreach(lc, files)
     {
+        const FetchObject *file = lfirst(lc);
+
         CHECK_FOR_INTERRUPTS();
         appendStringInfoString(&list, list.len > 1 ? "," : "");
-        append_file(&list, lfirst(lc));
+        append_file(&list, file);
+        if (file->from > 0)
+            appendStringInfo(&list, ",\"from\":" INT64_FORMAT, file->from);
         appendStringInfoChar(&list, '}');
     }
     appendStringInfoChar(&list, ']');

@@ -25,7 +25,8 @@ typedef struct FetchObject
     char *etag;
     char *head_hash;         /* only of a split */
     char *dialect;           /* only of a split: JSON */
-    int64 rows;              /* only of a split that ended */
+    int64 rows;              /* only of a split: read so far */
+    int64 from;              /* rows that begin before this byte are not asked for */
     char *fields;            /* only of a split whose rows come with their records: JSON, as in wire.h */
     const GraphNode *source; /* the node that reads it, and its place in the run's reading from 0; set by the reader of splits */
     int number;

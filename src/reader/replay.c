@@ -348,7 +348,7 @@ reject_raw(Replay *replay, Record *record, const Status *wrong, Status *st)
 static bool
 add_opened(Replay *replay, Record *record, const Format *format, void *state, Status *st)
 {
-    FormatSplit where = {record->path, record->mtime, record->id};
+    FormatSplit where = {.path = record->path, .mtime = record->mtime, .record = record->id};
     bool end = false;
 
     format->fields(state, &record->names, &record->nnames);

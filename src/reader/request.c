@@ -126,12 +126,13 @@ parse_files(Request *request, const json_t *files, Status *st)
     for (i = 0; i < n; i++)
     {
         RequestFile *file = &request->files[i];
-        int64_t size = -1, mtime = INT64_MIN;
+        int64_t size = -1, mtime = INT64_MIN, from = 0;
         const JsonField fields[] = {
             {"path", JSON_FIELD_TEXT, true, &file->path, 0, 0},
             {"size", JSON_FIELD_INT, false, &size, 0, INT64_MAX},
             {"mtime", JSON_FIELD_INT, false, &mtime, INT64_MIN, INT64_MAX},
             {"to", JSON_FIELD_TEXT, request->move, &file->to, 0, 0},
+            {"from", JSON_FIELD_INT, false, &from, 0, INT64_MAX},
         };
         char where[40];
 
@@ -146,6 +147,7 @@ parse_files(Request *request, const json_t *files, Status *st)
         file->size = (uint64_t) size;
         file->mtime = mtime;
         file->known = size >= 0;
+        file->from = (uint64_t) from;
     }
     request->nfiles = n;
     return true;

@@ -23,6 +23,7 @@ typedef struct RequestFile
     int64_t mtime;
     bool known;     /* size and mtime were given */
     const char *to; /* of a move */
+    uint64_t from;  /* of a read: where the first row that is wanted begins, at the earliest */
 } RequestFile;
 
 typedef struct Request

@@ -32,6 +32,7 @@ typedef struct Session
 typedef struct Split
 {
     const char *path;
+    uint64_t from;          /* rows that begin before this byte are left out */
     void *object;
     DriverInfo info;
     Decompress *plain;
@@ -250,7 +251,7 @@ static bool
 read_rows(Session *s, Split *split, Status *st)
 {
     const Request *request = s->request;
-    FormatSplit where = {.path = split->path, .mtime = split->info.mtime};
+    FormatSplit where = {.path = split->path, .mtime = split->info.mtime, .from = split->from};
     bool end = false;
 
     while (!end)
@@ -273,7 +274,7 @@ read_rows(Session *s, Split *split, Status *st)
 static bool
 read_file(Session *s, const RequestFile *file, Status *st)
 {
-    Split split = {.path = file->path};
+    Split split = {.path = file->path, .from = file->from};
     bool fine;
 
     fine = split_open(s, &split, file, st) && announce(s, &split, st);

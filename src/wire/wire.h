@@ -305,6 +305,8 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed;
  *                                     "describe": the first of these;
+ *                                     "read": a file may have "from": 1234, where the first row that is wanted
+ *                                     begins: rows and rejects before that byte of the decompressed file are left out
  *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, or auto: by name, else csv

@@ -240,6 +240,52 @@ write_text(const char *name, const char *text)
         abort();
 }
 
+/* Rows, rejects and the first line of what a file has behind a byte; -1: nothing. */
+static void
+rows_from(uint64_t from, int64_t *rows, int64_t *rejects, int64_t *line)
+{
+    char rest[200];
+
+    *rows = *rejects = 0;
+    *line = -1;
+    snprintf(rest, sizeof(rest), ",\"files\":[{\"path\":\"f.csv\",\"from\":%llu}],\"batchRows\":2" COLUMNS, (unsigned long long) from);
+    ask(rest);
+    is_int(get(), WIRE_SPLIT, "from %d: the split begins", (int) from);
+    while (get() == WIRE_BATCH)
+    {
+        const WireBatchHeader *batch = (const WireBatchHeader *) body;
+
+        *rows += batch->nrows;
+        *rejects += batch->nrejects;
+        if (*line < 0)
+            *line = (int64_t) batch->first_line;
+        credit(1);
+    }
+    is_int(get(), WIRE_END, "from %d: the end", (int) from);
+}
+
+static void
+check_from(void)
+{
+    /* rows at 8, 12, 27 (two lines) and 39; rejects at 16 and 37 */
+    static const struct { uint64_t from; int64_t rows, rejects, line; } cases[] = {
+        {0, 4, 2, 2}, {8, 4, 2, 2}, {9, 3, 2, 3}, {13, 2, 2, 4}, {17, 2, 1, 5}, {29, 1, 1, 7}, {39, 1, 0, 8}, {43, 0, 0, -1}, {1000, 0, 0, -1}};
+    size_t i;
+
+    write_text("f.csv", "id,name\n1,a\n2,b\nx,too,many\n\"3\",\"c\nc\"\n4\n5,e\n");
+    for (i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+    {
+        int64_t rows, rejects, line;
+
+        rows_from(cases[i].from, &rows, &rejects, &line);
+        is_int(rows, cases[i].rows, "from %d: rows", (int) cases[i].from);
+        is_int(rejects, cases[i].rejects, "from %d: rejects", (int) cases[i].from);
+        is_int(line, cases[i].line, "from %d: the line", (int) cases[i].from);
+    }
+    ask(",\"files\":[{\"path\":\"f.csv\",\"from\":-1}]" COLUMNS);
+    is_error("22023", "\"from\"", "a file from before its beginning");
+}
+
 /* The dialect of the next message, a SPLIT; "" when it is something else. */
 static const char *
 get_dialect(void)
@@ -364,6 +410,7 @@ main(void)
     start();
     check_read();
     check_requests();
+    check_from();
     check_describe();
     check_memory();
     check_process();
