@@ -6,8 +6,9 @@
 #   make quickstart     packages, build, install, private cluster, a guided run
 #   make quickstart-stop, make quickstart-clean
 #   make test           every ring of tests, with one summary; see test/run
-#   make test-<ring>    one ring: unit fuzz sql isolation pgtap tap diff
-#   make test-matrix   all rings here, and on 17 and 18 in chroots; see tools/test-matrix
+#   make test-<ring>    one ring: unit fuzz sql isolation pgtap tap diff torture
+#   make torture        the kill test: SEEDS=1000 loads with something dying in each
+#   make test-matrix    all rings here, and on 17 and 18 in chroots; see tools/test-matrix
 #   make check-wall     the reader's side does not see the server, and the reverse
 #   make check-style    lengths of files and functions, exported symbols
 #   make check-warnings gcc and clang have nothing to say
@@ -51,7 +52,7 @@ quickstart-stop:
 quickstart-clean:
 	@quickstart/quickstart clean
 
-RINGS = unit fuzz sql isolation pgtap tap diff
+RINGS = unit fuzz sql isolation pgtap tap diff torture
 TEST_RINGS = $(addprefix test-,$(RINGS)) check-wall check-style check-warnings
 
 test:
@@ -60,11 +61,14 @@ test:
 $(TEST_RINGS):
 	@test/run $(subst check-,,$(subst test-,,$@))
 
+torture:
+	@test/run torture
+
 test-matrix:
 	@tools/test-matrix
 
 bench:
 	@test/bench/bench && test/bench/idle
 
-.PHONY: default all install installcheck clean deps quickstart quickstart-stop quickstart-clean \
+.PHONY: default all torture install installcheck clean deps quickstart quickstart-stop quickstart-clean \
         test test-matrix $(TEST_RINGS) bench

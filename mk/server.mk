@@ -14,6 +14,9 @@ DATA_built = build/kaireon--$(EXTVERSION).sql
 
 # Hidden by default: on 15 PGDLLEXPORT is empty unless it is given here.
 PG_CPPFLAGS = -Isrc -DPGDLLEXPORT='__attribute__((visibility("default")))'
+ifdef INJECTION
+PG_CPPFLAGS += -DKAIREON_INJECTION
+endif
 PG_CFLAGS = -fvisibility=hidden -Wall -Wextra -Wno-unused-parameter -Wno-sign-compare
 # AES-GCM and SHA-256; an option of TLS connections.
 SHLIB_LINK = -lssl -lcrypto

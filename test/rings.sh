@@ -360,6 +360,48 @@ ring_tap()
     done
 }
 
+# A server of its own, with injection points, under $WORK_DIR/torture/server.
+build_torture()
+{
+    local at=$WORK_DIR/torture kind path
+    rm -rf "$at"
+    mkdir -p "$at/source" "$at/server"
+    (cd "$ROOT" && cp -a Makefile mk src sql connectors tools kaireon.control "$at/source/" && mkdir "$at/source/build" &&
+        cp -a build/reader build/kaireon-reader "$at/source/build/") || return 1
+    rm -f "$at"/source/src/pg/*.o
+    for kind in bindir sharedir pkglibdir
+    do
+        path=$("$PG_CONFIG" --$kind)
+        mkdir -p "$at/server$path"
+        tar -C "$path" --exclude=./bitcode -cf - . | tar -C "$at/server$path" -xf - || return 1
+    done
+    make -C "$at/source" -s -j"$(nproc)" INJECTION=1 with_llvm=no all &&
+        make -C "$at/source" -s INJECTION=1 with_llvm=no DESTDIR="$at/server" install
+}
+
+# The kill test: SEEDS loads, from seed SEED on, each with something dying in it.
+ring_torture()
+{
+    local log=$LOGS/torture.log pgxs
+    pgxs=$(dirname "$("$PG_CONFIG" --pgxs)")/..
+    if ! perl -MIPC::Run -e 1 2> /dev/null || [ ! -d "$pgxs/test/perl" ]
+    then
+        skip "no IPC::Run, or PostgreSQL's test modules are not installed"
+        return
+    fi
+    if ! build_torture > "$LOGS/torture-build.log" 2>&1
+    then
+        tail -20 "$LOGS/torture-build.log"
+        ring_failed=1
+        return
+    fi
+    PG_CWD=$TREE/test as_pg env -u PGHOST -u PGUSER PATH="$WORK_DIR/torture/server$(pg_bin):$PATH" TESTDIR="$TREE/test" \
+        TESTLOGDIR="$LOGS" TESTDATADIR="$TREE/test/tmp_check" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
+        KAIREON_SOURCES="$WORK_DIR/torture/source" \
+        perl -I "$pgxs/test/perl" -I "$TREE/test/t" "$TREE/test/torture/torture.pl" "$SEED" "$SEEDS" < /dev/null > "$log" 2>&1
+    count_tap torture "$log" $?
+}
+
 # The converters against the server's own input functions, value by value.  The
 # scripts compile from the checkout, change the user and start their server
 # themselves.

@@ -17,6 +17,7 @@
 
 #include "pg/catalog.h"
 #include "pg/fetch.h"
+#include "pg/injection.h"
 #include "pg/link.h"
 #include "pg/worker.h"
 
@@ -212,6 +213,7 @@ work_off(List *actions)
         char *place = NULL;
         ErrorData *error = attempt(&link, action, &place);
 
+        injection_point("outbox-acted");
         cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
         if (cancelled)
             break;
@@ -219,6 +221,7 @@ work_off(List *actions)
             note_failed(action, error);
         else
             note_done(action, place);
+        injection_point("outbox-noted");
         MemoryContextSwitchTo(context);
     }
     if (link)

@@ -35,6 +35,7 @@
 #include "pg/dead_letter.h"
 #include "pg/encoding.h"
 #include "pg/guc.h"
+#include "pg/injection.h"
 #include "pg/node.h"
 #include "pg/outbox.h"
 #include "pg/rights.h"
@@ -101,6 +102,7 @@ start(Run *run)
     scope = catalog_begin();
     record_running(run);
     catalog_end(scope);
+    injection_point("run-marked");
     graph = graph_parse(run->spec->nodes, run->spec->edges, &findings);
     if (graph == NULL)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("%s", ((Finding *) linitial(findings))->message),
@@ -127,6 +129,7 @@ start(Run *run)
     if (run->replay)
         replay_prepare(run);
     worker_commit();
+    injection_point("run-started");
     MemoryContextSwitchTo(run->context);
 }
 
@@ -217,6 +220,7 @@ run_begin_load(Run *run)
     begin_summaries(run, program);
     run->execution = execution_create(&run->input, program, run->rejects, sinks, run->targets);
     run->loading = true;
+    injection_point("load-begun");
 }
 
 static int64
@@ -285,6 +289,7 @@ load_set(Run *run, int stage)
         rights_resume(scope);
         dead_letters_flush(run->rejects->letters);
         run_show_progress(run);
+        injection_point("set-batch-loaded");
     } while (more);
 }
 
@@ -314,6 +319,7 @@ finish_load(Run *run)
 
     run_enter(run, STAGE_COMMITTING);
     run_report("committing");
+    injection_point("load-ended");
     execution_end(run->execution);
     run->nodes = execution_counts(run->execution);
     rights = rights_assume(run->slot->owner, 0);
@@ -332,6 +338,7 @@ finish_load(Run *run)
     run->counts.skipped = run->rejects->count;
     rejects_check_share(run->rejects, run->counts.read);
     dead_letters_flush(run->rejects->letters);
+    injection_point("load-finished");
     scope = catalog_begin();
     record_check_lease(run);
     if (run->replay)
@@ -346,7 +353,9 @@ finish_load(Run *run)
     record_expiry(run);
     record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
     catalog_end(scope);
+    injection_point("load-recorded");
     worker_commit();
+    injection_point("load-committed");
 }
 
 /* A transaction of its own that says how the run failed.  Nothing was loaded. */
@@ -393,6 +402,7 @@ record_failure(Run *run, ErrorData *error)
         rejects_write(run->rejects, &run->slot->run_id);
     }
     catalog_end(scope);
+    injection_point("failure-recorded");
     worker_commit();
 }
 
@@ -523,6 +533,7 @@ kaireon_run_main(Datum arg)
     slot->state = SLOT_RUNNING;
     LWLockRelease(control->lock);
     before_shmem_exit(end_slot, PointerGetDatum(slot));
+    injection_point("worker-begun");
     connect_as_owner(slot);
     pgstat_report_appname(psprintf("kaireon: %s", slot->pipeline));
     settings_fix_session();

@@ -19,6 +19,7 @@
 #include "pg/archive.h"
 #include "pg/dead_letter.h"
 #include "pg/errors.h"
+#include "pg/injection.h"
 #include "pg/json.h"
 #include "pg/rights.h"
 #include "pg/worker.h"
@@ -102,6 +103,7 @@ run_open_sources(Run *run)
     }
     pg_atomic_write_u64(&run->slot->bytes_total, total);
     run_enter(run, STAGE_OPENING);
+    injection_point("source-listed");
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -197,11 +199,20 @@ run_take_answer(Run *run, RunSource *source)
         if (message.type == WIRE_END)
             break;
         if (message.type == WIRE_SPLIT)
+        {
             begin_split(run, source, &message);
+            injection_point("split-begun");
+        }
         else if (message.type == WIRE_BATCH)
+        {
             take_batch(run, source, &message);
+            injection_point("batch-loaded");
+        }
         else if (message.type == WIRE_SPLIT_END)
+        {
             end_split(run, source);
+            injection_point("split-ended");
+        }
         else
             link_misbehaved("kaireon-reader sent an unexpected message of type %d", message.type);
     }

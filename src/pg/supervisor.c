@@ -37,6 +37,7 @@
 #include "pg/control.h"
 #include "pg/errors.h"
 #include "pg/guc.h"
+#include "pg/injection.h"
 #include "pg/instance.h"
 #include "pg/worker.h"
 
@@ -173,7 +174,9 @@ take_requests(void)
         LWLockRelease(control->lock);
         if (!ours)
             continue;
+        injection_point("request-taken");
         insert_row(slot, gone);
+        injection_point("request-recorded");
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
         slot->state = SLOT_QUEUED;
         LWLockRelease(control->lock);
@@ -253,6 +256,7 @@ reap_workers(void)
 
         if (!worker_gone(i))
             continue;
+        injection_point("worker-gone");
         if (handles[i])
             pfree(handles[i]);
         handles[i] = NULL;
@@ -298,6 +302,7 @@ register_worker(RunSlot *slot)
     int i = slot - control->runs;
 
     handles[i] = worker_start("kaireon_run_main", "kaireon run", psprintf("kaireon run %s", slot->pipeline), i);
+    injection_point("worker-registered");
     return handles[i] != NULL;
 }
 
@@ -686,6 +691,7 @@ kaireon_supervisor_main(Datum arg)
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     worker_fix_settings();
     check_installed();
+    injection_point("supervisor-begun");
     recover();
     supervise(AllocSetContextCreate(TopMemoryContext, "kaireon supervisor", ALLOCSET_DEFAULT_SIZES));
     proc_exit(0);

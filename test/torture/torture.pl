@@ -1,0 +1,285 @@
+# The kill test: loads of known content, each with one thing dying at a random
+# point of it.  Then all recovers, the run is repeated until it ends well, and
+# the content must be as if nothing had happened.
+#
+# usage: torture.pl FIRST COUNT     seeds; each is a test of its own and can be repeated by its number
+#
+# The server has the injection points of src/pg/injection.h, which test/rings.sh
+# builds; which points there are is read from the sources (KAIREON_SOURCES).
+use strict;
+use warnings;
+use Kaireon;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+my ($first, $count) = @ARGV;
+my $sources = $ENV{KAIREON_SOURCES} or die 'KAIREON_SOURCES is not set';
+my @points = sort map { /injection_point\("([a-z-]+)"\)/ ? $1 : () } `grep -rhoE 'injection_point\\("[a-z-]+"\\)' $sources/src/pg`;
+my @actions = qw(kill-reader kill-worker kill-supervisor stop-server terminate-worker cancel-worker error);
+my $TIMEOUT = 120;
+my $JUNK = 'x' x 40;
+
+# What is passed more than once in a run, and what is passed in some runs only.
+my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox)-/ } @points;
+my %only = (set => 'append_once', outbox => 'append_moved');
+# What is passed once something has failed.
+my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
+my $files = PostgreSQL::Test::Utils::tempdir();
+my $k = Kaireon->new('torture', files => $files, conf => "kaireon.local_fs_archive_roots = '$files'\nkaireon.supervisor_idle_timeout = 1\nrestart_after_crash = on\nautovacuum = off\n");
+my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' }, { name => 'amount', dataType => 'numeric', precision => 12, scale => 2 });
+
+# What can be done to the same files: each pipeline's target and execution_config.
+my %cases = (
+    append       => { execution => { errorHandling => 'dlq' } },
+    append_new   => { execution => { errorHandling => 'dlq' }, source => { incremental => \1 } },
+    append_once  => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
+    append_moved => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ] },
+);
+
+# ---- what may fail while the server is down
+
+# try_sql(QUERY): the answer, or undef when the server can't be asked.
+sub try_sql
+{
+    my ($query) = @_;
+    return scalar eval { local $SIG{__WARN__} = sub { }; $k->sql($query) };
+}
+
+# asked(QUERY): the answer, once the server is there again.
+sub asked
+{
+    my ($query) = @_;
+    my $until = time + $TIMEOUT;
+    my $failures = 0;
+    while (time < $until)
+    {
+        my $answer = try_sql($query);
+        return $answer if defined $answer;
+        die "it fails: $query" if $failures++ > 3 && defined try_sql('SELECT 1');
+        come_back();
+        usleep(100_000);
+    }
+    die "the server did not answer: $query";
+}
+
+# Starts a server that was stopped; one that restarts by itself is let be.
+sub come_back
+{
+    my $pid = $k->postmaster_pid;
+    return if $pid && kill 0, $pid;
+    $k->node->{_pid} = undef;
+    $k->node->start(fail_ok => 1);
+    return;
+}
+
+# ---- one seed
+
+sub write_sources
+{
+    my ($case) = @_;
+    my $folder = $k->files . "/$case";
+    my (@good, @bad);
+    my $id = 0;
+
+    system('rm', '-rf', $folder) == 0 or die "rm $folder";
+    mkdir $folder or die "$folder: $!";
+    for my $file (1 .. 1 + int rand 4)
+    {
+        my @lines;
+        for (1 .. 1 + int rand 400)
+        {
+            $id++;
+            if (rand() < 0.03)
+            {
+                push @lines, "$id,bad $id,oops $id";
+                push @bad, "$id|bad $id|oops $id";
+            }
+            else
+            {
+                my $amount = sprintf '%.2f', rand 1000;
+                push @lines, "$id,name $id $JUNK,$amount";
+                push @good, "$id|name $id $JUNK|$amount";
+            }
+        }
+        $k->write_file("$case/$file.csv", join("\n", 'id,name,amount', @lines) . "\n");
+    }
+    return (\@good, \@bad);
+}
+
+sub make_case
+{
+    my ($name) = @_;
+    my $case = $cases{$name};
+
+    $k->make($name, fields => \@fields, source => { resource => "$name/*.csv", %{ $case->{source} || {} } }, nodes => $case->{nodes},
+        target => $case->{target} || {}, execution => { batchSize => 50, %{ $case->{execution} } });
+    return;
+}
+
+# What shall happen, in turn.
+sub order
+{
+    my @orders = @_;
+    my $path = $k->node->data_dir . '/kaireon_injection';
+    for my $order (reverse @orders)
+    {
+        rename $path, "$path.next" if -e $path;
+        open my $out, '>', $path or die "$path: $!";
+        print $out "$order\n";
+        close $out or die $!;
+    }
+    return;
+}
+
+# How many orders were not carried out; they are taken back.
+sub orders_left { return unlink map { $k->node->data_dir . "/kaireon_injection$_" } '', '.next'; }
+
+# One or two of them, for that pipeline: the second after what fails at first.
+sub random_orders
+{
+    my ($name) = @_;
+    my @can = grep { my ($family) = /^([a-z]+)/; !$only{$family} || $only{$family} eq $name } @points;
+    my @first = grep { !$later{$_} } @can;
+    my $point = $can[ rand @can ];
+    my @orders;
+
+    if ($later{$point})
+    {
+        my $first = $first[ rand @first ];
+        push @orders, "$first 1 " . (qw(error terminate-worker kill-worker kill-supervisor))[ rand 4 ];
+    }
+    push @orders, "$point " . ($often{$point} ? 1 + int rand 8 : 1) . ' ' . $actions[ rand @actions ];
+    return @orders;
+}
+
+# started(NAME, WAITS): a run that was begun, by a session that waits for it or
+# by one that does not; undef when it died with its session.
+my $waiting;
+sub started
+{
+    my ($name, $waits) = @_;
+    my $last = "SELECT coalesce((SELECT run_id::text FROM kaireon_internal.run WHERE pipeline = '$name' ORDER BY queued_at DESC LIMIT 1), '')";
+    my $until = time + $TIMEOUT;
+
+    return asked("SELECT kaireon.start_pipeline('$name')") unless $waits;
+    my $before = asked($last);
+    $waiting = eval { $k->session } or return undef;
+    eval { $waiting->send("SELECT status FROM kaireon.run_pipeline('$name')") };
+    while (time < $until)
+    {
+        my $run = asked($last);
+        return $run if $run ne $before;
+        # neither is it there, nor does anybody want it any more
+        return undef if asked('SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ' . $waiting->pid . ')') eq 't' && asked($last) eq $before;
+        usleep(50_000);
+    }
+    die "run_pipeline('$name') did not begin";
+}
+
+# ended(RUN): how the run ended, '' when nothing is known of it.
+sub ended
+{
+    my ($run) = @_;
+    my $until = time + $TIMEOUT;
+    while (time < $until)
+    {
+        my $status = asked("SELECT coalesce((SELECT status FROM kaireon.runs WHERE run_id = '$run'), '')");
+        return $status if $status !~ /^(queued|running)$/;
+        usleep(50_000);
+    }
+    return 'still ' . asked("SELECT status FROM kaireon.runs WHERE run_id = '$run'");
+}
+
+# Files of the database that no relation has.
+sub orphans
+{
+    my $directory = $k->node->data_dir . '/base/' . asked('SELECT oid FROM pg_database WHERE datname = current_database()');
+    my %known = map { $_ => 1 } split /\n/, asked('SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL');
+
+    asked('CHECKPOINT');         # files of dropped relations stay, empty, until then
+    return grep { /^(\d+)/ && !$known{$1} && -s "$directory/$_" } map { s{.*/}{}r } glob "$directory/*";
+}
+
+sub lines { return join "\n", sort @_; }
+
+# Differences of two lists, a few of them.
+sub differences
+{
+    my ($have, $want) = @_;
+    my %seen;
+    $seen{$_}++ for @$have;
+    $seen{$_}-- for @$want;
+    my @wrong = sort grep { $seen{$_} } keys %seen;
+    return map { "$_: $seen{$_}" } @wrong > 5 ? @wrong[ 0 .. 4 ] : @wrong;
+}
+
+sub torture
+{
+    my ($seed) = @_;
+    srand $seed;
+    my $name = (sort keys %cases)[ rand keys %cases ];
+    my ($good, $bad) = write_sources($name);
+    my @orders = random_orders($name);
+    my $waits = $orders[0] =~ /^request/ || rand() < 0.3; # requests are what waiting sessions make
+    my $what = "seed $seed: $name" . ($waits ? ' by run_pipeline, ' : ', ') . join(', then ', @orders);
+    my @faults;
+
+    asked("TRUNCATE ds_$name; SELECT kaireon.purge_dead_letters('$name'); SELECT kaireon.reset_source_state('$name')");
+    order(@orders);
+    my @runs;
+    my $status = '';
+    for my $attempt (1 .. 5)
+    {
+        my $run = started($name, $waits);
+        $status = $run ? ended($run) : 'lost';
+        push @runs, $run if $run;
+        eval { $waiting->close } if $waiting;
+        $waiting = undef;
+        last if $status =~ /^(success|partial)$/;
+        # what dies can only die once
+        push @faults, "attempt $attempt ended as $status" if $attempt > @orders + 1;
+    }
+    push @faults, "the last run ended as $status" if $status !~ /^(success|partial)$/;
+
+    my @rows = split /\n/, asked("SELECT id || '|' || name || '|' || amount FROM ds_$name");
+    my @letters = split /\n/, asked("SELECT record ->> 'id' || '|' || (record ->> 'name') || '|' || (record ->> 'amount') FROM kaireon.dead_letters WHERE pipeline = '$name'");
+    push @faults, 'the table differs', differences(\@rows, $good) if lines(@rows) ne lines(@$good);
+    push @faults, 'the dead letters differ', differences(\@letters, $bad) if lines(@letters) ne lines(@$bad);
+    for my $run (@runs)
+    {
+        push @faults, "the counters of run $run do not add up" unless
+          asked("SELECT coalesce((SELECT rows_read = rows_loaded + rows_updated + rows_failed + rows_skipped + rows_filtered + rows_merged FROM kaireon_internal.run WHERE run_id = '$run'), true)") eq 't';
+        my $loaded = asked("SELECT coalesce((SELECT rows_loaded FROM kaireon_internal.run WHERE run_id = '$run' AND status NOT IN ('success', 'partial')), 0)");
+        push @faults, "run $run failed and says it loaded $loaded rows" if $loaded != 0 && !$cases{$name}{parts};
+    }
+    if ($name eq 'append_new')
+    {
+        my $files = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name'");
+        my @there = glob $k->files . "/$name/*.csv";
+        push @faults, "$files files in the ledger" unless $files == @there;
+    }
+    if ($name eq 'append_moved')
+    {
+        $k->poll('the outbox', "SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')");
+        my @left = glob $k->files . "/$name/*.csv";
+        push @faults, "not moved: @left" if @left;
+    }
+    my $happened = orders_left() < @orders;
+    # what is left behind
+    $k->poll('the end of all processes', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run')"
+        . " AND NOT EXISTS (SELECT FROM kaireon.progress)") or push @faults, 'a worker or a slot is left';
+    push @faults, 'a lock is left' unless asked("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'ds_$name'::regclass AND pid <> pg_backend_pid())") eq 't';
+    my @readers = $k->readers;
+    push @faults, "readers are left: @readers" if @readers;
+    my @orphans = orphans();
+    push @faults, "files without a relation: @orphans" if @orphans;
+    is(join("\n", @faults), '', $what . ($happened ? '' : ' (was not reached)'));
+    return $happened;
+}
+
+make_case($_) for sort keys %cases;
+my $reached = 0;
+$reached += torture($_) for $first .. $first + $count - 1;
+note("$reached of $count seeds reached their point");
+ok($reached >= $count / 3, 'enough seeds reached their point');
+done_testing;
