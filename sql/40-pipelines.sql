@@ -103,7 +103,7 @@ BEGIN
     WITH f AS (SELECT * FROM kaireon_internal.check_pipeline(owner, connector, schema, nodes, edges, execution_config)
                              WITH ORDINALITY AS f (node_id, severity, code, message, hint, i)),
          e AS (SELECT * FROM f WHERE f.severity = 'error')
-    SELECT count(*), CASE WHEN bool_and(e.code = 'permission_denied') THEN '42501' ELSE '22023' END,
+    SELECT count(*), CASE WHEN bool_and(e.code = 'permission_denied') THEN '42501' WHEN bool_and(e.code = 'too_complex') THEN '54001' ELSE '22023' END,
            min(e.message), string_agg(COALESCE('node "' || e.node_id || '": ', 'pipeline: ') || e.message || COALESCE(' (' || e.hint || ')', ''), E'\n' ORDER BY e.i),
            COALESCE('Found in node "' || min(e.node_id) || '".', 'It is about the pipeline as a whole.'),
            (array_agg(e.hint ORDER BY e.i) FILTER (WHERE e.hint IS NOT NULL))[1],

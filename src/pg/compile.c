@@ -4,8 +4,8 @@
  * Two walks: the first goes over the nodes in topological order and finds the
  * sources' fields and their types (compile_fields.c), the second goes along
  * each lane of each stage and writes the SQL (compile_sql.c).  What a node does
- * in them is in its NodeOp; what is here brings them together and checks the
- * SQL node by node, as compile_statement.c has PostgreSQL read it.
+ * in them is in its NodeOp; what is here brings them together.  The SQL is
+ * checked node by node (compile_check.c).
  */
 #include "postgres.h"
 
@@ -13,14 +13,10 @@
 
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
-#include "nodes/nodeFuncs.h"
-#include "tcop/tcopprot.h"
 
 #include "pg/catalog.h"
 #include "pg/compile_set.h"
-#include "pg/exprcheck.h"
 #include "pg/flow.h"
-#include "pg/guard.h"
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/target.h"
@@ -106,126 +102,6 @@ find_lanes(Compiler *c, ProgramStage *stage, LaneStep *steps, int nsteps)
     }
 }
 
-/* ---- checking ---------------------------------------------------------------- */
-
-/* What the node made has the type that PostgreSQL finds it has. */
-static void
-take_types(Compiler *c, const Query *query)
-{
-    ListCell *lc, *other;
-
-    foreach(lc, c->flow->columns)
-    {
-        FlowColumn *column = lfirst(lc);
-
-        if (column->source)
-            continue;
-        foreach(other, query->targetList)
-        {
-            const TargetEntry *te = lfirst_node(TargetEntry, other);
-
-            if (te->resname && strcmp(te->resname, sql_identifier(column->name)) == 0)
-                column->type = exprType((Node *) te->expr);
-        }
-    }
-}
-
-/*
- * Parses, checks and plans what stands so far, so that an error is the node's
- * own.  What an earlier lane has written the same way is only parsed, for the
- * types.
- */
-static void
-check_sql(Compiler *c, const GraphNode *node)
-{
-    const ProgramStage *stage = c->stage;
-    bool target = node->op->kind == NODE_TARGET;
-    const char *sql = target ? c->lane->select_sql : c->sql->data;
-    QueryEnvironment *env = compile_environment(stage->relation, stage->desc, NULL);
-    Query *query;
-
-    c->checked = sql;
-    query = compile_analyze(sql, env, NIL);
-    if (!target)
-        take_types(c, query);
-    if (c->shared)
-        return;
-    exprcheck_query(query, sql);
-    (void) pg_plan_query(query, sql, CURSOR_OPT_PARALLEL_OK & 0, NULL);
-}
-
-typedef struct NodeWork { Compiler *compiler; const GraphNode *node; void (*work) (Compiler *, const GraphNode *); } NodeWork;
-
-static void
-work_on_node(void *arg)
-{
-    NodeWork *work = arg;
-
-    work->work(work->compiler, work->node);
-}
-
-/* Where in the expression, as it stands in the SQL between "(\n" and "\n)", the position is, in characters from 1; 0 when outside. */
-static int
-position_within(const char *sql, const char *expression, int position)
-{
-    const char *written = psprintf("(\n%s\n)", expression);
-
-    for (const char *found = strstr(sql, written); found; found = strstr(found + 1, written))
-    {
-        int within = position - pg_mbstrlen_with_len(sql, found - sql) - (int) strlen("(\n");
-
-        if (within >= 1 && within <= pg_mbstrlen(expression) + 1)
-            return within;
-    }
-    return 0;
-}
-
-/* Where in a user's expression an error was found; 0 when that is not known. */
-static int
-expression_position(const Compiler *c, const ErrorData *error)
-{
-    /* what runs SQL around us takes the position for one in its own text */
-    int position = error->cursorpos > 0 ? error->cursorpos : error->internalpos, within = 0;
-    ListCell *lc;
-
-    foreach(lc, c->expressions)
-    {
-        if (position > 0 && within == 0)
-            within = position_within(c->checked, lfirst(lc), position);
-    }
-    return within;
-}
-
-/*
- * Does something with a node; an error of parsing or analysis becomes the
- * node's finding.  Without `collect` errors are simply raised.
- */
-static void
-with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *))
-{
-    NodeWork node_work = {c, node, work};
-    ErrorData *error;
-    int position;
-
-    if (!c->collect)
-    {
-        work(c, node);
-        return;
-    }
-    error = guard_try(work_on_node, &node_work, CurrentMemoryContext);
-    if (error == NULL)
-        return;
-    if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
-        graph_complain(c->findings, node->id, "permission_denied", error->hint, "%s", error->message);
-    /* of an aggregate the parser says that all other fields are not grouped by */
-    else if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
-        graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
-    else if ((position = expression_position(c, error)) > 0)
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s, at character %d of the expression", error->message, position);
-    else
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
-}
-
 /* ---- the walks ------------------------------------------------------------------ */
 
 static Validation
@@ -294,7 +170,7 @@ walk(Compiler *c, const GraphNode *node)
 
     c->used = NIL;
     if (can_walk)
-        with_findings(c, node, node->op->walk);
+        check_with_findings(c, node, node->op->walk);
     if (can_walk && !c->notes[node->ordinal].doubtful && !graph_is_wrong(*c->findings, node))
         return;
     flow_doubt(c, node);
@@ -414,6 +290,7 @@ write_node(Compiler *c, const GraphNode *node)
     LaneStep *step = &c->lane->steps[c->step];
     StringInfo before = c->sql;
 
+    c->before_at = 0;
     if (node->op->kind == NODE_SET)
         compile_write_result(c);
     else
@@ -425,7 +302,7 @@ write_node(Compiler *c, const GraphNode *node)
     step->sql = c->sql->data;
     if (node == c->shown && node->op->kind != NODE_TARGET)
         leave(c);
-    check_sql(c, node);
+    check_node(c, node, before);
 }
 
 /* Is the node right so far, and are the fields there that it uses? */
@@ -484,13 +361,13 @@ write_step(Compiler *c)
     }
     if (!c->collect || c->step == 0)
     {
-        with_findings(c, node, write_node);
+        check_with_findings(c, node, write_node);
         return;
     }
     flow = copy_flow(c->flow);
     if (can_be_written(c, node))
     {
-        with_findings(c, node, write_node);
+        check_with_findings(c, node, write_node);
         if (!graph_is_wrong(*c->findings, node))
             return;
     }
@@ -516,6 +393,8 @@ write_lane(Compiler *c, int number)
     c->lane = &c->stage->lanes[number];
     c->flow = palloc0(sizeof(Flow));
     c->sql = makeStringInfo();
+    c->behind = NULL;
+    c->oversized = false;
     for (c->step = 0; c->step < c->lane->nsteps; c->step++)
     {
         c->shared = c->shared && c->step < earlier->nsteps && same_step(&c->lane->steps[c->step], &earlier->steps[c->step]);
@@ -523,6 +402,7 @@ write_lane(Compiler *c, int number)
         if (!c->collect && graph_has_errors(*c->findings))
             return;
     }
+    check_lane(c);
 }
 
 static TupleDesc
@@ -550,9 +430,9 @@ write_set(Compiler *c, const GraphNode *node)
     }
     if (!node->wrong_config && feed->ninputs == node->op->inputs && !c->notes[node->ordinal].doubtful &&
         !graph_is_wrong(*c->findings, node) && compile_set_is_whole(feed))
-        with_findings(c, node, compile_write_set);
+        check_with_findings(c, node, compile_write_set);
     if (feed->stage->desc == NULL && c->collect)
-        with_findings(c, node, compile_mend_set);
+        check_with_findings(c, node, compile_mend_set);
     return feed->stage->desc != NULL;
 }
 

@@ -7,9 +7,9 @@
  * the stage's lanes; each is one statement, INSERT ... SELECT or SELECT over
  * the relation the feed's rows stand in.  PostgreSQL parses, type-checks and
  * plans it (stage.h runs it over batches); there is no other expression
- * language.  Each node wraps the SELECT of the node before it, and the planner
- * flattens them.  A set node is a query over relations that hold all rows of
- * its inputs.
+ * language.  Each node wraps the SELECT of the node before it; of all together
+ * one is made (flatten.h).  A set node is a query over relations that hold all
+ * rows of its inputs.
  *
  * Which type a source field has, is decided here: the type of the first cast
  * node it meets, else that of the target column it reaches unchanged, else

@@ -209,6 +209,7 @@ check_input(Compiler *c, const ProgramStage *stage, const Lane *lane)
     c->checked = lane->sql;
     query = compile_analyze(lane->sql, env, NIL);
     exprcheck_query(query, lane->sql);
+    check_size(c, c->set->node, query);
     (void) pg_plan_query(query, lane->sql, 0, NULL);
 }
 

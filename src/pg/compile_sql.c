@@ -121,6 +121,7 @@ sql_wrap(Compiler *c, const GraphNode *node, const char *list, const char *tail)
     before = outer->len;
     appendStringInfo(outer, "%s) AS %s%s", c->sql->data, sql_name(node->id), tail);
     c->sql = outer;
+    c->before_at += before;
     for (int i = 0; i < c->step; i++)
     {
         c->lane->steps[i].begin += before;

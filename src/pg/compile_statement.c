@@ -12,6 +12,7 @@
 #include "utils/guc.h"
 
 #include "pg/exprbound.h"
+#include "pg/flatten.h"
 #include "pg/settings.h"
 
 /* ---- statements ------------------------------------------------------------- */
@@ -68,6 +69,7 @@ compile_analyze(const char *sql, QueryEnvironment *env, List *tables)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("another table has taken the name of one of the pipeline's"),
                         errdetail("It happened while the pipeline was compiled or ran."), errhint("Try again.")));
     exprbound_query(query);
+    flatten_query(query);
     return query;
 }
 

@@ -18,6 +18,7 @@
 #include "lib/stringinfo.h"
 
 #include "pg/compile.h"
+#include "pg/exprsize.h"
 
 /* How a source column is wanted, over all flows. */
 typedef struct ColumnUse
@@ -138,6 +139,10 @@ typedef struct Compiler
     bool shared;             /* the lane before took this step too */
     bool mended;             /* what the flow has is not all that the nodes before make: one of them is wrong */
     StringInfo sql;          /* the SELECT so far */
+    int before_at;           /* where in it the SELECT begins that there was before the node */
+    TupleDesc behind;        /* what the SELECT of the node before gives; NULL: nobody knows */
+    ExprSizes sizes;         /* and how large that is */
+    bool oversized;          /* the lane is too large for the planner, and that has been said */
 } Compiler;
 
 /* ---- either walk ------------------------------------------------------------ */
@@ -274,6 +279,29 @@ extern void sql_replace(Compiler *c, const GraphNode *node, FlowColumn *column, 
 
 /* A field is added. */
 extern void sql_add(Compiler *c, const GraphNode *node, const char *name, const char *expression, Oid type);
+
+/*
+ * ---- checking (compile_check.c)
+ */
+
+/*
+ * Does something with a node; an error of parsing or analysis becomes the
+ * node's finding.  Without `collect` errors are simply raised.
+ */
+extern void check_with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *));
+
+/*
+ * Parses, checks and plans what the node has written around `before`; columns
+ * that it made get their types.  What an earlier lane has written the same way
+ * is only parsed, for the types.
+ */
+extern void check_node(Compiler *c, const GraphNode *node, const StringInfoData *before);
+
+/* Plans the lane that has been written: an error that only shows in nodes together is that of the node it first shows at. */
+extern void check_lane(Compiler *c);
+
+/* Raises 54001 unless the query can be planned when all of it is used. */
+extern void check_size(Compiler *c, const GraphNode *node, const Query *query);
 
 /*
  * ---- second walk of a set node: it writes a query into Compiler.sql that gives
