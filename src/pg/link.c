@@ -470,7 +470,7 @@ link_request(Link *link, const LinkRequest *request)
     StringInfoData before, after;
     WireHeader header = {WIRE_MAGIC, WIRE_VERSION, WIRE_REQUEST, 0, 0, 0};
     const char *first, *last;
-    size_t length;
+    size_t length, limit = request->replayed ? WIRE_MAX_REQUEST : WIRE_MAX_OTHER_REQUEST;
     Secret *auth = NULL;
 
     initStringInfo(&before);
@@ -484,9 +484,9 @@ link_request(Link *link, const LinkRequest *request)
     if (request->connector_type)
         auth = auth_open(request->auth);
     length = strlen(first) + (auth ? auth->length : 0) + strlen(last);
-    if (length > WIRE_MAX_REQUEST)
+    if (length > limit)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
-                        errmsg("what the reader is asked for takes %zu bytes, more than the limit of %u", length, WIRE_MAX_REQUEST),
+                        errmsg("what the reader is asked for takes %zu bytes, more than the limit of %zu", length, limit),
                         request->replayed ? errdetail("It has a dead letter whose record is too large.")
                                           : errdetail("It has the source's options and the path of each file."),
                         request->replayed ? errhint("Leave it out by a filter.")

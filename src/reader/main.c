@@ -92,7 +92,7 @@ serve(int fd)
     buf_init(&json, WIRE_MAX_REQUEST);
     status_clear(&st);
     while (wire_sink_request(&wire, &json, &st) && answer(&wire, &json, &st))
-        continue;
+        process_unlimit_memory();  /* jansson does not survive being out of memory */
     buf_free(&json);
     wire_sink_free(&wire);
     if (strcmp(st.sqlstate, STATUS_CLOSED) == 0)

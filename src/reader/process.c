@@ -104,9 +104,21 @@ process_limit_memory(uint64_t more)
 
     if (getrlimit(RLIMIT_AS, &limit) != 0)
         return false;
-    /* Only the soft limit, so that the next request may have another. */
+    /* Only the soft limit: see process_unlimit_memory. */
     limit.rlim_cur = now + more;
     if (limit.rlim_max != RLIM_INFINITY && limit.rlim_cur > limit.rlim_max)
         limit.rlim_cur = limit.rlim_max;
     return setrlimit(RLIMIT_AS, &limit) == 0;
+}
+
+void
+process_unlimit_memory(void)
+{
+    struct rlimit limit;
+
+    if (getrlimit(RLIMIT_AS, &limit) == 0)
+    {
+        limit.rlim_cur = limit.rlim_max;
+        (void) setrlimit(RLIMIT_AS, &limit);
+    }
 }

@@ -24,4 +24,7 @@ void process_harden(int keep);
  */
 bool process_limit_memory(uint64_t more);
 
+/* Takes that limit away: the next request is taken in before it sets its own. */
+void process_unlimit_memory(void);
+
 #endif

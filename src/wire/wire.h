@@ -32,7 +32,8 @@
 /* The reader's end of the socket pair, as the worker leaves it. */
 #define WIRE_READER_FD 3
 
-#define WIRE_MAX_REQUEST (256U << 20)
+#define WIRE_MAX_REQUEST (256U << 20)           /* "replay", whose records are rows; others: */
+#define WIRE_MAX_OTHER_REQUEST (64U << 20)
 #define WIRE_MAX_MESSAGE (256U << 20)
 #define WIRE_MAX_FIELDS 1600                    /* columns of a request */
 #define WIRE_MAX_COLUMNS (WIRE_MAX_FIELDS + 1)  /* of a batch: these, and the record */
