@@ -35,9 +35,13 @@ override CFLAGS := -Wno-ignored-attributes $(filter-out -Wno-format-truncation -
                      -Wimplicit-fallthrough=3 -fexcess-precision=standard -Wno-complain-wrong-lang,$(CFLAGS))
 endif
 
-# PGXS tracks no headers; a change in one rebuilds the module, which is small.
-SERVER_HDRS := $(wildcard src/pg/*.h) src/wire/wire.h
-$(OBJS) $(OBJS:.o=.bc): $(SERVER_HDRS)
+# PGXS tracks no headers: each object says beside itself what it was made of.
+cppflags := $(CPPFLAGS)
+override CPPFLAGS = $(cppflags) -MMD -MP -MF $@.d
+-include $(OBJS:.o=.o.d) $(OBJS:.o=.bc.d)
+# What does not say it yet was made of anything.
+NOTED := $(patsubst %.d,%,$(wildcard $(addsuffix .d,$(OBJS) $(OBJS:.o=.bc))))
+$(filter-out $(NOTED),$(OBJS) $(OBJS:.o=.bc)): $(wildcard src/pg/*.h src/wire/*.h)
 
 # The second pattern makes the script follow a module that was removed.
 build/kaireon--$(EXTVERSION).sql: $(wildcard sql/[0-9]*.sql) $(wildcard connectors/*/connector.json) \
@@ -65,6 +69,7 @@ uninstall-reader:
 clean: clean-build
 clean-build:
 	@for f in build/*; do case $$f in build/quickstart | build/matrix) ;; *) rm -rf "$$f" ;; esac; done
+	rm -f $(OBJS:.o=.o.d) $(OBJS:.o=.bc.d)
 	rm -rf results regression.diffs regression.out tmp_check
 
 .PHONY: unit-tests fuzz-targets install-reader uninstall-reader clean-build
