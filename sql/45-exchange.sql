@@ -25,19 +25,22 @@ CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURN
      WHERE jsonb_typeof(r -> k) = 'string'
 $$;
 
--- A config, or a rule, with the names of schemas for their ids, which are another database's.
-CREATE FUNCTION kaireon_internal.with_schema_names(config jsonb) RETURNS jsonb
+-- A config, or a rule, that calls schemas by their names: ids, and names that they
+-- had before, mean nothing in another database.  own: the table of the
+-- pipeline's schema.
+CREATE FUNCTION kaireon_internal.with_schema_names(config jsonb, own oid) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT config || COALESCE(jsonb_object_agg(k, s.name) FILTER (WHERE s.name IS NOT NULL), '{}')
-      FROM unnest(kaireon_internal.schema_keys()) AS k LEFT JOIN kaireon_internal.schema AS s ON s.id::text = lower(config ->> k)
+    SELECT config || COALESCE(jsonb_object_agg(k, s.name) FILTER (WHERE s.name <> kaireon_internal.safe_name(config ->> k)), '{}')
+      FROM unnest(kaireon_internal.schema_keys()) AS k
+      LEFT JOIN kaireon_internal.schema AS s ON jsonb_typeof(config -> k) = 'string' AND s.id = kaireon_internal.named_schema(config ->> k, own)
 $$;
 
 -- The nodes with such configs.
-CREATE FUNCTION kaireon_internal.portable_nodes(nodes jsonb) RETURNS jsonb
+CREATE FUNCTION kaireon_internal.portable_nodes(nodes jsonb, own oid) RETURNS jsonb
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT jsonb_agg(n.value || jsonb_build_object('config', kaireon_internal.with_schema_names(n.value -> 'config')
+    SELECT jsonb_agg(n.value || jsonb_build_object('config', kaireon_internal.with_schema_names(n.value -> 'config', own)
                      || CASE WHEN jsonb_typeof(n.value #> '{config,rules}') = 'array' THEN
-                            jsonb_build_object('rules', (SELECT jsonb_agg(kaireon_internal.with_schema_names(r.value) ORDER BY r.i)
+                            jsonb_build_object('rules', (SELECT jsonb_agg(kaireon_internal.with_schema_names(r.value, own) ORDER BY r.i)
                                 FROM jsonb_array_elements(n.value #> '{config,rules}') WITH ORDINALITY AS r (value, i))) ELSE '{}' END) ORDER BY n.i)
       FROM jsonb_array_elements(nodes) WITH ORDINALITY AS n (value, i)
 $$;
@@ -58,7 +61,7 @@ BEGIN
             ARRAY(SELECT o.name FROM kaireon_internal.pipeline AS o WHERE kaireon_internal.may_see_as(caller, o.owner)));
     END IF;
     v := kaireon_internal.get_version(p, COALESCE(version, p.published_version, p.draft_version));
-    v.nodes := kaireon_internal.portable_nodes(v.nodes);
+    v.nodes := kaireon_internal.portable_nodes(v.nodes, (SELECT s.relation FROM kaireon_internal.schema AS s WHERE s.id = p.schema_id));
     connectors := ARRAY(SELECT c.name FROM kaireon_internal.connector AS c WHERE c.id = p.connector_id)
                || ARRAY(SELECT kaireon_internal.named_by_nodes(v.nodes, '{connector}'));
     schemas := ARRAY(SELECT s.name FROM kaireon_internal.schema AS s WHERE s.id = p.schema_id)
