@@ -20,6 +20,7 @@
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/target.h"
+#include "pg/target_key.h"
 
 static const struct { const char *name; Oid type; } field_types[] = {
     {"string", TEXTOID}, {"text", TEXTOID}, {"varchar", VARCHAROID}, {"integer", INT4OID}, {"bigint", INT8OID},
@@ -147,6 +148,8 @@ begin_program(Compiler *c, const CompileInput *input)
         target->schema = input->schema;
         if (json_get(node->config, "schema") && !node->wrong_config)
             target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
+        if (target->schema && target->strategy == LOAD_UPSERT)
+            target->key = target_key_find(target->schema, json_get_texts(node->config, "keyFields"), node, c->findings);
         if (target->schema)
             target->origins = palloc0(sizeof(List *) * Max(target->schema->nfields, 1));
     }
@@ -525,6 +528,12 @@ same_source(const ProgramSource *a, const ProgramSource *b)
     return true;
 }
 
+static bool
+same_key(const TargetKey *a, const TargetKey *b)
+{
+    return a == b || (a && b && a->index == b->index && strcmp(a->arbiter, b->arbiter) == 0);
+}
+
 bool
 compile_same(const Program *a, const Program *b)
 {
@@ -535,7 +544,7 @@ compile_same(const Program *a, const Program *b)
     }
     for (int i = 0; i < a->ntargets; i++)
     {
-        if (a->targets[i].schema->relid != b->targets[i].schema->relid)
+        if (a->targets[i].schema->relid != b->targets[i].schema->relid || !same_key(a->targets[i].key, b->targets[i].key))
             return false;
     }
     for (int i = 0; i < a->nsummaries; i++)

@@ -43,7 +43,7 @@
 typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE } Validation;
 
 /* What becomes of the rows that the table has already. */
-typedef enum LoadStrategy { LOAD_APPEND } LoadStrategy;
+typedef enum LoadStrategy { LOAD_APPEND, LOAD_UPSERT } LoadStrategy;
 
 /* One column the reader is asked for. */
 typedef struct SourceColumn
@@ -97,6 +97,7 @@ typedef struct ProgramTarget
     const SchemaSpec *schema;
     Validation validation;
     LoadStrategy strategy;
+    const struct TargetKey *key; /* of an upsert: how it finds the row that is there already (target_key.h); else NULL */
     List **origins;          /* by place in the schema's fields: where values come from, whatever way rows come (lineage.h) */
 } ProgramTarget;
 
@@ -121,6 +122,7 @@ typedef struct Lane
     struct ProgramInput *input;  /* of a lane to a set node */
     bool *left_out;          /* by place in the target's fields: no field reaches it, it takes its default */
     char *sql;               /* INSERT INTO target (...) SELECT ...; without a target the same as select_sql */
+    char *on_conflict;       /* of an upsert: the end of it, what is done where the key is there already; stored is the table */
     int sql_at;              /* where in it the SELECT of the step before the last begins */
     char *select_sql;        /* the SELECT alone, with the names of the target's columns or of the input's */
     int select_at;

@@ -30,11 +30,13 @@ make_slots(Loader *loader, int count)
     {
         loader->slots = repalloc(loader->slots, sizeof(TupleTableSlot *) * count);
         loader->rows = repalloc(loader->rows, sizeof(int) * count);
+        loader->clauses = repalloc(loader->clauses, sizeof(char *) * count);
     }
     else
     {
         loader->slots = palloc(sizeof(TupleTableSlot *) * count);
         loader->rows = palloc(sizeof(int) * count);
+        loader->clauses = palloc(sizeof(char *) * count);
     }
     for (int i = loader->capacity; i < count; i++)
         loader->slots[i] = loader->way->make_slot(loader->rel);
@@ -57,6 +59,7 @@ next_slot(RowSink *sink, const StageLane *lane)
 {
     Loader *loader = (Loader *) sink;
 
+    loader->clauses[loader->count] = lane->lane->on_conflict;
     return loader->slots[loader->count];
 }
 
@@ -128,12 +131,12 @@ loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strat
     loader->sink.accept = accept_slot;
     loader->sink.flush = flush;
     loader->rel = target;
-    loader->node = compiled->node;
+    loader->compiled = compiled;
     loader->strategy = strategy;
     loader->rejects = rejects;
     loader->context = CurrentMemoryContext;
     loader->batch = AllocSetContextCreate(loader->context, "kaireon flush", ALLOCSET_DEFAULT_SIZES);
-    loader->way = takes_fast_way(target) ? &load_fast : &load_slow;
+    loader->way = strategy == LOAD_UPSERT ? &load_upsert : takes_fast_way(target) ? &load_fast : &load_slow;
     loader->way->open(loader);
     return loader;
 }
@@ -144,30 +147,24 @@ loader_sink(Loader *loader)
     return &loader->sink;
 }
 
-int64
-loader_loaded(const Loader *loader)
+const LoadCounts *
+loader_counts(const Loader *loader)
 {
-    return loader->loaded;
-}
-
-int64
-loader_suppressed(const Loader *loader)
-{
-    return loader->suppressed;
+    return &loader->counts;
 }
 
 void
 load_reject(Loader *loader, int i, Reject *reject)
 {
     reject->kind = REJECT_OTHER;
-    reject->node = loader->node;
+    reject->node = loader->compiled->node;
     reject->at = rows_position(loader->batch_rows, loader->rows[i]);
     rejects_add(loader->rejects, reject);
 }
 
 /* ---- summaries -------------------------------------------------------------- */
 
-/* Does the slow way's INSERT say what came into the table: is it that INSERT, and may its rows be seen? */
+/* Does an INSERT ... RETURNING say what came into the table: is it that INSERT, and may its rows be seen? */
 static bool
 is_told_what_came(Relation rel)
 {
@@ -177,7 +174,7 @@ is_told_what_came(Relation rel)
 void
 loader_summarise(Loader *loader, Summary *summary)
 {
-    if (loader->way == &load_slow && !is_told_what_came(loader->rel))
+    if (loader->way != &load_fast && !is_told_what_came(loader->rel))
         summary_touch_all(summary);
     else
         loader->summaries = lappend(loader->summaries, summary);

@@ -6,7 +6,8 @@
  * meets a unique conflict is taken out again and rejected; its neighbours
  * stay.  Tables with triggers, row security, partitions, generated columns or
  * foreign storage take the ordinary INSERT ... SELECT over the batch inside a
- * subtransaction, halved until the failing row is alone.
+ * subtransaction, halved until the failing row is alone.  So do upserts, with
+ * ON CONFLICT.
  */
 #ifndef KAIREON_LOAD_H
 #define KAIREON_LOAD_H
@@ -20,16 +21,23 @@
 
 typedef struct Loader Loader;
 
+typedef struct LoadCounts
+{
+    int64 loaded;            /* new in the table */
+    int64 updated;           /* in place of one with the same key */
+    int64 unchanged;         /* the table had such a row already */
+    int64 merged;            /* another row of the batch, with the same key, came after it */
+    int64 suppressed;        /* a trigger of the table (one that returns null) made away with it */
+} LoadCounts;
+
 /* Inside a transaction; the current user has been checked by the stage.  `strategy` may be another than the target's. */
 extern Loader *loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects);
 /* From the first row on: tells the summary of the table whose rows come into it. */
 extern void loader_summarise(Loader *loader, Summary *summary);
 /* The same for all lanes that lead to the target. */
 extern RowSink *loader_sink(Loader *loader);
-/* Rows in the table so far. */
-extern int64 loader_loaded(const Loader *loader);
-/* Rows so far that a trigger of the table (one that returns null) kept out of it. */
-extern int64 loader_suppressed(const Loader *loader);
+/* What became of the rows so far, but for those that were rejected. */
+extern const LoadCounts *loader_counts(const Loader *loader);
 /* Ends the load; what it opened is closed. */
 extern void loader_finish(Loader *loader);
 

@@ -118,7 +118,7 @@ settle_conflicts(Loader *loader, List *conflicts, Oid *indexes)
             again = compat_insert_index_tuples(fast->info, slot, fast->estate, true, NULL);
             if (again == NIL)
             {
-                loader->loaded++;
+                loader->counts.loaded++;
                 break;
             }
             CommandCounterIncrement();
@@ -139,7 +139,7 @@ flush_fast(Loader *loader)
     old = MemoryContextSwitchTo(GetPerTupleMemoryContext(fast->estate));
     table_multi_insert(loader->rel, loader->slots, loader->count, GetCurrentCommandId(true), 0, fast->bulk);
     MemoryContextSwitchTo(old);
-    loader->loaded += loader->count;
+    loader->counts.loaded += loader->count;
     if (fast->info->ri_NumIndices > 0)
     {
         for (int i = 0; i < loader->count; i++)
@@ -161,7 +161,7 @@ flush_fast(Loader *loader)
     {
         PushCopiedSnapshot(GetActiveSnapshot());
         UpdateActiveSnapshotCommandId();
-        loader->loaded -= list_length(conflicts);
+        loader->counts.loaded -= list_length(conflicts);
         settle_conflicts(loader, conflicts, indexes);
         PopActiveSnapshot();
         list_free(conflicts);

@@ -3,14 +3,17 @@
  *
  * load.c is the sink, and knows what all ways of writing have in common.  Each
  * way has a file of its own: load_fast.c writes as COPY does, load_slow.c by
- * INSERT ... SELECT.
+ * INSERT ... SELECT, load_upsert.c by INSERT ... ON CONFLICT; load_staged.c has
+ * what the last two have in common.
  */
 #ifndef KAIREON_LOAD_STATE_H
 #define KAIREON_LOAD_STATE_H
 
 #include "postgres.h"
+#include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "utils/rel.h"
+#include "utils/tuplestore.h"
 
 #include "pg/load.h"
 
@@ -27,12 +30,13 @@ typedef struct LoadWay
 
 extern const LoadWay load_fast;
 extern const LoadWay load_slow;
+extern const LoadWay load_upsert;
 
 struct Loader
 {
     RowSink sink;            /* first, so that a sink is its loader */
     Relation rel;
-    const GraphNode *node;
+    const ProgramTarget *compiled;
     LoadStrategy strategy;
     Rejects *rejects;
     MemoryContext context;
@@ -44,8 +48,8 @@ struct Loader
     int count;               /* slots accepted */
     TupleTableSlot **slots;
     int *rows;               /* which row of the batch each is */
-    int64 loaded;
-    int64 suppressed;        /* rows a trigger of the table made away with */
+    const char **clauses;    /* the lane's on_conflict of each */
+    LoadCounts counts;
     List *summaries;         /* Summary *: of the table, which is a collection */
 };
 
@@ -58,5 +62,58 @@ extern const ProgramSummary *load_summary_keys(const Loader *loader);
 /* Tells the summaries of a row that came in: the join fields; or of all rows in the slots, loaded or not. */
 extern void load_touch(const Loader *loader, Datum *keys, bool *nulls);
 extern void load_touch_slots(const Loader *loader);
+
+/* ---- load_staged.c: statements over rows of the batch -------------------------- */
+
+#define STAGED_RELATION "staged"
+
+/* That relation, and what is common to the statements that read it. */
+typedef struct LoadStaged
+{
+    Tuplestorestate *store;  /* its rows */
+    TupleDesc desc;          /* the table's */
+    char *namespace;         /* that of the table when the statements were prepared */
+    char *columns;           /* that take a value: "a, b" */
+} LoadStaged;
+
+/* In Loader.context. */
+extern LoadStaged *load_staged_create(Loader *loader);
+extern void load_staged_destroy(LoadStaged *staged);
+
+/* The table's name in statements. */
+extern char *load_staged_table(const Loader *loader, const LoadStaged *staged);
+
+/* Connects SPI, with the relation; several loaders take turns, so none keeps it. */
+extern void load_staged_connect(const LoadStaged *staged);
+
+/* A statement that reads the relation, prepared, until SPI_freeplan. */
+extern SPIPlanPtr load_staged_prepare(const LoadStaged *staged, const char *sql);
+
+/*
+ * The same of an INSERT of its rows: `alias` stands behind the table's name,
+ * `tail` behind the SELECT.  With summaries it gives back the join fields.
+ */
+extern SPIPlanPtr load_staged_insert(const Loader *loader, const LoadStaged *staged, const char *alias, const char *tail);
+
+/*
+ * The statement names the table, and a schema can be renamed while a table in
+ * it is locked: raises 55000 when it means another one now.
+ */
+extern void load_staged_check(const Loader *loader, const LoadStaged *staged, SPIPlanPtr insert);
+
+/* The join fields of the table's summaries: "a, b". */
+extern char *load_staged_join_fields(const Loader *loader);
+
+/* Loads some of the batch's rows: those from `from` to before `to`, of the way's own order. */
+typedef void (*LoadRange) (Loader *loader, int from, int to);
+
+/*
+ * Calls `load` in a subtransaction.  NULL when it returned; else why not:
+ * nothing of it is left, and the counts are as before.
+ */
+extern ErrorData *load_try(Loader *loader, LoadRange load, int from, int to);
+
+/* Row i, for which load_try gave the error, becomes a reject. */
+extern void load_reject_error(Loader *loader, int i, const ErrorData *error);
 
 #endif

@@ -10,14 +10,16 @@
 #include "pg/flow.h"
 #include "pg/node.h"
 #include "pg/target.h"
+#include "pg/target_key.h"
 
 /* By LoadStrategy. */
-static const char *const strategies[] = {"append", NULL};
+static const char *const strategies[] = {"append", "upsert", NULL};
 static const char *const validations[] = {"strict", "skip", "coerce", NULL};
 
 static const JsonKey target_keys[] = {
     {"schema", JSON_STRING, false, NULL},
     {"loadingStrategy", JSON_STRING, false, strategies},
+    {"keyFields", JSON_STRINGS, false, NULL},
     {"validation", JSON_STRING, false, validations},
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {NULL, 0, false, NULL}};
@@ -39,6 +41,14 @@ target_strategy(const GraphNode *node)
             return i;
     }
     return LOAD_APPEND;
+}
+
+static void
+target_check(const GraphNode *node, List **findings)
+{
+    if (json_get(node->config, "keyFields") && target_strategy(node) != LOAD_UPSERT)
+        graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"upsert\", or leave keyFields out.",
+                       "keyFields is for loading strategy upsert");
 }
 
 static const ProgramTarget *
@@ -104,10 +114,14 @@ target_walk(Compiler *c, const GraphNode *node)
     for (int i = 0; i < schema->nfields; i++)
     {
         const TargetField *field = &schema->fields[i];
-        bool needed = field->not_null && !field->has_default;
+        bool is_key = target->key && bms_is_member(i, target->key->fields);
+        bool needed = is_key || (field->not_null && !field->has_default);
         FlowColumn *column = flow_reach(c, wanted[i], needed);
 
-        if (column == NULL && needed && !flow_is_unknown(c, wanted[i]))
+        if (column == NULL && is_key && !flow_is_unknown(c, wanted[i]))
+            graph_complain(c->findings, node->id, "missing_column", "Rename or map a field to it, or name another key in keyFields.",
+                           "rows are found by field \"%s\" of the schema, but no field of the pipeline reaches it", field->name);
+        else if (column == NULL && needed && !flow_is_unknown(c, wanted[i]))
             graph_complain(c->findings, node->id, "missing_column",
                            "Rename or map a field to it, add it with an add_field node, or give the column a default.",
                            "field \"%s\" of the schema is required, but no field of the pipeline reaches it", field->name);
@@ -183,6 +197,40 @@ is_absent(Compiler *c, const SourceColumn *column)
     return false;
 }
 
+/*
+ * What an upsert does where the key is there already: it updates the columns
+ * that this lane delivers, where one of them is not the same to the last byte.
+ */
+static char *
+conflict_clause(Compiler *c, const GraphNode *node)
+{
+    const Lane *lane = c->lane;
+    const SchemaSpec *schema = lane->target->schema;
+    const TargetKey *key = lane->target->key;
+    StringInfo set = makeStringInfo(), stored = makeStringInfo(), excluded = makeStringInfo();
+
+    for (int i = 0; i < schema->nfields; i++)
+    {
+        const TargetField *field = &schema->fields[i];
+        const char *name = sql_name(field->name), *comma = set->len ? ", " : "";
+
+        /* an identity that is always generated can't be updated */
+        if (lane->left_out[i] || bms_is_member(field->attnum, key->columns) || field->always_identity)
+            continue;
+        appendStringInfo(set, "%s%s = excluded.%s", comma, name, name);
+        appendStringInfo(stored, "%sstored.%s", comma, name);
+        appendStringInfo(excluded, "%sexcluded.%s", comma, name);
+    }
+    if (set->len > 0)
+        return psprintf("\nON CONFLICT %s DO UPDATE SET %s\nWHERE ROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record",
+                        key->arbiter, set->data, stored->data, excluded->data);
+    /* a file without the other columns has nothing to update */
+    if (c->present == NULL && !c->mended && !graph_is_wrong(*c->findings, node))
+        graph_complain(c->findings, node->id, "nothing_to_update", "Deliver further fields, or use loading strategy append.",
+                       "all fields that the pipeline delivers are part of the key: an upsert would have nothing to update");
+    return psprintf("\nON CONFLICT %s DO NOTHING", key->arbiter);
+}
+
 static void
 target_write(Compiler *c, const GraphNode *node)
 {
@@ -218,10 +266,15 @@ target_write(Compiler *c, const GraphNode *node)
     }
     if (names->len == 0 && !c->mended && !graph_is_wrong(*c->findings, node))
         graph_complain(c->findings, node->id, "missing_column", NULL, "no field of the pipeline reaches a field of the schema");
-    appendStringInfo(insert, "INSERT INTO %s (%s)%s\nSELECT %s\nFROM (", sql_table(schema->relid), names->data,
+    appendStringInfo(insert, "INSERT INTO %s%s (%s)%s\nSELECT %s\nFROM (", sql_table(schema->relid), lane->target->key ? " AS stored" : "", names->data,
                      overrides ? " OVERRIDING SYSTEM VALUE" : "", values->data);
     lane->sql_at = insert->len;
     appendStringInfo(insert, "%s) AS %s", c->sql->data, sql_name(node->id));
+    if (lane->target->key)
+    {
+        lane->on_conflict = conflict_clause(c, node);
+        appendStringInfoString(insert, lane->on_conflict);
+    }
     appendStringInfo(select, "SELECT %s\nFROM (", labelled->data);
     lane->select_at = select->len;
     appendStringInfo(select, "%s) AS %s", c->sql->data, sql_name(node->id));
@@ -234,8 +287,14 @@ target_describe(const GraphNode *node, StringInfo out)
 {
     char *schema = json_get_text(node->config, "schema");
     char *validation = json_get_text(node->config, "validation");
+    List *keys = json_get_texts(node->config, "keyFields");
 
     appendStringInfoString(out, target_strategy_name(target_strategy(node)));
+    if (keys != NIL)
+    {
+        appendStringInfoString(out, " by ");
+        node_describe_list(out, keys);
+    }
     if (schema)
         appendStringInfo(out, " to %s", schema);
     if (validation && strcmp(validation, "strict") != 0)
@@ -247,6 +306,7 @@ const NodeOp node_target = {
     .kind = NODE_TARGET,
     .keeps_fields = true,
     .keys = target_keys,
+    .check = target_check,
     .walk = target_walk,
     .write = target_write,
     .describe = target_describe,

@@ -223,25 +223,25 @@ run_begin_load(Run *run)
     injection_point("load-begun");
 }
 
-static int64
-count_loaded(const Run *run)
+/* What became of the rows so far, at the nodes and at the tables. */
+static void
+count_rows(Run *run)
 {
-    int64 loaded = 0;
+    RunCounts *counts = &run->counts;
 
+    counts->loaded = counts->updated = 0;
+    counts->skipped = run->rejects->count;
+    counts->filtered = execution_filtered(run->execution);
+    counts->merged = execution_merged(run->execution);
     for (int i = 0; i < run->program->ntargets; i++)
-        loaded += loader_loaded(run->loaders[i]);
-    return loaded;
-}
+    {
+        const LoadCounts *at = loader_counts(run->loaders[i]);
 
-/* Rows that nodes kept out, and those that a table's triggers did. */
-static int64
-count_filtered(const Run *run)
-{
-    int64 filtered = execution_filtered(run->execution);
-
-    for (int i = 0; i < run->program->ntargets; i++)
-        filtered += loader_suppressed(run->loaders[i]);
-    return filtered;
+        counts->loaded += at->loaded;
+        counts->updated += at->updated;
+        counts->merged += at->merged;
+        counts->filtered += at->suppressed + at->unchanged;
+    }
 }
 
 void
@@ -249,10 +249,12 @@ run_show_progress(Run *run)
 {
     RunSlot *slot = run->slot;
 
+    count_rows(run);
     pg_atomic_write_u64(&slot->rows_read, run->counts.read);
-    pg_atomic_write_u64(&slot->rows_loaded, count_loaded(run));
-    pg_atomic_write_u64(&slot->rows_skipped, run->rejects->count);
-    pg_atomic_write_u64(&slot->rows_filtered, count_filtered(run));
+    pg_atomic_write_u64(&slot->rows_loaded, run->counts.loaded);
+    pg_atomic_write_u64(&slot->rows_updated, run->counts.updated);
+    pg_atomic_write_u64(&slot->rows_skipped, run->counts.skipped);
+    pg_atomic_write_u64(&slot->rows_filtered, run->counts.filtered);
     pg_atomic_write_u64(&slot->bytes_read, run->counts.bytes);
 }
 
@@ -332,10 +334,7 @@ finish_load(Run *run)
     if (run->replay == NULL)     /* its rows are not all rows of anything */
         run_judge(run);
     run_summarise(run);
-    run->counts.loaded = count_loaded(run);
-    run->counts.filtered = count_filtered(run);
-    run->counts.merged = execution_merged(run->execution);
-    run->counts.skipped = run->rejects->count;
+    count_rows(run);
     rejects_check_share(run->rejects, run->counts.read);
     dead_letters_flush(run->rejects->letters);
     injection_point("load-finished");
@@ -387,7 +386,7 @@ record_failure(Run *run, ErrorData *error)
                 error->detail = psprintf("It happened in node \"%s\" (%s).", node, run->execution->querying->op->name);
         }
     }
-    run->counts.loaded = 0;
+    run->counts.loaded = run->counts.updated = 0;
     run->counts.failed = run->counts.read - run->counts.skipped - run->counts.filtered - run->counts.merged;
     if (cancelled)
         error->message = "the run was cancelled";

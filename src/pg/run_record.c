@@ -155,7 +155,7 @@ loaded_by(const Run *run, const GraphNode *node)
     for (int i = 0; i < run->program->ntargets; i++)
     {
         if (run->program->targets[i].node == node)
-            return loader_loaded(run->loaders[i]);
+            return loader_counts(run->loaders[i])->loaded + loader_counts(run->loaders[i])->updated;
     }
     return 0;
 }

@@ -52,7 +52,9 @@ loaded_tables(const Run *run)
 
     for (int i = 0; i < run->program->ntargets; i++)
     {
-        if (loader_loaded(run->loaders[i]) > 0)
+        const LoadCounts *counts = loader_counts(run->loaders[i]);
+
+        if (counts->loaded + counts->updated > 0)
             tables = list_append_unique_oid(tables, run->program->targets[i].schema->relid);
     }
     return tables;

@@ -1,0 +1,163 @@
+/*
+ * load_staged.c: statements over rows of the batch, which stand in a relation
+ * "staged", and what is done when one fails.  See load_state.h.
+ */
+#include "postgres.h"
+
+#include "pg/load_state.h"
+
+#include "catalog/namespace.h"
+#include "executor/spi.h"
+#include "miscadmin.h"
+#include "parser/parsetree.h"
+#include "utils/builtins.h"
+#include "utils/lsyscache.h"
+#include "utils/memutils.h"
+#include "utils/plancache.h"
+
+#include "pg/guard.h"
+
+LoadStaged *
+load_staged_create(Loader *loader)
+{
+    MemoryContext old = MemoryContextSwitchTo(loader->context);
+    TupleDesc desc = RelationGetDescr(loader->rel);
+    LoadStaged *staged = palloc0(sizeof(LoadStaged));
+    StringInfoData columns;
+
+    initStringInfo(&columns);
+    for (int i = 0; i < desc->natts; i++)
+    {
+        Form_pg_attribute att = TupleDescAttr(desc, i);
+
+        if (!att->attisdropped && !att->attgenerated)
+            appendStringInfo(&columns, "%s%s", columns.len ? ", " : "", quote_identifier(NameStr(att->attname)));
+    }
+    staged->columns = columns.data;
+    staged->namespace = get_namespace_name(RelationGetNamespace(loader->rel));
+    staged->store = tuplestore_begin_heap(false, false, work_mem);
+    staged->desc = CreateTupleDescCopy(desc);
+    MemoryContextSwitchTo(old);
+    return staged;
+}
+
+void
+load_staged_destroy(LoadStaged *staged)
+{
+    tuplestore_end(staged->store);
+}
+
+char *
+load_staged_table(const Loader *loader, const LoadStaged *staged)
+{
+    return quote_qualified_identifier(staged->namespace, RelationGetRelationName(loader->rel));
+}
+
+void
+load_staged_connect(const LoadStaged *staged)
+{
+    EphemeralNamedRelation enr = palloc0(sizeof(EphemeralNamedRelationData));
+
+    enr->md.name = STAGED_RELATION;
+    enr->md.tupdesc = staged->desc;
+    enr->md.enrtype = ENR_NAMED_TUPLESTORE;
+    enr->md.enrtuples = 1000;
+    enr->reldata = staged->store;
+    if (SPI_connect() != SPI_OK_CONNECT || SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
+        elog(ERROR, "could not prepare the load");
+}
+
+SPIPlanPtr
+load_staged_prepare(const LoadStaged *staged, const char *sql)
+{
+    SPIPlanPtr plan;
+
+    load_staged_connect(staged);
+    plan = SPI_prepare(sql, 0, NULL);
+    if (plan == NULL || SPI_keepplan(plan) != 0)
+        elog(ERROR, "could not prepare the load: %s", SPI_result_code_string(SPI_result));
+    SPI_finish();
+    return plan;
+}
+
+SPIPlanPtr
+load_staged_insert(const Loader *loader, const LoadStaged *staged, const char *alias, const char *tail)
+{
+    char *sql = psprintf("INSERT INTO %s%s (%s) OVERRIDING SYSTEM VALUE SELECT %s FROM %s%s", load_staged_table(loader, staged),
+                         alias, staged->columns, staged->columns, STAGED_RELATION, tail);
+
+    if (loader->summaries)
+        sql = psprintf("%s RETURNING %s", sql, load_staged_join_fields(loader));
+    return load_staged_prepare(staged, sql);
+}
+
+/* Asked before it is planned anew, and of what was planned then. */
+void
+load_staged_check(const Loader *loader, const LoadStaged *staged, SPIPlanPtr insert)
+{
+    Oid relid = RelationGetRelid(loader->rel);
+    Oid named = get_relname_relid(RelationGetRelationName(loader->rel), get_namespace_oid(staged->namespace, true));
+
+    if (named == relid)
+    {
+        CachedPlan *plan;
+        const PlannedStmt *statement;
+
+        load_staged_connect(staged);
+        plan = SPI_plan_get_cached_plan(insert);
+        statement = linitial_node(PlannedStmt, plan->stmt_list);
+        named = rt_fetch(linitial_int(statement->resultRelations), statement->rtable)->relid;
+        ReleaseCachedPlan(plan, CurrentResourceOwner);
+        SPI_finish();
+    }
+    if (named != relid)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("the schema of table \"%s\" was renamed while it was loaded", RelationGetRelationName(loader->rel)),
+                        errdetail("What has its name now is something else."), errhint("Run the pipeline again.")));
+}
+
+char *
+load_staged_join_fields(const Loader *loader)
+{
+    const ProgramSummary *summary = load_summary_keys(loader);
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; summary && i < summary->keys->natts; i++)
+        appendStringInfo(&out, "%s%s", i ? ", " : "",
+                         quote_identifier(NameStr(TupleDescAttr(RelationGetDescr(loader->rel), summary->attnums[i] - 1)->attname)));
+    return out.data;
+}
+
+/* ---- what fails ------------------------------------------------------------------ */
+
+typedef struct RangeWork { Loader *loader; LoadRange load; int from; int to; } RangeWork;
+
+static void
+load_range(void *arg)
+{
+    RangeWork *work = arg;
+
+    work->load(work->loader, work->from, work->to);
+}
+
+ErrorData *
+load_try(Loader *loader, LoadRange load, int from, int to)
+{
+    RangeWork work = {loader, load, from, to};
+    LoadCounts before = loader->counts;
+    ErrorData *error = guard_try(load_range, &work, CurrentMemoryContext);
+
+    if (error)
+        loader->counts = before;
+    return error;
+}
+
+void
+load_reject_error(Loader *loader, int i, const ErrorData *error)
+{
+    Reject reject = {.sqlstate = error->sqlerrcode, .reason = error->message, .field = error->column_name, .value = error->detail,
+                     .constraint = error->constraint_name};
+
+    load_reject(loader, i, &reject);
+}
