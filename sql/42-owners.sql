@@ -63,7 +63,7 @@ $$;
 -- What keeps a pipeline of that owner from loading a schema's table.  A schema
 -- that a target node names must be the owner's: whoever makes one of a name
 -- that has become free would get the rows, and fire triggers as who loads.
-CREATE FUNCTION kaireon_internal.find_target_obstacles(owner regrole, s kaireon_internal.schema, is_named boolean)
+CREATE FUNCTION kaireon_internal.find_target_obstacles(owner regrole, s kaireon_internal.schema, is_named boolean, is_upserted boolean)
     RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -77,6 +77,11 @@ BEGIN
         RETURN QUERY SELECT '42501', format('permission denied for table %s', c.relname), format('Role %s, who owns the pipeline, may not insert into it.', owner),
             format('GRANT INSERT ON %s TO %s.', target, owner)
           FROM pg_class AS c WHERE c.oid = target AND NOT has_any_column_privilege(owner::oid, target::oid, 'INSERT');
+        RETURN QUERY SELECT '42501', format('permission denied for table %s', c.relname),
+            format('Role %s, who owns the pipeline, may not read and update its rows, as loading strategy upsert does.', owner),
+            format('GRANT SELECT, UPDATE ON %s TO %s.', target, owner)
+          FROM pg_class AS c WHERE c.oid = target AND is_upserted
+           AND NOT (has_any_column_privilege(owner::oid, target::oid, 'SELECT') AND has_any_column_privilege(owner::oid, target::oid, 'UPDATE'));
         -- What no pipeline fills, as the automatic id, takes its default each time.
         RETURN QUERY SELECT '42501', format('permission denied for sequence %s', q.relname),
             format('Role %s, who owns the pipeline, may not take numbers from it, which column "%s" of the table needs.', owner, a.attname),
@@ -97,8 +102,9 @@ END
 $$;
 
 -- What keeps a pipeline of that owner from running; targets are the schemas
--- that its nodes name besides the pipeline's own.
-CREATE FUNCTION kaireon_internal.find_obstacles(owner regrole, connector_id uuid, schema_id uuid, targets text[])
+-- that its nodes name besides the pipeline's own, upserts those whose rows are
+-- updated ('': the pipeline's own).
+CREATE FUNCTION kaireon_internal.find_obstacles(owner regrole, connector_id uuid, schema_id uuid, targets text[], upserts text[])
     RETURNS TABLE (code text, message text, detail text, hint text) LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -124,26 +130,28 @@ BEGIN
             'That role can change whose pipeline it is, and is no superuser.',
             'Give the pipeline to a role that is no superuser with kaireon.change_owner, or the extension to a superuser with REASSIGN OWNED.');
     END IF;
-    RETURN QUERY SELECT o.* FROM kaireon_internal.schema AS own, kaireon_internal.schema AS s, kaireon_internal.find_target_obstacles(owner, s, s.id <> schema_id) AS o
+    RETURN QUERY SELECT o.* FROM kaireon_internal.schema AS own, kaireon_internal.schema AS s,
+                         kaireon_internal.find_target_obstacles(owner, s, s.id <> schema_id, s.id IN (
+                             SELECT CASE WHEN u = '' THEN schema_id ELSE kaireon_internal.named_schema(u, own.relation) END FROM unnest(upserts) AS u)) AS o
                   WHERE own.id = schema_id AND (s.id = schema_id OR s.id IN (SELECT kaireon_internal.named_schema(t, own.relation) FROM unnest(targets) AS t))
                   ORDER BY s.id <> schema_id, s.name;
 END
 $$;
 
 -- Raises the first of them.
-CREATE FUNCTION kaireon_internal.require_rights(owner regrole, connector_id uuid, schema_id uuid, targets text[] = '{}') RETURNS void
+CREATE FUNCTION kaireon_internal.require_rights(owner regrole, connector_id uuid, schema_id uuid, targets text[] = '{}', upserts text[] = '{}') RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     o record;
 BEGIN
-    FOR o IN SELECT f.* FROM kaireon_internal.find_obstacles(owner, connector_id, schema_id, targets) AS f LOOP
+    FOR o IN SELECT f.* FROM kaireon_internal.find_obstacles(owner, connector_id, schema_id, targets, upserts) AS f LOOP
         PERFORM kaireon_internal.fail(o.code, o.message, o.detail, o.hint);
     END LOOP;
 END
 $$;
 
 -- The same for a pipeline whose run has begun as that role.
-CREATE FUNCTION kaireon_internal.require_runnable(pipeline_id uuid, role regrole, targets text[]) RETURNS void
+CREATE FUNCTION kaireon_internal.require_runnable(pipeline_id uuid, role regrole, targets text[], upserts text[]) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p kaireon_internal.pipeline := (SELECT o FROM kaireon_internal.pipeline AS o WHERE o.id = pipeline_id);
@@ -155,7 +163,7 @@ BEGIN
         PERFORM kaireon_internal.fail('55000', format('pipeline "%s" was given to role %s while its run began', p.name, p.owner),
             format('The run has the rights of role %s.', role), 'Run the pipeline again.');
     END IF;
-    PERFORM kaireon_internal.require_rights(p.owner, p.connector_id, p.schema_id, targets);
+    PERFORM kaireon_internal.require_rights(p.owner, p.connector_id, p.schema_id, targets, upserts);
 END
 $$;
 

@@ -289,13 +289,13 @@ resolve_fields(TupleDesc desc, TargetField *fields, const AttrNumber *numbers, i
 }
 
 static bool
-has_insert_rules(Relation rel)
+has_rules(Relation rel, CmdType event)
 {
     for (int i = 0; rel->rd_rules && i < rel->rd_rules->numLocks; i++)
     {
         const RewriteRule *rule = rel->rd_rules->rules[i];
 
-        if (rule->event == CMD_INSERT && (rule->enabled == RULE_FIRES_ON_ORIGIN || rule->enabled == RULE_FIRES_ALWAYS))
+        if (rule->event == event && (rule->enabled == RULE_FIRES_ON_ORIGIN || rule->enabled == RULE_FIRES_ALWAYS))
             return true;
     }
     return false;
@@ -364,7 +364,8 @@ load_schema(const char *sql, const char *drift, Oid *types, Datum *values, bool 
     if (rel)
     {
         schema->nfields = resolve_fields(RelationGetDescr(rel), schema->fields, numbers, count);
-        schema->has_insert_rules = has_insert_rules(rel);
+        schema->has_insert_rules = has_rules(rel, CMD_INSERT);
+    schema->has_update_rules = has_rules(rel, CMD_UPDATE);
         table_close(rel, AccessShareLock);
     }
     if (thorough || schema->nfields < count)

@@ -87,7 +87,7 @@ typedef struct SchemaSpec
     Oid relid;
     int nfields;
     TargetField *fields;     /* in the schema's order */
-    bool has_insert_rules;
+    bool has_insert_rules, has_update_rules;
 } SchemaSpec;
 
 /* A target node. */

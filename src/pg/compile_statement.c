@@ -58,6 +58,7 @@ compile_analyze(const char *sql, QueryEnvironment *env, List *tables)
     int level = NewGUCNestLevel();
     List *statements;
     Query *query;
+    OnConflictExpr *on_conflict;
 
     settings_fix_level();
     /* generated SQL names everything outside pg_catalog in full */
@@ -68,8 +69,12 @@ compile_analyze(const char *sql, QueryEnvironment *env, List *tables)
     if (has_other_table((Node *) query, tables))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("another table has taken the name of one of the pipeline's"),
                         errdetail("It happened while the pipeline was compiled or ran."), errhint("Try again.")));
+    /* how an upsert finds rows is the table's to say, and must read as its index does */
+    on_conflict = query->onConflict;
+    query->onConflict = NULL;
     exprbound_query(query);
     flatten_query(query);
+    query->onConflict = on_conflict;
     return query;
 }
 

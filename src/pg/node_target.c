@@ -107,6 +107,9 @@ target_walk(Compiler *c, const GraphNode *node)
     if (schema->has_insert_rules) /* they rewrite the INSERT as a whole: it could not be told which row is bad */
         graph_complain(c->findings, node->id, "table_has_rules", "Drop those for INSERT, or use a trigger.",
                        "table \"%s\" has rules, which a pipeline can't load through", get_rel_name(schema->relid));
+    else if (target->strategy == LOAD_UPSERT && schema->has_update_rules)
+        graph_complain(c->findings, node->id, "table_has_rules", "Drop those for UPDATE, or use a trigger.",
+                       "table \"%s\" has rules, which an upsert can't load through", get_rel_name(schema->relid));
     wanted = palloc0(sizeof(char *) * Max(schema->nfields, 1));
     for (int i = 0; i < schema->nfields; i++)
         wanted[i] = schema->fields[i].name;

@@ -15,6 +15,7 @@
 
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/target.h"
 
 RightsScope
 rights_assume(Oid role, int flags)
@@ -36,19 +37,23 @@ rights_resume(RightsScope scope)
     XactReadOnly = scope.read_only;
 }
 
-/* The schemas that targets name, as text[]. */
+/* The schemas that targets name, as text[]; or of upserts, with '' for the pipeline's own. */
 static Datum
-named_schemas(const Graph *graph)
+target_schemas(const Graph *graph, bool upserts)
 {
     int count = 0;
     Datum *names = palloc(sizeof(Datum) * (graph ? graph->nnodes + 1 : 1));
 
     for (int i = 0; graph && i < graph->nnodes; i++)
     {
-        char *name = graph->nodes[i].op->kind == NODE_TARGET ? json_get_text(graph->nodes[i].config, "schema") : NULL;
+        const GraphNode *node = &graph->nodes[i];
+        char *name;
 
-        if (name)
-            names[count++] = CStringGetTextDatum(name);
+        if (node->op->kind != NODE_TARGET || node->wrong_config || (upserts && target_strategy(node) != LOAD_UPSERT))
+            continue;
+        name = json_get_text(node->config, "schema");
+        if (name || upserts)
+            names[count++] = CStringGetTextDatum(name ? name : "");
     }
     return PointerGetDatum(construct_array(names, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
@@ -56,11 +61,11 @@ named_schemas(const Graph *graph)
 void
 rights_require_runnable(const PipelineSpec *spec, const Graph *graph)
 {
-    Oid types[] = {UUIDOID, OIDOID, TEXTARRAYOID};
+    Oid types[] = {UUIDOID, OIDOID, TEXTARRAYOID, TEXTARRAYOID};
     CatalogScope scope = catalog_begin();
-    Datum values[] = {UUIDPGetDatum(&spec->id), ObjectIdGetDatum(scope.user), named_schemas(graph)};
+    Datum values[] = {UUIDPGetDatum(&spec->id), ObjectIdGetDatum(scope.user), target_schemas(graph, false), target_schemas(graph, true)};
 
-    catalog_execute("SELECT kaireon_internal.require_runnable($1, $2::regrole, $3)", 3, types, values, NULL, SPI_OK_SELECT);
+    catalog_execute("SELECT kaireon_internal.require_runnable($1, $2::regrole, $3, $4)", 4, types, values, NULL, SPI_OK_SELECT);
     catalog_end(scope);
 }
 
@@ -69,10 +74,11 @@ rights_find_obstacles(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t 
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
-    Oid types[] = {OIDOID, UUIDOID, UUIDOID, TEXTARRAYOID};
-    Datum values[] = {ObjectIdGetDatum(owner), UUIDPGetDatum(connector_id), UUIDPGetDatum(schema_id), named_schemas(graph)};
-    uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.find_obstacles($1::regrole, $2, $3, $4) o",
-                                   4, types, values, NULL, SPI_OK_SELECT);
+    Oid types[] = {OIDOID, UUIDOID, UUIDOID, TEXTARRAYOID, TEXTARRAYOID};
+    Datum values[] = {ObjectIdGetDatum(owner), UUIDPGetDatum(connector_id), UUIDPGetDatum(schema_id), target_schemas(graph, false),
+                      target_schemas(graph, true)};
+    uint64 count = catalog_execute("SELECT o.message, o.hint, o.code FROM kaireon_internal.find_obstacles($1::regrole, $2, $3, $4, $5) o",
+                                   5, types, values, NULL, SPI_OK_SELECT);
 
     for (uint64 i = 0; i < count; i++)
     {

@@ -169,6 +169,18 @@ list_keys(const SchemaSpec *schema, List *candidates)
     return out.data;
 }
 
+/* "a, b" */
+static char *
+list_fields(const SchemaSpec *schema)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (int i = 0; i < schema->nfields; i++)
+        appendStringInfo(&out, "%s%s", i ? ", " : "", schema->fields[i].name);
+    return out.data;
+}
+
 /* The fields of these names; false, with complaints, when one is unknown or named twice. */
 static bool
 find_fields(const SchemaSpec *schema, List *names, const GraphNode *node, List **findings, Bitmapset **fields)
@@ -183,7 +195,7 @@ find_fields(const SchemaSpec *schema, List *names, const GraphNode *node, List *
         while (i < schema->nfields && strcmp(schema->fields[i].name, lfirst(lc)) != 0)
             i++;
         if (i == schema->nfields)
-            graph_complain(findings, node->id, "missing_column", "keyFields names the schema's fields, as they are called there.",
+            graph_complain(findings, node->id, "missing_column", psprintf("Fields of the schema: %s.", list_fields(schema)),
                            "keyFields names \"%s\", which is no field of the schema", (char *) lfirst(lc));
         else if (bms_is_member(i, *fields))
             graph_complain(findings, node->id, "wrong_value", NULL, "keyFields names \"%s\" twice", (char *) lfirst(lc));

@@ -214,6 +214,23 @@ is($k->sql('SELECT accounts FROM ds_accounts_summary WHERE customer_id = 10'), 1
 
 # The session that waits for the run must not hold its summary.
 like($k->sql_error("BEGIN; UPDATE ds_accounts_summary SET accounts = accounts; SELECT * FROM kaireon.run_pipeline('load')"), qr/this transaction has changed or locked the table/, 'a run is refused to a session that has changed the summary');
+# ---- an upsert: whose rows came, and whose they were before
+
+collection('moved');
+$k->make('moved', schema => 'moved', source => { resource => 'moved.csv' }, target => { validation => 'skip', loadingStrategy => 'upsert' },
+    nodes => [ { id => 'sums', type => 'summarize', config => { collectionSchemaId => 'moved' } } ], execution => { errorHandling => 'skip' });
+write_accounts('moved', map { [ $_, $_ * 10, 'n', $_, undef, undef ] } 1 .. 6);
+$run = $k->run('moved');
+is("$run->{status} $run->{rows_loaded}", 'success 6', 'an upsert loads a collection');
+write_accounts('moved', [ 1, 10, 'n', 1, undef, undef ], [ 2, 30, 'n', 2, undef, undef ], [ 7, 70, 'n', 7, undef, undef ], [ 4, 40, 'n', 5, undef, undef ]);
+is(touched('moved', sub { $run = $k->run('moved') }), '20 30 40 70', 'and summarises those whose rows came, changed or went to another');
+is("$run->{rows_loaded} $run->{rows_updated} " . $k->sql("SELECT string_agg(customer_id || ':' || accounts || ':' || total, ' ' ORDER BY customer_id) FROM ds_moved_summary"),
+    '1 2 10:1:1 30:2:5 40:1:5 50:1:5 60:1:6 70:1:7', 'as they are now');
+$k->sql('ALTER TABLE ds_moved DROP CONSTRAINT ds_moved_pkey, ADD PRIMARY KEY (account, customer_id)');
+write_accounts('moved', [ 2, 30, 'n', 9, undef, undef ], [ 2, 80, 'n', 1, undef, undef ]);
+is(touched('moved', sub { $run = $k->run('moved') }), '30 80', 'where the key says whose they are, nobody else');
+is($k->sql("SELECT string_agg(customer_id || ':' || total, ' ' ORDER BY customer_id) FROM ds_moved_summary WHERE customer_id IN (30, 80)"), '30:12 80:1', 'that is written');
+
 # ---- a summary table that somebody changed
 
 for my $case ([ 'ALTER total TYPE int', qr/column "total" of the summary of schema "accounts" is double precision, but integer in its table/ ],
