@@ -216,6 +216,7 @@ CREATE TABLE kaireon_internal.run_error (
     reason        text NOT NULL,
     value         text,                     -- the field as read; of a row that could not be split, the row
     severity      text NOT NULL DEFAULT 'error' CHECK (severity IN ('error', 'warning')),
+    expression    text,                     -- what the node was evaluating
     PRIMARY KEY (run_id, ordinal)
 );
 

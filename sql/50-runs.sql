@@ -37,14 +37,16 @@ SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.row
 COMMENT ON VIEW kaireon.run_nodes IS 'rows in and out of each node of a run, and its time';
 
 CREATE VIEW kaireon.run_errors WITH (security_barrier) AS
-SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value, e.severity
+SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value, e.severity, e.expression
   FROM kaireon_internal.run_error e
   JOIN kaireon_internal.run r ON r.run_id = e.run_id
  WHERE kaireon_internal.may_read(r.owner);
 COMMENT ON VIEW kaireon.run_errors IS 'each bad row of a run: where it is, which field, and why; and warnings of rows that were loaded; not for viewers, who find their number in runs and run_nodes';
 COMMENT ON COLUMN kaireon.run_errors.severity IS 'error: the row was left out; warning: it broke a rule and was loaded; of a check on all rows there is no line';
 COMMENT ON COLUMN kaireon.run_errors.source IS 'the file or partition';
-COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; the whole row where it could not be split';
+COMMENT ON COLUMN kaireon.run_errors.field IS 'the field as the source or the target calls it; of an error in a node, the field that the node makes';
+COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; of an expression of several fields all of them, as in "a=1, b=0"; the whole row where it could not be split';
+COMMENT ON COLUMN kaireon.run_errors.expression IS 'of an error in a node, the expression, rule or condition that it was evaluating';
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,

@@ -69,6 +69,17 @@ measured(Node *value)
     return (Node *) call;
 }
 
+Node *
+exprbound_measured(Node *expr)
+{
+    Oid any = ANYELEMENTOID;
+
+    if (!IsA(expr, FuncExpr) || ((FuncExpr *) expr)->funcformat != COERCE_EXPLICIT_CALL ||
+        ((FuncExpr *) expr)->funcid != bounded_function("bounded_size", 1, &any))
+        return NULL;
+    return linitial(((FuncExpr *) expr)->args);
+}
+
 static Node *
 bound_mutator(Node *node, void *context)
 {

@@ -28,6 +28,9 @@
  */
 extern void exprbound_query(Query *query);
 
+/* What a call of bounded_size measures; NULL when the expression is no such call. */
+extern Node *exprbound_measured(Node *expr);
+
 extern PGDLLEXPORT Datum kaireon_bounded_size(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum kaireon_bounded_lpad(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum kaireon_bounded_rpad(PG_FUNCTION_ARGS);

@@ -36,6 +36,8 @@ typedef struct NodeOp
     const JsonKey *keys;     /* of its config; NULL: `check` looks at all of it */
     const char *const *reads; /* of these, those that name no field which the node makes or changes; NULL: none */
 
+    const char *output;      /* of a row node: the key that names the one field it makes; where that is left out, "field" does.  NULL: none, or several */
+
     /*
      * What the table of keys can't say: keys that exclude or need one another.
      * Called when the table had nothing to say; complains with

@@ -56,6 +56,7 @@ const NodeOp node_mask_pii = {
     .kind = NODE_ROW,
     .keys = mask_keys,
     .reads = mask_pii_reads,
+    .output = "field",
     .walk = mask_walk,
     .write = mask_write,
     .describe = mask_describe,

@@ -77,7 +77,9 @@ keep(Rejects *rejects, const Reject *reject)
     copy->field = reject->field ? pstrdup(reject->field) : NULL;
     copy->reason = clipped(reject->reason);
     copy->value = reject->value ? clipped(reject->value) : NULL;
-    rejects->kept_bytes += sizeof(Reject) + strlen(copy->reason) + (copy->value ? strlen(copy->value) : 0);
+    copy->expression = reject->expression ? clipped(reject->expression) : NULL;
+    rejects->kept_bytes += sizeof(Reject) + strlen(copy->reason) + (copy->value ? strlen(copy->value) : 0) +
+                           (copy->expression ? strlen(copy->expression) : 0);
     MemoryContextSwitchTo(old);
     return copy;
 }
@@ -248,7 +250,7 @@ static void
 write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const Reject *reject,
           const pg_uuid_t *run_id, int64 ordinal)
 {
-    enum { run, number, node, source, line, offset, field, sqlstate, reason, value, severity, count };
+    enum { run, number, node, source, line, offset, field, sqlstate, reason, value, severity, expression, count };
     Datum values[count];
     bool nulls[count] = {0};
     HeapTuple tuple;
@@ -265,6 +267,7 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
     set_text(values, nulls, reason, reject->reason);
     set_text(values, nulls, value, reject->value);
     set_text(values, nulls, severity, reject->kind == REJECT_WARNS ? "warning" : "error");
+    set_text(values, nulls, expression, reject->expression);
     tuple = heap_form_tuple(RelationGetDescr(rel), values, nulls);
     CatalogTupleInsertWithInfo(rel, tuple, indexes);
     heap_freetuple(tuple);

@@ -36,7 +36,8 @@ typedef struct Reject
     const char *constraint;  /* of the table; or NULL */
     int sqlstate;
     char *reason;
-    char *value;             /* the field as read, or the row; or NULL */
+    char *value;             /* the field as read, "a=1, b=2" of several, or the row; or NULL */
+    char *expression;        /* what a node was evaluating; or NULL */
 } Reject;
 
 typedef struct Rejects

@@ -24,6 +24,7 @@
 #include "utils/rel.h"
 
 #include "pg/compat.h"
+#include "pg/exprbound.h"
 #include "pg/node.h"
 
 void
@@ -207,47 +208,50 @@ add_clauses_of_never(Stage *stage, StageLane *lane)
 
 /* ---- what a lane makes -------------------------------------------------------------- */
 
+/* A cast's argument, with its form and place; NULL when the expression is no cast. */
+static Node *
+cast_argument(Node *expr, CoercionForm *form, int *location)
+{
+    switch (nodeTag(expr))
+    {
+        case T_FuncExpr:
+            *form = ((FuncExpr *) expr)->funcformat;
+            *location = ((FuncExpr *) expr)->location;
+            return ((FuncExpr *) expr)->args == NIL ? NULL : linitial(((FuncExpr *) expr)->args);
+        case T_RelabelType:
+            *form = ((RelabelType *) expr)->relabelformat;
+            *location = ((RelabelType *) expr)->location;
+            return (Node *) ((RelabelType *) expr)->arg;
+        case T_CoerceViaIO:
+            *form = ((CoerceViaIO *) expr)->coerceformat;
+            *location = ((CoerceViaIO *) expr)->location;
+            return (Node *) ((CoerceViaIO *) expr)->arg;
+        case T_CoerceToDomain:
+            *form = ((CoerceToDomain *) expr)->coercionformat;
+            *location = ((CoerceToDomain *) expr)->location;
+            return (Node *) ((CoerceToDomain *) expr)->arg;
+        default:
+            return NULL;
+    }
+}
+
 /*
  * What is left of an expression without what only assigns it to the target's
- * column: implicit casts, and the casts that the lane's last step has written.
+ * column: implicit casts, the casts that the lane's last step has written, and
+ * what bounds the size of their results.
  */
 static Node *
 strip_assignment(const StageLane *lane, Node *expr)
 {
     for (;;)
     {
+        Node *measured = exprbound_measured(expr);
         CoercionForm form;
         int location;
-        Node *inner;
+        Node *inner = cast_argument(measured ? measured : expr, &form, &location);
 
-        if (IsA(expr, FuncExpr) && list_length(((FuncExpr *) expr)->args) > 0)
-        {
-            form = ((FuncExpr *) expr)->funcformat;
-            location = ((FuncExpr *) expr)->location;
-            inner = linitial(((FuncExpr *) expr)->args);
-        }
-        else if (IsA(expr, RelabelType))
-        {
-            form = ((RelabelType *) expr)->relabelformat;
-            location = ((RelabelType *) expr)->location;
-            inner = (Node *) ((RelabelType *) expr)->arg;
-        }
-        else if (IsA(expr, CoerceViaIO))
-        {
-            form = ((CoerceViaIO *) expr)->coerceformat;
-            location = ((CoerceViaIO *) expr)->location;
-            inner = (Node *) ((CoerceViaIO *) expr)->arg;
-        }
-        else if (IsA(expr, CoerceToDomain))
-        {
-            form = ((CoerceToDomain *) expr)->coercionformat;
-            location = ((CoerceToDomain *) expr)->location;
-            inner = (Node *) ((CoerceToDomain *) expr)->arg;
-        }
-        else
-            return expr;
-        if (form != COERCE_IMPLICIT_CAST &&
-            (form != COERCE_EXPLICIT_CAST || compile_step_at(lane->lane, lane->at, location) != lane->lane->nsteps - 1))
+        if (inner == NULL || (form != COERCE_IMPLICIT_CAST &&
+                              (form != COERCE_EXPLICIT_CAST || compile_step_at(lane->lane, lane->at, location) != lane->lane->nsteps - 1)))
             return expr;
         expr = inner;
     }

@@ -42,6 +42,20 @@ stage_bad_row(const Stage *stage, RowState *at, RejectKind kind, int step, int s
     stage->lanes[at->lane].ended[step]++;
 }
 
+/* What the node works with, for a person. */
+static char *
+node_words(const GraphNode *node)
+{
+    char *expression = json_get_text(node->config, "expression");
+    StringInfoData out;
+
+    if (expression != NULL || node->op->kind != NODE_ROW || node->op->describe == NULL)
+        return expression;
+    initStringInfo(&out);
+    node->op->describe(node, &out);
+    return out.data;
+}
+
 /*
  * A cell's error is the target's validation unless a cast node asked for the
  * type.  Where that node is on no way that the row could take, it is the
@@ -63,6 +77,7 @@ stage_bad_cell(const Stage *stage, const Rows *rows, RowState *at, int sqlstate,
     stage_bad_row(stage, at, kind_at(node), step, sqlstate, reason);
     at->reject.node = node;
     at->reject.field = column->name;
+    at->reject.expression = node_words(node);
     at->reject.value = cells_raw_text(rows->cells, at->row, at->column);
 }
 
@@ -101,8 +116,11 @@ find_parts(Node *node, Parts *parts)
     return expression_tree_walker(node, find_parts, parts);
 }
 
-/* The step whose part of the expression raises this error for the row; the expression's own when no earlier does. */
-static int
+/* A part of an expression, and the step that wrote it. */
+typedef struct Culprit { Node *part; int step; } Culprit;
+
+/* The part that raises this error for the row, and contains no earlier step's that does. */
+static Culprit
 find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *error)
 {
     Parts parts = {lane, (Node *) expr, compile_step_of(lane->lane, lane->at, (Node *) expr), NIL};
@@ -120,7 +138,7 @@ find_culprit(Stage *stage, const StageLane *lane, Expr *expr, const ErrorData *e
         if (again && again->sqlerrcode == error->sqlerrcode && strcmp(again->message, error->message) == 0)
             return find_culprit(stage, lane, lfirst(lc), error);
     }
-    return parts.step;
+    return (Culprit) {(Node *) expr, parts.step};
 }
 
 /* ---- errors --------------------------------------------------------------------------- */
@@ -173,55 +191,88 @@ stage_broken_rule(const Stage *stage, const Rows *rows, const RowState *at, cons
         reject->value = value_text(stage, rows, at->row, clause->shown);
 }
 
-static void
-condition_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
+/* What went into the part of the expression: a column's value, or "a=1, b=2" of several. */
+static char *
+input_text(const Stage *stage, const Rows *rows, int row, Node *part)
 {
-    const StageLane *lane = &stage->lanes[at->lane];
-    int step = find_culprit(stage, lane, at->clause->condition.expr, error);
-    RejectKind kind = REJECT_OTHER;
+    Bitmapset *columns = NULL;
+    StringInfoData out;
+    int column = -1;
 
-    /* a value that can't even be looked at breaks the rule too */
-    if (at->clause->rule && at->clause->rule->on_fail != RULE_WARN && (step <= 0 || step == at->clause->step))
-        kind = stage_rule_kind(at->clause->rule);
-    stage_bad_row(stage, at, kind, step > 0 ? step : at->clause->step, error->sqlerrcode, error->message);
-    *column = at->clause->shown;
-    if (*column >= 0)
-        at->reject.field = column_name(stage, *column);
+    stage_columns(part, &columns);
+    if (bms_num_members(columns) < 2)
+        return bms_is_empty(columns) ? NULL : value_text(stage, rows, row, bms_singleton_member(columns));
+    initStringInfo(&out);
+    while ((column = bms_next_member(columns, column)) >= 0 && out.len < REJECT_TEXT_BYTES)
+    {
+        char *value = value_text(stage, rows, row, column);
+
+        appendStringInfo(&out, "%s%s=%s", out.len ? ", " : "", column_name(stage, column), value ? reject_shown(value) : "null");
+    }
+    return out.data;
+}
+
+/* The field that a node makes; `reached`: where that arrives in the end. */
+static char *
+made_field(const GraphNode *node, char *reached)
+{
+    char *field = node->op->output ? json_get_text(node->config, node->op->output) : NULL;
+
+    if (field == NULL && node->op->output)
+        field = json_get_text(node->config, "field");
+    return field ? field : reached;
 }
 
 static void
-entry_error(Stage *stage, RowState *at, const ErrorData *error, int *column)
+condition_error(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
 {
     const StageLane *lane = &stage->lanes[at->lane];
-    Bitmapset *used = NULL;
-    int last = last_step(stage, at), step = last;
+    const StageClause *clause = at->clause;
+    Culprit culprit = find_culprit(stage, lane, clause->condition.expr, error);
+    bool own = culprit.step <= 0 || culprit.step == clause->step;
+    int step = culprit.step > 0 ? culprit.step : clause->step;
+    char *shown = clause->shown >= 0 ? column_name(stage, clause->shown) : NULL;
+    RejectKind kind = REJECT_OTHER;
 
-    if (at->running == &at->entry->value)
-        step = find_culprit(stage, lane, at->entry->value.expr, error);
-    if (step <= 0)
-        step = last;
-    stage_bad_row(stage, at, kind_at(lane->lane->steps[step].node), step, error->sqlerrcode, error->message);
-    at->reject.field = NameStr(TupleDescAttr(lane->desc, at->entry->to)->attname);
-    stage_columns((Node *) (at->entry->value.expr ? at->entry->value.expr : at->entry->assignment.expr), &used);
-    *column = bms_next_member(used, -1);
+    /* a value that can't even be looked at breaks the rule too */
+    if (clause->rule && clause->rule->on_fail != RULE_WARN && own)
+        kind = stage_rule_kind(clause->rule);
+    stage_bad_row(stage, at, kind, step, error->sqlerrcode, error->message);
+    at->reject.field = own ? shown : made_field(lane->lane->steps[step].node, shown);
+    at->reject.expression = own && clause->rule ? clause->rule->rule : node_words(lane->lane->steps[step].node);
+    at->reject.value = input_text(stage, rows, at->row, culprit.part);
+}
+
+static void
+entry_error(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
+{
+    const StageLane *lane = &stage->lanes[at->lane];
+    const StageEntry *entry = at->entry;
+    int last = last_step(stage, at);
+    Culprit culprit = {(Node *) (entry->value.expr ? entry->value.expr : entry->assignment.expr), last};
+    char *reached = NameStr(TupleDescAttr(lane->desc, entry->to)->attname);
+    const GraphNode *node;
+
+    if (at->running == &entry->value)
+        culprit = find_culprit(stage, lane, entry->value.expr, error);
+    if (culprit.step <= 0)
+        culprit.step = last;
+    node = lane->lane->steps[culprit.step].node;
+    stage_bad_row(stage, at, kind_at(node), culprit.step, error->sqlerrcode, error->message);
+    at->reject.field = culprit.step < last ? made_field(node, reached) : reached;
+    at->reject.expression = node_words(node);
+    at->reject.value = input_text(stage, rows, at->row, culprit.part);
 }
 
 void
 stage_error_to_reject(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error)
 {
-    int column = -1;
-
     if (at->column >= 0)
-    {
         stage_bad_cell(stage, rows, at, error->sqlerrcode, error->message);
-        return;
-    }
-    if (at->clause)
-        condition_error(stage, at, error, &column);
+    else if (at->clause)
+        condition_error(stage, rows, at, error);
     else if (at->entry)
-        entry_error(stage, at, error, &column);
+        entry_error(stage, rows, at, error);
     else
         stage_bad_row(stage, at, REJECT_VALIDATION, last_step(stage, at), error->sqlerrcode, error->message);
-    if (column >= 0)
-        at->reject.value = value_text(stage, rows, at->row, column);
 }

@@ -110,7 +110,7 @@ my @bad = ([ 'read', 'source', { resource => 'bad.csv' } ], [ 'once', 'deduplica
 $k->make_graph('bad', 'bad', \@bad, [ 'read>once', 'once>over', 'over>load' ], { errorHandling => 'skip' });
 $run = $k->run('bad');
 is(counters($run), 'partial|6|2|3|0|1', 'bad rows: counters');
-is(join(' ', map { "$_->{line}:$_->{node_id}:$_->{sqlstate}:" . ($_->{value} // '') } $k->errors($run->{run_id})), '3:load:22P02:x 4:read:22P04:3,b,3 5:over:22012:4',
+is(join(' ', map { "$_->{line}:$_->{node_id}:$_->{sqlstate}:" . ($_->{value} // '') } $k->errors($run->{run_id})), '3:load:22P02:x 4:read:22P04:3,b,3 5:over:22012:n=4, d=0',
     'bad rows: before the node, and behind it still with file and line');
 is(loaded('bad', 'id'), '1 5', 'bad rows: the others are loaded; a bad row is no first of its key');
 is($k->node_counts($run), 'read 6/5/1 once 4/3/0 over 3/2/1 load 2/2/1', 'bad rows: counted where they are');
