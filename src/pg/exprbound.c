@@ -128,7 +128,19 @@ PG_FUNCTION_INFO_V1(kaireon_bounded_size);
 Datum
 kaireon_bounded_size(PG_FUNCTION_ARGS)
 {
-    require_bound(toast_raw_datum_size(PG_GETARG_DATUM(0)));
+    FmgrInfo *call = fcinfo->flinfo;
+
+    /* expressions call it for values that have a size; anybody may, for any */
+    if (call->fn_extra == NULL)
+    {
+        bool *sized = MemoryContextAlloc(call->fn_mcxt, sizeof(bool));
+        Oid type = get_fn_expr_argtype(call, 0);
+
+        *sized = OidIsValid(type) && get_typlen(type) == -1;
+        call->fn_extra = sized;
+    }
+    if (*(bool *) call->fn_extra)
+        require_bound(toast_raw_datum_size(PG_GETARG_DATUM(0)));
     PG_RETURN_DATUM(PG_GETARG_DATUM(0));
 }
 

@@ -218,3 +218,7 @@ SELECT rolname, rolsuper FROM pg_roles WHERE rolname LIKE 'regress_%' AND rolsup
 DROP OWNED BY regress_alice, regress_bob, regress_dave, regress_operator CASCADE;
 DROP SCHEMA calls CASCADE;
 DROP ROLE regress_alice, regress_bob, regress_dave, regress_operator;
+
+-- What expressions are rewritten to call takes values of any type.
+SELECT kaireon.bounded_size(1), kaireon.bounded_size(7::smallint), kaireon.bounded_size(1.5), kaireon.bounded_size('x'::text),
+       kaireon.bounded_size('2026-01-01'::date), kaireon.bounded_size('x'::name), kaireon.bounded_size('x'::cstring), kaireon.bounded_size(12::oid);
