@@ -16,6 +16,7 @@
 #include "utils/guc.h"
 #include "utils/memutils.h"
 #include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
 #include "pg/control.h"
@@ -71,7 +72,8 @@ worker_can_connect(Oid database)
     bool can;
 
     ScanKeyInit(&key, Anum_pg_database_oid, BTEqualStrategyNumber, F_OIDEQ, ObjectIdGetDatum(database));
-    scan = systable_beginscan(rel, DatabaseOidIndexId, true, snapshot, 1, &key);
+    /* the launcher has no database: it can read the index only when somebody who has one has been here before */
+    scan = systable_beginscan(rel, DatabaseOidIndexId, criticalSharedRelcachesBuilt, snapshot, 1, &key);
     tuple = systable_getnext(scan);
     can = HeapTupleIsValid(tuple) && ((Form_pg_database) GETSTRUCT(tuple))->datallowconn;
     systable_endscan(scan);

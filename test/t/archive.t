@@ -147,6 +147,28 @@ put('z.csv', 99_999);
 $k->node->start;
 is($k->run('kill')->{rows_loaded}, 1, 'after a crash of the server it goes on');
 
+# A run that waits goes on after a restart, before anybody connects.
+{
+    make('queued');
+    $k->sql(q(CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN PERFORM pg_advisory_xact_lock_shared(42); RETURN NEW; END$$;
+        CREATE TRIGGER gate BEFORE INSERT ON ds_queued FOR EACH ROW EXECUTE FUNCTION gate()));
+    put('q.csv', 1);
+    my $gate = $k->session;
+    $gate->query('SELECT pg_advisory_lock(42)');
+    my $first = $k->start('queued');
+    my $worker = $k->worker_pid($first);
+    $k->poll('the run to wait', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $worker AND wait_event = 'advisory')");
+    my $second = $k->start('queued');
+    my $log = -s $k->node->logfile;
+    $k->node->stop('immediate');
+    $gate->abandon;
+    $k->node->start;
+    $k->poll('the file to be moved', sub { there("queued/$today") eq "queued/$today/q.csv" });
+    unlike(PostgreSQL::Test::Utils::slurp_file($k->node->logfile, $log), qr/FATAL:/, 'a restart: no process of ours fails');
+    is($k->sql("SELECT string_agg(status || ' ' || coalesce(error_code, ''), ', ' ORDER BY queued_at) FROM kaireon_internal.run WHERE run_id IN ('$first', '$second')"),
+        'failed KA003, success ', 'the run that waited was started before anybody connected');
+}
+
 # ---- rights and the rest
 
 ok(!$k->readers, 'no reader is left');
