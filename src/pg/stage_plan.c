@@ -61,7 +61,27 @@ add_expr(Stage *stage, StageExpr *e, Expr *expr)
 
 /* ---- conditions ----------------------------------------------------------------- */
 
-/* A plan's parts: the target list, and the conditions of its scan; *never: no row can pass. */
+/* An expression of a plan in terms of what the plan below gives. */
+static Node *
+replace_outer(Node *node, List *below)
+{
+    if (node && IsA(node, Var) && ((Var *) node)->varno == OUTER_VAR)
+        return (Node *) copyObject(list_nth_node(TargetEntry, below, ((Var *) node)->varattno - 1)->expr);
+    return expression_tree_mutator(node, replace_outer, below);
+}
+
+/* Can no row meet it? */
+static bool
+is_never(const Node *condition)
+{
+    return IsA(condition, Const) && (((const Const *) condition)->constisnull || !DatumGetBool(((const Const *) condition)->constvalue));
+}
+
+/*
+ * A plan's parts: the target list, and the conditions of its scan; *never: no
+ * row can pass.  Conditions that read no column are a step above the scan,
+ * which PostgreSQL would take once; here they are like all others.
+ */
 static Plan *
 open_plan(PlannedStmt *statement, List **target_list, List **quals, bool *never)
 {
@@ -74,20 +94,22 @@ open_plan(PlannedStmt *statement, List **target_list, List **quals, bool *never)
     *target_list = plan->targetlist;
     if (IsA(plan, Result))
     {
-        List *constant = (List *) ((Result *) plan)->resconstantqual;
+        List *once = (List *) ((Result *) plan)->resconstantqual;
+        ListCell *lc;
 
-        if (outerPlan(plan) == NULL && constant == NIL)
-            elog(ERROR, "unexpected plan of a row stage");
-        if (outerPlan(plan) == NULL || !DatumGetBool(((Const *) linitial(constant))->constvalue))
-        {
-            *never = true;
+        foreach(lc, once)
+            *never |= is_never(lfirst(lc));
+        if (*never)
             return plan;
-        }
         plan = outerPlan(plan);
+        if (plan == NULL)
+            elog(ERROR, "unexpected plan of a row stage");
+        *target_list = (List *) replace_outer((Node *) *target_list, plan->targetlist);
+        *quals = list_copy(once);
     }
     if (!IsA(plan, NamedTuplestoreScan) || statement->subplans != NIL)
         elog(ERROR, "unexpected plan of a row stage: node %d", (int) nodeTag(plan));
-    *quals = plan->qual;
+    *quals = list_concat(*quals, plan->qual);
     return plan;
 }
 
