@@ -294,6 +294,17 @@ CREATE TABLE kaireon_internal.source_file (
 CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
     (pipeline_id, node_id, md5(path), size, modified_at, head_hash);
 
+-- Up to where targets with a watermark have loaded, written with the rows.
+CREATE TABLE kaireon_internal.watermark (
+    pipeline_id   uuid NOT NULL REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
+    node_id       text NOT NULL,            -- of the target
+    field         text NOT NULL,            -- of its schema
+    mark          text NOT NULL,            -- the greatest value that was loaded
+    run_id        uuid NOT NULL,            -- by
+    loaded_at     timestamptz NOT NULL DEFAULT now(),
+    PRIMARY KEY (pipeline_id, node_id)
+);
+
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.instance', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector_type', $$WHERE origin = 'user'$$);
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.connector', '');
@@ -310,4 +321,5 @@ SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.source_file', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.watermark', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter_id_seq', '');

@@ -50,22 +50,34 @@ COMMENT ON COLUMN kaireon.run_errors.expression IS 'of an error in a node, the e
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
-       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect
+       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark
   FROM kaireon_internal.source_file f
   JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
+ WHERE kaireon_internal.may_see(p.owner)
+ UNION ALL
+SELECT p.name, w.node_id, 'watermark', NULL, NULL, NULL, NULL, NULL, NULL, w.run_id, w.loaded_at, NULL, w.field,
+       -- A value of a row.
+       CASE WHEN kaireon_internal.may_read(p.owner) THEN w.mark END
+  FROM kaireon_internal.watermark w
+  JOIN kaireon_internal.pipeline p ON p.id = w.pipeline_id
  WHERE kaireon_internal.may_see(p.owner);
 COMMENT ON VIEW kaireon.source_state IS 'what each pipeline has loaded: committed together with the rows';
+COMMENT ON COLUMN kaireon.source_state.kind IS 'file, of a source node; or watermark, of a target node';
+COMMENT ON COLUMN kaireon.source_state.mark IS 'the greatest value that was loaded of the field; not for viewers';
 
 CREATE FUNCTION kaireon_internal.reset_source_state(caller regrole, pipeline text)
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, pipeline);
-    n bigint;
+    files bigint;
+    marks bigint;
 BEGIN
     PERFORM kaireon_internal.check_no_run(p);
     DELETE FROM kaireon_internal.source_file AS f WHERE f.pipeline_id = p.id;
-    GET DIAGNOSTICS n = ROW_COUNT;
-    RETURN n;
+    GET DIAGNOSTICS files = ROW_COUNT;
+    DELETE FROM kaireon_internal.watermark AS w WHERE w.pipeline_id = p.id;
+    GET DIAGNOSTICS marks = ROW_COUNT;
+    RETURN files + marks;
 END
 $$;
 

@@ -148,8 +148,7 @@ begin_program(Compiler *c, const CompileInput *input)
         target->schema = input->schema;
         if (json_get(node->config, "schema") && !node->wrong_config)
             target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
-        if (target->schema && target->strategy == LOAD_UPSERT)
-            target->key = target_key_find(target->schema, json_get_texts(node->config, "keyFields"), node, c->findings);
+        target_resolve(target, c->findings);
         if (target->schema)
             target->origins = palloc0(sizeof(List *) * Max(target->schema->nfields, 1));
     }
@@ -544,7 +543,8 @@ compile_same(const Program *a, const Program *b)
     }
     for (int i = 0; i < a->ntargets; i++)
     {
-        if (a->targets[i].schema->relid != b->targets[i].schema->relid || !same_key(a->targets[i].key, b->targets[i].key))
+        if (a->targets[i].schema->relid != b->targets[i].schema->relid || a->targets[i].watermark != b->targets[i].watermark ||
+            !same_key(a->targets[i].key, b->targets[i].key))
             return false;
     }
     for (int i = 0; i < a->nsummaries; i++)

@@ -43,7 +43,7 @@
 typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE } Validation;
 
 /* What becomes of the rows that the table has already. */
-typedef enum LoadStrategy { LOAD_APPEND, LOAD_UPSERT } LoadStrategy;
+typedef enum LoadStrategy { LOAD_APPEND, LOAD_UPSERT, LOAD_WATERMARK } LoadStrategy;
 
 /* One column the reader is asked for. */
 typedef struct SourceColumn
@@ -97,7 +97,8 @@ typedef struct ProgramTarget
     const SchemaSpec *schema;
     Validation validation;
     LoadStrategy strategy;
-    const struct TargetKey *key; /* of an upsert: how it finds the row that is there already (target_key.h); else NULL */
+    const struct TargetKey *key; /* where rows are updated: how the one is found that is there already (target_key.h); else NULL */
+    int watermark;           /* of strategy incremental_watermark: place of the field; else -1 */
     List **origins;          /* by place in the schema's fields: where values come from, whatever way rows come (lineage.h) */
 } ProgramTarget;
 

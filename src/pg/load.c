@@ -31,12 +31,14 @@ make_slots(Loader *loader, int count)
         loader->slots = repalloc(loader->slots, sizeof(TupleTableSlot *) * count);
         loader->rows = repalloc(loader->rows, sizeof(int) * count);
         loader->clauses = repalloc(loader->clauses, sizeof(char *) * count);
+        loader->rejected = repalloc(loader->rejected, sizeof(bool) * count);
     }
     else
     {
         loader->slots = palloc(sizeof(TupleTableSlot *) * count);
         loader->rows = palloc(sizeof(int) * count);
         loader->clauses = palloc(sizeof(char *) * count);
+        loader->rejected = palloc(sizeof(bool) * count);
     }
     for (int i = loader->capacity; i < count; i++)
         loader->slots[i] = loader->way->make_slot(loader->rel);
@@ -68,6 +70,7 @@ accept_slot(RowSink *sink, int row)
 {
     Loader *loader = (Loader *) sink;
 
+    loader->rejected[loader->count] = false;
     loader->rows[loader->count++] = row;
 }
 
@@ -77,8 +80,12 @@ flush(RowSink *sink)
     Loader *loader = (Loader *) sink;
     MemoryContext old = MemoryContextSwitchTo(loader->batch);
 
+    if (loader->mark)
+        load_mark_filter(loader);
     if (loader->count > 0)
         loader->way->flush(loader);
+    if (loader->mark)
+        load_mark_advance(loader);
     for (int i = 0; i < loader->count; i++)
         ExecClearTuple(loader->slots[i]);
     loader->count = 0;
@@ -136,7 +143,7 @@ loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strat
     loader->rejects = rejects;
     loader->context = CurrentMemoryContext;
     loader->batch = AllocSetContextCreate(loader->context, "kaireon flush", ALLOCSET_DEFAULT_SIZES);
-    loader->way = strategy == LOAD_UPSERT ? &load_upsert : takes_fast_way(target) ? &load_fast : &load_slow;
+    loader->way = compiled->key ? &load_upsert : takes_fast_way(target) ? &load_fast : &load_slow;
     loader->way->open(loader);
     return loader;
 }
@@ -156,6 +163,7 @@ loader_counts(const Loader *loader)
 void
 load_reject(Loader *loader, int i, Reject *reject)
 {
+    loader->rejected[i] = true;
     reject->kind = REJECT_OTHER;
     reject->node = loader->compiled->node;
     reject->at = rows_position(loader->batch_rows, loader->rows[i]);

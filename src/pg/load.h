@@ -27,6 +27,7 @@ typedef struct LoadCounts
     int64 updated;           /* in place of one with the same key */
     int64 unchanged;         /* the table had such a row already */
     int64 merged;            /* another row of the batch, with the same key, came after it */
+    int64 behind;            /* their watermark is not greater than the mark */
     int64 suppressed;        /* a trigger of the table (one that returns null) made away with it */
 } LoadCounts;
 
@@ -34,6 +35,13 @@ typedef struct LoadCounts
 extern Loader *loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects);
 /* From the first row on: tells the summary of the table whose rows come into it. */
 extern void loader_summarise(Loader *loader, Summary *summary);
+/*
+ * Of a target with a watermark, before the first row: only rows with a greater
+ * value than that are loaded; NULL: all are.  And the greatest value of those
+ * that were, in the current context; NULL: none was.
+ */
+extern void loader_set_mark(Loader *loader, const char *mark);
+extern char *loader_mark(const Loader *loader);
 /* The same for all lanes that lead to the target. */
 extern RowSink *loader_sink(Loader *loader);
 /* What became of the rows so far, but for those that were rejected. */

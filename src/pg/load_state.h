@@ -49,6 +49,8 @@ struct Loader
     TupleTableSlot **slots;
     int *rows;               /* which row of the batch each is */
     const char **clauses;    /* the lane's on_conflict of each */
+    bool *rejected;          /* so far, of each */
+    struct LoadMark *mark;   /* of a target with a watermark; else NULL */
     LoadCounts counts;
     List *summaries;         /* Summary *: of the table, which is a collection */
 };
@@ -62,6 +64,14 @@ extern const ProgramSummary *load_summary_keys(const Loader *loader);
 /* Tells the summaries of a row that came in: the join fields; or of all rows in the slots, loaded or not. */
 extern void load_touch(const Loader *loader, Datum *keys, bool *nulls);
 extern void load_touch_slots(const Loader *loader);
+
+/* ---- load_mark.c: targets with a watermark -------------------------------------- */
+
+/* Leaves out rows of the batch that are not new, and rejects those of which that is not known. */
+extern void load_mark_filter(Loader *loader);
+
+/* The batch is done: those that were loaded move the mark. */
+extern void load_mark_advance(Loader *loader);
 
 /* ---- load_staged.c: statements over rows of the batch -------------------------- */
 

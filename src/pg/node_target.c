@@ -13,13 +13,14 @@
 #include "pg/target_key.h"
 
 /* By LoadStrategy. */
-static const char *const strategies[] = {"append", "upsert", NULL};
+static const char *const strategies[] = {"append", "upsert", "incremental_watermark", NULL};
 static const char *const validations[] = {"strict", "skip", "coerce", NULL};
 
 static const JsonKey target_keys[] = {
     {"schema", JSON_STRING, false, NULL},
     {"loadingStrategy", JSON_STRING, false, strategies},
     {"keyFields", JSON_STRINGS, false, NULL},
+    {"watermarkField", JSON_STRING, false, NULL},
     {"validation", JSON_STRING, false, validations},
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {NULL, 0, false, NULL}};
@@ -43,12 +44,56 @@ target_strategy(const GraphNode *node)
     return LOAD_APPEND;
 }
 
+bool
+target_updates(const GraphNode *node)
+{
+    LoadStrategy strategy = target_strategy(node);
+
+    return strategy == LOAD_UPSERT || (strategy == LOAD_WATERMARK && json_get(node->config, "keyFields"));
+}
+
 static void
 target_check(const GraphNode *node, List **findings)
 {
-    if (json_get(node->config, "keyFields") && target_strategy(node) != LOAD_UPSERT)
+    LoadStrategy strategy = target_strategy(node);
+    bool has_watermark = json_get(node->config, "watermarkField") != NULL;
+
+    if (json_get(node->config, "keyFields") && strategy != LOAD_UPSERT && strategy != LOAD_WATERMARK)
         graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"upsert\", or leave keyFields out.",
-                       "keyFields is for loading strategy upsert");
+                       "keyFields is for loading strategies upsert and incremental_watermark");
+    if (strategy == LOAD_WATERMARK && !has_watermark)
+        graph_complain(findings, node->id, "missing_key", "Name a field that is greater in every row that is new, as the time of the last change.",
+                       "loading strategy incremental_watermark needs key \"watermarkField\"");
+    else if (strategy != LOAD_WATERMARK && has_watermark)
+        graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"incremental_watermark\", or leave watermarkField out.",
+                       "watermarkField is for loading strategy incremental_watermark");
+}
+
+/* The field that says which rows are new; -1, with a complaint, when there is none. */
+static int
+find_watermark(const SchemaSpec *schema, const GraphNode *node, List **findings)
+{
+    char *name = json_get_text(node->config, "watermarkField");
+    int field = target_key_field(schema, name);
+
+    if (field < 0)
+        graph_complain(findings, node->id, "missing_column", psprintf("Fields of the schema: %s.", target_key_fields(schema)),
+                       "watermarkField names \"%s\", which is no field of the schema", name);
+    return field;
+}
+
+void
+target_resolve(ProgramTarget *target, List **findings)
+{
+    List *keys = json_get_texts(target->node->config, "keyFields");
+
+    target->watermark = -1;
+    if (target->schema == NULL || target->node->wrong_config)
+        return;
+    if (target_updates(target->node))
+        target->key = target_key_find(target->schema, keys, target->node, findings);
+    if (target->strategy == LOAD_WATERMARK)
+        target->watermark = find_watermark(target->schema, target->node, findings);
 }
 
 static const ProgramTarget *
@@ -107,7 +152,7 @@ target_walk(Compiler *c, const GraphNode *node)
     if (schema->has_insert_rules) /* they rewrite the INSERT as a whole: it could not be told which row is bad */
         graph_complain(c->findings, node->id, "table_has_rules", "Drop those for INSERT, or use a trigger.",
                        "table \"%s\" has rules, which a pipeline can't load through", get_rel_name(schema->relid));
-    else if (target->strategy == LOAD_UPSERT && schema->has_update_rules)
+    else if (target->key && schema->has_update_rules)
         graph_complain(c->findings, node->id, "table_has_rules", "Drop those for UPDATE, or use a trigger.",
                        "table \"%s\" has rules, which an upsert can't load through", get_rel_name(schema->relid));
     wanted = palloc0(sizeof(char *) * Max(schema->nfields, 1));
@@ -118,12 +163,15 @@ target_walk(Compiler *c, const GraphNode *node)
     {
         const TargetField *field = &schema->fields[i];
         bool is_key = target->key && bms_is_member(i, target->key->fields);
-        bool needed = is_key || (field->not_null && !field->has_default);
+        bool needed = is_key || i == target->watermark || (field->not_null && !field->has_default);
         FlowColumn *column = flow_reach(c, wanted[i], needed);
 
         if (column == NULL && is_key && !flow_is_unknown(c, wanted[i]))
             graph_complain(c->findings, node->id, "missing_column", "Rename or map a field to it, or name another key in keyFields.",
                            "rows are found by field \"%s\" of the schema, but no field of the pipeline reaches it", field->name);
+        else if (column == NULL && i == target->watermark && !flow_is_unknown(c, wanted[i]))
+            graph_complain(c->findings, node->id, "missing_column", "Rename or map a field to it, or name another field.",
+                           "field \"%s\" of the schema is the watermark, but no field of the pipeline reaches it", field->name);
         else if (column == NULL && needed && !flow_is_unknown(c, wanted[i]))
             graph_complain(c->findings, node->id, "missing_column",
                            "Rename or map a field to it, add it with an add_field node, or give the column a default.",
@@ -293,6 +341,8 @@ target_describe(const GraphNode *node, StringInfo out)
     List *keys = json_get_texts(node->config, "keyFields");
 
     appendStringInfoString(out, target_strategy_name(target_strategy(node)));
+    if (json_get_text(node->config, "watermarkField"))
+        appendStringInfo(out, " of %s", json_get_text(node->config, "watermarkField"));
     if (keys != NIL)
     {
         appendStringInfoString(out, " by ");

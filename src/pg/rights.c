@@ -49,7 +49,7 @@ target_schemas(const Graph *graph, bool upserts)
         const GraphNode *node = &graph->nodes[i];
         char *name;
 
-        if (node->op->kind != NODE_TARGET || node->wrong_config || (upserts && target_strategy(node) != LOAD_UPSERT))
+        if (node->op->kind != NODE_TARGET || node->wrong_config || (upserts && !target_updates(node)))
             continue;
         name = json_get_text(node->config, "schema");
         if (name || upserts)

@@ -218,6 +218,13 @@ run_begin_load(Run *run)
         sinks[i] = loader_sink(run->loaders[i]);
     }
     begin_summaries(run, program);
+    if (run->replay == NULL)
+    {
+        CatalogScope scope = catalog_begin();
+
+        watermark_read(run);
+        catalog_end(scope);
+    }
     run->execution = execution_create(&run->input, program, run->rejects, sinks, run->targets);
     run->loading = true;
     injection_point("load-begun");
@@ -240,7 +247,7 @@ count_rows(Run *run)
         counts->loaded += at->loaded;
         counts->updated += at->updated;
         counts->merged += at->merged;
-        counts->filtered += at->suppressed + at->unchanged;
+        counts->filtered += at->suppressed + at->unchanged + at->behind;
     }
 }
 
@@ -345,6 +352,7 @@ finish_load(Run *run)
     else
     {
         record_ledger(run);
+        watermark_write(run);
         archive_loaded(run);
     }
     record_nodes(run, false);

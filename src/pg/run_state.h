@@ -2,7 +2,8 @@
  * run_state.h: what a run consists of; private to run*.c.
  *
  * run.c is the process and its phases, run_source.c reads the sources,
- * run_summary.c summarises what was loaded, run_judge.c decides whether that may
+ * run_watermark.c knows which rows are new, run_summary.c summarises what was
+ * loaded, run_judge.c decides whether that may
  * be committed, run_archive.c says what becomes of the files, and run_record.c
  * writes what became of it all into the catalog.
  */
@@ -134,6 +135,14 @@ extern List *archive_not_waiting(Run *run, const RunSource *source, List *listed
 
 /* After all rows are loaded, in the load's transaction: writes the summaries. */
 extern void run_summarise(Run *run);
+
+/* ---- run_watermark.c: inside the load's transaction, between catalog_begin and catalog_end; not of a replay ---- */
+
+/* Tells the loaders where the marks are; raises 55000 when the pipeline has one that it does not use. */
+extern void watermark_read(Run *run);
+
+/* Moves the marks to the greatest values that were loaded. */
+extern void watermark_write(Run *run);
 
 /* ---- run_judge.c ------------------------------------------------------------------------ */
 

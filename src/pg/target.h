@@ -11,6 +11,15 @@
 /* The node's loadingStrategy; append where it says nothing. */
 extern LoadStrategy target_strategy(const GraphNode *node);
 
+/*
+ * Fills in what the strategy needs of the schema's table, key and watermark.
+ * Complains when it can't be had.
+ */
+extern void target_resolve(ProgramTarget *target, List **findings);
+
+/* Does it update rows that are there already? */
+extern bool target_updates(const GraphNode *node);
+
 /* As target nodes name it. */
 extern const char *target_strategy_name(LoadStrategy strategy);
 

@@ -169,9 +169,18 @@ list_keys(const SchemaSpec *schema, List *candidates)
     return out.data;
 }
 
-/* "a, b" */
-static char *
-list_fields(const SchemaSpec *schema)
+int
+target_key_field(const SchemaSpec *schema, const char *name)
+{
+    int i = 0;
+
+    while (i < schema->nfields && strcmp(schema->fields[i].name, name) != 0)
+        i++;
+    return i < schema->nfields ? i : -1;
+}
+
+char *
+target_key_fields(const SchemaSpec *schema)
 {
     StringInfoData out;
 
@@ -190,12 +199,10 @@ find_fields(const SchemaSpec *schema, List *names, const GraphNode *node, List *
 
     foreach(lc, names)
     {
-        int i = 0;
+        int i = target_key_field(schema, lfirst(lc));
 
-        while (i < schema->nfields && strcmp(schema->fields[i].name, lfirst(lc)) != 0)
-            i++;
-        if (i == schema->nfields)
-            graph_complain(findings, node->id, "missing_column", psprintf("Fields of the schema: %s.", list_fields(schema)),
+        if (i < 0)
+            graph_complain(findings, node->id, "missing_column", psprintf("Fields of the schema: %s.", target_key_fields(schema)),
                            "keyFields names \"%s\", which is no field of the schema", (char *) lfirst(lc));
         else if (bms_is_member(i, *fields))
             graph_complain(findings, node->id, "wrong_value", NULL, "keyFields names \"%s\" twice", (char *) lfirst(lc));

@@ -33,4 +33,8 @@ typedef struct TargetKey
  */
 extern TargetKey *target_key_find(const SchemaSpec *schema, List *names, const GraphNode *node, List **findings);
 
+/* The place of a schema's field; -1: it has none of that name.  And all of them, for a hint: "a, b". */
+extern int target_key_field(const SchemaSpec *schema, const char *name);
+extern char *target_key_fields(const SchemaSpec *schema);
+
 #endif

@@ -1,5 +1,6 @@
--- Loading strategy upsert: what is wrong with its keys, what explain_pipeline and
--- pipeline_diagram show of it.  What it does: t/upsert.t.
+-- Loading strategies upsert and incremental_watermark: what is wrong with their
+-- fields, what explain_pipeline and pipeline_diagram show of them.  What they do:
+-- t/upsert.t, t/watermark.t.
 SET client_min_messages = warning;
 CREATE EXTENSION IF NOT EXISTS kaireon;
 RESET client_min_messages;
@@ -55,14 +56,28 @@ CREATE RULE no_update AS ON UPDATE TO ds_up_rows DO ALSO NOTHING;
 SELECT pg_temp.target('{}');
 DROP RULE no_update ON ds_up_rows;
 
+-- ---- incremental_watermark
+DROP INDEX up_mail_2, up_mail_3;
+SELECT pg_temp.target('{"loadingStrategy": "incremental_watermark"}');
+SELECT pg_temp.target('{"watermarkField": "price"}');
+SELECT pg_temp.target('{"loadingStrategy": "incremental_watermark", "watermarkField": "Price"}');
+SELECT pg_temp.target('{"loadingStrategy": "incremental_watermark", "watermarkField": "price", "keyFields": ["sku"]}');
+SELECT pg_temp.target('{"loadingStrategy": "incremental_watermark", "watermarkField": "price"}');
+SELECT pg_temp.target('{"loadingStrategy": "incremental_watermark", "watermarkField": "price", "keyFields": ["id"]}');
+SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "d", "type": "drop", "config": {"fields": ["price"]}},
+    {"id": "w", "type": "target", "config": {"loadingStrategy": "incremental_watermark", "watermarkField": "price"}}]');
+
 -- ---- what it looks like
 SELECT kaireon.create_pipeline('up', 'up_files', 'up_rows', '[{"id": "r", "type": "source"},
     {"id": "w", "type": "target", "config": {"loadingStrategy": "upsert", "keyFields": ["sku", "shop"]}}]') IS NOT NULL;
 SELECT kaireon.explain_pipeline('up');
 SELECT kaireon.pipeline_diagram('up');
+SELECT kaireon.create_pipeline('up_mark', 'up_files', 'up_rows', '[{"id": "r", "type": "source"},
+    {"id": "w", "type": "target", "config": {"loadingStrategy": "incremental_watermark", "watermarkField": "price", "keyFields": ["id"]}}]') IS NOT NULL;
+SELECT kaireon.pipeline_diagram('up_mark');
 DROP INDEX up_key;
 SELECT node_id, severity, code, message FROM kaireon.validate_pipeline('up');
 
 SET client_min_messages = error;
-SELECT kaireon.delete_pipeline('up');
+SELECT kaireon.delete_pipeline('up'), kaireon.delete_pipeline('up_mark');
 SELECT kaireon.delete_schema('up_rows', cascade => true), kaireon.delete_schema('up_keyless', cascade => true), kaireon.delete_connector('up_files');

@@ -38,6 +38,7 @@ sub make
         INSERT INTO ds_orders_summary (customer, total) VALUES (1, 2.5); SELECT kaireon.update_schema('orders', new_name => 'sales')));
     # The least readable of names has to come through too.
     $k->sql(q(SELECT kaireon.create_pipeline('a "b" ''c'' \d', 'files', 'plain')));
+    $k->sql(q(INSERT INTO kaireon_internal.watermark (pipeline_id, node_id, field, mark, run_id) SELECT id, 'load', 'amount', '12.50', id FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
 
     # Credentials stay sealed (vault.t opens them there), dead letters are data, and runs may be under way.
     $k->sql("SELECT kaireon.create_connector('sealed', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
