@@ -16,11 +16,27 @@ static const char *const functions[] = {"create_connector", "update_connector", 
 #define COMMON_PART "_connector"
 #define COMMAS_BEFORE 3
 
+/* Is there a name U&"..." that may be unescaped to another?  Asterisks are what is left of one that was blanked out. */
+static bool
+hides_name(const char *text)
+{
+    for (const char *at = text; (at = strstr(at, "&\"")) != NULL; at += 2)
+    {
+        if (at > text && (at[-1] == 'u' || at[-1] == 'U') && (strpbrk(at, "\\*") || strcasestr(at, "uescape")))
+            return true;
+    }
+    return false;
+}
+
 bool
 redact_mentions(const char *text)
 {
-    /* almost every text has nothing of the kind: one pass */
-    if (text == NULL || strcasestr(text, COMMON_PART) == NULL)
+    /* almost every text has nothing of the kind: two passes */
+    if (text == NULL)
+        return false;
+    if (hides_name(text))
+        return true;
+    if (strcasestr(text, COMMON_PART) == NULL)
         return false;
     for (size_t i = 0; i < lengthof(functions); i++)
     {

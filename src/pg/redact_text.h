@@ -11,8 +11,8 @@
 
 /*
  * May this text carry credentials: does it call a function that takes
- * auth_config, with an argument of that name or so many that one may be it?
- * NULL does not.
+ * auth_config, with an argument of that name or so many that one may be it, or
+ * has it a name whose escapes (U&"...") may hide one?  NULL does not.
  */
 extern bool redact_mentions(const char *text);
 

@@ -152,6 +152,10 @@ sub all_ways
           . "EXECUTE  \"pre\" ('pre2', '" . auth('quotedname') . "'); SELECT 1 \\; execute Pre('pre3', '" . auth('multi') . "') \\; SELECT 2",
         'PREPARE "p""q" AS SELECT kaireon.update_connector(\'c1\', "auth_config" => $1); EXECUTE "p""q"(\'' . auth('doubled') . "'); EXECUTE/* of /* it */ */\"p\"\"q\" ('" . auth('comment') . "');\n"
           . "EXECUTE -- of\n \"p\"\"q\"('" . auth('line') . "'); EXPLAIN (ANALYZE) EXECUTE /*x*/ \"p\"\"q\" ('" . auth('explained') . "'); EXECUTE U&\"p\\0022q\"('" . auth('unicode') . "')",
+        'SELECT ' . create(auth('uniname')) =~ s/create_connector/U&"create\\005fconnector"/r,
+        "SELECT kaireon.update_connector('c1', U&\"\\0061uth_config\" => '" . auth('uniargument') . "')",
+        "SELECT kaireon.update_connector('c1', U&\"!0061uth_config\" UESCAPE '!' => '" . auth('unichosen') . "')",
+        'PREPARE uni AS SELECT kaireon.U&"\0075pdate\005fconnector"(\'c1\', U&"\0061uth_config" => $1); EXECUTE uni(\'' . auth('uniexecute') . "')",
         map({ "DO \$d\$ BEGIN EXECUTE '$_ SELECT " . create(auth('nested' . length)) =~ s/'/''/gr . "'; END \$d\$" } 'EXPLAIN', 'CREATE TEMP TABLE nested AS', 'PREPARE nested AS'),
         'CREATE FUNCTION made() RETURNS uuid LANGUAGE sql AS $f$ SELECT ' . create('{"token": "a token"}') . ' $f$; SELECT made()');
 
