@@ -392,6 +392,33 @@ auth_end(AuthCall *call)
     current = call->outer;
 }
 
+/* References that lead nowhere are told, no more: what they refer to may come later. */
+static void
+warn_of_missing(Jsonb *auth_config)
+{
+    JsonbIterator *it = JsonbIteratorInit(&auth_config->root);
+    JsonbIteratorToken token;
+    JsonbValue key, value, name;
+    ReferenceKind kind;
+
+    while ((token = JsonbIteratorNext(&it, &key, true)) != WJB_DONE)
+    {
+        char *problem;
+        Secret *secret;
+
+        if (token != WJB_KEY)
+            continue;
+        (void) JsonbIteratorNext(&it, &value, true);
+        if (!reference_parse(&value, &kind, &name))
+            continue;
+        secret = reference_read(kind, pnstrdup(name.val.string.val, name.val.string.len), &problem);
+        if (secret == NULL)
+            ereport(WARNING, (errcode(ERRCODE_KAIREON_NO_CREDENTIAL), errmsg("key \"%s\" of auth_config can't be had now", pnstrdup(key.val.string.val, key.val.string.len)),
+                              errdetail_internal("%s", problem), errhint("It is read each time the connector is used.")));
+        secret_free(secret);
+    }
+}
+
 Datum
 kaireon_seal_auth(PG_FUNCTION_ARGS)
 {
@@ -403,6 +430,7 @@ kaireon_seal_auth(PG_FUNCTION_ARGS)
     packed = auth_pack(current->auth_config, PG_GETARG_OID(1), PG_GETARG_OID(2));
     sealed = vault_seal(packed, PG_GETARG_UUID_P(0));
     secret_free(packed);
+    warn_of_missing(current->auth_config);
     PG_RETURN_BYTEA_P(sealed);
 }
 

@@ -171,23 +171,40 @@ compat_tuplesort_getdatum(Tuplesortstate *sort, Datum *value)
 #endif
 }
 
-/*
- * The variable behind a string setting that is there for sure, which stays
- * where it is: for looking at it often.  Since 16 one may ask for it.
- */
+/* A setting that is there for sure.  Since 16 one may ask for it. */
+static inline struct config_generic *
+compat_setting(const char *name)
+{
+#if PG_VERSION_NUM >= 160000
+    return find_option(name, false, false, ERROR);
+#else
+    for (int i = 0; i < GetNumConfigOptions(); i++)
+    {
+        if (strcmp(get_guc_variables()[i]->name, name) == 0)
+            return get_guc_variables()[i];
+    }
+    elog(ERROR, "there is no setting \"%s\"", name);
+#endif
+}
+
+/* The variable behind a string setting, which stays where it is: for looking at it often. */
 static inline char **
 compat_string_setting(const char *name)
 {
-    struct config_generic *found = NULL;
+    struct config_generic *found = compat_setting(name);
 
-#if PG_VERSION_NUM >= 160000
-    found = find_option(name, false, false, ERROR);
-#else
-    for (int i = 0; found == NULL && i < GetNumConfigOptions(); i++)
-        found = strcmp(get_guc_variables()[i]->name, name) == 0 ? get_guc_variables()[i] : NULL;
-#endif
-    Assert(found && found->vartype == PGC_STRING);
+    Assert(found->vartype == PGC_STRING);
     return ((struct config_string *) found)->variable;
+}
+
+/* From now on the hook is asked before a boolean setting changes in this process. */
+static inline void
+compat_guard_bool_setting(const char *name, GucBoolCheckHook hook)
+{
+    struct config_generic *found = compat_setting(name);
+
+    Assert(found->vartype == PGC_BOOL);
+    ((struct config_bool *) found)->check_hook = hook;
 }
 
 /* Errors that are never turned into data: cancel, shutdown, exhausted resources, broken storage. */

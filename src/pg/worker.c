@@ -19,6 +19,7 @@
 #include "utils/relcache.h"
 #include "utils/snapmgr.h"
 
+#include "pg/compat.h"
 #include "pg/control.h"
 
 BackgroundWorkerHandle *
@@ -47,18 +48,32 @@ worker_start(const char *function, const char *type, const char *name, int arg)
     return started ? handle : NULL;
 }
 
+/* With exit_on_error the first bad row would end the process, which could not say why. */
+static bool
+refuse_exit(bool *value, void **extra, GucSource source)
+{
+    if (!*value)
+        return true;
+    GUC_check_errcode(ERRCODE_FEATURE_NOT_SUPPORTED);
+    GUC_check_errmsg("exit_on_error can't be set in a worker of Kaireon");
+    GUC_check_errdetail("It would end the run without a word at the first error.");
+    return false;
+}
+
 void
 worker_fix_settings(void)
 {
     static const char *const settings[][2] = {
         {"default_transaction_read_only", "off"}, {"statement_timeout", "0"}, {"transaction_timeout", "0"}, {"lock_timeout", "0"},
-        {"idle_in_transaction_session_timeout", "0"}, {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"}};
+        {"idle_in_transaction_session_timeout", "0"}, {"role", "none"}, {"row_security", "on"}, {"session_replication_role", "origin"},
+        {"exit_on_error", "off"}};
 
     for (size_t i = 0; i < lengthof(settings); i++)
     {
         if (GetConfigOption(settings[i][0], true, false)) /* one is since 17 */
             SetConfigOption(settings[i][0], settings[i][1], PGC_SUSET, PGC_S_SESSION);
     }
+    compat_guard_bool_setting("exit_on_error", refuse_exit);
 }
 
 bool

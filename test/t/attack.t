@@ -95,6 +95,10 @@ trigger('alice', 'TRIGGER fire BEFORE', note('NEW.n') . q(PERFORM set_config('se
 is(outcome('alice'), "success $rows", 'a trigger that changes settings');
 is($k->sql(q(SELECT string_agg(what, ' ' ORDER BY what::int) FROM seen WHERE style = 'ISO, MDY' AND path <> 'alice')), '1 1001 2001', 'finds them as they were with each batch');
 is($k->sql('SELECT DISTINCT day FROM alice.ds_alice'), '2024-01-02', 'and every row means the same');
+$k->sql('TRUNCATE alice.ds_alice, seen');
+trigger('alice', 'TRIGGER fire BEFORE', q(IF NEW.n = 7 THEN PERFORM set_config('exit_on_error', 'on', false); END IF;) . note('NULL'));
+is(outcome('alice'), 'partial ' . ($rows - 1), 'a trigger that wants the run to end without a word makes a bad row');
+is($k->sql("SELECT sqlstate || ' ' || reason FROM kaireon.run_errors WHERE reason LIKE '%exit_on_error%'"), "0A000 exit_on_error can't be set in a worker of Kaireon", 'which says why');
 as('alice', 'DROP TRIGGER fire ON alice.ds_alice');
 
 # ---- settings of roles and databases, which a worker and a supervisor have when they connect
@@ -112,7 +116,7 @@ my $session = $k->session('settings'); # connected before they are set
 for my $whose ('ROLE bob', 'DATABASE settings', 'ROLE bob IN DATABASE settings', 'ROLE ALL')
 {
     for my $setting ('role = spare', 'search_path = evil, pg_catalog', "session_preload_libraries = 'auto_explain'", 'session_replication_role = replica', 'row_security = off',
-        'default_transaction_read_only = on', "statement_timeout = '1ms'", "default_transaction_isolation = 'serializable'", 'plpgsql.variable_conflict = error', "plpgsql.extra_errors = 'all'")
+        'default_transaction_read_only = on', "statement_timeout = '1ms'", "default_transaction_isolation = 'serializable'", 'plpgsql.variable_conflict = error', "plpgsql.extra_errors = 'all'", 'exit_on_error = on')
     {
         my ($name) = $setting =~ /^(\S+)/;
         $session->query("ALTER $whose SET $setting");
