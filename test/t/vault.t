@@ -60,6 +60,8 @@ sub failure
     my ($sql) = @_;
     return $k->sql_error("\\set VERBOSITY verbose\n$sql") =~ s/^psql:[^ ]* |^LOCATION:.*\n?|^CONTEXT:.*\n?//gmr =~ s/\n+$//r;
 }
+# What is said of a statement that succeeds.
+sub warnings_of { my ($sql) = @_; my (undef, undef, $err) = $k->node->psql('postgres', "\\set VERBOSITY verbose\n$sql"); return $err =~ s/^psql:[^ ]* |^LOCATION:.*\n?|^CONTEXT:.*\n?//gmr; }
 sub seen { my @r = ReaderProxy::requests($root); ReaderProxy::forget($root); return map { $_->{auth} } @r; }
 
 # ---- no key
@@ -284,9 +286,10 @@ like(failure(update('f1', $by_file)), qr/42501/, 'nor does somebody else give a 
 for my $bad ([ "$keys/missing", qr/File ".*missing" could not be opened: No such file/ ], [ "$keys/folder", qr/is a directory/ ], [ "$keys/fifo", qr/is not a regular file/ ],
     [ $k->node->data_dir . '/PG_VERSION', qr/lies in the data directory/ ], [ key('big', 'x' x 70_000), qr/has more than 65536 bytes/ ], [ key('binary', "\xff\xfe"), qr/is not text in UTF-8/ ], [ key('nul', "a\0b"), qr/is not text in UTF-8/ ])
 {
-    $k->sql(update('f2', { token => { file => $bad->[0] } }));
+    like(warnings_of(update('f2', { token => { file => $bad->[0] } })), qr/^WARNING:  KA013: key "token" of auth_config can't be had now\nDETAIL:  .*$bad->[1].*\nHINT: /, "a warning of $bad->[0]");
     like(failure(read_all('f2')), qr/^ERROR:  KA013: key "token" of the credentials of connector "f2" can't be had\nDETAIL:  .*$bad->[1].*\nHINT: /, "a reference to $bad->[0]");
 }
+is(warnings_of(update('f2', $by_file)), '', 'what can be had is no matter for a warning');
 like(failure(create('x', { token => { file => 'relative' } })), qr/22023: the file of key "token" must be an absolute path$hint/, 'a relative path');
 like(failure(create('x', { token => { file => 1 } })), qr/22023: key "token" must be a string/, 'a reference that is none');
 like(failure(create('x', { token => { file => '/x', env => 'X' } })), qr/22023: key "token" must be a string/, 'nor is this one');
