@@ -85,7 +85,8 @@ CREATE FUNCTION kaireon_internal.require_owner(caller regrole, owner regrole, ki
 BEGIN
     IF NOT kaireon_internal.may_change(caller, owner) THEN
         PERFORM kaireon_internal.fail('42501', format('must be owner of %s "%s"', kind, name),
-            format('It belongs to role %s.', owner), format('Be a member of %s, or make one of your own.', owner));
+            format('It belongs to role %s.', owner),
+            CASE WHEN kaireon_internal.is_superuser(owner) THEN 'Ask a superuser, or make one of your own.' ELSE format('Be a member of %s, or make one of your own.', owner) END);
     END IF;
 END
 $$;

@@ -94,7 +94,7 @@ BEGIN
         PERFORM kaireon_internal.fail('22023',
             format('auth_method "%s" of connector type "%s" takes no auth_config', auth_method, type),
             format('Found keys: %s.', (SELECT string_agg(k, ', ') FROM jsonb_object_keys(auth_config) AS k)),
-            COALESCE((SELECT 'Methods that take one: ' || string_agg(m, ', ' ORDER BY i) || '.'
+            COALESCE((SELECT 'Pass auth_method as well; methods that take one: ' || string_agg(m, ', ' ORDER BY i) || '.'
                         FROM kaireon_internal.connector_type AS t,
                              jsonb_array_elements_text(t.spec -> 'authMethods') WITH ORDINALITY AS e (m, i)
                        WHERE t.type = check_auth.type AND kaireon_internal.auth_fields(t.type, m) <> '[]'),

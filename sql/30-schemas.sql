@@ -62,7 +62,10 @@ CREATE FUNCTION kaireon_internal.make_safe_name(kind text, name text, max_bytes 
 DECLARE
     safe text := kaireon_internal.safe_name(name);
 BEGIN
-    IF safe IS NULL OR safe !~ '[a-z0-9]' THEN
+    IF name IS NULL THEN
+        PERFORM kaireon_internal.fail('22004', format('the name of a %s must not be null', kind), 'Other functions and pipelines call it by its name.',
+            'A name is made of letters a to z, digits and underscores.');
+    ELSIF safe IS NULL OR safe !~ '[a-z0-9]' THEN
         PERFORM kaireon_internal.fail('42602', format('invalid name "%s" for a %s', name, kind),
             'Other characters become underscores, and nothing else is left.',
             'A name is made of letters a to z, digits and underscores; it needs one letter or digit.');
@@ -124,7 +127,9 @@ BEGIN
         literal := replace(substr(given, 2, length(given) - 2), '''''', '''');
     ELSE
         PERFORM kaireon_internal.fail('22023', format('defaultValue %s is not allowed', left(given, 100)), place,
-            'It may be a quoted literal (''text''), a number, null, true, false, now() or current_timestamp.');
+            CASE WHEN given LIKE '''%''' AND given ~ '[\\\x01-\x1f\x7f]' THEN 'A quoted literal has neither backslashes nor control characters in it.'
+                 WHEN f.data_type = 'json' AND given ~ '^[[{]' THEN 'JSON is given as a quoted literal: ''{"a": 1}'' with the quotes.'
+                 ELSE 'It may be a quoted literal (''text''), a number, null, true, false, now() or current_timestamp.' END);
     END IF;
     IF f.data_type IN ('date', 'timestamp', 'timestamptz') AND literal ~* 'now|today|tomorrow|yesterday' THEN
         PERFORM kaireon_internal.fail('22023', format('defaultValue %s is not allowed', left(given, 100)),
@@ -172,6 +177,9 @@ BEGIN
     f.is_primary_key := COALESCE((field ->> 'isPrimaryKey')::boolean, old.is_primary_key, false);
     f.is_unique := COALESCE((field ->> 'isUnique')::boolean, old.is_unique, false);
     f.is_nullable := COALESCE((field ->> 'isNullable')::boolean, old.is_nullable, true) AND NOT f.is_primary_key;
+    IF f.is_primary_key AND field -> 'isNullable' = 'true' AND old.name IS NULL THEN
+        RAISE WARNING '% is part of the primary key and takes no nulls, though isNullable is true', place;
+    END IF;
     f.default_value := CASE WHEN field ? 'defaultValue' THEN NULLIF(field ->> 'defaultValue', '') ELSE old.default_value END;
     f.description := CASE WHEN field ? 'description' THEN NULLIF(field ->> 'description', '') ELSE old.description END;
     f.display_name := CASE WHEN field ? 'displayName' THEN NULLIF(field ->> 'displayName', '') ELSE old.display_name END;
@@ -433,6 +441,26 @@ BEGIN
 END
 $$;
 
+-- The indexes of keys and the sequences of a table that has been renamed, which
+-- PostgreSQL called after it, follow; what has no room or whose name is taken stays.
+CREATE FUNCTION kaireon_internal.rename_parts(caller regrole, s kaireon_internal.schema, relation oid, old_name text, new_name text) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    part record;
+BEGIN
+    FOR part IN SELECT c.oid, c.relkind, p.name FROM pg_class AS c, LATERAL (SELECT new_name || substr(c.relname, length(old_name) + 1) AS name) AS p
+                 WHERE c.oid IN (SELECT k.conindid FROM pg_constraint AS k WHERE k.conrelid = relation AND k.contype IN ('p', 'u')
+                                 UNION ALL SELECT d.objid FROM pg_depend AS d WHERE d.classid = 'pg_class'::regclass AND d.refclassid = 'pg_class'::regclass
+                                                                              AND d.refobjid = relation AND d.refobjsubid > 0 AND d.deptype IN ('a', 'i'))
+                   AND c.relname ~ format('^%s_(pkey|.*_key[0-9]*|.*_seq[0-9]*)$', old_name) AND octet_length(p.name) <= 63
+                   AND NOT EXISTS (SELECT FROM pg_class AS o WHERE o.relnamespace = c.relnamespace AND o.relname = p.name)
+    LOOP
+        PERFORM kaireon_internal.ddl(caller, s, format('ALTER %s %s RENAME TO %I', CASE part.relkind WHEN 'S' THEN 'SEQUENCE' ELSE 'INDEX' END,
+            kaireon_internal.relation_name(part.oid), part.name));
+    END LOOP;
+END
+$$;
+
 -- Gives a schema and, where they are called after it, its tables another name.
 CREATE FUNCTION kaireon_internal.rename_schema(caller regrole, s kaireon_internal.schema, new_name text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -454,7 +482,7 @@ BEGIN
        SET name = safe, former_names = array_append(array_remove(o.former_names, safe), o.name),
            display_name = COALESCE(o.display_name, CASE WHEN safe <> new_name THEN new_name END)
      WHERE o.id = s.id;
-    FOR t IN SELECT c.oid, c.relnamespace, r.new_name FROM pg_class AS c JOIN (VALUES
+    FOR t IN SELECT c.oid, c.relnamespace, r.old_name, r.new_name FROM pg_class AS c JOIN (VALUES
                     (s.relation, 'ds_' || s.name, 'ds_' || safe), (s.summary_relation, 'ds_' || s.name || '_summary', 'ds_' || safe || '_summary')
                     ) AS r (relation, old_name, new_name) ON c.oid = r.relation AND c.relname = r.old_name LOOP
         IF EXISTS (SELECT FROM pg_class AS o WHERE o.relnamespace = t.relnamespace AND o.relname = t.new_name) THEN
@@ -462,6 +490,7 @@ BEGIN
                 'The schema''s tables are renamed with it.', 'Rename it, or choose another name for the schema.');
         END IF;
         PERFORM kaireon_internal.ddl(caller, s, format('ALTER TABLE %s RENAME TO %I', kaireon_internal.relation_name(t.oid), t.new_name));
+        PERFORM kaireon_internal.rename_parts(caller, s, t.oid, t.old_name, t.new_name);
     END LOOP;
 END
 $$;
@@ -522,7 +551,8 @@ CREATE FUNCTION kaireon_internal.linked_to(s kaireon_internal.schema) RETURNS te
       FROM kaireon_internal.schema AS o WHERE o.linked_schema = s.id AND o.id <> s.id
 $$;
 
--- Drops tables of a schema.  What depends on them, and publications that name
+-- Drops tables of a schema, as the caller: nothing of theirs runs, and their
+-- owner may have lost the namespace they are in.  What depends on them, and publications that name
 -- them, is listed in an error (2BP01) unless it may go too.
 CREATE FUNCTION kaireon_internal.drop_tables(caller regrole, s kaireon_internal.schema, tables text[], cascade boolean) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -536,7 +566,7 @@ BEGIN
     IF tables = '{}' THEN
         RETURN;
     END IF;
-    PERFORM kaireon_internal.ddl(caller, s, format('DROP TABLE %s %s', array_to_string(tables, ', '), CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
+    PERFORM kaireon_internal.ddl_as(caller, caller, s, format('DROP TABLE %s %s', array_to_string(tables, ', '), CASE WHEN cascade THEN 'CASCADE' ELSE 'RESTRICT' END));
     IF published IS NOT NULL AND NOT COALESCE(cascade, false) THEN
         RAISE SQLSTATE '2BP01';
     END IF;
@@ -578,7 +608,7 @@ BEGIN
     IF table_name IS NOT NULL AND COALESCE(keep_table, old.adopted) THEN
         RAISE NOTICE 'table % stays', table_name;
         IF old.adopted AND 'updated_at' = ANY (old.automatic) THEN
-            PERFORM kaireon_internal.ddl(caller, old, format('DROP TRIGGER IF EXISTS kaireon_touch_updated_at ON %s', table_name));
+            PERFORM kaireon_internal.ddl_as(caller, caller, old, format('DROP TRIGGER IF EXISTS kaireon_touch_updated_at ON %s', table_name));
         END IF;
         table_name := NULL;
     END IF;

@@ -45,14 +45,14 @@ BEGIN
 END
 $$;
 
--- Runs a statement on a schema's table as its owner.  Raises 55P03 with those
--- who hold the table when it can't be had in time.
-CREATE FUNCTION kaireon_internal.ddl(caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
+-- Runs a statement on a schema's table as a role whose rights the caller has.
+-- Raises 55P03 with those who hold the table when it can't be had in time.
+CREATE FUNCTION kaireon_internal.ddl_as(role regrole, caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     holders text;
 BEGIN
-    PERFORM kaireon_internal.as_owner(caller, schema.relation, statement);
+    PERFORM kaireon_internal.as_role(role, statement);
 EXCEPTION WHEN lock_not_available THEN
     SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid) INTO holders
       FROM (SELECT DISTINCT l.pid FROM pg_locks AS l
@@ -61,6 +61,12 @@ EXCEPTION WHEN lock_not_available THEN
     PERFORM kaireon_internal.fail('55P03', format('the table of schema "%s" is in use', schema.name),
         'By ' || holders || '.', kaireon_internal.lock_hint());
 END
+$$;
+
+-- The same as the table's owner.
+CREATE FUNCTION kaireon_internal.ddl(caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    SELECT kaireon_internal.ddl_as(kaireon_internal.owner_or_caller(caller, schema.relation), caller, schema, statement)
 $$;
 
 CREATE FUNCTION kaireon_internal.alter_table(caller regrole, schema kaireon_internal.schema, actions text) RETURNS void

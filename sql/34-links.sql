@@ -214,7 +214,8 @@ BEGIN
         RETURN;
     ELSIF s.schema_type <> 'collection' THEN
         PERFORM kaireon_internal.fail('22023', format('%s is for collection schemas', given),
-            format('Schema "%s" has schema_type "%s".', s.name, s.schema_type), 'Pass schema_type => ''collection''.');
+            format('Schema "%s" has schema_type "%s".', s.name, s.schema_type),
+            'Pass schema_type => ''collection'', or linked_schema => '''' and summary_columns => ''[]''.');
     ELSIF s.linked_schema = s.id THEN
         PERFORM kaireon_internal.fail('22023', format('schema "%s" can''t be linked to itself', s.name), 'linked_schema is the customer schema whose customers the collection has rows of.',
             'Name another schema.');

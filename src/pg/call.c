@@ -302,7 +302,8 @@ kaireon_closest(PG_FUNCTION_ARGS)
     text *word = PG_GETARG_TEXT_PP(0);
     char *lower = asc_tolower(VARDATA_ANY(word), VARSIZE_ANY_EXHDR(word));
     int length = strlen(lower);
-    int best = Max(pg_mbstrlen(lower) / 3, 1) + 1;
+    int characters = pg_mbstrlen(lower);
+    int best = Min(Max(characters / 3, 1) + 1, characters); /* of another letter nobody has meant this one */
     text *found = NULL;
     Datum *items;
     bool *nulls;

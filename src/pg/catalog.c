@@ -301,8 +301,12 @@ has_rules(Relation rel, CmdType event)
     return false;
 }
 
-#define SCHEMA_DRIFT "SELECT severity, message, hint FROM kaireon_internal.schema_drift($1)"
-#define SUMMARY_DRIFT "SELECT severity, message, hint FROM kaireon_internal.summary_drift($1)"
+#define SCHEMA_DRIFT \
+    "SELECT severity, message, hint, 'schema_drift' FROM kaireon_internal.schema_drift($1) UNION ALL " \
+    "SELECT 'warning', pg_catalog.format('schema \"%s\" is archived', s.name), " \
+    "pg_catalog.format('It is loaded all the same; kaireon.update_schema(''%s'', status => ''active'') ends that.', s.name), 'archived_schema' " \
+    "FROM kaireon_internal.schema s WHERE s.id = $1 AND s.status = 'archived'"
+#define SUMMARY_DRIFT "SELECT severity, message, hint, 'schema_drift' FROM kaireon_internal.summary_drift($1)"
 
 /* Where the table of a schema or of its summary, as `sql` says, is another than the catalog says. */
 static void
@@ -316,9 +320,10 @@ add_drift(const char *sql, Datum schema_id, const char *node_id, MemoryContext c
         char *severity = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
         char *message = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
         char *hint = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3);
+        char *code = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4);
         MemoryContext inner = MemoryContextSwitchTo(context);
 
-        graph_complain(findings, node_id, "schema_drift", hint, "%s", message);
+        graph_complain(findings, node_id, pstrdup(code), hint, "%s", message);
         if (strcmp(severity, "error") != 0)
             ((Finding *) llast(*findings))->severity = "warning";
         MemoryContextSwitchTo(inner);

@@ -96,7 +96,8 @@ read_connector(const char *name)
 
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("must be owner of connector \"%s\"", name),
                         errdetail("It belongs to role %s.", role),
-                        errhint("Be a member of %s, or make one of your own.", role)));
+                        superuser_arg(owner) ? errhint("Ask a superuser, or make one of your own.")
+                                             : errhint("Be a member of %s, or make one of your own.", role)));
     }
     source->name = pstrdup(name);
     return source;

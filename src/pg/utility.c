@@ -204,7 +204,7 @@ list_tables(void)
     return ask_catalog("SELECT pg_catalog.format(CASE pg_catalog.count(*) WHEN 1 THEN 'This table of its schemas stays: %2$s.' "
                        "ELSE '%1$s tables of its schemas stay: %2$s%3$s.' END, pg_catalog.count(*), "
                        "pg_catalog.string_agg(t.name, ', ' ORDER BY t.name COLLATE \"C\") FILTER (WHERE t.n <= 10), "
-                       "CASE WHEN pg_catalog.count(*) > 10 THEN ' and others' END) "
+                       "CASE WHEN pg_catalog.count(*) > 10 THEN pg_catalog.format(' and %s more', pg_catalog.count(*) - 10) END) "
                        "FROM (SELECT c.oid::regclass::text AS name, pg_catalog.row_number() OVER (ORDER BY c.oid::regclass::text COLLATE \"C\") AS n "
                        "FROM kaireon_internal.schema s JOIN pg_catalog.pg_class c ON c.oid = s.relation) AS t HAVING pg_catalog.count(*) > 0");
 }

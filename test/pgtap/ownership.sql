@@ -340,5 +340,13 @@ SELECT is(lost_summary(), 'ok; ok; ds_spoke o_team, ds_spoke_summary o_team; ok;
 SELECT is(lost($$DO $q$BEGIN DROP TABLE o_data.ds_lost; RAISE 'x'; EXCEPTION WHEN OTHERS THEN NULL; END$q$;$$) ~ '^o_data.ds_lost ds_lost 8192; ok; ', true,
     'a table whose dropping is undone is not forgotten');
 
+
+-- ---- an owner who has lost the namespace
+
+SELECT make('o_bob', 'outside');
+REVOKE ALL ON SCHEMA o_data FROM o_bob;
+SELECT is(try_as('postgres', $$SELECT kaireon.delete_pipeline('outside'), kaireon.delete_schema('outside')$$), 'ok', 'a superuser deletes a schema whose owner has lost the namespace of its table');
+SELECT hasnt_table('o_data', 'ds_outside', 'with the table');
+
 SELECT * FROM finish();
 ROLLBACK;

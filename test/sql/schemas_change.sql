@@ -92,8 +92,33 @@ SELECT pg_temp.try($$SELECT kaireon.add_field('sc', '{"name": "w"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.alter_field('sc', 'n', '{"name": "w"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'n')$$);
 ROLLBACK;
+-- An archived schema is loaded all the same, which is told.
+SELECT kaireon.update_schema('sc', status => 'archived');
+SELECT severity, node_id, code, message FROM kaireon.validate_pipeline('sc_load');
+SELECT kaireon.update_pipeline('sc_load', nodes => '[{"id": "r", "type": "source", "config": {"resource": "x"}}, {"id": "w", "type": "target", "config": {"schema": "sc_one"}}]') > 1;
+SELECT kaireon.update_schema('sc', status => 'active'), kaireon.update_schema('sc_one', status => 'archived');
+SELECT severity, node_id, code, message FROM kaireon.validate_pipeline('sc_load');
 SELECT kaireon.delete_pipeline('sc_load'), kaireon.delete_connector('sc_files');
 DELETE FROM kaireon_internal.run WHERE pipeline = 'sc_load';
 DROP TABLE ds_sc_one;
 SELECT pg_temp.try($$SELECT kaireon.add_field('sc_one', '{"name": "w"}')$$);
 SELECT kaireon.delete_schema('sc'), kaireon.delete_schema('sc_one');
+
+-- With a schema's name, those of its table's key, unique constraints and sequence change; what others have made keeps its.
+CREATE VIEW pg_temp.parts AS SELECT relkind, string_agg(relname, ' ' ORDER BY relname COLLATE "C") FROM pg_class WHERE relname ~ '^ds_sc_(old|new)' GROUP BY relkind ORDER BY relkind;
+SELECT kaireon.create_schema('sc_old', '[{"name": "v", "isUnique": true}, {"name": "w"}]') IS NOT NULL;
+SELECT kaireon.alter_field('sc_old', 'w', '{"isUnique": true}');
+CREATE INDEX ds_sc_old_mine ON ds_sc_old (w);
+CREATE TABLE ds_sc_new_w_key ();
+SELECT kaireon.update_schema('sc_old', new_name => 'sc_new');
+SELECT * FROM pg_temp.parts;
+INSERT INTO ds_sc_new (v) VALUES ('a') RETURNING id;
+DROP TABLE ds_sc_new_w_key;
+SELECT kaireon.update_schema('sc_new', new_name => 'sc_old');
+SELECT kaireon.delete_schema('sc_old');
+
+-- What hints say.
+SELECT pg_temp.try($$SELECT kaireon.create_schema('sc', '[{"name": "j", "dataType": "json", "defaultValue": "{}"}]')$$);
+SELECT kaireon.create_schema('sc', '[{"name": "a"}, {"name": "b"}]') IS NOT NULL;
+SELECT pg_temp.try($$SELECT kaireon.drop_field('sc', 'x')$$);
+SELECT kaireon.delete_schema('sc');
