@@ -17,9 +17,9 @@
 static const char *const modes[] = {"batch", NULL};
 static const char *const handlings[] = {"fail", "skip", "dlq", NULL};
 static const JsonKey keys[] = {
-    {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_NUMBER, false, NULL}, {"errorHandling", JSON_STRING, false, handlings},
-    {"maxErrors", JSON_NUMBER | JSON_STRING, false, NULL}, {"parallelism", JSON_NUMBER, false, NULL},
-    {"deadLetterRetentionDays", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
+    {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_INTEGER, false, NULL}, {"errorHandling", JSON_STRING, false, handlings},
+    {"maxErrors", JSON_NUMBER | JSON_STRING, false, NULL}, {"parallelism", JSON_INTEGER, false, NULL},
+    {"deadLetterRetentionDays", JSON_INTEGER, false, NULL}, {NULL, 0, false, NULL}};
 
 /* A number of rows, or a share such as "2.5%"; the other one is -1.  False when it is neither. */
 static bool

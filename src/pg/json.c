@@ -41,7 +41,7 @@ kinds_text(int kinds)
 {
     StringInfoData out;
     static const struct { int kind; const char *name; } names[] = {
-        {JSON_STRING, "a string"}, {JSON_NUMBER, "a number"}, {JSON_BOOL, "a boolean"},
+        {JSON_STRING, "a string"}, {JSON_NUMBER, "a number"}, {JSON_INTEGER, "a whole number of 32 bits"}, {JSON_BOOL, "a boolean"},
         {JSON_ARRAY, "an array"}, {JSON_STRINGS, "an array of strings"}, {JSON_OBJECT, "an object"},
         {JSON_NULL, "null"}};
 
@@ -77,6 +77,21 @@ is_string_array(const JsonbValue *value)
     return count > 0;
 }
 
+static bool
+is_integer(const JsonbValue *value)
+{
+    bool failed = value->type != jbvNumeric;
+
+    if (!failed)
+    {
+        Datum number = NumericGetDatum(value->val.numeric);
+        int32 whole = numeric_int4_opt_error(value->val.numeric, &failed);
+
+        failed = failed || !DatumGetBool(DirectFunctionCall2(numeric_eq, number, NumericGetDatum(int64_to_numeric(whole))));
+    }
+    return !failed;
+}
+
 static char *
 key_list(const JsonKey *keys)
 {
@@ -95,7 +110,8 @@ check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplai
     int kind = value_kind(value);
     StringInfoData valid;
 
-    if (!(key->kinds & kind) && !((key->kinds & JSON_STRINGS) && is_string_array(value)))
+    if (!(key->kinds & kind) && !((key->kinds & JSON_STRINGS) && is_string_array(value)) &&
+        !((key->kinds & JSON_INTEGER) && is_integer(value)))
     {
         complain(arg, "wrong_type", psprintf("key \"%s\" of %s must be %s", key->name, what, kinds_text(key->kinds)), NULL);
         return false;

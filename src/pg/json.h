@@ -22,6 +22,7 @@
 #define JSON_NULL 32
 #define JSON_SCALAR (JSON_STRING | JSON_NUMBER | JSON_BOOL | JSON_NULL)
 #define JSON_STRINGS 64 /* an array of strings, not empty */
+#define JSON_INTEGER 128 /* a whole number of 32 bits */
 
 typedef struct JsonKey
 {

@@ -11,6 +11,7 @@
 #include "postgres.h"
 
 #include <ctype.h>
+#include <limits.h>
 
 #include "pg/rule.h"
 
@@ -134,26 +135,39 @@ values_json(JsonbContainer *object, const RuleKind *kind)
     return out.data;
 }
 
+/* A number at *text, which moves behind it; false when there is none, or no text is so long. */
+static bool
+take_length(const char **text, int *length)
+{
+    char *end;
+    long number;
+
+    if (!isdigit((unsigned char) **text))
+        return false;
+    errno = 0;
+    number = strtol(*text, &end, 10);
+    *text = end;
+    *length = (int) number;
+    return errno == 0 && number <= INT_MAX;
+}
+
 /* Two bounds of a length, each -1 when it is open; false when they make no sense. */
 static bool
 length_bounds(const char *text, int *least, int *most)
 {
-    char *end;
-
     *least = *most = -1;
-    if (text[0] != ',')
+    if (*text != ',')
     {
-        if (!isdigit((unsigned char) text[0]))
+        if (!take_length(&text, least))
             return false;
-        *least = *most = (int) strtol(text, &end, 10);
-        if (*end == '\0')
+        *most = *least;
+        if (*text == '\0')
             return true;
-        text = end;
+        *most = -1;
     }
-    if (*text != ',' || (text[1] != '\0' && !isdigit((unsigned char) text[1])))
+    if (*text++ != ',' || (*text != '\0' && !take_length(&text, most)))
         return false;
-    *most = text[1] ? (int) strtol(text + 1, &end, 10) : -1;
-    return (text[1] == '\0' || *end == '\0') && (*least >= 0 || *most >= 0) && (*most < 0 || *least <= *most);
+    return *text == '\0' && (*least >= 0 || *most >= 0) && (*most < 0 || *least <= *most);
 }
 
 int

@@ -124,6 +124,7 @@ SELECT pg_temp.findings(NULL, NULL, '{"batchsize": 1}') LIMIT 1;
 SELECT pg_temp.findings(NULL, NULL, '{"batchSize": 0}');
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "hope"}') LIMIT 1;
 SELECT pg_temp.findings(NULL, NULL, '{"parallelism": 4}');
+SELECT pg_temp.findings(NULL, NULL, '{"batchSize": 1.5, "deadLetterRetentionDays": 0.5, "parallelism": 4294967297}');
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m)) FROM unnest('{0,"0%","0.5%","100%"}'::text[]) AS m;
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "dlq", "maxErrors": 100}');
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'dlq', 'deadLetterRetentionDays', d)) FROM unnest('{1,36500,0,36501,-1}'::int[]) AS d;

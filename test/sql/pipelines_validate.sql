@@ -24,6 +24,8 @@ $$;
 
 -- ---- rules about all rows
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "unique"}, {"field": "customer", "rule": "reference", "schema": "v_customers", "schemaField": "id"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "length:4294967297"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "length:2,4294967298"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "unique"}, {"field": "code", "rule": "unique:x"}, {"field": "code", "rule": "unique", "value": 1, "schema": "v_customers"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "reference"}, {"field": "code", "rule": "reference:v_customers", "schema": "v_customers", "schemaField": "id"}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "code", "rule": "gt:1", "schema": "v_customers", "schemaField": "id"}]}'));

@@ -163,6 +163,10 @@ $k->sql('TRUNCATE ds_a, ds_b, ds_c, ds_d');
     like($k->sql_error(q(SELECT kaireon.run_pipeline('c'))), qr/pipeline "c" is paused/, 'a paused pipeline is refused');
     like($k->sql_error(q(SELECT kaireon.start_pipeline('nope'))), qr/pipeline "nope" does not exist/, 'one that does not exist too');
     like($k->sql_error(q(SELECT kaireon.run_pipeline('d', '{"versoin": 1}'))), qr/versoin/, 'and an option that does not');
+    for my $version (qw(4294967297 1.5 1e400))
+    {
+        like($k->sql_error(qq(SELECT kaireon.run_pipeline('d', '{"version": $version}'))), qr/key "version" of options must be a whole number/, "a version is a whole number, which $version is not");
+    }
     like($k->sql_error(q(SELECT kaireon.run_pipeline('d', '{"version": 7}'))), qr/has no version 7/, 'and a version');
     $k->sql(q(SELECT kaireon.resume_pipeline('c')));
     $k->settled('transactions');
