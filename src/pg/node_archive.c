@@ -46,10 +46,20 @@ check_folder(const GraphNode *node, const char *key, const char *folder, List **
     if (folder[0] == '/' || first == 0)
         graph_complain(findings, node->id, "wrong_value", "It is relative to the connector's base, for example \"done/{YYYY}/{MM}\".",
                        "\"%s\" must name a folder below the connector's base", key);
+    for (const char *at = folder; *at; at++)
+    {
+        if ((unsigned char) *at < ' ' || *at == 0x7F)
+        {
+            graph_complain(findings, node->id, "wrong_value", "For example \"done/{YYYY-MM-DD}\".", "\"%s\" contains a control character", key);
+            break;
+        }
+    }
     for (const char *part = folder; *part; part += strcspn(part, "/"), part += *part == '/')
     {
         size_t n = strcspn(part, "/");
 
+        if (n == 0 && part > folder)
+            graph_complain(findings, node->id, "wrong_value", "For example \"done/{YYYY-MM-DD}\".", "\"%s\" contains \"//\"", key);
         if ((n == 1 && part[0] == '.') || (n == 2 && strncmp(part, "..", 2) == 0))
             graph_complain(findings, node->id, "wrong_value", NULL, "\"%s\" must not contain \".\" or \"..\"", key);
     }
@@ -80,6 +90,45 @@ archive_check(const GraphNode *node, List **findings)
         graph_complain(findings, node->id, "missing_key", NULL, "an archive node needs \"successFolder\" or \"failureFolder\"");
 }
 
+/* Does the path lie in one of the node's folders? */
+static bool
+holds(const GraphNode *archive, const char *path)
+{
+    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    {
+        char *folder = json_get_text(archive->config, folder_keys[i]);
+        size_t n = folder ? strcspn(folder, "{") : 0;
+
+        /* whole components only: of "done/a{YYYY}" the first */
+        while (n > 0 && folder[n] == '{' && folder[n - 1] != '/')
+            n--;
+        while (n > 0 && folder[n - 1] == '/')
+            n--;
+        if (n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/')
+            return true;
+    }
+    return false;
+}
+
+/* Do all files that the source may name lie in there?  They would be taken for archived ones. */
+static bool
+holds_source(const GraphNode *archive, const GraphNode *source)
+{
+    char *resource = json_get_text(source->config, "resource"), *slash;
+    size_t fixed;
+
+    if (resource == NULL && (resource = json_get_text(source->config, "path")) == NULL)
+        return false;
+    fixed = strcspn(resource, "*?[\\");
+    if (resource[fixed] == '\0')
+        return holds(archive, resource) || holds(archive, psprintf("%s/.", resource));
+    resource[fixed] = '\0';
+    slash = strrchr(resource, '/');
+    if (slash)
+        slash[1] = '\0';
+    return slash && holds(archive, resource);
+}
+
 /* A row limit may end the reading within a file, whose rest would be moved away unread. */
 static void
 archive_walk(struct Compiler *c, const GraphNode *node)
@@ -90,7 +139,12 @@ archive_walk(struct Compiler *c, const GraphNode *node)
     {
         const GraphNode *source = &graph->nodes[i];
 
-        if (source->op->kind == NODE_SOURCE && graph_leads_to(graph, source, node) && json_get(source->config, "rowLimit"))
+        if (source->op->kind != NODE_SOURCE || !graph_leads_to(graph, source, node))
+            continue;
+        if (holds_source(node, source))
+            graph_complain(c->findings, node->id, "wrong_value", "What lies in an archive folder is not read again: name another one.",
+                           "the files of source \"%s\" lie in the folder that they would be moved to", source->id);
+        if (json_get(source->config, "rowLimit"))
             graph_complain(c->findings, node->id, "wrong_value", NULL,
                            "files of source \"%s\" can't be archived, because its \"rowLimit\" may end within one", source->id);
     }
@@ -180,26 +234,6 @@ archive_target(const GraphNode *archive, bool success, const char *path, Timesta
         out.data[--out.len] = '\0';
     appendStringInfo(&out, "/%s", name ? name + 1 : path);
     return out.data;
-}
-
-/* Does the path lie in one of the node's folders? */
-static bool
-holds(const GraphNode *archive, const char *path)
-{
-    for (size_t i = 0; i < lengthof(folder_keys); i++)
-    {
-        char *folder = json_get_text(archive->config, folder_keys[i]);
-        size_t n = folder ? strcspn(folder, "{") : 0;
-
-        /* whole components only: of "done/a{YYYY}" the first */
-        while (n > 0 && folder[n] == '{' && folder[n - 1] != '/')
-            n--;
-        while (n > 0 && folder[n - 1] == '/')
-            n--;
-        if (n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/')
-            return true;
-    }
-    return false;
 }
 
 List *

@@ -105,6 +105,10 @@ SELECT pg_temp.findings(pg_temp.nodes('r source', 'k enrich {"summary": "g_two",
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'a archive {}', 'b archive {"successFolder": "/etc", "failureFolder": "{YYYY}/../x{Q}", "stagingFolder": "s"}', 'w target'));
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'a archive {"successFolder": "/etc", "failureFolder": "{YYYY}/../x{Q}"}', 'b archive {"successFolder": "done/{YYYYMMDD}", "failureFolder": ".failed"}', 'w target'));
 SELECT pg_temp.findings(pg_temp.nodes('r source {"rowLimit": 10}', 'a archive {"successFolder": "done"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "in/new/*.csv"}', 'a archive {"successFolder": "in/{YYYY}"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "in"}', 'a archive {"failureFolder": "in/"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'a archive {"failureFolder": "bad//x\ny"}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "in/*.csv"}', 'a archive {"successFolder": "in/done", "failureFolder": "in/bad/"}', 'w target'));
 -- What they compile to.
 SELECT kaireon.create_pipeline('g_join', 'g_files', 'g_one', pg_temp.nodes('orders source {"resource": "orders.csv"}', 'customers source {"resource": "customers.csv"}', 'typed cast {"field": "key", "targetType": "bigint"}',
     'both join {"joinType": "full", "on": [{"left": "customer", "right": "key"}], "selectFields": ["name", {"field": "amount", "alias": "credit"}]}',
