@@ -30,11 +30,12 @@ COMMENT ON COLUMN kaireon.runs.error_message IS 'what ended the run; viewers are
 COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
-SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms
+SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms
   FROM kaireon_internal.run_node n
   JOIN kaireon_internal.run r ON r.run_id = n.run_id
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.run_nodes IS 'rows in and out of each node of a run, and its time';
+COMMENT ON COLUMN kaireon.run_nodes.locked_ms IS 'of a target whose table was exchanged for a new one: how long nobody else could use it';
 
 CREATE VIEW kaireon.run_errors WITH (security_barrier) AS
 SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value, e.severity, e.expression

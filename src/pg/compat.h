@@ -8,9 +8,13 @@
 
 #include "postgres.h"
 
+#include "access/genam.h"
 #include "catalog/objectaccess.h"
+#include "catalog/pg_class.h"
+#include "catalog/pg_constraint.h"
 #include "catalog/pg_proc.h"
 #include "commands/explain.h"
+#include "commands/tablecmds.h"
 #include "executor/executor.h"
 #include "miscadmin.h"
 #include "nodes/memnodes.h"
@@ -21,6 +25,8 @@
 #include "utils/guc.h"
 #include "utils/guc_tables.h"
 #include "utils/lsyscache.h"
+#include "utils/rel.h"
+#include "utils/relcache.h"
 #include "utils/tuplesort.h"
 #include "utils/wait_event.h"
 
@@ -205,6 +211,78 @@ compat_guard_bool_setting(const char *name, GucBoolCheckHook hook)
 
     Assert(found->vartype == PGC_BOOL);
     ((struct config_bool *) found)->check_hook = hook;
+}
+
+/* Where a relation's files are, for what logs and writes pages. */
+#if PG_VERSION_NUM >= 160000
+#define compat_storage(rel) (&(rel)->rd_locator)
+#else
+#define compat_storage(rel) (&(rel)->rd_node)
+#define PG_IO_ALIGN_SIZE 4096
+#endif
+
+/*
+ * The storage of rel was made in this transaction and was another relation's so
+ * far, which has got rel's: what the relation cache knows of both is exchanged,
+ * too.  Before 16 the storage had another name.
+ */
+static inline void
+compat_take_storage(Relation rel, Relation from)
+{
+    from->rd_createSubid = rel->rd_createSubid;
+#if PG_VERSION_NUM >= 160000
+    from->rd_newRelfilelocatorSubid = rel->rd_newRelfilelocatorSubid;
+    from->rd_firstRelfilelocatorSubid = rel->rd_firstRelfilelocatorSubid;
+    RelationAssumeNewRelfilelocator(rel);
+#else
+    from->rd_newRelfilenodeSubid = rel->rd_newRelfilenodeSubid;
+    from->rd_firstRelfilenodeSubid = rel->rd_firstRelfilenodeSubid;
+    RelationAssumeNewRelfilenode(rel);
+#endif
+}
+
+/* TRUNCATE of open, locked and checked tables.  Since 16 their owners may have to run it. */
+static inline void
+compat_truncate(List *rels, List *relids, List *logged)
+{
+#if PG_VERSION_NUM >= 160000
+    ExecuteTruncateGuts(rels, relids, logged, DROP_RESTRICT, false, false);
+#else
+    ExecuteTruncateGuts(rels, relids, logged, DROP_RESTRICT, false);
+#endif
+}
+
+/* A foreign key that is not about equal values, or that nobody enforces; since 18 there are such. */
+static inline bool
+compat_is_odd_foreign_key(Form_pg_constraint form)
+{
+#if PG_VERSION_NUM >= 180000
+    return form->conperiod || !form->conenforced;
+#else
+    (void) form;
+    return false;
+#endif
+}
+
+/* Since 18 scans may be instrumented. */
+static inline IndexScanDesc
+compat_index_beginscan(Relation heap, Relation index, Snapshot snapshot, int nkeys)
+{
+#if PG_VERSION_NUM >= 180000
+    return index_beginscan(heap, index, snapshot, NULL, nkeys, 0);
+#else
+    return index_beginscan(heap, index, snapshot, nkeys, 0);
+#endif
+}
+
+/* Since 18 pg_class also says how many pages are all frozen. */
+static inline void
+compat_set_all_visible(Form_pg_class form, BlockNumber pages)
+{
+    form->relallvisible = (int32) pages;
+#if PG_VERSION_NUM >= 180000
+    form->relallfrozen = (int32) pages;
+#endif
 }
 
 /* Errors that are never turned into data: cancel, shutdown, exhausted resources, broken storage. */

@@ -43,7 +43,7 @@
 typedef enum Validation { VALIDATION_STRICT, VALIDATION_SKIP, VALIDATION_COERCE } Validation;
 
 /* What becomes of the rows that the table has already. */
-typedef enum LoadStrategy { LOAD_APPEND, LOAD_UPSERT, LOAD_WATERMARK } LoadStrategy;
+typedef enum LoadStrategy { LOAD_APPEND, LOAD_UPSERT, LOAD_WATERMARK, LOAD_TRUNCATE, LOAD_BLUE_GREEN } LoadStrategy;
 
 /* One column the reader is asked for. */
 typedef struct SourceColumn
@@ -99,6 +99,8 @@ typedef struct ProgramTarget
     LoadStrategy strategy;
     const struct TargetKey *key; /* where rows are updated: how the one is found that is there already (target_key.h); else NULL */
     int watermark;           /* of strategy incremental_watermark: place of the field; else -1 */
+    bool allow_empty;        /* of a full refresh: nothing may come */
+    bool swap_published;     /* and the table's storage be exchanged though it is in a publication */
     List **origins;          /* by place in the schema's fields: where values come from, whatever way rows come (lineage.h) */
 } ProgramTarget;
 

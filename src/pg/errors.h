@@ -45,5 +45,7 @@
 #define ERRCODE_KAIREON_BAD_SEAL MAKE_SQLSTATE('K', 'A', '0', '1', '2')
 /* A file or variable that credentials refer to can't be had. */
 #define ERRCODE_KAIREON_NO_CREDENTIAL MAKE_SQLSTATE('K', 'A', '0', '1', '3')
+/* Nothing came for a target whose table would be emptied. */
+#define ERRCODE_KAIREON_NOTHING_TO_LOAD MAKE_SQLSTATE('K', 'A', '0', '1', '4')
 
 #endif

@@ -20,6 +20,7 @@ int guc_max_logged_errors = 10000;
 int guc_work_mem = 65536;
 int guc_supervisor_idle = 10;
 int guc_ddl_lock_timeout = 5000;
+int guc_swap_lock_timeout;
 int guc_expression_timeout = 5000;
 int guc_max_field_bytes = 16384;
 char *guc_instance_name = NULL;
@@ -116,6 +117,8 @@ guc_define(void)
                             NULL, &guc_supervisor_idle, 10, 0, 3600, PGC_SIGHUP, GUC_UNIT_S, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.ddl_lock_timeout", "How long functions that change schemas and pipelines wait for a lock.",
                             "0: as long as lock_timeout says.", &guc_ddl_lock_timeout, 5000, 0, INT_MAX, PGC_USERSET, GUC_UNIT_MS, NULL, NULL, NULL);
+    DefineCustomIntVariable("kaireon.swap_lock_timeout", "How long a run that exchanges a table waits for those who use it, each time.",
+                            "Others wait behind it meanwhile.", &guc_swap_lock_timeout, 500, 1, INT_MAX, PGC_SIGHUP, GUC_UNIT_MS, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_field_bytes", "Size of a value that a pipeline's expression may make.", NULL, &guc_max_field_bytes,
                             16384, 1, 256 * 1024, PGC_SIGHUP, GUC_UNIT_KB, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.expression_timeout", "Time of the processor that the expressions of a pipeline may take for one row.",

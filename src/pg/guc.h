@@ -14,6 +14,7 @@ extern int guc_max_logged_errors;      /* rows of run_errors a run at most */
 extern int guc_work_mem;               /* kB: of a run's set node, for each relation, sort and hash table */
 extern int guc_supervisor_idle;        /* seconds an idle supervisor stays */
 extern int guc_ddl_lock_timeout;       /* ms a catalog function waits for a lock; 0: as lock_timeout says */
+extern int guc_swap_lock_timeout;      /* ms others have to leave a table whose storage is exchanged */
 extern int guc_expression_timeout;     /* ms the evaluation of a row may take; 0: no limit */
 extern int guc_max_field_bytes;        /* kB: results of expressions */
 extern char *guc_instance_name;        /* tells the database from its copies; empty: none */

@@ -17,6 +17,11 @@
 #include "utils/memutils.h"
 #include "utils/rls.h"
 
+#include "pg/errors.h"
+#include "pg/foreign_keys.h"
+#include "pg/replace.h"
+#include "pg/target.h"
+
 /* Slots for a whole batch; made outside of the stage's subtransactions, whose end would take them. */
 static void
 make_slots(Loader *loader, int count)
@@ -123,27 +128,38 @@ takes_fast_way(Relation rel)
            check_enable_rls(RelationGetRelid(rel), InvalidOid, true) != RLS_ENABLED;
 }
 
+/* How rows get into the table, which is made ready for them. */
+static const LoadWay *
+choose_way(Relation *table, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects)
+{
+    if (target_is_full_refresh(strategy) && replace_begin(table, compiled, rejects))
+        return &load_swap;
+    if (compiled->key)
+        return &load_upsert;
+    return takes_fast_way(*table) ? &load_fast : &load_slow;
+}
+
 Loader *
-loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects)
+loader_create(Relation *table, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects)
 {
     Loader *loader = palloc0(sizeof(Loader));
+    char relkind = (*table)->rd_rel->relkind;
 
-    if (target->rd_rel->relkind != RELKIND_RELATION && target->rd_rel->relkind != RELKIND_PARTITIONED_TABLE &&
-        target->rd_rel->relkind != RELKIND_FOREIGN_TABLE)
-        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(target)),
+    if (relkind != RELKIND_RELATION && relkind != RELKIND_PARTITIONED_TABLE && relkind != RELKIND_FOREIGN_TABLE)
+        ereport(ERROR, (errcode(ERRCODE_WRONG_OBJECT_TYPE), errmsg("\"%s\" is not a table", RelationGetRelationName(*table)),
                         errdetail("A pipeline loads into tables, partitioned and foreign ones too."),
                         errhint("Delete the schema and create it again.")));
     loader->sink.begin = begin_batch;
     loader->sink.next = next_slot;
     loader->sink.accept = accept_slot;
     loader->sink.flush = flush;
-    loader->rel = target;
+    loader->way = choose_way(table, compiled, strategy, rejects);
+    loader->rel = *table;
     loader->compiled = compiled;
     loader->strategy = strategy;
     loader->rejects = rejects;
     loader->context = CurrentMemoryContext;
     loader->batch = AllocSetContextCreate(loader->context, "kaireon flush", ALLOCSET_DEFAULT_SIZES);
-    loader->way = compiled->key ? &load_upsert : takes_fast_way(target) ? &load_fast : &load_slow;
     loader->way->open(loader);
     return loader;
 }
@@ -170,6 +186,21 @@ load_reject(Loader *loader, int i, Reject *reject)
     rejects_add(loader->rejects, reject);
 }
 
+void
+load_reject_conflict(Loader *loader, int i, Relation index, const IndexInfo *info, Datum *values, bool *nulls)
+{
+    bool exclusion = info->ii_ExclusionOps != NULL;
+    Reject reject = {.constraint = RelationGetRelationName(index)};
+
+    reject.value = BuildIndexValueDescription(index, values, nulls);
+    if (info->ii_NumIndexKeyAttrs == 1 && info->ii_IndexAttrNumbers[0] > 0)
+        reject.field = NameStr(TupleDescAttr(RelationGetDescr(loader->rel), info->ii_IndexAttrNumbers[0] - 1)->attname);
+    reject.sqlstate = exclusion ? ERRCODE_EXCLUSION_VIOLATION : ERRCODE_UNIQUE_VIOLATION;
+    reject.reason = psprintf(exclusion ? "conflicting key value violates exclusion constraint \"%s\""
+                                       : "duplicate key value violates unique constraint \"%s\"", RelationGetRelationName(index));
+    load_reject(loader, i, &reject);
+}
+
 /* ---- summaries -------------------------------------------------------------- */
 
 /* Does an INSERT ... RETURNING say what came into the table: is it that INSERT, and may its rows be seen? */
@@ -182,7 +213,7 @@ is_told_what_came(Relation rel)
 void
 loader_summarise(Loader *loader, Summary *summary)
 {
-    if (loader->way != &load_fast && !is_told_what_came(loader->rel))
+    if (target_is_full_refresh(loader->strategy) || (loader->way != &load_fast && !is_told_what_came(loader->rel)))
         summary_touch_all(summary);
     else
         loader->summaries = lappend(loader->summaries, summary);
@@ -221,11 +252,69 @@ load_touch_slots(const Loader *loader)
 
 /* ---------------------------------------------------------------------------- */
 
+/* Who would empty a table by mistake is told. */
+static void
+check_not_empty(const Loader *loader)
+{
+    if (loader->counts.loaded > 0 || loader->counts.suppressed > 0 || !target_is_full_refresh(loader->strategy) || loader->compiled->allow_empty)
+        return;
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_NOTHING_TO_LOAD), errmsg("there is nothing to load into table \"%s\"", RelationGetRelationName(loader->rel)),
+                    errdetail("No row reached target node \"%s\", and its loading strategy %s would leave the table empty.",
+                              loader->compiled->node->id, target_strategy_name(loader->strategy)),
+                    errhint("If that is meant, say \"allowEmptySource\": true in the node.")));
+}
+
 void
 loader_finish(Loader *loader)
 {
     flush(&loader->sink);
+    check_not_empty(loader);
     loader->way->finish(loader);
     for (int i = 0; i < loader->capacity; i++)
         ExecDropSingleTupleTableSlot(loader->slots[i]);
+    loader->capacity = 0;
+}
+
+bool
+loader_swaps(const Loader *loader)
+{
+    return loader->way->swap != NULL;
+}
+
+Oid
+load_storage_of(const void *arg, Oid table)
+{
+    const Loader *any = arg;
+
+    for (int i = 0; i < any->nall; i++)
+    {
+        const Loader *loader = any->all[i];
+
+        if (loader->way->storage && loader->compiled->schema->relid == table)
+            return loader->way->storage(loader);
+    }
+    return table;
+}
+
+void
+loader_introduce(Loader **loaders, int count)
+{
+    for (int i = 0; i < count; i++)
+    {
+        loaders[i]->all = loaders;
+        loaders[i]->nall = count;
+    }
+}
+
+void
+loader_check_references(Loader *loader)
+{
+    if (loader->way->storage)
+        foreign_keys_check_all(loader->compiled->schema->relid, load_storage_of, loader);
+}
+
+void
+loader_swap(Loader *loader)
+{
+    loader->way->swap(loader);
 }

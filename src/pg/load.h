@@ -7,7 +7,8 @@
  * stay.  Tables with triggers, row security, partitions, generated columns or
  * foreign storage take the ordinary INSERT ... SELECT over the batch inside a
  * subtransaction, halved until the failing row is alone.  So do upserts, with
- * ON CONFLICT.
+ * ON CONFLICT.  Strategies that replace all rows of a table write into a new heap
+ * beside it, where they can (replace.h).
  */
 #ifndef KAIREON_LOAD_H
 #define KAIREON_LOAD_H
@@ -31,8 +32,14 @@ typedef struct LoadCounts
     int64 suppressed;        /* a trigger of the table (one that returns null) made away with it */
 } LoadCounts;
 
-/* Inside a transaction; the current user has been checked by the stage.  `strategy` may be another than the target's. */
-extern Loader *loader_create(Relation target, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects);
+/*
+ * Inside a transaction; the current user has been checked by the stage.  The
+ * table is open once and locked, and may be opened anew.  `strategy` may be
+ * another than the target's.
+ */
+extern Loader *loader_create(Relation *table, const ProgramTarget *compiled, LoadStrategy strategy, Rejects *rejects);
+/* All loaders of a run, each of which is to know of the others; before the first row. */
+extern void loader_introduce(Loader **loaders, int count);
 /* From the first row on: tells the summary of the table whose rows come into it. */
 extern void loader_summarise(Loader *loader, Summary *summary);
 /*
@@ -46,7 +53,14 @@ extern char *loader_mark(const Loader *loader);
 extern RowSink *loader_sink(Loader *loader);
 /* What became of the rows so far, but for those that were rejected. */
 extern const LoadCounts *loader_counts(const Loader *loader);
-/* Ends the load; what it opened is closed. */
+/* Ends the load; what it opened is closed.  Raises KA014 when nothing came that could replace what there is. */
 extern void loader_finish(Loader *loader);
+
+/* Then: are the rows in a new heap beside the table? */
+extern bool loader_swaps(const Loader *loader);
+/* Raises 23503 when a foreign key, its own or another table's, would not hold; all loaders have finished. */
+extern void loader_check_references(Loader *loader);
+/* Puts them in the table's place, which the caller has locked for itself alone and does not use. */
+extern void loader_swap(Loader *loader);
 
 #endif

@@ -68,18 +68,10 @@ reject_conflict(Loader *loader, int i, Oid index)
     ExprContext *econtext = GetPerTupleExprContext(fast->estate);
     Datum values[INDEX_MAX_KEYS];
     bool nulls[INDEX_MAX_KEYS];
-    bool exclusion = info->ii_ExclusionOps != NULL;
-    Reject reject = {.constraint = RelationGetRelationName(rel)};
 
     econtext->ecxt_scantuple = loader->slots[i];
     FormIndexDatum(info, loader->slots[i], fast->estate, values, nulls);
-    reject.value = BuildIndexValueDescription(rel, values, nulls);
-    if (info->ii_NumIndexKeyAttrs == 1 && info->ii_IndexAttrNumbers[0] > 0)
-        reject.field = NameStr(TupleDescAttr(RelationGetDescr(loader->rel), info->ii_IndexAttrNumbers[0] - 1)->attname);
-    reject.sqlstate = exclusion ? ERRCODE_EXCLUSION_VIOLATION : ERRCODE_UNIQUE_VIOLATION;
-    reject.reason = psprintf(exclusion ? "conflicting key value violates exclusion constraint \"%s\""
-                                       : "duplicate key value violates unique constraint \"%s\"", RelationGetRelationName(rel));
-    load_reject(loader, i, &reject);
+    load_reject_conflict(loader, i, rel, info, values, nulls);
 }
 
 /*

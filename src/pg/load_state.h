@@ -3,8 +3,9 @@
  *
  * load.c is the sink, and knows what all ways of writing have in common.  Each
  * way has a file of its own: load_fast.c writes as COPY does, load_slow.c by
- * INSERT ... SELECT, load_upsert.c by INSERT ... ON CONFLICT; load_staged.c has
- * what the last two have in common.
+ * INSERT ... SELECT, load_upsert.c by INSERT ... ON CONFLICT, load_swap.c into a
+ * new heap beside the table; load_staged.c has what load_slow.c and load_upsert.c
+ * have in common.
  */
 #ifndef KAIREON_LOAD_STATE_H
 #define KAIREON_LOAD_STATE_H
@@ -12,6 +13,7 @@
 #include "postgres.h"
 #include "executor/spi.h"
 #include "executor/tuptable.h"
+#include "nodes/execnodes.h"
 #include "utils/rel.h"
 #include "utils/tuplestore.h"
 
@@ -26,11 +28,15 @@ typedef struct LoadWay
     /* The slots of a batch, at least one: each row is loaded or rejected.  The current context is Loader.batch. */
     void (*flush) (Loader *loader);
     void (*finish) (Loader *loader);
+    /* Of a way that writes beside the table, else NULL: where to, and what puts it in the table's place. */
+    Oid (*storage) (const Loader *loader);
+    void (*swap) (Loader *loader);
 } LoadWay;
 
 extern const LoadWay load_fast;
 extern const LoadWay load_slow;
 extern const LoadWay load_upsert;
+extern const LoadWay load_swap;
 
 struct Loader
 {
@@ -52,11 +58,19 @@ struct Loader
     bool *rejected;          /* so far, of each */
     struct LoadMark *mark;   /* of a target with a watermark; else NULL */
     LoadCounts counts;
+    Loader **all;            /* of the run, by place: see loader_introduce */
+    int nall;
     List *summaries;         /* Summary *: of the table, which is a collection */
 };
 
 /* The row in slot i can't be loaded: fills in where it is from. */
 extern void load_reject(Loader *loader, int i, Reject *reject);
+
+/* Where the rows of a table are: of one that a loader of the run writes anew beside it, there.  arg: any of these loaders. */
+extern Oid load_storage_of(const void *arg, Oid table);
+
+/* The row in slot i has a key that is in the index already. */
+extern void load_reject_conflict(Loader *loader, int i, Relation index, const IndexInfo *info, Datum *values, bool *nulls);
 
 /* The join fields of the table's summaries, the same for all of them; NULL: it has none. */
 extern const ProgramSummary *load_summary_keys(const Loader *loader);

@@ -13,7 +13,7 @@
 #include "pg/target_key.h"
 
 /* By LoadStrategy. */
-static const char *const strategies[] = {"append", "upsert", "incremental_watermark", NULL};
+static const char *const strategies[] = {"append", "upsert", "incremental_watermark", "truncate_and_load", "blue_green", NULL};
 static const char *const validations[] = {"strict", "skip", "coerce", NULL};
 
 static const JsonKey target_keys[] = {
@@ -23,6 +23,8 @@ static const JsonKey target_keys[] = {
     {"watermarkField", JSON_STRING, false, NULL},
     {"validation", JSON_STRING, false, validations},
     {"fieldMapping", JSON_OBJECT, false, NULL},
+    {"allowEmptySource", JSON_BOOL, false, NULL},
+    {"swapPublished", JSON_BOOL, false, NULL},
     {NULL, 0, false, NULL}};
 
 const char *
@@ -52,6 +54,21 @@ target_updates(const GraphNode *node)
     return strategy == LOAD_UPSERT || (strategy == LOAD_WATERMARK && json_get(node->config, "keyFields"));
 }
 
+bool
+target_is_full_refresh(LoadStrategy strategy)
+{
+    return strategy == LOAD_TRUNCATE || strategy == LOAD_BLUE_GREEN;
+}
+
+/* A key that says something of a full refresh only. */
+static void
+check_refresh_key(const GraphNode *node, const char *key, List **findings)
+{
+    if (json_get(node->config, key) && !target_is_full_refresh(target_strategy(node)))
+        graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"truncate_and_load\" or \"blue_green\", or leave it out.",
+                       "%s is for loading strategies truncate_and_load and blue_green", key);
+}
+
 static void
 target_check(const GraphNode *node, List **findings)
 {
@@ -67,6 +84,8 @@ target_check(const GraphNode *node, List **findings)
     else if (strategy != LOAD_WATERMARK && has_watermark)
         graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"incremental_watermark\", or leave watermarkField out.",
                        "watermarkField is for loading strategy incremental_watermark");
+    check_refresh_key(node, "allowEmptySource", findings);
+    check_refresh_key(node, "swapPublished", findings);
 }
 
 /* The field that says which rows are new; -1, with a complaint, when there is none. */
@@ -94,6 +113,22 @@ target_resolve(ProgramTarget *target, List **findings)
         target->key = target_key_find(target->schema, keys, target->node, findings);
     if (target->strategy == LOAD_WATERMARK)
         target->watermark = find_watermark(target->schema, target->node, findings);
+    target->allow_empty = json_get_bool(target->node->config, "allowEmptySource", false);
+    target->swap_published = json_get_bool(target->node->config, "swapPublished", false);
+}
+
+/* What one target loads, another must not replace. */
+static void
+check_alone(Compiler *c, const ProgramTarget *target)
+{
+    for (const ProgramTarget *other = c->program->targets; other < target; other++)
+    {
+        if (other->schema && other->schema->relid == target->schema->relid &&
+            (target_is_full_refresh(other->strategy) || target_is_full_refresh(target->strategy)))
+            graph_complain(c->findings, target->node->id, "wrong_value", "Let several edges lead to one target.",
+                           "node \"%s\" loads table \"%s\", too, whose rows are replaced as a whole", other->node->id,
+                           get_rel_name(target->schema->relid));
+    }
 }
 
 static const ProgramTarget *
@@ -149,6 +184,7 @@ target_walk(Compiler *c, const GraphNode *node)
 
     if (schema == NULL)          /* it names one that does not exist */
         return;
+    check_alone(c, target);
     if (schema->has_insert_rules) /* they rewrite the INSERT as a whole: it could not be told which row is bad */
         graph_complain(c->findings, node->id, "table_has_rules", "Drop those for INSERT, or use a trigger.",
                        "table \"%s\" has rules, which a pipeline can't load through", get_rel_name(schema->relid));

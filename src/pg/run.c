@@ -43,6 +43,7 @@
 #include "pg/rule.h"
 #include "pg/run_state.h"
 #include "pg/settings.h"
+#include "pg/target.h"
 #include "pg/worker.h"
 
 void
@@ -60,7 +61,10 @@ run_enter(Run *run, RunStage stage)
 LoadStrategy
 run_strategy(const Run *run, int target)
 {
-    return run->program->targets[target].strategy;
+    LoadStrategy strategy = run->program->targets[target].strategy;
+
+    /* dead letters are the rest of what was loaded */
+    return run->replay && target_is_full_refresh(strategy) ? LOAD_APPEND : strategy;
 }
 
 /* ---- start ------------------------------------------------------------------- */
@@ -147,16 +151,22 @@ list_targets(const Run *run)
     return out.data;
 }
 
-/* A target, locked; it may have gone while the source was waited for. */
+/*
+ * A target, locked; it may have gone while the source was waited for.  Of runs
+ * that replace its rows as a whole one waits for the other here, where it has
+ * nothing of the table yet.
+ */
 static Relation
-open_target(const SchemaSpec *schema)
+open_target(const SchemaSpec *schema, LoadStrategy strategy)
 {
-    Relation relation = try_table_open(schema->relid, RowExclusiveLock);
+    Relation relation = try_table_open(schema->relid, target_is_full_refresh(strategy) ? ShareUpdateExclusiveLock : RowExclusiveLock);
 
     if (relation == NULL)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table of schema \"%s\" was dropped while the run began", schema->name),
                         errdetail("It was there when the run was started."),
                         errhint("kaireon.validate_pipeline says what the pipeline needs.")));
+    if (target_is_full_refresh(strategy))
+        LockRelationOid(schema->relid, RowExclusiveLock);
     /* whoever may change a partition waits, as for the table itself: what it calls is looked at once */
     if (relation->rd_rel->relkind == RELKIND_PARTITIONED_TABLE)
         list_free(find_all_inheritors(RelationGetRelid(relation), RowExclusiveLock, NULL));
@@ -197,7 +207,7 @@ run_begin_load(Run *run)
     run->loaders = palloc0(sizeof(Loader *) * ntargets);
     sinks = palloc0(sizeof(RowSink *) * ntargets);
     for (int i = 0; i < ntargets; i++)
-        run->targets[i] = open_target(run->program->targets[i].schema);
+        run->targets[i] = open_target(run->program->targets[i].schema, run_strategy(run, i));
     for (int i = 0; i < run->program->nsummaries; i++)
         LockRelationOid(run->program->summaries[i].summary_relid, RowExclusiveLock);
     rights_require_runnable(run->spec, run->input.graph); /* once more: it may have waited for long */
@@ -214,9 +224,10 @@ run_begin_load(Run *run)
                         errhint("Run the pipeline again.")));
     for (int i = 0; i < ntargets; i++)
     {
-        run->loaders[i] = loader_create(run->targets[i], &run->program->targets[i], run_strategy(run, i), run->rejects);
+        run->loaders[i] = loader_create(&run->targets[i], &run->program->targets[i], run_strategy(run, i), run->rejects);
         sinks[i] = loader_sink(run->loaders[i]);
     }
+    loader_introduce(run->loaders, ntargets);
     begin_summaries(run, program);
     if (run->replay == NULL)
     {
@@ -338,8 +349,11 @@ finish_load(Run *run)
         table_close(run->targets[i], NoLock);
     }
     rights_resume(rights);
+    run_check_references(run);
     if (run->replay == NULL)     /* its rows are not all rows of anything */
         run_judge(run);
+    if (run->summaries)          /* they are made of what the table has, so it is locked while they are */
+        run_swap(run);
     run_summarise(run);
     count_rows(run);
     rejects_check_share(run->rejects, run->counts.read);
@@ -361,8 +375,14 @@ finish_load(Run *run)
     record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
     catalog_end(scope);
     injection_point("load-recorded");
+    run_swap(run);
+    injection_point("load-exchanged");
+    scope = catalog_begin();
+    record_locks(run);
+    catalog_end(scope);
     worker_commit();
     injection_point("load-committed");
+    run_tell_locks(run);
 }
 
 /* A transaction of its own that says how the run failed.  Nothing was loaded. */

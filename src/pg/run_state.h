@@ -61,6 +61,7 @@ typedef struct Run
     bool loading;
     Relation *targets;
     Loader **loaders;
+    instr_time *swapped;     /* since when each target that is exchanged is locked; NULL: it was not yet */
     List *summaries;         /* Summary *: of summarize nodes */
     Execution *execution;
     NodeCounts *nodes;       /* what happened at each node, once it is known */
@@ -148,6 +149,17 @@ extern void watermark_write(Run *run);
 
 /* At the end of the load: raises KA008 when a check on all rows fails; one that only warns is noted. */
 extern void run_judge(Run *run);
+
+/* ---- run_swap.c: in the load's transaction, after the loaders have finished ----------------- */
+
+/* Raises 23503 when new rows would break a foreign key. */
+extern void run_check_references(Run *run);
+/* Locks the tables that are replaced and exchanges them, once; what is left to do until the commit keeps others waiting. */
+extern void run_swap(Run *run);
+/* How long they have been locked so far, into run_nodes; between catalog_begin and catalog_end. */
+extern void record_locks(Run *run);
+/* After the commit: the same, in the log. */
+extern void run_tell_locks(const Run *run);
 
 /* ---- run_record.c: inside a transaction, between catalog_begin and catalog_end ------------- */
 

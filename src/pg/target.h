@@ -20,6 +20,9 @@ extern void target_resolve(ProgramTarget *target, List **findings);
 /* Does it update rows that are there already? */
 extern bool target_updates(const GraphNode *node);
 
+/* Do its rows take the place of all that the table has? */
+extern bool target_is_full_refresh(LoadStrategy strategy);
+
 /* As target nodes name it. */
 extern const char *target_strategy_name(LoadStrategy strategy);
 

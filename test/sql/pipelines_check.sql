@@ -115,6 +115,9 @@ SELECT pg_temp.node('add_field', '{"fieldName": "a", "fieldType": "integer", "de
 SELECT pg_temp.node('mask_pii', '{"field": "a", "maskType": "name"}') LIMIT 1;
 SELECT pg_temp.node('mask_pii', '{"field": "a", "maskType": "ssn", "preserveLength": "yes"}');
 SELECT pg_temp.target('{"loadingStrategy": "prepend"}') LIMIT 1;
+SELECT pg_temp.target('{"loadingStrategy": "truncate_and_load", "allowEmptySource": "yes"}') LIMIT 1;
+SELECT pg_temp.target('{"loadingStrategy": "append", "allowEmptySource": true}') LIMIT 1;
+SELECT pg_temp.target('{"swapPublished": false}') LIMIT 1;
 SELECT pg_temp.target('{"validation": "lenient"}') LIMIT 1;
 SELECT pg_temp.target('{"schema": "k_other"}');
 SELECT pg_temp.target('{"schema": "k_target"}');
