@@ -169,10 +169,14 @@ static void
 walk(Compiler *c, const GraphNode *node)
 {
     bool can_walk = node->op->kind == NODE_SOURCE || !(node->wrong_config || (c->set && c->set->ninputs < node->op->inputs));
+    int before = graph_count_errors(*c->findings, node);
+    NodeNotes *notes = &c->notes[node->ordinal];
 
     c->used = NIL;
+    notes->in_parts = 0;
     if (can_walk)
         check_with_findings(c, node, node->op->walk);
+    notes->failed |= graph_count_errors(*c->findings, node) - before > notes->in_parts;
     if (can_walk && !c->notes[node->ordinal].doubtful && !graph_is_wrong(*c->findings, node))
         return;
     flow_doubt(c, node);
@@ -291,13 +295,18 @@ write_node(Compiler *c, const GraphNode *node)
 {
     LaneStep *step = &c->lane->steps[c->step];
     StringInfo before = c->sql;
+    int errors = graph_count_errors(*c->findings, node);
 
     c->before_at = 0;
+    if (c->behind)
+        check_begin_parts(c, "SELECT * FROM " SOURCE_RELATION, SOURCE_RELATION, c->behind);
+    else
+        check_begin_parts(c, before->data, c->stage->relation, c->stage->desc);
     if (node->op->kind == NODE_SET)
         compile_write_result(c);
     else
         node->op->write(c, node);
-    if (graph_is_wrong(*c->findings, node))
+    if (graph_count_errors(*c->findings, node) > errors)
         return;
     if (c->step == 0 || c->sql != before)
         step->end = c->sql->len;
@@ -307,7 +316,7 @@ write_node(Compiler *c, const GraphNode *node)
     check_node(c, node, before);
 }
 
-/* Is the node right so far, and are the fields there that it uses? */
+/* Is it known what the node does, and are the fields there that it uses? */
 static bool
 can_be_written(Compiler *c, const GraphNode *node)
 {
@@ -317,7 +326,7 @@ can_be_written(Compiler *c, const GraphNode *node)
     if (node->op->kind == NODE_TARGET)
         return !node->wrong_config && c->lane->target->schema;
     if (node->wrong_config || (node->wrong_edges && node->op->kind == NODE_BRANCH) || c->notes[node->ordinal].doubtful ||
-        graph_is_wrong(*c->findings, node))
+        c->notes[node->ordinal].failed)
         return false;
     foreach(lc, c->notes[node->ordinal].uses)
     {
@@ -354,6 +363,7 @@ write_step(Compiler *c)
 {
     const GraphNode *node = c->lane->steps[c->step].node;
     StringInfo sql = c->sql;
+    int errors = graph_count_errors(*c->findings, node);
     Flow *flow;
 
     if (node->op->kind == NODE_SET && c->step > 0)
@@ -372,6 +382,7 @@ write_step(Compiler *c)
         check_with_findings(c, node, write_node);
         if (!graph_is_wrong(*c->findings, node))
             return;
+        c->notes[node->ordinal].failed |= graph_count_errors(*c->findings, node) > errors;
     }
     c->sql = sql;
     c->flow = flow;
@@ -431,9 +442,9 @@ write_set(Compiler *c, const GraphNode *node)
             return false;
     }
     if (!node->wrong_config && feed->ninputs == node->op->inputs && !c->notes[node->ordinal].doubtful &&
-        !graph_is_wrong(*c->findings, node) && compile_set_is_whole(feed))
+        !c->notes[node->ordinal].failed && compile_set_is_whole(feed))
         check_with_findings(c, node, compile_write_set);
-    if (feed->stage->desc == NULL && c->collect)
+    if (c->collect && (feed->stage->desc == NULL || graph_is_wrong(*c->findings, node)))
         check_with_findings(c, node, compile_mend_set);
     return feed->stage->desc != NULL;
 }

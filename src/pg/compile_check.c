@@ -11,9 +11,11 @@
 
 #include "pg/flow.h"
 
+#include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
 #include "tcop/tcopprot.h"
+#include "utils/builtins.h"
 #include "utils/memutils.h"
 
 #include "pg/exprcheck.h"
@@ -64,32 +66,91 @@ expression_position(const Compiler *c, const ErrorData *error)
     return within;
 }
 
-void
-check_with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *))
+static bool complain_of_parts(Compiler *c, const GraphNode *node);
+
+/* An error becomes the node's finding, which names the part of it. */
+static void
+complain_of_error(Compiler *c, const GraphNode *node, const char *part, const ErrorData *error)
 {
-    NodeWork node_work = {c, node, work};
-    ErrorData *error;
+    const char *prefix = part ? psprintf("%s: ", part) : "";
     int position;
 
-    if (!c->collect)
-    {
-        work(c, node);
-        return;
-    }
-    error = guard_try(work_on_node, &node_work, CurrentMemoryContext);
-    if (error == NULL)
-        return;
     if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
         graph_complain(c->findings, node->id, "permission_denied", error->hint, "%s", error->message);
     else if (error->sqlerrcode == ERRCODE_STATEMENT_TOO_COMPLEX)
         graph_complain(c->findings, node->id, "too_complex", error->hint, "%s", error->message);
     /* of an aggregate the parser says that all other fields are not grouped by */
     else if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
-        graph_complain(c->findings, node->id, "invalid_expression", NULL, "an aggregate is not allowed in a pipeline's expression");
+        graph_complain(c->findings, node->id, "invalid_expression", NULL, "%san aggregate is not allowed in a pipeline's expression", prefix);
     else if ((position = expression_position(c, error)) > 0)
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s, at character %d of the expression", error->message, position);
+        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s, at character %d of the expression", prefix, error->message, position);
     else
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s", error->message);
+        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s", prefix, error->message);
+}
+
+void
+check_with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *))
+{
+    NodeWork node_work = {c, node, work};
+    ErrorData *error;
+
+    if (!c->collect)
+    {
+        work(c, node);
+        return;
+    }
+    c->part = NULL;
+    c->parts = NIL;
+    error = guard_try(work_on_node, &node_work, CurrentMemoryContext);
+    if (error && !complain_of_parts(c, node))
+        complain_of_error(c, node, c->part, error);
+    c->part = NULL;
+    c->parts = NIL;
+}
+
+/* ---- parts of a node ---------------------------------------------------------------- */
+
+typedef struct PartWalk { Compiler *compiler; const GraphNode *node; int place; void (*work) (Compiler *, const GraphNode *, int); } PartWalk;
+
+static void
+work_on_part(void *arg)
+{
+    PartWalk *walk = arg;
+
+    walk->work(walk->compiler, walk->node, walk->place);
+}
+
+bool
+check_part(Compiler *c, const GraphNode *node, int place, void (*work) (Compiler *, const GraphNode *, int place), const char *name)
+{
+    PartWalk walk = {c, node, place, work};
+    NodeNotes *notes = &c->notes[node->ordinal];
+    int errors = graph_count_errors(*c->findings, node), uses = list_length(notes->uses), found;
+    ErrorData *error;
+
+    if (!c->collect)
+    {
+        work(c, node, place);
+        return true;
+    }
+    c->part = name;
+    error = guard_try(work_on_part, &walk, CurrentMemoryContext);
+    if (error)
+        complain_of_error(c, node, name, error);
+    c->part = NULL;
+    found = graph_count_errors(*c->findings, node) - errors;
+    if (found == 0)
+        return true;
+    notes->in_parts += found;
+    notes->wrong_parts = bms_add_member(notes->wrong_parts, place);
+    notes->uses = list_truncate(notes->uses, uses);
+    return false;
+}
+
+bool
+check_is_wrong_part(const Compiler *c, const GraphNode *node, int place)
+{
+    return bms_is_member(place, c->notes[node->ordinal].wrong_parts);
 }
 
 /* ---- nodes ---------------------------------------------------------------------- */
@@ -145,6 +206,80 @@ plan_statement(Query *query, const char *sql)
     (void) pg_plan_query(query, sql, 0, NULL);
     MemoryContextSwitchTo(old);
     MemoryContextDelete(planning);
+}
+
+void
+check_begin_parts(Compiler *c, const char *from, const char *relation, TupleDesc desc)
+{
+    c->parts = NIL;
+    c->parts_from = from;
+    c->parts_relation = relation;
+    c->parts_desc = desc;
+}
+
+void
+check_note_part(Compiler *c, const char *name, const char *sql, const char *boolean)
+{
+    NodePart *part;
+
+    if (!c->collect)
+        return;
+    part = palloc(sizeof(NodePart));
+    part->name = name;
+    part->sql = sql;
+    part->boolean = boolean;
+    c->parts = lappend(c->parts, part);
+}
+
+typedef struct PartCheck { Compiler *compiler; const char *sql; Oid type; } PartCheck;
+
+/* Parses, checks and plans a part alone; its type. */
+static void
+check_sql(void *arg)
+{
+    PartCheck *check = arg;
+    Compiler *c = check->compiler;
+    char *sql = psprintf("SELECT %s\nFROM (%s) AS \"_\"", check->sql, c->parts_from);
+    Query *query;
+
+    c->checked = sql;
+    query = compile_analyze(sql, compile_environment(c->parts_relation, c->parts_desc, NULL), NIL);
+    check->type = exprType((Node *) linitial_node(TargetEntry, query->targetList)->expr);
+    exprcheck_query(query, sql);
+    plan_statement(query, sql);
+}
+
+/* Which parts of a node that could not be written are wrong on their own; false when none is. */
+static bool
+complain_of_parts(Compiler *c, const GraphNode *node)
+{
+    List *parts = c->parts;
+    bool found = false;
+    ListCell *lc;
+
+    foreach(lc, parts)
+    {
+        const NodePart *part = lfirst(lc);
+        PartCheck check = {c, part->sql, InvalidOid}, inner = {c, psprintf("(\n%s\n)", part->boolean ? part->boolean : "NULL"), BOOLOID};
+        ErrorData *error = guard_try(check_sql, &check, CurrentMemoryContext);
+        const char *name = part->name, *checked = c->checked;
+
+        if (error == NULL)
+            continue;
+        found = true;
+        if (name == NULL)
+            name = ERRCODE_TO_CATEGORY(error->sqlerrcode) == ERRCODE_DATA_EXCEPTION ? "key \"value\"" : "key \"operator\"";
+        if (part->boolean && error->sqlerrcode == ERRCODE_DATATYPE_MISMATCH && guard_try(check_sql, &inner, CurrentMemoryContext) == NULL &&
+            inner.type != BOOLOID)
+        {
+            graph_complain(c->findings, node->id, "invalid_expression", "For example: price * quantity < 1000.",
+                           "%s: the expression must be of type boolean, not %s", name, format_type_be(inner.type));
+            continue;
+        }
+        c->checked = checked;
+        complain_of_error(c, node, name, error);
+    }
+    return found;
 }
 
 /* The planner puts the nodes' expressions into one another: what becomes of that must have an end. */

@@ -332,7 +332,7 @@ flow_doubt(Compiler *c, const GraphNode *node)
 
     if (node->op->keeps_fields)
         return;
-    foreach(lc, json_all_texts(node->config, node->op->reads))
+    foreach(lc, json_all_texts(node->given, node->op->reads))
     {
         FlowColumn *column = find_column(c->flow, lfirst(lc));
 
@@ -340,7 +340,7 @@ flow_doubt(Compiler *c, const GraphNode *node)
             c->flow->columns = list_delete_ptr(c->flow->columns, column);
         c->flow->unknown = lappend(c->flow->unknown, lfirst(lc));
     }
-    if (!node->wrong_config && node->op->kind != NODE_SET)
+    if (!node->wrong_config && !node->flawed && node->op->kind != NODE_SET)
         return;
     c->flow->vague = true;
     c->flow->gone = NIL;
@@ -352,6 +352,7 @@ complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const cha
 {
     const GoneName *gone = find_gone(flow, name);
     const Feed *feed = flow->feed;
+    const char *part = c->part ? psprintf("%s: ", c->part) : "";
 
     if (is_unknown(flow, name))
     {
@@ -364,13 +365,13 @@ complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const cha
         feed = feed->inputs[0]->feed;
     }
     if (gone)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "field \"%s\" is gone: node \"%s\" (%s) took it away",
-                       name, gone->by->id, gone->by->op->name);
+        graph_complain(c->findings, node->id, "missing_column", NULL, "%sfield \"%s\" is gone: node \"%s\" (%s) took it away",
+                       part, name, gone->by->id, gone->by->op->name);
     else if (feed && feed->source == NULL)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": node \"%s\" (%s) does not give it", name,
+        graph_complain(c->findings, node->id, "missing_column", NULL, "%sthere is no field \"%s\": node \"%s\" (%s) does not give it", part, name,
                        feed->node->id, feed->node->op->name);
     else
-        graph_complain(c->findings, node->id, "missing_column", NULL, "there is no field \"%s\": the source's \"columns\" do not list it", name);
+        graph_complain(c->findings, node->id, "missing_column", NULL, "%sthere is no field \"%s\": the source's \"columns\" do not list it", part, name);
 }
 
 static FlowColumn *
@@ -429,12 +430,16 @@ flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 void
 flow_use_expression(Compiler *c, const GraphNode *node, const char *expression)
 {
+    const char *part = c->part;
     ListCell *lc;
 
     c->expressions = lappend(c->expressions, pstrdup(expression));
     c->checked = psprintf("SELECT (\n%s\n)", expression);
+    if (part == NULL)
+        c->part = "key \"expression\"";
     foreach(lc, exprcheck_parse(expression))
         (void) flow_use(c, node, lfirst(lc), false);
+    c->part = part;
 }
 
 bool

@@ -401,16 +401,21 @@ compile_write_set(Compiler *c, const GraphNode *node)
 {
     Feed *feed = c->set;
     ProgramSet *set = palloc0(sizeof(ProgramSet));
+    int errors = graph_count_errors(*c->findings, node);
     ListCell *lc;
 
     feed->stage->set = set;
     set->ninputs = feed->ninputs;
     foreach(lc, feed->lookups)
-        set->lookups = lappend_oid(set->lookups, ((const SchemaSpec *) lfirst(lc))->relid);
+    {
+        if (lfirst(lc))
+            set->lookups = lappend_oid(set->lookups, ((const SchemaSpec *) lfirst(lc))->relid);
+    }
     take_input_columns(c);
     c->sql = makeStringInfo();
+    check_begin_parts(c, feed->lane_sql[0], feed->lane_stages[0]->relation, feed->lane_stages[0]->desc);
     node->op->write(c, node);
-    if (graph_is_wrong(*c->findings, node))
+    if (graph_count_errors(*c->findings, node) > errors)
         return;
     set->sql = c->sql->data;
     set->ask = feed->ask;

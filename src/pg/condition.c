@@ -9,6 +9,8 @@
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
+#include "utils/numeric.h"
 
 #include "pg/node.h"
 
@@ -21,9 +23,10 @@ const char *const condition_matches[] = {"all", "any", NULL};
 
 /* Values that are compared with must be of one kind. */
 static void
-check_array(JsonbContainer *array, const char *op, const char *node_id, List **findings)
+check_array(JsonbContainer *array, const char *op, const char *what, const char *node_id, List **findings)
 {
     JsonbValue *first = getIthJsonbValueFromContainer(array, 0);
+    const JsonbValue *second = getIthJsonbValueFromContainer(array, 1);
 
     for (int i = 0; i < (int) JsonContainerSize(array); i++)
     {
@@ -32,10 +35,14 @@ check_array(JsonbContainer *array, const char *op, const char *node_id, List **f
         if (item->type == jbvNull || item->type == jbvBinary || item->type != first->type)
         {
             graph_complain(findings, node_id, "wrong_type", "To find nulls use is_null or is_not_null.",
-                           "operator \"%s\" takes an array of strings, of numbers or of booleans", op);
+                           "operator \"%s\" of %s takes an array of strings, of numbers or of booleans", op, what);
             return;
         }
     }
+    if (strcmp(op, "between") == 0 && first->type == jbvNumeric &&
+        DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(first->val.numeric), NumericGetDatum(second->val.numeric))) > 0)
+        graph_complain(findings, node_id, "wrong_value", "The lower bound comes first; otherwise no value is between them.",
+                       "operator \"between\" of %s has a first value that is more than the second", what);
 }
 
 static void
@@ -43,44 +50,46 @@ check_one(JsonbContainer *object, const char *what, const char *node_id, List **
 {
     char *op = json_get_text(object, "operator");
     JsonbValue *value = json_get(object, "value");
-    bool is_array = value && value->type == jbvBinary;
+    bool is_array = value && value->type == jbvBinary && JsonContainerIsArray(value->val.binary.data);
+    const char *const *known;
     bool wants_array = op && (strcmp(op, "in") == 0 || strncmp(op, "not", 3) == 0 || strcmp(op, "between") == 0);
     bool wants_none = op && strncmp(op, "is", 2) == 0;
 
-    if (json_get_text(object, "field") == NULL)
+    if (json_get(object, "field") == NULL)
         graph_complain(findings, node_id, "missing_key", NULL, "%s needs key \"field\"", what);
-    if (op == NULL)
-    {
+    if (json_get(object, "operator") == NULL)
         graph_complain(findings, node_id, "missing_key", NULL, "%s needs key \"operator\"", what);
+    if (op == NULL)
         return;
-    }
+    for (known = condition_operators; *known && strcmp(*known, op) != 0; known++)
+        ;
+    if (*known == NULL || (value && value->type == jbvBinary && !is_array)) /* the table of keys says so */
+        return;
     if (wants_none)
     {
         if (value != NULL && value->type != jbvNull)
-            graph_complain(findings, node_id, "wrong_value", NULL, "operator \"%s\" takes no \"value\"", op);
+            graph_complain(findings, node_id, "wrong_value", NULL, "operator \"%s\" of %s takes no \"value\"", op, what);
         return;
     }
     if (value == NULL || value->type == jbvNull)
         graph_complain(findings, node_id, "missing_key", "To find nulls use is_null or is_not_null.",
-                       "operator \"%s\" needs key \"value\"", op);
+                       "operator \"%s\" of %s needs key \"value\"", op, what);
     else if (wants_array != is_array)
-        graph_complain(findings, node_id, "wrong_type", NULL, "operator \"%s\" takes %s as \"value\"", op,
+        graph_complain(findings, node_id, "wrong_type", NULL, "operator \"%s\" of %s takes %s as \"value\"", op, what,
                        wants_array ? "an array" : "a single value");
     else if (strcmp(op, "between") == 0 && JsonContainerSize(value->val.binary.data) != 2)
-        graph_complain(findings, node_id, "wrong_value", NULL, "operator \"between\" takes an array of two values");
-    else if (wants_array && (!JsonContainerIsArray(value->val.binary.data) || JsonContainerSize(value->val.binary.data) == 0))
-        graph_complain(findings, node_id, "wrong_value", NULL, "operator \"%s\" takes an array that is not empty", op);
+        graph_complain(findings, node_id, "wrong_value", "For example [1, 10].", "operator \"between\" of %s takes an array of two values", what);
+    else if (wants_array && JsonContainerSize(value->val.binary.data) == 0)
+        graph_complain(findings, node_id, "wrong_value", "For example [\"new\", \"open\"].", "operator \"%s\" of %s takes an array that is not empty", op, what);
     else if (wants_array)
-        check_array(value->val.binary.data, op, node_id, findings);
+        check_array(value->val.binary.data, op, what, node_id, findings);
 }
 
 /* A group in another; true when it is one. */
 static bool
 check_group(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
 {
-    JsonbContainer *conditions = json_get_container(object, "conditions");
-
-    if (conditions == NULL)
+    if (json_get(object, "conditions") == NULL)
     {
         if (json_get(object, "match"))
             graph_complain(findings, node->id, "wrong_value", NULL, "key \"match\" of %s needs key \"conditions\"", what);
@@ -89,7 +98,7 @@ check_group(JsonbContainer *object, const char *what, const GraphNode *node, Lis
     if (json_get(object, "field") || json_get(object, "operator") || json_get(object, "value"))
         graph_complain(findings, node->id, "wrong_value", NULL,
                        "%s takes either \"field\", \"operator\" and \"value\" or \"conditions\", not both", what);
-    if (JsonContainerSize(conditions) == 0)
+    if (json_is_empty(object, "conditions"))
         graph_complain(findings, node->id, "wrong_value", NULL, "\"conditions\" must not be empty");
     return true;
 }
@@ -98,7 +107,6 @@ void
 condition_check(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
 {
     static const JsonKey keys[] = {CONDITION_KEYS, {NULL, 0, false, NULL}};
-    JsonbContainer *conditions = json_get_container(object, "conditions");
     GraphComplaint complaint = {findings, node->id};
 
     check_stack_depth();
@@ -107,15 +115,18 @@ condition_check(JsonbContainer *object, const char *what, const GraphNode *node,
         check_one(object, what, node->id, findings);
         return;
     }
-    for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
+    for (int i = 0; i < json_count(object, "conditions"); i++)
     {
-        JsonbValue *item = getIthJsonbValueFromContainer(conditions, i);
+        JsonbContainer *condition = json_get_object(object, "conditions", i);
         char *name = psprintf("condition %d", i + 1);
 
-        if (item->type != jbvBinary || !JsonContainerIsObject(item->val.binary.data))
+        if (condition == NULL)
+        {
             graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
-        else if (json_check(item->val.binary.data, keys, name, graph_complain_config, &complaint))
-            condition_check(item->val.binary.data, name, node, findings);
+            continue;
+        }
+        json_check(condition, keys, name, graph_complain_config, &complaint);
+        condition_check(condition, name, node, findings);
     }
 }
 
@@ -257,14 +268,24 @@ condition_sql(Compiler *c, JsonbContainer *object)
 {
     JsonbContainer *conditions = json_get_container(object, "conditions");
     char *match = json_get_text(object, "match");
+    const char *part = c->part;
     StringInfoData out;
 
     if (conditions == NULL)
-        return one_sql(c, object);
+    {
+        char *sql = one_sql(c, object);
+
+        check_note_part(c, part, sql, NULL);
+        return sql;
+    }
     initStringInfo(&out);
     for (int i = 0; i < (int) JsonContainerSize(conditions); i++)
+    {
+        c->part = psprintf("%s%scondition %d", part ? part : "", part ? ", " : "", i + 1);
         appendStringInfo(&out, "%s(%s)", i == 0 ? "" : match && strcmp(match, "any") == 0 ? " OR " : " AND ",
                          condition_sql(c, getIthJsonbValueFromContainer(conditions, i)->val.binary.data));
+    }
+    c->part = part;
     return out.data;
 }
 

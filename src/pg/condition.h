@@ -25,13 +25,13 @@
 extern const char *const condition_operators[];
 extern const char *const condition_matches[];
 
-/* What the table of keys can't say; `what` names the object: "a filter node". */
+/* What the table of keys can't say, also where that found something wrong; `what` names the object: "a filter node". */
 extern void condition_check(JsonbContainer *object, const char *what, const GraphNode *node, List **findings);
 
 /* Marks the fields it reads. */
 extern void condition_walk(Compiler *c, const GraphNode *node, JsonbContainer *object);
 
-/* The condition as a boolean SQL expression over the flow. */
+/* The condition as a boolean SQL expression over the flow; Compiler.part names it. */
 extern char *condition_sql(Compiler *c, JsonbContainer *object);
 
 /* The condition for people; what is missing is left out. */

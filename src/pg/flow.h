@@ -16,6 +16,7 @@
 
 #include "postgres.h"
 #include "lib/stringinfo.h"
+#include "nodes/bitmapset.h"
 
 #include "pg/compile.h"
 #include "pg/exprsize.h"
@@ -91,7 +92,7 @@ typedef struct Feed
     ProgramStage *lane_stages[SET_INPUTS]; /* the stages they are part of, */
     char *lane_sql[SET_INPUTS]; /* and their SELECT up to here */
     List *keys;              /* second walk: SetKey * */
-    List *lookups;           /* const SchemaSpec *: tables the node looks up */
+    List *lookups;           /* const SchemaSpec *: tables the node looks up; NULL: one that there is not */
     List *marks;             /* second walk, char *: columns of the query's that only the node reads, behind its fields */
     ProgramAsk *ask;         /* of a node that asks a connector */
     const char *input_where[SET_INPUTS]; /* second walk: conditions of the node on rows that come in, */
@@ -113,7 +114,18 @@ typedef struct NodeNotes
 {
     List *uses;              /* char *: fields it uses */
     bool doubtful;           /* one of them is unknown */
+    bool failed;             /* walking or writing it found something wrong, */
+    int in_parts;            /* but for so many errors that belong to parts of it, */
+    Bitmapset *wrong_parts;  /* which are left out when it is written (check_part) */
 } NodeNotes;
+
+/* What of a node can be wrong on its own, as it stands in the node's SQL. */
+typedef struct NodePart
+{
+    const char *name;        /* for messages: "rule 3", "key \"expression\""; NULL: key "operator" or "value" */
+    const char *sql;
+    const char *boolean;     /* the user's expression in it that has to be a boolean; NULL: none */
+} NodePart;
 
 typedef struct Compiler
 {
@@ -131,6 +143,11 @@ typedef struct Compiler
     Feed *set;               /* that node, if it is a set node */
     List *expressions;       /* char *: users' expressions so far */
     const char *checked;     /* what is parsed or analysed: positions of errors are in it */
+    const char *part;        /* what of the node is at hand, for messages; NULL: all of it */
+    List *parts;             /* second walk: NodePart *, of the node's SQL; with `collect` only */
+    const char *parts_from;  /* the SELECT they are over, */
+    const char *parts_relation; /* and what that is over */
+    TupleDesc parts_desc;
     List *used;              /* first walk: origins of the fields that the node has used, of which it makes others */
     /* second walk */
     ProgramStage *stage;
@@ -289,6 +306,21 @@ extern void sql_add(Compiler *c, const GraphNode *node, const char *name, const 
  * node's finding.  Without `collect` errors are simply raised.
  */
 extern void check_with_findings(Compiler *c, const GraphNode *node, void (*work) (Compiler *, const GraphNode *));
+
+/*
+ * First walk: does something with a part of a node, of which an error is a
+ * finding that names the part.  False when anything was found wrong: then
+ * check_is_wrong_part(place), and the rest of the node is looked at as if the
+ * part was not there.  With `collect` only; else errors are raised.
+ */
+extern bool check_part(Compiler *c, const GraphNode *node, int place, void (*work) (Compiler *, const GraphNode *, int place), const char *name);
+extern bool check_is_wrong_part(const Compiler *c, const GraphNode *node, int place);
+
+/* Second walk: notes a part of the node's SQL; when that is wrong, it is looked for which parts are. */
+extern void check_note_part(Compiler *c, const char *name, const char *sql, const char *boolean);
+
+/* What the parts that will be noted are over: a SELECT from a relation. */
+extern void check_begin_parts(Compiler *c, const char *from, const char *relation, TupleDesc desc);
 
 /*
  * Parses, checks and plans what the node has written around `before`; columns

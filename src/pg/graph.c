@@ -86,9 +86,10 @@ graph_has_errors(List *findings)
     return graph_first_error(findings) != NULL;
 }
 
-bool
-graph_is_wrong(List *findings, const GraphNode *node)
+int
+graph_count_errors(List *findings, const GraphNode *node)
 {
+    int count = 0;
     ListCell *lc;
 
     foreach(lc, findings)
@@ -96,9 +97,15 @@ graph_is_wrong(List *findings, const GraphNode *node)
         const Finding *f = lfirst(lc);
 
         if (f->node_id && strcmp(f->node_id, node->id) == 0 && strcmp(f->severity, "error") == 0)
-            return true;
+            count++;
     }
-    return false;
+    return count;
+}
+
+bool
+graph_is_wrong(List *findings, const GraphNode *node)
+{
+    return graph_count_errors(findings, node) > 0;
 }
 
 void
@@ -130,7 +137,20 @@ is_object(const JsonbValue *value)
     return value->type == jbvBinary && JsonContainerIsObject(value->val.binary.data);
 }
 
-/* The node's type and config, checked; they are wrong when that finds anything. */
+/* Does what is right of a config do without the rest? */
+static bool
+stands_alone(const GraphNode *node)
+{
+    GraphNode alone = *node;
+    List *findings = NIL;
+
+    alone.given = alone.config;
+    if (node->op->check && !node->op->forgiving)
+        node->op->check(&alone, &findings);
+    return json_is_complete(node->config, node->op->keys) && findings == NIL;
+}
+
+/* The node's type and config, checked. */
 static void
 parse_config(JsonbContainer *object, GraphNode *node, List **findings)
 {
@@ -138,9 +158,10 @@ parse_config(JsonbContainer *object, GraphNode *node, List **findings)
     JsonbValue *config = json_get(object, "config");
     char *type = get_string(object, "type");
     bool known, given = config && is_object(config);
-    int before = list_length(*findings);
+    int before = list_length(*findings), checked;
 
-    node->config = given ? config->val.binary.data : &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
+    node->given = given ? config->val.binary.data : &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
+    node->config = node->given;
     node->op = type ? node_find(type) : NULL;
     if (type && node->op == NULL)
         graph_complain(findings, node->id, "unknown_node_type", psprintf("Valid types are: %s.", node_list()),
@@ -148,13 +169,19 @@ parse_config(JsonbContainer *object, GraphNode *node, List **findings)
     known = node->op && (config == NULL || given); /* else it has been said */
     if (node->op == NULL)
         node->op = &node_unknown;
-    if (known &&
-        (node->op->keys == NULL || json_check(node->config, node->op->keys, psprintf("config of %s %s node", article(type), type), graph_complain_config, &complaint)) &&
-        node->op->check)
+    if (known && node->op->keys &&
+        !json_check(node->given, node->op->keys, psprintf("config of %s %s node", article(type), type), graph_complain_config, &complaint))
+    {
+        node->config = json_sound(node->given, node->op->keys);
+        known = stands_alone(node);
+    }
+    checked = list_length(*findings);
+    if (node->op != &node_unknown && node->op->check && (config == NULL || given))
         node->op->check(node, findings);
     if (node->op->variant)
         node->op = node->op->variant(node);
-    node->wrong_config = !known || list_length(*findings) > before;
+    node->wrong_config = !known || (list_length(*findings) > checked && !node->op->forgiving);
+    node->flawed = list_length(*findings) > before;
 }
 
 /* False when there is nothing that edges could lead to. */

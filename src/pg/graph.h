@@ -18,10 +18,12 @@ typedef struct GraphNode
     char *id;
     const struct NodeOp *op; /* its type: node.h */
     char *label;             /* may be empty */
-    JsonbContainer *config;
+    JsonbContainer *config;  /* of a mended graph: what is right of it by its op's keys */
+    JsonbContainer *given;   /* the config as it was given */
     int ordinal;             /* place in Graph.nodes, which is topological order */
     /* only in a mended graph: */
-    bool wrong_config;       /* its type or config is wrong */
+    bool wrong_config;       /* its type or config is wrong, so that nothing can be made of it */
+    bool flawed;             /* its config is wrong somewhere: the rest of it is looked at, and what it makes is unknown */
     bool wrong_edges;        /* it has too many edges or too few, or they mean nothing to it */
     bool loose;              /* edges of it are missing that there may have been: nobody complains of their number */
 } GraphNode;
@@ -91,7 +93,8 @@ extern void graph_complain_config(void *arg, const char *code, const char *messa
 /* The first finding of severity error; NULL when there is none. */
 extern const Finding *graph_first_error(List *findings);
 extern bool graph_has_errors(List *findings);
-/* Is one of them about the node? */
+/* How many of them are about the node; is one? */
+extern int graph_count_errors(List *findings, const GraphNode *node);
 extern bool graph_is_wrong(List *findings, const GraphNode *node);
 
 #endif

@@ -103,20 +103,55 @@ key_list(const JsonKey *keys)
     return out.data;
 }
 
+static bool
+has_kind(const JsonKey *key, const JsonbValue *value)
+{
+    return (key->kinds & value_kind(value)) || ((key->kinds & JSON_STRINGS) && is_string_array(value)) ||
+           ((key->kinds & JSON_INTEGER) && is_integer(value));
+}
+
+/* Is it one of the texts? */
+static bool
+is_among(const JsonbValue *value, const char *const *texts)
+{
+    for (; texts && *texts; texts++)
+    {
+        if (strlen(*texts) == (size_t) value->val.string.len && memcmp(*texts, value->val.string.val, value->val.string.len) == 0)
+            return true;
+    }
+    return false;
+}
+
+static bool
+has_value(const JsonKey *key, const JsonbValue *value)
+{
+    return key->values == NULL || value->type != jbvString || is_among(value, key->values);
+}
+
+/* The row of the table; NULL when there is none. */
+static const JsonKey *
+find_key(const JsonKey *keys, const JsonbValue *name)
+{
+    for (; keys->name; keys++)
+    {
+        if (strlen(keys->name) == (size_t) name->val.string.len && memcmp(keys->name, name->val.string.val, name->val.string.len) == 0)
+            return keys;
+    }
+    return NULL;
+}
+
 /* One key's value against its row of the table. */
 static bool
 check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplain complain, void *arg)
 {
-    int kind = value_kind(value);
     StringInfoData valid;
 
-    if (!(key->kinds & kind) && !((key->kinds & JSON_STRINGS) && is_string_array(value)) &&
-        !((key->kinds & JSON_INTEGER) && is_integer(value)))
+    if (!has_kind(key, value))
     {
         complain(arg, "wrong_type", psprintf("key \"%s\" of %s must be %s", key->name, what, kinds_text(key->kinds)), NULL);
         return false;
     }
-    if (key->values == NULL || value->type != jbvString)
+    if (has_value(key, value))
         return true;
     initStringInfo(&valid);
     if (key->kinds & JSON_BOOL)
@@ -124,12 +159,7 @@ check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplai
     if (key->kinds & JSON_NUMBER)
         appendStringInfo(&valid, "%sa number", valid.len ? ", " : "");
     for (const char *const *v = key->values; *v; v++)
-    {
-        if (strlen(*v) == (size_t) value->val.string.len &&
-            memcmp(*v, value->val.string.val, value->val.string.len) == 0)
-            return true;
         appendStringInfo(&valid, "%s%s", valid.len ? ", " : "", *v);
-    }
     complain(arg, "wrong_value",
              psprintf("\"%.*s\" is not a valid value of key \"%s\" of %s", value->val.string.len,
                       value->val.string.val, key->name, what),
@@ -150,13 +180,8 @@ json_check(JsonbContainer *object, const JsonKey *keys, const char *what, JsonCo
     {
         if (token == WJB_KEY)
         {
-            for (key = keys; key->name; key++)
-            {
-                if (strlen(key->name) == (size_t) item.val.string.len &&
-                    memcmp(key->name, item.val.string.val, item.val.string.len) == 0)
-                    break;
-            }
-            if (key->name == NULL)
+            key = find_key(keys, &item);
+            if (key == NULL)
             {
                 complain(arg, "unknown_key",
                          psprintf("unknown key \"%.*s\" in %s", item.val.string.len, item.val.string.val, what),
@@ -164,7 +189,7 @@ json_check(JsonbContainer *object, const JsonKey *keys, const char *what, JsonCo
                 good = false;
             }
         }
-        else if (token == WJB_VALUE && key && key->name)
+        else if (token == WJB_VALUE && key)
             good = check_value(key, &item, what, complain, arg) && good;
     }
     for (key = keys; key->name; key++)
@@ -179,6 +204,45 @@ json_check(JsonbContainer *object, const JsonKey *keys, const char *what, JsonCo
         }
     }
     return good;
+}
+
+JsonbContainer *
+json_sound(JsonbContainer *object, const JsonKey *keys)
+{
+    JsonbIterator *it = JsonbIteratorInit(object);
+    JsonbParseState *state = NULL;
+    JsonbIteratorToken token;
+    JsonbValue item, name;
+
+    pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        const JsonKey *key;
+
+        if (token == WJB_KEY)
+            name = item;
+        if (token != WJB_VALUE)
+            continue;
+        key = find_key(keys, &name);
+        if (key == NULL || !has_kind(key, &item) || !has_value(key, &item))
+            continue;
+        pushJsonbValue(&state, WJB_KEY, &name);
+        pushJsonbValue(&state, WJB_VALUE, &item);
+    }
+    return &JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL))->root;
+}
+
+bool
+json_is_complete(JsonbContainer *object, const JsonKey *keys)
+{
+    for (const JsonKey *key = keys; key->name; key++)
+    {
+        JsonbValue *value = json_get(object, key->name);
+
+        if (key->required && (value == NULL || value->type == jbvNull))
+            return false;
+    }
+    return true;
 }
 
 JsonbValue *
@@ -265,24 +329,20 @@ json_count(JsonbContainer *object, const char *key)
     return list && JsonContainerIsArray(list) ? JsonContainerSize(list) : 0;
 }
 
+bool
+json_is_empty(JsonbContainer *object, const char *key)
+{
+    JsonbContainer *list = json_get_container(object, key);
+
+    return list && JsonContainerSize(list) == 0;
+}
+
 JsonbContainer *
 json_get_object(JsonbContainer *object, const char *key, int i)
 {
     JsonbValue *item = getIthJsonbValueFromContainer(json_get_container(object, key), i);
 
     return item->type == jbvBinary && JsonContainerIsObject(item->val.binary.data) ? item->val.binary.data : NULL;
-}
-
-/* Is it one of the texts? */
-static bool
-is_among(const JsonbValue *value, const char *const *texts)
-{
-    for (; texts && *texts; texts++)
-    {
-        if (strlen(*texts) == (size_t) value->val.string.len && memcmp(*texts, value->val.string.val, value->val.string.len) == 0)
-            return true;
-    }
-    return false;
 }
 
 List *

@@ -39,6 +39,11 @@ typedef void (*JsonComplain) (void *arg, const char *code, const char *message, 
 extern bool json_check(JsonbContainer *object, const JsonKey *keys, const char *what,
                        JsonComplain complain, void *arg);
 
+/* What of an object is right by such a table: without keys that are unknown, or whose value is wrong. */
+extern JsonbContainer *json_sound(JsonbContainer *object, const JsonKey *keys);
+/* Has it all keys that it must have? */
+extern bool json_is_complete(JsonbContainer *object, const JsonKey *keys);
+
 /* The value of a key, or NULL.  Points into the object. */
 extern JsonbValue *json_get(JsonbContainer *object, const char *key);
 extern char *json_get_text(JsonbContainer *object, const char *key);   /* scalar as text; NULL when absent or null */
@@ -49,6 +54,8 @@ extern JsonbContainer *json_get_container(JsonbContainer *object, const char *ke
 
 /* Of the array under a key: how many elements it has (of anything else: 0), and the i-th; NULL when that is no object. */
 extern int json_count(JsonbContainer *object, const char *key);
+/* Is there an array or object under the key, with nothing in it? */
+extern bool json_is_empty(JsonbContainer *object, const char *key);
 extern JsonbContainer *json_get_object(JsonbContainer *object, const char *key, int i);
 
 /* All strings in an object that are values, however deep (char *), but for those under some of its keys (ended by NULL; or NULL). */

@@ -40,10 +40,13 @@ typedef struct NodeOp
 
     /*
      * What the table of keys can't say: keys that exclude or need one another.
-     * Called when the table had nothing to say; complains with
-     * graph_complain.  NULL: nothing.
+     * Of what that found wrong, and of keys that are missing, it says nothing:
+     * GraphNode.config has what is right (where `keys` is NULL, all there is),
+     * GraphNode.given all that was given.  Complains with graph_complain.
+     * NULL: nothing.
      */
     void (*check) (const GraphNode *node, List **findings);
+    bool forgiving;          /* what `check` complains of, `walk` and `write` leave out: they are called all the same */
 
     /*
      * The op of a node whose kind depends on its config, which may still be

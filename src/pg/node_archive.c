@@ -82,7 +82,7 @@ archive_check(const GraphNode *node, List **findings)
     {
         char *folder = json_get_text(node->config, folder_keys[i]);
 
-        any |= folder != NULL;
+        any |= json_get(node->given, folder_keys[i]) != NULL;
         if (folder)
             check_folder(node, folder_keys[i], folder, findings);
     }

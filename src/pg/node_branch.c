@@ -62,7 +62,7 @@ branch_check(const GraphNode *node, List **findings)
     GraphComplaint complaint = {findings, node->id};
     List *labels = NIL;
 
-    if (count_routes(node) == 0)
+    if (json_is_empty(node->config, "routes"))
         graph_complain(findings, node->id, "wrong_value", NULL, "\"routes\" must not be empty");
     for (int i = 0; i < count_routes(node); i++)
     {
@@ -71,20 +71,23 @@ branch_check(const GraphNode *node, List **findings)
         ListCell *lc;
 
         if (route == NULL)
+        {
             graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
-        if (route == NULL || !json_check(route, keys, name, graph_complain_config, &complaint))
             continue;
+        }
+        json_check(route, keys, name, graph_complain_config, &complaint);
         label = json_get_text(route, "label");
-        if (label[0] == '\0' || strcmp(label, OTHERWISE) == 0)
+        if (label && (label[0] == '\0' || strcmp(label, OTHERWISE) == 0))
             graph_complain(findings, node->id, "wrong_value", "An edge with the label \"" OTHERWISE "\" takes what no route takes.",
                            "%s can't have the label \"%s\"", name, label);
         foreach(lc, labels)
         {
-            if (strcmp(lfirst(lc), label) == 0)
+            if (label && strcmp(lfirst(lc), label) == 0)
                 graph_complain(findings, node->id, "wrong_value", NULL, "there are two routes with the label \"%s\"", label);
         }
-        labels = lappend(labels, label);
-        condition_check(route, psprintf("route \"%s\"", label), node, findings);
+        if (label)
+            labels = lappend(labels, label);
+        condition_check(route, label ? psprintf("route \"%s\"", label) : name, node, findings);
     }
 }
 
@@ -157,9 +160,14 @@ static void
 branch_write(Compiler *c, const GraphNode *node)
 {
     int route = find_route(node, c->lane->steps[c->step].route);
+    char *condition;
 
-    if (route < count_routes(node))
-        sql_wrap(c, node, "*", psprintf("\nWHERE (%s) IS TRUE", condition_sql(c, get_route(node, route))));
+    if (route >= count_routes(node))
+        return;
+    c->part = psprintf("route \"%s\"", get_label(node, route));
+    condition = condition_sql(c, get_route(node, route));
+    c->part = NULL;
+    sql_wrap(c, node, "*", psprintf("\nWHERE (%s) IS TRUE", condition));
 }
 
 static void

@@ -127,7 +127,7 @@ cast_walk(Compiler *c, const GraphNode *node)
 
     if (!OidIsValid(type))
         graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
-                       "\"%s\" is not a type a field can be cast to", type_name);
+                       "key \"targetType\": \"%s\" is not a type a field can be cast to", type_name);
     else if (column)
         flow_cast(c, node, column, type);
 }
@@ -137,10 +137,14 @@ cast_write(Compiler *c, const GraphNode *node)
 {
     FlowColumn *column = flow_find(c, json_get_text(node->config, "field"));
     Oid type = compile_field_type(json_get_text(node->config, "targetType"));
+    char *cast;
 
     /* mostly it is read in that type: then there is nothing to do */
-    if (flow_type(c, column) != type)
-        sql_replace(c, node, column, psprintf("CAST(%s AS %s)", sql_name(column->name), sql_type(type)), type);
+    if (flow_type(c, column) == type)
+        return;
+    cast = psprintf("CAST(%s AS %s)", sql_name(column->name), sql_type(type));
+    check_note_part(c, "key \"targetType\"", cast, NULL);
+    sql_replace(c, node, column, cast, type);
 }
 
 static void
@@ -192,7 +196,7 @@ add_field_walk(Compiler *c, const GraphNode *node)
 
     if (!OidIsValid(type))
         graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
-                       "\"%s\" is not a field type", type_name);
+                       "key \"fieldType\": \"%s\" is not a field type", type_name);
     if (expression)
         flow_use_expression(c, node, expression);
     flow_make(c, node, json_get_text(node->config, "fieldName"), OidIsValid(type) ? type : TEXTOID);
@@ -209,6 +213,7 @@ add_field_write(Compiler *c, const GraphNode *node)
         expression = psprintf("CAST((\n%s\n) AS %s)", expression, sql_type(type));
     else
         expression = psprintf("CAST(%s AS %s)", value ? sql_literal(value) : "NULL", sql_type(type));
+    check_note_part(c, json_get(node->config, "expression") ? "key \"expression\"" : "key \"defaultValue\"", expression, NULL);
     sql_add(c, node, json_get_text(node->config, "fieldName"), expression, type);
 }
 

@@ -11,7 +11,7 @@ static const JsonKey filter_keys[] = {CONDITION_KEYS, {NULL, 0, false, NULL}};
 static void
 filter_check(const GraphNode *node, List **findings)
 {
-    condition_check(node->config, "a filter node", node, findings);
+    condition_check(node->given, "a filter node", node, findings);
 }
 
 static void

@@ -56,7 +56,7 @@ join_check(const GraphNode *node, List **findings)
     static const JsonKey keys[] = {{"left", JSON_STRING, true, NULL}, {"right", JSON_STRING, true, NULL}, {NULL, 0, false, NULL}};
     GraphComplaint complaint = {findings, node->id};
 
-    if (count_pairs(node) == 0)
+    if (json_is_empty(node->config, "on"))
         graph_complain(findings, node->id, "wrong_value", "For example [{\"left\": \"customer\", \"right\": \"id\"}].", "\"on\" must not be empty");
     for (int i = 0; i < count_pairs(node); i++)
     {

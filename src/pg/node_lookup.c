@@ -65,8 +65,10 @@ enrich_check(const GraphNode *node, List **findings)
                        "an enrich node takes one of \"schema\", \"summary\" and \"connector\"");
     else if (enrich_variant(node) != &node_enrich)
         node_enrich_ask.check(node, findings);
-    if (enrich_variant(node) == &node_enrich && json_check(node->config, enrich_keys, "config of an enrich node", graph_complain_config, &complaint))
-        select_fields_check(node, findings);
+    if (enrich_variant(node) != &node_enrich)
+        return;
+    json_check(node->config, enrich_keys, "config of an enrich node", graph_complain_config, &complaint);
+    select_fields_check(node, findings);
 }
 
 /* ---- the table ------------------------------------------------------------------------ */

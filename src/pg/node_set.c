@@ -111,7 +111,7 @@ aggregate_check(const GraphNode *node, List **findings)
         {"alias", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
     GraphComplaint complaint = {findings, node->id};
 
-    if (count_aggregations(node) == 0)
+    if (json_is_empty(node->config, "aggregations"))
         graph_complain(findings, node->id, "wrong_value", "For example [{\"field\": \"amount\", \"function\": \"sum\", \"alias\": \"total\"}].",
                        "\"aggregations\" must not be empty");
     for (int i = 0; i < count_aggregations(node); i++)

@@ -72,7 +72,7 @@ summarize_check(const GraphNode *node, List **findings)
     GraphComplaint complaint = {findings, node->id};
     List *outputs = NIL;
 
-    if (json_get(node->config, "aggregations") && count_aggregations(node) == 0)
+    if (json_is_empty(node->config, "aggregations"))
         graph_complain(findings, node->id, "wrong_value", "Without the key all summary columns of the collection are written.",
                        "\"aggregations\" must not be empty");
     for (int i = 0; i < count_aggregations(node); i++)

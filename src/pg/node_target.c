@@ -69,12 +69,46 @@ check_refresh_key(const GraphNode *node, const char *key, List **findings)
                        "%s is for loading strategies truncate_and_load and blue_green", key);
 }
 
+/* Two fields for one of the schema: one of them would be lost. */
+static void
+check_mapping(const GraphNode *node, List **findings)
+{
+    JsonbContainer *mapping = json_get_container(node->config, "fieldMapping");
+    JsonbIterator *it = mapping ? JsonbIteratorInit(mapping) : NULL;
+    List *fields = NIL, *targets = NIL;
+    JsonbIteratorToken token;
+    JsonbValue item;
+
+    while (it && (token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_KEY)
+            fields = lappend(fields, json_scalar_text(&item));
+        else if (token == WJB_VALUE)
+            targets = lappend(targets, item.type == jbvString ? json_scalar_text(&item) : NULL);
+    }
+    for (int i = 0; i < list_length(targets); i++)
+    {
+        for (int j = 0; list_nth(targets, i) && j < i; j++)
+        {
+            if (list_nth(targets, j) == NULL || strcmp(list_nth(targets, i), list_nth(targets, j)) != 0)
+                continue;
+            graph_complain(findings, node->id, "duplicate_column", "A field of the schema takes one field. A merge node makes one of several.",
+                           "fieldMapping maps both \"%s\" and \"%s\" to \"%s\"", (char *) list_nth(fields, j), (char *) list_nth(fields, i),
+                           (char *) list_nth(targets, i));
+            break;
+        }
+    }
+}
+
 static void
 target_check(const GraphNode *node, List **findings)
 {
     LoadStrategy strategy = target_strategy(node);
-    bool has_watermark = json_get(node->config, "watermarkField") != NULL;
+    bool has_watermark = json_get(node->given, "watermarkField") != NULL;
 
+    check_mapping(node, findings);
+    if (json_get(node->given, "loadingStrategy") && !json_get(node->config, "loadingStrategy")) /* nobody knows which is meant */
+        return;
     if (json_get(node->config, "keyFields") && strategy != LOAD_UPSERT && strategy != LOAD_WATERMARK)
         graph_complain(findings, node->id, "wrong_value", "Write \"loadingStrategy\": \"upsert\", or leave keyFields out.",
                        "keyFields is for loading strategies upsert and incremental_watermark");
@@ -111,7 +145,7 @@ target_resolve(ProgramTarget *target, List **findings)
         return;
     if (target_updates(target->node))
         target->key = target_key_find(target->schema, keys, target->node, findings);
-    if (target->strategy == LOAD_WATERMARK)
+    if (target->strategy == LOAD_WATERMARK && json_get(target->node->config, "watermarkField"))
         target->watermark = find_watermark(target->schema, target->node, findings);
     target->allow_empty = json_get_bool(target->node->config, "allowEmptySource", false);
     target->swap_published = json_get_bool(target->node->config, "swapPublished", false);
@@ -396,6 +430,7 @@ const NodeOp node_target = {
     .keeps_fields = true,
     .keys = target_keys,
     .check = target_check,
+    .forgiving = true,
     .walk = target_walk,
     .write = target_write,
     .describe = target_describe,

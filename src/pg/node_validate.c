@@ -217,22 +217,53 @@ check_referred(JsonbContainer *object, const char *what, const RuleKind *kind, c
         bool given = json_get(object, keys[i]) != NULL;
 
         if (given && kind->takes != TAKES_FIELD)
-            graph_complain(findings, node->id, "wrong_value", NULL, "rule \"%s\" takes no key \"%s\"", kind->name, keys[i]);
+            graph_complain(findings, node->id, "wrong_value", NULL, "%s: \"%s\" takes no key \"%s\"", what, kind->name, keys[i]);
         else if (!given && kind->takes == TAKES_FIELD)
             graph_complain(findings, node->id, "missing_key", "For example \"schema\": \"customers\", \"schemaField\": \"customer_id\".",
                            "%s needs key \"%s\"", what, keys[i]);
     }
 }
 
+/* Is it of a kind that a rule may have?  If not, that has been said. */
+static bool
+has_values(const JsonbValue *value)
+{
+    return value->type != jbvBinary || JsonContainerIsArray(value->val.binary.data);
+}
+
+/* Values that a rule takes, or does not. */
+static void
+check_values(JsonbContainer *object, const char *what, const RuleKind *kind, const GraphNode *node, List **findings)
+{
+    char *text = argument(json_get_text(object, "rule")), *example = psprintf("For example \"%s\".", kind->example);
+    JsonbValue *value = json_get(object, "value");
+    bool takes_none = kind->takes == TAKES_NOTHING || kind->takes == TAKES_FIELD;
+    int least, most;
+
+    if (value && text)
+        graph_complain(findings, node->id, "wrong_value", example, "%s has values both in \"rule\" and in \"value\"", what);
+    else if (takes_none && (text || value))
+        graph_complain(findings, node->id, "wrong_value", example, "%s: \"%s\" takes no value", what, kind->name);
+    else if (!takes_none && (text == NULL || text[0] == '\0') && (value == NULL || value->type == jbvNull))
+        graph_complain(findings, node->id, "wrong_value", example, "%s: \"%s\" needs a value", what, kind->name);
+    else if ((kind->takes == TAKES_TEXT || kind->takes == TAKES_BOUNDS) && value)
+        graph_complain(findings, node->id, "wrong_value", example, "%s: \"%s\" takes no key \"value\"", what, kind->name);
+    else if (kind->takes == TAKES_BOUNDS && !length_bounds(text, &least, &most))
+        graph_complain(findings, node->id, "wrong_value", "It is a number of characters, or the least and the most, one of which may be left out: length:2,40.",
+                       "%s: \"%s\" is no length", what, text);
+    else if (kind->operator && json_get_text(object, "field") && (value == NULL || has_values(value)))
+        condition_check(comparison(object, kind), what, node, findings);
+}
+
 static void
 check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List **findings)
 {
-    char *rule = json_get_text(object, "rule");
-    const RuleKind *kind = find_kind(rule);
-    char *text = argument(rule);
-    JsonbValue *value = json_get(object, "value");
-    int least, most;
+    JsonbValue *given = json_get(object, "rule");
+    char *rule = given && given->type == jbvString ? json_scalar_text(given) : NULL;
+    const RuleKind *kind = rule ? find_kind(rule) : NULL;
 
+    if (rule == NULL)            /* which has been said */
+        return;
     if (kind == NULL)
     {
         StringInfoData valid;
@@ -243,42 +274,61 @@ check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List
         graph_complain(findings, node->id, "wrong_value", psprintf("Rules are, for example: %s.", valid.data), "%s has no rule \"%s\"", what, rule);
         return;
     }
-    if (json_get_text(object, "field") == NULL && strcmp(kind->name, "expression") != 0)
+    if (json_get(object, "field") == NULL && strcmp(kind->name, "expression") != 0)
         graph_complain(findings, node->id, "missing_key", NULL, "%s needs key \"field\"", what);
     check_referred(object, what, kind, node, findings);
-    if (value && text)
-        graph_complain(findings, node->id, "wrong_value", NULL, "%s has values both in \"rule\" and in \"value\"", what);
-    else if ((kind->takes == TAKES_NOTHING || kind->takes == TAKES_FIELD) && (text || value))
-        graph_complain(findings, node->id, "wrong_value", NULL, "rule \"%s\" takes no value", kind->name);
-    else if (kind->takes != TAKES_NOTHING && kind->takes != TAKES_FIELD && (text == NULL || text[0] == '\0') && (value == NULL || value->type == jbvNull))
-        graph_complain(findings, node->id, "wrong_value", psprintf("For example \"%s\".", kind->example), "rule \"%s\" needs a value", kind->name);
-    else if ((kind->takes == TAKES_TEXT || kind->takes == TAKES_BOUNDS) && value)
-        graph_complain(findings, node->id, "wrong_value", psprintf("For example \"%s\".", kind->example), "rule \"%s\" takes no key \"value\"", kind->name);
-    else if (kind->takes == TAKES_BOUNDS && !length_bounds(text, &least, &most))
-        graph_complain(findings, node->id, "wrong_value", "It is a number of characters, or the least and the most, one of which may be left out: length:2,40.",
-                       "\"%s\" is no length", text);
-    else if (kind->operator && json_get_text(object, "field"))
-        condition_check(comparison(object, kind), what, node, findings);
+    check_values(object, what, kind, node, findings);
+}
+
+const char *
+validate_name(int place)
+{
+    return psprintf("rule %d", place + 1);
+}
+
+static void
+check_place(const GraphNode *node, int place, List **findings)
+{
+    GraphComplaint complaint = {findings, node->id};
+    JsonbContainer *object = validate_rule(node, place);
+
+    if (object == NULL)
+    {
+        graph_complain(findings, node->id, "wrong_type", "For example {\"field\": \"amount\", \"rule\": \"gt:0\"}.", "%s must be an object", validate_name(place));
+        return;
+    }
+    json_check(object, rule_keys, validate_name(place), graph_complain_config, &complaint);
+    check_rule(object, validate_name(place), node, findings);
+}
+
+bool
+validate_is_sound(const GraphNode *node, int place)
+{
+    List *findings = NIL;
+
+    if (node->flawed)
+        check_place(node, place, &findings);
+    return findings == NIL;
+}
+
+bool
+validate_is_written(const Compiler *c, const GraphNode *node, int place)
+{
+    return validate_is_sound(node, place) && !check_is_wrong_part(c, node, place);
 }
 
 void
 validate_check(const GraphNode *node, List **findings)
 {
-    GraphComplaint complaint = {findings, node->id};
+    bool given = json_get(node->given, "rules") || json_get(node->given, "dataset");
+    bool said = json_get(node->given, "rules") && !json_get(node->config, "rules");
 
-    if (validate_count(node) == 0 && json_count(node->config, "dataset") == 0)
-        graph_complain(findings, node->id, json_get(node->config, "rules") ? "wrong_value" : "missing_key", NULL,
+    said |= json_get(node->given, "dataset") && !json_get(node->config, "dataset");
+    if (validate_count(node) == 0 && json_count(node->config, "dataset") == 0 && !said)
+        graph_complain(findings, node->id, given ? "wrong_value" : "missing_key", NULL,
                        "a validate node needs \"rules\" or \"dataset\", and one of them not empty");
     for (int i = 0; i < validate_count(node); i++)
-    {
-        JsonbContainer *object = validate_rule(node, i);
-        char *what = psprintf("rule %d", i + 1);
-
-        if (object == NULL)
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", what);
-        else if (json_check(object, rule_keys, what, graph_complain_config, &complaint))
-            check_rule(object, what, node, findings);
-    }
+        check_place(node, i, findings);
     dataset_check(node, findings);
 }
 
@@ -300,8 +350,9 @@ validate_variant(const GraphNode *node)
 /* ---- compiling ------------------------------------------------------------------------- */
 
 static void
-walk_rule(Compiler *c, const GraphNode *node, JsonbContainer *object)
+walk_rule(Compiler *c, const GraphNode *node, int place)
 {
+    JsonbContainer *object = validate_rule(node, place);
     const RuleKind *kind = validate_kind(object);
     char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
 
@@ -319,8 +370,8 @@ validate_walk_rows(Compiler *c, const GraphNode *node)
 {
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (!validate_kind(validate_rule(node, i))->of_all)
-            walk_rule(c, node, validate_rule(node, i));
+        if (validate_is_sound(node, i) && !validate_kind(validate_rule(node, i))->of_all)
+            (void) check_part(c, node, i, walk_rule, validate_name(i));
     }
 }
 
@@ -357,8 +408,16 @@ validate_row_conditions(Compiler *c, const GraphNode *node, StringInfo out)
 {
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (!validate_kind(validate_rule(node, i))->of_all)
-            validate_add_condition(out, i, rule_sql(c, validate_rule(node, i)));
+        JsonbContainer *object = validate_is_written(c, node, i) ? validate_rule(node, i) : NULL;
+        char *condition;
+
+        if (object == NULL || validate_kind(object)->of_all)
+            continue;
+        c->part = validate_name(i);
+        condition = rule_sql(c, object);
+        c->part = NULL;
+        check_note_part(c, validate_name(i), condition, strcmp(validate_kind(object)->name, "expression") == 0 ? argument(json_get_text(object, "rule")) : NULL);
+        validate_add_condition(out, i, condition);
     }
 }
 
@@ -401,6 +460,7 @@ const NodeOp node_validate = {
     .keeps_fields = true,
     .keys = validate_keys,
     .check = validate_check,
+    .forgiving = true,
     .variant = validate_variant,
     .walk = validate_walk,
     .write = validate_write,

@@ -44,13 +44,24 @@ static void
 walk_reference(Compiler *c, const GraphNode *node, int place)
 {
     JsonbContainer *rule = validate_rule(node, place);
-    SchemaSpec *schema = catalog_find_schema(json_get_text(rule, "schema"), InvalidOid, c->collect, node->id, c->findings);
+    SchemaSpec *schema;
 
-    c->set->lookups = lappend(c->set->lookups, schema);
+    c->set->lookups = lappend(c->set->lookups, NULL);
+    schema = catalog_find_schema(json_get_text(rule, "schema"), InvalidOid, c->collect, node->id, c->findings);
     if (schema == NULL)
         return;
+    llast(c->set->lookups) = schema;
     (void) lookup_field(c, node, schema, json_get_text(rule, "schemaField"));
     lookup_check_table(c, node, schema);
+}
+
+static void
+walk_rule_of_all(Compiler *c, const GraphNode *node, int place)
+{
+    if (set_use(c, node, 0, rule_field(node, place)))
+        (void) flow_use(c, node, rule_field(node, place), false); /* it goes on: an error shows its value */
+    if (is_reference(node, place))
+        walk_reference(c, node, place);
 }
 
 static void
@@ -64,12 +75,8 @@ validate_all_walk(Compiler *c, const GraphNode *node)
     c->flow = given;
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (!validate_kind(validate_rule(node, i))->of_all)
-            continue;
-        if (set_use(c, node, 0, rule_field(node, i)))
-            (void) flow_use(c, node, rule_field(node, i), false); /* it goes on: an error shows its value */
-        if (is_reference(node, i))
-            walk_reference(c, node, i);
+        if (validate_is_sound(node, i) && validate_kind(validate_rule(node, i))->of_all)
+            (void) check_part(c, node, i, walk_rule_of_all, validate_name(i));
     }
     dataset_walk(c, node);
 }
@@ -185,13 +192,17 @@ validate_all_write(Compiler *c, const GraphNode *node)
     validate_row_conditions(c, node, &query.input);
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (is_reference(node, i))
-            write_reference(c, node, i, list_nth(c->set->lookups, reference++), &query);
+        const SchemaSpec *schema = NULL;
+
+        if (validate_is_sound(node, i) && is_reference(node, i))
+            schema = list_nth(c->set->lookups, reference++);
+        if (schema && validate_is_written(c, node, i))
+            write_reference(c, node, i, schema, &query);
     }
     appendStringInfo(c->sql, "SELECT i.*%s\nFROM input AS i%s", query.found.data, query.joins.data);
     for (int i = 0; i < validate_count(node); i++)
     {
-        if (!is_unique(node, i))
+        if (!validate_is_written(c, node, i) || !is_unique(node, i))
             continue;
         write_unique(c, node, i, &query);
         counts = true;
@@ -210,6 +221,7 @@ const NodeOp node_validate_all = {
     .keeps_fields = true,
     .keys = validate_keys,
     .check = validate_check,
+    .forgiving = true,
     .variant = validate_variant,
     .walk = validate_all_walk,
     .write = validate_all_write,

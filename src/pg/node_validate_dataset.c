@@ -108,37 +108,63 @@ check_one(JsonbContainer *object, const char *what, const GraphNode *node, List 
         graph_complain(findings, node->id, "wrong_value", NULL, "\"min\" of %s is more than its \"max\"", what);
 }
 
+static const char *
+check_name(int place)
+{
+    return psprintf("dataset check %d", place + 1);
+}
+
+static void
+check_place(const GraphNode *node, int place, List **findings)
+{
+    GraphComplaint complaint = {findings, node->id};
+    JsonbContainer *object = check_object(node, place);
+
+    if (object == NULL)
+        graph_complain(findings, node->id, "wrong_type", "For example {\"check\": \"row_count\", \"min\": 1}.", "%s must be an object", check_name(place));
+    else if (json_check(object, check_keys, check_name(place), graph_complain_config, &complaint))
+        check_one(object, check_name(place), node, findings);
+}
+
 void
 dataset_check(const GraphNode *node, List **findings)
 {
-    GraphComplaint complaint = {findings, node->id};
-
     for (int i = 0; i < json_count(node->config, "dataset"); i++)
-    {
-        JsonbContainer *object = check_object(node, i);
-        char *what = psprintf("dataset check %d", i + 1);
+        check_place(node, i, findings);
+}
 
-        if (object == NULL)
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", what);
-        else if (json_check(object, check_keys, what, graph_complain_config, &complaint))
-            check_one(object, what, node, findings);
-    }
+/* Is the check right as such?  One that is not is left out when the rest of the node is looked at. */
+static bool
+is_sound(const GraphNode *node, int place)
+{
+    List *findings = NIL;
+
+    if (node->flawed)
+        check_place(node, place, &findings);
+    return findings == NIL;
 }
 
 /* ---- compiling ------------------------------------------------------------------------- */
+
+static void
+walk_check(Compiler *c, const GraphNode *node, int part)
+{
+    DatasetCheck check = dataset_check_of(node, part - validate_count(node));
+
+    if (check.field)
+        (void) flow_use(c, node, check.field, false);
+    /* an age that is none fails here, and not at the end of a run */
+    if (check.max_age)
+        (void) DirectFunctionCall3(interval_in, CStringGetDatum(check.max_age), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
 
 void
 dataset_walk(Compiler *c, const GraphNode *node)
 {
     for (int i = 0; i < dataset_count(node); i++)
     {
-        DatasetCheck check = dataset_check_of(node, i);
-
-        if (check.field)
-            (void) flow_use(c, node, check.field, false);
-        /* an age that is none fails here, and not at the end of a run */
-        if (check.max_age)
-            (void) DirectFunctionCall3(interval_in, CStringGetDatum(check.max_age), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+        if (is_sound(node, i))
+            (void) check_part(c, node, validate_count(node) + i, walk_check, check_name(i));
     }
 }
 
@@ -157,17 +183,20 @@ dataset_conditions(Compiler *c, const GraphNode *node, StringInfo out)
 {
     for (int i = 0; i < dataset_count(node); i++)
     {
-        DatasetCheck check = dataset_check_of(node, i);
+        bool written = is_sound(node, i) && !check_is_wrong_part(c, node, validate_count(node) + i);
+        DatasetCheck check = written ? dataset_check_of(node, i) : (DatasetCheck) {0};
         const FlowColumn *column = check.field ? flow_find(c, check.field) : NULL;
-        const char *cast = find_kind(check.name)->cast, *value;
+        const char *cast, *value;
 
         if (column == NULL)
             continue;
+        cast = find_kind(check.name)->cast;
         if (check.measure == DATASET_DISTINCT_SHARE)
             require_hash(c, node, column);
         value = sql_name(column->name);
         if (cast)
             value = psprintf("CAST(%s AS pg_catalog.%s)", value, cast);
+        check_note_part(c, check_name(i), value, NULL);
         appendStringInfo(out, "%skaireon.observe(%d, %s)", out->len ? "\n  AND " : "", i, value);
     }
 }

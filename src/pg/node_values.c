@@ -53,8 +53,10 @@ expression_walk(Compiler *c, const GraphNode *node)
 static void
 expression_write(Compiler *c, const GraphNode *node)
 {
-    put_write(c, node, json_get_text(node->config, "outputField"),
-              psprintf("(\n%s\n)", json_get_text(node->config, "expression")), TEXTOID);
+    char *expression = psprintf("(\n%s\n)", json_get_text(node->config, "expression"));
+
+    check_note_part(c, "key \"expression\"", expression, NULL);
+    put_write(c, node, json_get_text(node->config, "outputField"), expression, TEXTOID);
 }
 
 static void
@@ -91,14 +93,14 @@ static void
 map_check(const GraphNode *node, List **findings)
 {
     JsonbContainer *mappings = json_get_container(node->config, "mappings");
-    JsonbIterator *it = JsonbIteratorInit(mappings);
+    JsonbIterator *it = mappings ? JsonbIteratorInit(mappings) : NULL;
     JsonbIteratorToken token;
     JsonbValue item;
     char *key = NULL;
 
-    if (JsonContainerSize(mappings) == 0)
+    if (json_is_empty(node->config, "mappings"))
         graph_complain(findings, node->id, "wrong_value", "For example {\"M\": \"Male\", \"F\": \"Female\"}.", "\"mappings\" must not be empty");
-    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    while (it && (token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
     {
         if (token == WJB_KEY)
             key = pnstrdup(item.val.string.val, item.val.string.len);
@@ -166,8 +168,9 @@ static void
 split_check(const GraphNode *node, List **findings)
 {
     List *outputs = json_get_texts(node->config, "outputFields");
+    char *separator = json_get_text(node->config, "separator");
 
-    if (json_get_text(node->config, "separator")[0] == '\0')
+    if (separator && separator[0] == '\0')
         graph_complain(findings, node->id, "wrong_value", NULL, "\"separator\" must not be empty");
     for (int i = 0; i < list_length(outputs); i++)
     {

@@ -262,7 +262,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     int64 rows;
 
     if (!json_check(config, keys[use], what, complain, arg))
-        return;
+        config = json_sound(config, keys[use]);
     /* a file that the limit cuts would be taken for loaded */
     limit = json_get(config, "rowLimit");
     if (json_get_bool(config, "incremental", false) && limit && limit->type == jbvNumeric && whole_number(limit, &rows) && rows > 0)

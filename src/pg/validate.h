@@ -36,6 +36,13 @@ extern int validate_count(const GraphNode *node);
 extern JsonbContainer *validate_rule(const GraphNode *node, int place);
 extern const RuleKind *validate_kind(JsonbContainer *rule);
 
+/* A rule's name in messages: "rule 3". */
+extern const char *validate_name(int place);
+/* Is the rule right as such?  One that is not is left out when the rest of the node is looked at. */
+extern bool validate_is_sound(const GraphNode *node, int place);
+/* Second walk: may it be written? */
+extern bool validate_is_written(const Compiler *c, const GraphNode *node, int place);
+
 /* The parts of a NodeOp that both have. */
 extern void validate_check(const GraphNode *node, List **findings);
 extern const struct NodeOp *validate_variant(const GraphNode *node);

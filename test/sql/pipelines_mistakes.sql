@@ -32,6 +32,36 @@ CREATE TABLE pg_temp.ten AS SELECT pg_temp.nodes('people source {"resource": "pe
 SELECT pg_temp.findings(nodes, edges) FROM pg_temp.ten;
 SELECT pg_temp.try(format('SELECT kaireon.create_pipeline(%L, %L, %L, %L, %L)', 'e_ten', 'e_files', 'e_customers', nodes, edges)) FROM pg_temp.ten;
 
+-- ---- one node's mistakes: what is right of its config is looked at beside what is wrong
+SELECT f FROM pg_temp.findings(pg_temp.nodes('r source {"formatt": "csv", "delimiter": "123456789", "quote": 7, "connector": 1}', 'w target')) AS f WHERE f NOT LIKE '  Valid keys%';
+SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'w target {"validation": "x", "loadingStrategy": "appendd", "keyFields": ["id"], "fieldMapping": {"a": "nofield", "b": "city", "c": "city", "d": 7}}')) AS f WHERE f NOT LIKE '  Valid values%';
+SELECT pg_temp.findings(pg_temp.nodes('r source {"columns": ["id", "name"]}', 'f filter {"field": "nobody", "operator": "is_null", "and": 1}', 'e expression {"outputField": "city", "expression": "nothing(id)", "type": "x"}',
+    'h hash {"field": "name", "outputField": "born", "algorithm": "sha1"}', 'd drop {"fields": ["born"]}', 'w target'));
+SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'f filter {"match": "some", "also": 1, "conditions": [{"field": "id", "operator": "=="}, {"operator": "is_null", "value": 1}, 7, {"conditions": {}}, {"field": 1, "operator": "in", "value": {"a": 1}}]}', 'w target')) AS f WHERE f NOT LIKE '  Valid values%';
+SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'b branch {"way": 1, "routes": [{"label": 1, "field": "id"}, {"label": "a", "field": "id", "operator": "~"}, {"label": "a", "field": "id", "operator": "between", "value": [1]}]}', 'w target'),
+    pg_temp.edges('r>b', 'b>w:a')) AS f WHERE f NOT LIKE '  Valid %';
+SELECT pg_temp.findings(pg_temp.nodes('r source', 's split {"sourceField": "a", "separator": "", "outputFields": ["x", "x"], "limit": 1}', 'm map_values {"mappings": {}, "field": 1}', 'a archive {"successFolder": 7}', 'v validate {"rules": 7}', 'w target'));
+-- Each rule of a validate node, whatever is wrong with it; and beside what is wrong with the node.
+CREATE TABLE pg_temp.rules AS SELECT jsonb_agg(r) AS rules FROM (VALUES
+    ('{"field": "name", "rule": "regex:("}'::jsonb), ('{"field": "amount", "rule": "between:1"}'), ('{"field": "amount", "rule": "between:5,1"}'), ('{"field": "amount", "rule": "gt:abc"}'),
+    ('{"rule": "expression:amount >"}'), ('{"rule": "expression:amount + 1"}'), ('{"field": "city", "rule": "in:"}'), ('{"field": "name", "rule": "regex:)("}'),
+    ('{"rule": "expression:nothing(amount) > 1"}'), ('{"rule": "expression:amount > 0"}'), ('{"field": "born", "rule": "gt:1"}'), ('{"rule": "expression:1 / 0 = amount", "on_fail": "skip"}'), ('7'),
+    ('{"field": "gone", "rule": "not_null"}'), ('{"field": 7, "rule": "email", "value": {}}'), ('{"rule": 7}'), ('{"field": "name", "rule": "length:x"}'), ('{"rule": "expression:''x'' || name"}'), ('{"rule": "expression:true"}')) AS r (r);
+SELECT f FROM pg_temp.rules, pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["gone"]}', format('v validate {"rulez": [], "rules": %s}', rules), 'w target')) AS f WHERE f NOT LIKE '  Valid %';
+-- The same with a rule about all rows, and checks.
+SELECT f FROM pg_temp.rules, pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["gone"]}', format('v validate {"rules": %s, "dataset": [{"check": "sum", "field": "born", "min": 1}, {"check": "freshness", "field": "born", "maxAge": "soon"},
+    {"check": "row_count", "min": 2, "max": 1}, {"check": "freshness", "field": "gone", "maxAge": "1 day"}, {"check": "avg", "field": "name", "mim": 1}]}', rules || '[{"field": "name", "rule": "unique"}, {"field": "gone", "rule": "unique"}]'), 'w target')) AS f WHERE f NOT LIKE '  Valid %';
+-- Parts of conditions.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'f filter {"match": "any", "conditions": [{"field": "born", "operator": ">", "value": 1}, {"field": "id", "operator": "=", "value": 1}, {"conditions": [{"field": "people", "operator": "=", "value": "N/A"}]}]}',
+    'g filter {"field": "people", "operator": "=", "value": "N/A"}', 'h filter {"field": "born", "operator": ">", "value": 1}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'b branch {"routes": [{"label": "a", "field": "born", "operator": ">", "value": 1}, {"label": "b", "conditions": [{"field": "id", "operator": "is_null"}, {"field": "people", "operator": "=", "value": "N/A"}]}]}', 'w target'),
+    pg_temp.edges('r>b', 'b>w:a', 'b>w:b', 'b>w:otherwise'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'a add_field {"fieldName": "x", "fieldType": "date", "defaultValue": "soon"}', 'b add_field {"fieldName": "y", "fieldType": "date", "expression": "id + people"}',
+    'e expression {"outputField": "z", "expression": "name + + "}', 'f expression {"outputField": "q", "expression": "city + 1"}', 'c cast {"field": "people", "targetType": "uuid"}', 'k cast {"field": "people", "targetType": "int"}', 'g cast {"field": "born", "targetType": "boolean"}', 'w target'));
+-- Two fields for one of the schema: refused, whatever else is right.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'w target {"fieldMapping": {"name": "city", "town": "city", "place": "city", "nm": "name"}}'));
+SELECT pg_temp.try($$SELECT kaireon.create_pipeline('e_two', 'e_files', 'e_customers', pg_temp.nodes('r source', 'w target {"fieldMapping": {"name": "city", "town": "city", "nm": "name"}}'))$$);
+
 -- ---- behind a mistake others are found, where they can be known
 -- A field that a node with a mistake makes is there, whatever it is; one that was taken away before is not.
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["x"]}', 'e expression {"outputField": "y", "expresion": "1"}', 'f filter {"field": "y", "operator": ">", "value": 1}',

@@ -88,16 +88,16 @@ sub refused
 refused({ field => 'v', rule => 'greater:0' }, qr/rule 1 has no rule "greater:0".*HINT:  Rules are, for example: not_null, gt:0/s);
 refused({ rule => 'gt:0' }, qr/rule 1 needs key "field"/);
 refused({ field => 'v' }, qr/key "rule"/);
-refused({ field => 'v', rule => 'gt' }, qr/rule "gt" needs a value/);
-refused({ field => 'v', rule => 'gt:' }, qr/rule "gt" needs a value/);
-refused({ field => 'v', rule => 'email:x' }, qr/rule "email" takes no value/);
+refused({ field => 'v', rule => 'gt' }, qr/rule 1: "gt" needs a value/);
+refused({ field => 'v', rule => 'gt:' }, qr/rule 1: "gt" needs a value/);
+refused({ field => 'v', rule => 'email:x' }, qr/rule 1: "email" takes no value/);
 refused({ field => 'v', rule => 'between:1' }, qr/array of two values/);
 refused({ field => 'v', rule => 'length:x' }, qr/"x" is no length/);
 refused({ field => 'v', rule => 'length:9,2' }, qr/"9,2" is no length/);
 refused({ field => 'v', rule => 'regex:(' }, qr/invalid regular expression/);
 refused({ rule => 'expression:1 +' }, qr/syntax error/);
 refused({ rule => 'expression:pg_sleep(1) is null' }, qr/function "pg_sleep" is not allowed/);
-refused({ rule => 'expression:v' }, qr/function kaireon.rule\(integer, text\) does not exist|boolean/);
+refused({ rule => 'expression:v' }, qr/rule 1: the expression must be of type boolean, not text/);
 refused({ field => 'v', rule => 'gt:0', onFail => 'explode' }, qr/onFail/);
 refused({ field => 'v', rule => 'gt:0', colour => 'red' }, qr/colour/);
 
