@@ -160,6 +160,8 @@ const NodeOp node_map_values = {
 
 /* ---- split --------------------------------------------------------------------- */
 
+#define SPLIT_CALL "kaireon.split_field(%s, %s, %d, %d)"
+
 static const JsonKey split_keys[] = {
     {"sourceField", JSON_STRING, true, NULL}, {"separator", JSON_STRING, true, NULL},
     {"outputFields", JSON_STRINGS, true, NULL}, {NULL, 0, false, NULL}};
@@ -192,25 +194,55 @@ split_walk(Compiler *c, const GraphNode *node)
         put_walk(c, node, lfirst(lc), TEXTOID);
 }
 
-/* The output that takes the source's place comes last: the others are made of what was there. */
+/* The place of an output of that name; -1: there is none. */
+static int
+find_output(const List *outputs, const char *name)
+{
+    for (int i = 0; i < list_length(outputs); i++)
+    {
+        if (strcmp(list_nth(outputs, i), name) == 0)
+            return i;
+    }
+    return -1;
+}
+
+/* All outputs on one level: the planner's work grows with fields times levels. */
 static void
 split_write(Compiler *c, const GraphNode *node)
 {
-    char *from = json_get_text(node->config, "sourceField");
     List *outputs = json_get_texts(node->config, "outputFields");
+    const char *value = sql_as_text(c, flow_find(c, json_get_text(node->config, "sourceField")));
     char *separator = sql_literal(json_get_text(node->config, "separator"));
-    int replaced = -1;
+    bool *replaces = palloc0(sizeof(bool) * list_length(outputs));
+    StringInfoData list;
+    ListCell *lc;
 
-    for (int i = 0; i <= list_length(outputs); i++)
+    initStringInfo(&list);
+    foreach(lc, c->flow->columns)
     {
-        int part = i < list_length(outputs) ? i : replaced;
+        FlowColumn *column = lfirst(lc);
+        int part = find_output(outputs, column->name);
 
-        if (i < list_length(outputs) && strcmp(list_nth(outputs, i), from) == 0)
-            replaced = i;
-        else if (part >= 0)
-            put_write(c, node, list_nth(outputs, part),
-                      psprintf("kaireon.split_field(%s, %s, %d, %d)", sql_as_text(c, flow_find(c, from)), separator,
-                               part + 1, list_length(outputs)), TEXTOID);
+        appendStringInfoString(&list, list.len ? ", " : "");
+        if (part >= 0)
+        {
+            appendStringInfo(&list, SPLIT_CALL " AS ", value, separator, part + 1, list_length(outputs));
+            replaces[part] = true;
+            column->source = NULL;
+            column->type = TEXTOID;
+        }
+        appendStringInfoString(&list, sql_name(column->name));
+    }
+    for (int i = 0; i < list_length(outputs); i++)
+    {
+        if (!replaces[i])
+            appendStringInfo(&list, "%s" SPLIT_CALL " AS %s", list.len ? ", " : "", value, separator, i + 1, list_length(outputs), sql_name(list_nth(outputs, i)));
+    }
+    sql_wrap(c, node, list.data, "");
+    for (int i = 0; i < list_length(outputs); i++)
+    {
+        if (!replaces[i])
+            flow_add(c, list_nth(outputs, i), NULL, TEXTOID);
     }
 }
 

@@ -52,6 +52,11 @@ SELECT pg_temp.findings('[{"id": "read", "type": "source", "config": {"resource"
     || (SELECT jsonb_agg(jsonb_build_object('id', 'x' || i, 'type', 'expression', 'config', jsonb_build_object('outputField', 'c' || i, 'expression', format('coalesce(nullif(upper(trim(a%s)), %L), left(a%s, 7) || %L)', i, '', i, '?'))))
           FROM generate_series(1, 30) AS i)
     || '[{"id": "load", "type": "target"}]');
+-- and all made by one node
+SELECT pg_temp.findings('[{"id": "read", "type": "source", "config": {"resource": "x.csv"}}]'
+    || jsonb_build_object('id', 'parts', 'type', 'split', 'config', jsonb_build_object('sourceField', 'c1', 'separator', '-',
+          'outputFields', (SELECT jsonb_agg('c' || i) FROM generate_series(1, 1500) AS i)))
+    || '[{"id": "load", "type": "target"}]');
 
 SET test.schema = 'g_rows';
 
