@@ -288,12 +288,17 @@ run_stage(Execution *execution, int number, const Rows *rows)
 {
     Stage *stage = execution->stages[number].stage;
     instr_time since;
+    bool more;
 
     INSTR_TIME_SET_CURRENT(since);
     begin_sinks(stage, rows);
-    stage_run(stage, rows, execution->rejects);
-    add_since(&time_node(execution, stage->compiled)->time, &since);
-    flush_sinks(execution, stage, &since);
+    stage_begin(stage, rows, execution->rejects);
+    do
+    {
+        more = stage_run(stage);
+        add_since(&time_node(execution, stage->compiled)->time, &since);
+        flush_sinks(execution, stage, &since);
+    } while (more);
 }
 
 /* Notes the columns of a split: one that no split had is left to its default behind a set node too. */

@@ -114,9 +114,29 @@ exprbound_query(Query *query)
 
 /* ---- the functions --------------------------------------------------------------- */
 
+/* A row's expressions may make so many of the largest results. */
+#define ROW_RESULTS 16
+
+/*
+ * What is computed for a row lies in the current context, which executors reset
+ * for each row, and the worker when EXPRBOUND_ROWS_BYTES are in it.
+ */
+static void
+require_memory(void)
+{
+    double allowed = (double) guc_max_field_bytes * 1024 * ROW_RESULTS + EXPRBOUND_ROWS_BYTES;
+
+    if ((double) CurrentMemoryContext->mem_allocated > allowed)
+        ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED), errmsg("results of expressions for one row need too much memory"),
+                        errdetail("They have taken %.0f kB, %.0f kB are allowed: %d times kaireon.max_field_bytes, and %d kB.",
+                                  CurrentMemoryContext->mem_allocated / 1024.0, allowed / 1024, ROW_RESULTS, EXPRBOUND_ROWS_BYTES / 1024),
+                        errhint("Shorten what goes in, as with left(), or let an administrator raise kaireon.max_field_bytes.")));
+}
+
 static void
 require_bound(double bytes)
 {
+    require_memory();
     if (bytes > (double) guc_max_field_bytes * 1024)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
                         errmsg("result of an expression may be larger than kaireon.max_field_bytes"),

@@ -11,6 +11,9 @@
  *   bounded_lpad, bounded_rpad, bounded_repeat, bounded_replace,
  *   bounded_regexp_replace     calculate before they work: few bytes in, any number out
  *
+ * One call after another makes many such results, which are all there until the
+ * row is done: so these functions also raise 54000 where there are too many.
+ *
  * They run in any backend, are IMMUTABLE and PARALLEL SAFE, and are reached
  * through rewritten expressions only.
  */
@@ -20,6 +23,9 @@
 #include "postgres.h"
 #include "fmgr.h"
 #include "nodes/parsenodes.h"
+
+/* What expressions of earlier rows may have left in the memory they are evaluated in. */
+#define EXPRBOUND_ROWS_BYTES (16 * 1024 * 1024)
 
 /*
  * Puts the bounds into an analysed query's target list and conditions, at all

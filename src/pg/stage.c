@@ -5,7 +5,9 @@
  * lane, pending cells the conditions read are settled, the conditions
  * evaluated, pending cells of what the lane makes settled, that made in the
  * sink's slot, not-null and check constraints tested.  Datums live in the
- * batch's contexts until the sink has flushed.
+ * batch's contexts until the sink has flushed.  What expressions leave is not
+ * taken away after each row, which would need a copy of what stays: the batch
+ * is flushed early where it is much.
  */
 #include "postgres.h"
 
@@ -18,8 +20,19 @@
 #include "utils/memutils.h"
 #include "utils/rel.h"
 
+#include "pg/exprbound.h"
 #include "pg/link.h"
 #include "pg/row_watch.h"
+
+/* A batch being evaluated. */
+typedef struct StageBatch
+{
+    const Rows *rows;
+    RowState at;             /* .row: the next */
+    uint32 wire_left;        /* rows the reader could not split, and the next of them */
+    bool have_wire;
+    WireReject wire;
+} StageBatch;
 
 /* ROW_AGAIN: coerce wants a second try of the row. */
 typedef enum Verdict { ROW_DONE, ROW_FILTERED, ROW_BAD, ROW_AGAIN } Verdict;
@@ -310,6 +323,12 @@ evaluate_row(Stage *stage, const Rows *rows, RowState *at)
     return ROW_DONE;
 }
 
+static inline bool
+is_memory_full(const Stage *stage)
+{
+    return stage->econtext->ecxt_per_tuple_memory->mem_allocated > EXPRBOUND_ROWS_BYTES;
+}
+
 /* Rows of a batch to be evaluated, and what came of it. */
 typedef struct RowsWork
 {
@@ -320,14 +339,14 @@ typedef struct RowsWork
     Verdict verdict;
 } RowsWork;
 
-/* Rows from at->row on, until the end of the range or a bad row. */
+/* Rows from at->row on, until the end of the range or a bad row, or one after which memory is full. */
 static void
 evaluate_rows(void *arg)
 {
     RowsWork *work = arg;
     RowState *at = work->at;
 
-    for (; at->row < work->end; at->row++)
+    while (at->row < work->end)
     {
         at->column = -1;
         at->clause = NULL;
@@ -341,6 +360,9 @@ evaluate_rows(void *arg)
             return;
         keep_observed(work->stage, at);
         at->retried = NULL;
+        at->row++;
+        if (is_memory_full(work->stage))
+            break;
     }
     work->verdict = ROW_DONE;
 }
@@ -402,6 +424,14 @@ add_wire_reject(Stage *stage, const WireReject *wire, Rejects *rejects, const Ro
 }
 
 static void
+next_wire_reject(StageBatch *batch)
+{
+    batch->have_wire = batch->wire_left > 0 && wire_get_reject(&batch->rows->cells->batch.rejects, &batch->wire);
+    if (batch->have_wire)
+        batch->wire_left--;
+}
+
+static void
 add_row_reject(Stage *stage, RowState *at, const Rows *rows, Rejects *rejects)
 {
     StageLane *lane = &stage->lanes[at->lane];
@@ -413,14 +443,27 @@ add_row_reject(Stage *stage, RowState *at, const Rows *rows, Rejects *rejects)
 }
 
 void
-stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
+stage_begin(Stage *stage, const Rows *rows, Rejects *rejects)
 {
-    RowState at = {.rejects = rejects};
-    WireBatch *batch = rows->cells ? &rows->cells->batch : NULL;
-    uint32 left = batch ? batch->header->nrejects : 0;
-    WireReject wire;
-    bool have = left > 0 && wire_get_reject(&batch->rejects, &wire);
+    StageBatch *batch = stage->batch;
+
+    if (batch == NULL)
+        batch = stage->batch = MemoryContextAlloc(stage->context, sizeof(StageBatch));
+    memset(batch, 0, sizeof(*batch));
+    batch->rows = rows;
+    batch->at.rejects = rejects;
+    batch->wire_left = rows->cells ? rows->cells->batch.header->nrejects : 0;
+    next_wire_reject(batch);
+}
+
+bool
+stage_run(Stage *stage)
+{
+    StageBatch *batch = stage->batch;
+    RowState *at = &batch->at;
+    const Rows *rows = batch->rows;
     MemoryContext old;
+    bool full = false;
 
     /* what a batch needs goes with it; what is kept of rejects is copied */
     ResetExprContext(stage->econtext);
@@ -428,24 +471,25 @@ stage_run(Stage *stage, const Rows *rows, Rejects *rejects)
     begin_observers(stage, rows);
     for (;;)
     {
-        int end = have ? (int) wire.before_row : rows->nrows;
+        int end = batch->have_wire ? (int) batch->wire.before_row : rows->nrows;
 
-        while (at.row < end)
+        /* the second try of a row needs what the first has left */
+        while (at->row < end && !(full = at->retried == NULL && is_memory_full(stage)))
         {
-            if (guarded_rows(stage, rows, end, &at) == ROW_BAD)
+            if (guarded_rows(stage, rows, end, at) == ROW_BAD)
             {
-                keep_observed(stage, &at);
-                add_row_reject(stage, &at, rows, rejects);
-                at.row++;
-                at.retried = NULL;
+                keep_observed(stage, at);
+                add_row_reject(stage, at, rows, at->rejects);
+                at->row++;
+                at->retried = NULL;
             }
         }
-        if (!have)
+        if (full || !batch->have_wire)
             break;
-        add_wire_reject(stage, &wire, rejects, rows);
-        left--;
-        have = left > 0 && wire_get_reject(&batch->rejects, &wire);
+        add_wire_reject(stage, &batch->wire, at->rejects, rows);
+        next_wire_reject(batch);
     }
     flush_observers(stage);
     MemoryContextSwitchTo(old);
+    return full;
 }

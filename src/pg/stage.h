@@ -29,8 +29,8 @@ struct StageLane;
 
 /*
  * Takes finished rows.  For each batch: begin, then the stage fills next's slot
- * and says with accept whose row it is, as often as there are such; flush ends
- * the batch, whose rows go after it.
+ * and says with accept whose row it is, as often as there are such.  After
+ * flush, once or several times in a batch, what was accepted so far may go.
  */
 typedef struct RowSink
 {
@@ -121,6 +121,7 @@ typedef struct Stage
     int nlanes;
     StageLane *lanes;
     bool *settled;           /* columns of the row whose pending cell has been settled */
+    struct StageBatch *batch; /* being evaluated */
     List *observers;         /* StageObserver * */
     Dataset **datasets;      /* as in Execution; set by whoever made the stage */
     int64 unreadable;        /* rows so far that the reader could not split */
@@ -140,11 +141,15 @@ extern void stage_init_expr(Stage *stage, StageExpr *e);
 /* The columns of the stage's relation an expression reads, 0-based, added to *columns. */
 extern void stage_columns(Node *expr, Bitmapset **columns);
 
+/* A batch is to be evaluated, which lives until it is.  The sinks have begun it. */
+extern void stage_begin(Stage *stage, const Rows *rows, Rejects *rejects);
+
 /*
- * Evaluates all rows of a batch in source order.  Rows the reader could not
- * split go to rejects at their place.  The sinks have begun the batch.
+ * Evaluates its rows in source order, as far as what is made of them fits into
+ * memory; then the sinks flush, and if it was true there are more.  Rows the
+ * reader could not split go to rejects at their place.
  */
-extern void stage_run(Stage *stage, const Rows *rows, Rejects *rejects);
+extern bool stage_run(Stage *stage);
 
 /* ---- between stage.c and stage_reject.c ---------------------------------------- */
 

@@ -89,9 +89,13 @@ static void
 evaluate_part(void *arg)
 {
     Trial *trial = arg;
+    /* not beside what the whole has left, which may have been too much; after an error it goes with that */
+    MemoryContext own = AllocSetContextCreate(CurrentMemoryContext, "kaireon part", ALLOCSET_DEFAULT_SIZES), old = MemoryContextSwitchTo(own);
     bool null;
 
     (void) ExecEvalExpr(ExecInitExpr(trial->expr, NULL), trial->stage->econtext, &null);
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(own);
 }
 
 typedef struct Parts { const StageLane *lane; Node *whole; int step; List *found; } Parts;
