@@ -46,6 +46,11 @@ SELECT kaireon.create_pipeline(name => 'bench_append', connector => 'bench', sch
     {"id": "load", "type": "target", "config": {"loadingStrategy": "append", "validation": "skip"}}]',
     execution_config => '{"errorHandling": "skip"}') \g /dev/null
 
+SELECT kaireon.create_pipeline(name => 'bench_replace', connector => 'bench', schema => 'bench', nodes => '[
+    {"id": "read", "type": "source", "config": {"resource": "bench.csv", "format": "csv", "header": true}},
+    {"id": "load", "type": "target", "config": {"loadingStrategy": "blue_green", "validation": "skip"}}]',
+    execution_config => '{"errorHandling": "skip"}') \g /dev/null
+
 SELECT kaireon.create_pipeline(name => 'bench_chain', connector => 'bench', schema => 'bench_chain', nodes => '[
     {"id": "read",  "type": "source", "config": {"resource": "bench.csv", "format": "csv", "header": true}},
     {"id": "money", "type": "filter", "config": {"field": "balance", "operator": ">", "value": 0}},
