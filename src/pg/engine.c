@@ -33,6 +33,7 @@
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/standstill.h"
+#include "pg/target.h"
 #include "pg/worker.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
@@ -195,9 +196,9 @@ written_table(const PipelineSpec *spec, const GraphNode *node)
     return summary ? catalog_load_summary(schema->relid, NULL, node->id, &findings)->relid : schema->relid;
 }
 
-/* The tables a pipeline writes. */
+/* The tables a pipeline writes; *replaced: those whose rows it replaces as a whole. */
 static List *
-written_tables(const PipelineSpec *spec)
+written_tables(const PipelineSpec *spec, List **replaced)
 {
     List *findings = NIL, *tables = NIL;
     Graph *graph = graph_parse(spec->nodes, spec->edges, &findings);
@@ -208,6 +209,8 @@ written_tables(const PipelineSpec *spec)
 
         if (OidIsValid(table))
             tables = list_append_unique_oid(tables, table);
+        if (OidIsValid(table) && graph->nodes[i].op->kind == NODE_TARGET && target_is_full_refresh(target_strategy(&graph->nodes[i])))
+            *replaced = lappend_oid(*replaced, table);
     }
     return tables;
 }
@@ -215,25 +218,29 @@ written_tables(const PipelineSpec *spec)
 /*
  * A lock of this transaction that the run would wait for, while this waits for
  * the run: nobody would find that deadlock.  RowExclusiveLock does not conflict
- * itself, but rows this transaction has written may have the run's keys.
+ * itself, but rows this transaction has written may have the run's keys.  Of a
+ * table that is replaced the run waits for readers, too.
  */
 static void
 check_own_locks(const Wanted *wanted)
 {
-    static const LOCKMODE conflicting[] = {RowExclusiveLock, ShareLock, ShareRowExclusiveLock, ExclusiveLock, AccessExclusiveLock};
+    static const LOCKMODE conflicting[] = {AccessShareLock, RowShareLock, ShareUpdateExclusiveLock, RowExclusiveLock, ShareLock, ShareRowExclusiveLock,
+                                           ExclusiveLock, AccessExclusiveLock};
+    const int harmless = 3;      /* the first of them, where rows are only added */
     PipelineSpec *spec = catalog_load_pipeline(&wanted->id, wanted->version);
-    List *tables = written_tables(spec);
+    List *replaced = NIL, *tables = written_tables(spec, &replaced);
     LOCKTAG tag;
     ListCell *lc;
 
     foreach(lc, tables)
     {
         SET_LOCKTAG_RELATION(tag, MyDatabaseId, lfirst_oid(lc));
-        for (size_t i = 0; i < lengthof(conflicting); i++)
+        for (int i = list_member_oid(replaced, lfirst_oid(lc)) ? 0 : harmless; i < (int) lengthof(conflicting); i++)
         {
             if (compat_lock_held(&tag, conflicting[i]))
                 ereport(ERROR, (errcode(ERRCODE_OBJECT_IN_USE),
-                                errmsg("this transaction has changed or locked the table that pipeline \"%s\" loads", wanted->name),
+                                errmsg(i < harmless ? "this transaction has read the table that pipeline \"%s\" replaces" :
+                                       "this transaction has changed or locked the table that pipeline \"%s\" loads", wanted->name),
                                 errdetail("The run would wait for this transaction, and this transaction for the run."),
                                 errhint("Commit first, or use kaireon.start_pipeline.")));
         }

@@ -16,6 +16,7 @@
 #include "utils/builtins.h"
 
 #include "pg/rights.h"
+#include "pg/target.h"
 
 /* A collection, and its summary's columns that lack rows. */
 typedef struct Incomplete { Oid collection; List *columns; } Incomplete;
@@ -44,7 +45,7 @@ text_array(List *texts)
     return PointerGetDatum(construct_array(values, count, TEXTOID, -1, false, TYPALIGN_INT));
 }
 
-/* The tables that rows came into. */
+/* The tables that rows came into, or went out of. */
 static List *
 loaded_tables(const Run *run)
 {
@@ -54,7 +55,7 @@ loaded_tables(const Run *run)
     {
         const LoadCounts *counts = loader_counts(run->loaders[i]);
 
-        if (counts->loaded + counts->updated > 0)
+        if (counts->loaded + counts->updated > 0 || target_is_full_refresh(run_strategy(run, i)))
             tables = list_append_unique_oid(tables, run->program->targets[i].schema->relid);
     }
     return tables;

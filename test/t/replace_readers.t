@@ -83,6 +83,9 @@ $reader->query('COMMIT');
 is($k->wait_run($run), 'success', 'until it ends');
 is($k->sql(seen()), "$rows $gen $gen", 'then there are the new ones');
 
+like($k->sql_error("BEGIN; SELECT FROM gens LIMIT 1; SELECT * FROM kaireon.run_pipeline('gens')"),
+    qr/this transaction has read the table that pipeline "gens" replaces/, 'who has read the table can not wait for the run');
+
 # ---- what fails leaves nothing
 
 write_gen(1000, 1);

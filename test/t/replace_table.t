@@ -113,4 +113,11 @@ for my $strategy ('truncate_and_load', 'blue_green')
     is($k->sql(q{SELECT count(*) FROM verify_heapam('goods')}), 0, "$strategy: so is the heap");
 }
 
+# ---- and after a crash, whatever was written to the log
+$k->node->stop('immediate');
+$k->node->start;
+is($k->sql(q{SELECT count(*) || ' ' || count(*) FILTER (WHERE body = repeat('y', 20000)) FROM goods}), '3000 300', 'after a crash, with wal_level ' . $k->sql('SHOW wal_level') . ': all rows');
+is($k->sql(q{SELECT count(*) FROM pg_index, LATERAL bt_index_parent_check(indexrelid, true, true) WHERE indrelid = 'goods'::regclass}), 3, 'after a crash: the B-trees are whole');
+is($k->sql(q{SELECT count(*) FROM verify_heapam('goods', check_toast => true)}), 0, 'after a crash: so is the heap');
+
 done_testing();

@@ -149,6 +149,24 @@ $run = $k->run('odd_blue_green');
 is("$run->{status} $run->{error_code} $run->{error_detail}", 'failed 0A000 Table "of_odd" refers to it, and it would have to be emptied first: it has a foreign key to itself.', 'one that others refer to is refused');
 $k->sql('DROP TABLE of_odd');
 
+# ---- a collection's summary
+
+$k->sql(q{SET client_min_messages = warning;
+    SELECT kaireon.create_schema('people', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}]');
+    SELECT kaireon.create_schema('visits', '[{"name": "person", "dataType": "integer"}, {"name": "n", "dataType": "integer"}]', schema_type => 'collection', linked_schema => 'people',
+        join_mapping => '{"person": "id"}', summary_columns => '[{"function": "sum", "sourceField": "n", "outputField": "total"}]')});
+$k->make('visits', source => { resource => 'visits.csv' }, nodes => [ { id => 'sums', type => 'summarize', config => { collectionSchemaId => 'visits' } } ],
+    target => { loadingStrategy => 'blue_green', allowEmptySource => \1 });
+sub totals { return $k->sql(q{SELECT coalesce(string_agg(person || ':' || total, ' ' ORDER BY person), '-') FROM ds_visits_summary}); }
+for ([ '1:3 2:5', [ 1, 1 ], [ 1, 2 ], [ 2, 5 ] ], [ '2:7 3:1', [ 2, 7 ], [ 3, 1 ] ], ['-'])
+{
+    my ($totals, @visits) = @$_;
+
+    $k->write_csv('visits.csv', [ 'person', 'n' ], @visits);
+    $run = $k->run('visits');
+    is("$run->{status} " . totals(), "success $totals", "a summary of what the table has now: $totals") or diag(explain $run);
+}
+
 # ---- a published table, and a subscriber
 
 check_way('published', 'CREATE TABLE odd (id integer PRIMARY KEY, name text); CREATE PUBLICATION pub FOR TABLE odd', 'it is in a publication');
