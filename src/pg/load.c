@@ -177,13 +177,28 @@ loader_counts(const Loader *loader)
 }
 
 void
+load_reject_at(Loader *loader, RowPosition at, Reject *reject)
+{
+    reject->kind = REJECT_OTHER;
+    reject->node = loader->compiled->node;
+    reject->at = at;
+    rejects_add(loader->rejects, reject);
+}
+
+void
 load_reject(Loader *loader, int i, Reject *reject)
 {
     loader->rejected[i] = true;
-    reject->kind = REJECT_OTHER;
-    reject->node = loader->compiled->node;
-    reject->at = rows_position(loader->batch_rows, loader->rows[i]);
-    rejects_add(loader->rejects, reject);
+    load_reject_at(loader, rows_position(loader->batch_rows, loader->rows[i]), reject);
+}
+
+Reject
+load_reject_of(const ErrorData *error)
+{
+    Reject reject = {.sqlstate = error->sqlerrcode, .reason = error->message, .field = error->column_name, .value = error->detail,
+                     .constraint = error->constraint_name};
+
+    return reject;
 }
 
 void

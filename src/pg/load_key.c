@@ -1,6 +1,6 @@
 /*
- * load_key.c: the key by which an upsert finds rows, and rows of a batch that
- * have the same.  See load_key.h.
+ * load_key.c: the key by which an upsert finds rows, and rows that have the
+ * same.  See load_key.h.
  */
 #include "postgres.h"
 
@@ -36,7 +36,8 @@ struct LoadKey
     ExprState *predicate_state;
     int nparts;
     KeyPart *parts;
-    /* of the batch, by row: */
+    TupleTableSlot *slot;
+    /* by row: */
     Datum *values;           /* [row * nparts + part] */
     bool *nulls;
 };
@@ -59,6 +60,7 @@ load_key_open(Relation rel, Oid index)
     key->rel = rel;
     key->index = index_open(index, RowExclusiveLock);
     key->estate = CreateExecutorState();
+    key->slot = MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsMinimalTuple);
     key->nparts = IndexRelationGetNumberOfKeyAttributes(key->index);
     key->parts = palloc0(sizeof(KeyPart) * key->nparts);
     expressions = RelationGetIndexExpressions(key->index);
@@ -94,6 +96,7 @@ load_key_open(Relation rel, Oid index)
 void
 load_key_close(LoadKey *key)
 {
+    ExecDropSingleTupleTableSlot(key->slot);
     index_close(key->index, NoLock);
     FreeExecutorState(key->estate);
 }
@@ -106,9 +109,41 @@ load_key_reset(LoadKey *key)
 
 /* ---- keys ------------------------------------------------------------------------ */
 
-typedef struct KeyWork { LoadKey *key; const Loader *loader; int row; bool *keyless; } KeyWork;
+typedef struct KeyWork
+{
+    LoadKey *key;
+    const KeyedRow *rows;
+    int count;
+    int at;                  /* the row whose key is computed */
+    bool *keyless;           /* rows that the index leaves out */
+} KeyWork;
 
-/* The keys of rows from work->row on. */
+static void
+compute_key(KeyWork *work, ExprContext *econtext)
+{
+    LoadKey *key = work->key;
+    bool null;
+
+    if (key->predicate)
+    {
+        bool meets = DatumGetBool(ExecEvalExprSwitchContext(key->predicate_state, econtext, &null));
+
+        work->keyless[work->at] = null || !meets;
+        if (work->keyless[work->at])
+            return;
+    }
+    for (int i = 0; i < key->nparts; i++)
+    {
+        int place = work->at * key->nparts + i;
+
+        if (key->parts[i].attnum != 0)
+            key->values[place] = slot_getattr(key->slot, key->parts[i].attnum, &key->nulls[place]);
+        else
+            key->values[place] = ExecEvalExprSwitchContext(key->parts[i].state, econtext, &key->nulls[place]);
+    }
+}
+
+/* The keys of rows from work->at on. */
 static void
 compute_keys(void *arg)
 {
@@ -116,67 +151,53 @@ compute_keys(void *arg)
     LoadKey *key = work->key;
     ExprContext *econtext = GetPerTupleExprContext(key->estate);
 
-    for (; work->row < work->loader->count; work->row++)
+    econtext->ecxt_scantuple = key->slot;
+    for (; work->at < work->count; work->at++)
     {
-        TupleTableSlot *slot = work->loader->slots[work->row];
-        bool null;
-
-        econtext->ecxt_scantuple = slot;
-        if (key->predicate)
-        {
-            bool meets = DatumGetBool(ExecEvalExprSwitchContext(key->predicate_state, econtext, &null));
-
-            work->keyless[work->row] = null || !meets;
-            if (work->keyless[work->row])
-                continue;
-        }
-        for (int i = 0; i < key->nparts; i++)
-        {
-            int place = work->row * key->nparts + i;
-
-            if (key->parts[i].attnum != 0)
-                key->values[place] = slot_getattr(slot, key->parts[i].attnum, &key->nulls[place]);
-            else
-                key->values[place] = ExecEvalExprSwitchContext(key->parts[i].state, econtext, &key->nulls[place]);
-        }
+        ExecStoreMinimalTuple(work->rows[work->at].tuple, key->slot, false);
+        compute_key(work, econtext);
     }
+    ExecClearTuple(key->slot);
 }
 
 /* Fills in the keys; a row for which that fails is rejected, and gone. */
 static void
-fill_keys(LoadKey *key, Loader *loader, bool *keyless, bool *gone)
+fill_keys(Loader *loader, KeyWork *work, KeyedRow *rows, KeyReject reject)
 {
-    KeyWork work = {key, loader, 0, keyless};
     ErrorData *error;
 
-    if (!key->computed)
-        compute_keys(&work);
-    else while ((error = guard_try(compute_keys, &work, CurrentMemoryContext)) != NULL)
+    if (!work->key->computed)
+    {
+        compute_keys(work);
+        return;
+    }
+    while ((error = guard_try(compute_keys, work, CurrentMemoryContext)) != NULL)
     {
         MemoryContext old = MemoryContextSwitchTo(loader->context);
+        Reject bad = load_reject_of(error);
 
-        init_states(key);    /* the error may have left them half-way */
+        init_states(work->key); /* the error may have left them half-way */
         MemoryContextSwitchTo(old);
-        load_reject_error(loader, work.row, error);
-        gone[work.row++] = true;
+        rows[work->at].gone = true;
+        reject(loader, work->at++, &bad);
     }
 }
 
 /* A null in the key, where nulls are all different: rejects the row. */
 static bool
-reject_null(const LoadKey *key, Loader *loader, int row)
+reject_null(const LoadKey *key, Loader *loader, int row, KeyReject reject)
 {
-    Reject reject = {.sqlstate = ERRCODE_NOT_NULL_VIOLATION, .constraint = RelationGetRelationName(key->index)};
+    Reject bad = {.sqlstate = ERRCODE_NOT_NULL_VIOLATION, .constraint = RelationGetRelationName(key->index)};
 
     for (int i = 0; i < key->nparts && !key->index->rd_index->indnullsnotdistinct; i++)
     {
         if (!key->nulls[row * key->nparts + i])
             continue;
         if (key->parts[i].attnum != 0)
-            reject.field = NameStr(TupleDescAttr(RelationGetDescr(key->rel), key->parts[i].attnum - 1)->attname);
-        reject.reason = psprintf("null value in key \"%s\" by which rows of table \"%s\" are found", RelationGetRelationName(key->index),
-                                 RelationGetRelationName(key->rel));
-        load_reject(loader, row, &reject);
+            bad.field = NameStr(TupleDescAttr(RelationGetDescr(key->rel), key->parts[i].attnum - 1)->attname);
+        bad.reason = psprintf("null value in key \"%s\" by which rows of table \"%s\" are found", RelationGetRelationName(key->index),
+                              RelationGetRelationName(key->rel));
+        reject(loader, row, &bad);
         return true;
     }
     return false;
@@ -207,49 +228,61 @@ compare_rows(const void *a, const void *b, void *key)
     return order ? order : x - y;
 }
 
-/* Rows with a key, in the order of that; returns how many. */
+/* The rows that are left, those with a key behind the others and in the order of it; *keyed: where these begin. */
 static int
-sort_rows(const LoadKey *key, const Loader *loader, const bool *keyless, const bool *gone, int *rows)
+sort_rows(LoadKey *key, const KeyWork *work, int *order, int *keyed)
 {
     bool sorted = true;
     int count = 0;
 
-    for (int i = 0; i < loader->count; i++)
+    for (int i = 0; i < work->count; i++)
     {
-        if (gone[i] || keyless[i])
+        if (work->keyless[i])
+            order[count++] = i;
+    }
+    *keyed = count;
+    for (int i = 0; i < work->count; i++)
+    {
+        if (work->rows[i].gone || work->keyless[i])
             continue;
-        rows[count++] = i;
-        sorted = sorted && (count == 1 || compare_keys(key, rows[count - 2], i) <= 0);
+        order[count++] = i;
+        sorted = sorted && (count == *keyed + 1 || compare_keys(key, order[count - 2], i) <= 0);
     }
     if (!sorted)
-        qsort_arg(rows, count, sizeof(int), compare_rows, unconstify(LoadKey *, key));
+        qsort_arg(order + *keyed, count - *keyed, sizeof(int), compare_rows, key);
     return count;
 }
 
-void
-load_key_merge(LoadKey *key, Loader *loader, int *earlier, bool *gone)
+int
+load_key_merge(LoadKey *key, Loader *loader, KeyedRow *rows, int count, int *order, KeyReject reject)
 {
-    bool *keyless = palloc0(sizeof(bool) * loader->count);
-    int *rows = palloc(sizeof(int) * loader->count), count;
+    KeyWork work = {key, rows, count, 0, palloc0(sizeof(bool) * count)};
+    int sorted, keyed, kept = 0;
 
-    key->values = palloc(sizeof(Datum) * loader->count * key->nparts);
-    key->nulls = palloc(sizeof(bool) * loader->count * key->nparts);
-    fill_keys(key, loader, keyless, gone);
-    for (int i = 0; i < loader->count; i++)
+    key->values = palloc_extended(sizeof(Datum) * count * key->nparts, MCXT_ALLOC_HUGE);
+    key->nulls = palloc_extended(sizeof(bool) * count * key->nparts, MCXT_ALLOC_HUGE);
+    fill_keys(loader, &work, rows, reject);
+    for (int i = 0; i < count; i++)
     {
-        earlier[i] = -1;
-        if (!gone[i] && !keyless[i])
-            gone[i] = reject_null(key, loader, i);
+        rows[i].earlier = -1;
+        if (!rows[i].gone && !work.keyless[i])
+            rows[i].gone = reject_null(key, loader, i, reject);
     }
-    count = sort_rows(key, loader, keyless, gone, rows);
-    for (int i = 1; i < count; i++)
+    sorted = sort_rows(key, &work, order, &keyed);
+    for (int i = keyed + 1; i < sorted; i++)
     {
-        int before = rows[i - 1], row = rows[i];
+        KeyedRow *before = &rows[order[i - 1]], *row = &rows[order[i]];
 
-        if (compare_keys(key, before, row) != 0 || strcmp(loader->clauses[before], loader->clauses[row]) != 0)
+        if (before->clause != row->clause || compare_keys(key, order[i - 1], order[i]) != 0)
             continue;
-        earlier[row] = before;
-        gone[before] = true;
+        row->earlier = order[i - 1];
+        before->gone = true;
         loader->counts.merged++;
     }
+    for (int i = 0; i < sorted; i++)
+    {
+        if (!rows[order[i]].gone)
+            order[kept++] = order[i];
+    }
+    return kept;
 }

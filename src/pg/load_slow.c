@@ -77,7 +77,9 @@ bisect(Loader *loader, int from, int to)
         return;
     if (to - from == 1)
     {
-        load_reject_error(loader, from, error);
+        Reject reject = load_reject_of(error);
+
+        load_reject(loader, from, &reject);
         return;
     }
     bisect(loader, from, middle);

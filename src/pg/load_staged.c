@@ -152,12 +152,3 @@ load_try(Loader *loader, LoadRange load, int from, int to)
         loader->counts = before;
     return error;
 }
-
-void
-load_reject_error(Loader *loader, int i, const ErrorData *error)
-{
-    Reject reject = {.sqlstate = error->sqlerrcode, .reason = error->message, .field = error->column_name, .value = error->detail,
-                     .constraint = error->constraint_name};
-
-    load_reject(loader, i, &reject);
-}

@@ -66,6 +66,12 @@ struct Loader
 /* The row in slot i can't be loaded: fills in where it is from. */
 extern void load_reject(Loader *loader, int i, Reject *reject);
 
+/* The same of a row that came from there, of whatever batch. */
+extern void load_reject_at(Loader *loader, RowPosition at, Reject *reject);
+
+/* What an error says of the row that it happened with. */
+extern Reject load_reject_of(const ErrorData *error);
+
 /* Where the rows of a table are: of one that a loader of the run writes anew beside it, there.  arg: any of these loaders. */
 extern Oid load_storage_of(const void *arg, Oid table);
 
@@ -136,8 +142,5 @@ typedef void (*LoadRange) (Loader *loader, int from, int to);
  * nothing of it is left, and the counts are as before.
  */
 extern ErrorData *load_try(Loader *loader, LoadRange load, int from, int to);
-
-/* Row i, for which load_try gave the error, becomes a reject. */
-extern void load_reject_error(Loader *loader, int i, const ErrorData *error);
 
 #endif

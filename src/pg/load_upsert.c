@@ -1,13 +1,17 @@
 /*
  * load_upsert.c: rows into any table with a unique key by INSERT ... ON
- * CONFLICT over the batch.  See load_state.h.
+ * CONFLICT.  See load_state.h.
  *
- * Rows of a batch that have the same key are merged beforehand (load_key.h),
- * since one statement updates no row twice: the last one stands for all, and
- * the one before it takes its place when it can't be loaded.  What the clause
- * is depends on the columns that a row's lane delivers, so a batch may take
- * several statements.  All of them are in one subtransaction, which is halved
- * until the failing row is alone.
+ * Rows that have the same key are merged beforehand (load_key.h), since one
+ * statement updates no row twice: the last one stands for all, and the one
+ * before it takes its place when it can't be loaded.  What the clause is
+ * depends on the columns that a row's lane delivers, so rows may take several
+ * statements.  All of them are in one subtransaction, which is halved until the
+ * failing row is alone.
+ *
+ * Where nobody can tell the difference, rows of many batches wait until they
+ * fill kaireon.work_mem, and are loaded in the order of their keys: pages of
+ * index and table are then visited one after another, each once.
  *
  * The executor is run directly, because it counts what SPI does not tell: how
  * many rows were in conflict, and how many of these the clause left as they are.
@@ -16,17 +20,28 @@
 
 #include "pg/load_state.h"
 
+#include "access/genam.h"
 #include "access/xact.h"
+#include "commands/trigger.h"
 #include "executor/instrument.h"
 #include "miscadmin.h"
 #include "nodes/execnodes.h"
+#include "parser/parse_func.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
 #include "utils/snapmgr.h"
 
 #include "pg/compat.h"
+#include "pg/guc.h"
 #include "pg/load_key.h"
+#include "pg/positions.h"
 #include "pg/target_key.h"
+
+/* Rows wait only behind so many: whether all rows of a run are bad is to be known soon (rejects_check_all_bad). */
+#define ROWS_AT_ONCE 1000
+
+/* A statement has at most so many rows, which its tuplestore can hold in memory. */
+#define STATEMENT_ROWS 10000
 
 /* The statement of one clause. */
 typedef struct UpsertForm
@@ -43,11 +58,18 @@ typedef struct Upsert
     LoadKey *key;
     List *forms;             /* UpsertForm * */
     SPIPlanPtr lock;         /* with summaries: finds whose rows will be updated, and locks them; NULL: their join fields stay */
+    TupleTableSlot *slot;
+    bool waits;              /* rows may wait, and be loaded in another order than they came */
     bool singly;             /* a statement a row, because triggers make away with some */
     bool unclear;            /* the counts of a statement do not say what became of its rows */
-    int nrows;               /* of the batch that are to be loaded: */
-    int *rows;               /* their slots */
-    int *earlier;            /* by slot: the one that it is in place of; -1: none */
+    int64 taken;             /* rows so far */
+    /* those that wait: */
+    MemoryContext context;
+    Positions *positions;    /* NULL: none does */
+    int nrows, capacity;
+    KeyedRow *rows;
+    int nordered;
+    int *order;              /* of those that are to be loaded */
 } Upsert;
 
 static TupleTableSlot *
@@ -56,12 +78,48 @@ make_slot(Relation rel)
     return MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsVirtual);
 }
 
+/* Does a trigger see, or make, a difference when rows come in another order? */
+static bool
+minds_order(const TriggerDesc *triggers, Oid relid)
+{
+    Oid touch = LookupFuncName(list_make2(makeString("kaireon"), makeString("touch_updated_at")), 0, NULL, true);
+
+    for (int i = 0; triggers && i < triggers->numtriggers; i++)
+    {
+        const Trigger *trigger = &triggers->triggers[i];
+
+        if (trigger->tgfoid != touch && (!OidIsValid(trigger->tgconstrrelid) || trigger->tgconstrrelid == relid))
+            return true;
+    }
+    return false;
+}
+
+/* May rows be loaded in the order of their keys?  Not where one can stand in another's way: by a second key, or a trigger. */
+static bool
+may_wait(const Loader *loader)
+{
+    bool alone = true;
+    ListCell *lc;
+
+    foreach(lc, RelationGetIndexList(loader->rel))
+    {
+        Relation index = index_open(lfirst_oid(lc), AccessShareLock);
+
+        if (RelationGetRelid(index) != loader->compiled->key->index && (index->rd_index->indisunique || index->rd_index->indisexclusion))
+            alone = false;
+        index_close(index, NoLock);
+    }
+    return alone && loader->mark == NULL && !minds_order(loader->rel->trigdesc, RelationGetRelid(loader->rel));
+}
+
 static void
 open_upsert(Loader *loader)
 {
     Upsert *upsert = palloc0(sizeof(Upsert));
 
     upsert->key = load_key_open(loader->rel, loader->compiled->key->index);
+    upsert->slot = MakeSingleTupleTableSlot(RelationGetDescr(loader->rel), &TTSOpsMinimalTuple);
+    upsert->context = AllocSetContextCreate(loader->context, "kaireon upsert", ALLOCSET_DEFAULT_SIZES);
     loader->own = upsert;
 }
 
@@ -214,18 +272,22 @@ lock_stored(Loader *loader)
     return found;
 }
 
-/* Rows of one lane, in one statement. */
+/* Rows of one clause, in one statement. */
 static void
 load_rows(Loader *loader, int from, int to)
 {
     const Upsert *upsert = loader->own;
-    UpsertForm *form = find_form(loader, loader->clauses[upsert->rows[from]]);
+    UpsertForm *form = find_form(loader, upsert->rows[upsert->order[from]].clause);
     int64 locked = 0, conflicts;
     ListCell *lc;
 
     tuplestore_clear(upsert->staged->store);
     for (int i = from; i < to; i++)
-        tuplestore_puttupleslot(upsert->staged->store, loader->slots[upsert->rows[i]]);
+    {
+        ExecStoreMinimalTuple(upsert->rows[upsert->order[i]].tuple, upsert->slot, false);
+        tuplestore_puttupleslot(upsert->staged->store, upsert->slot);
+    }
+    ExecClearTuple(upsert->slot);
     if (upsert->lock)
         locked = lock_stored(loader);
     tuplestore_rescan(upsert->staged->store);
@@ -245,36 +307,45 @@ load_range(Loader *loader, int from, int to)
 
     while (from < to)
     {
-        const char *clause = loader->clauses[upsert->rows[from]];
-        int end = from + 1;
+        const char *clause = upsert->rows[upsert->order[from]].clause;
+        int most = upsert->singly ? 1 : STATEMENT_ROWS, end = from + 1;
 
-        while (end < to && !upsert->singly && strcmp(loader->clauses[upsert->rows[end]], clause) == 0)
+        while (end < to && end - from < most && upsert->rows[upsert->order[end]].clause == clause)
             end++;
         load_rows(loader, from, end);
         from = end;
     }
 }
 
-/* ---- batches ---------------------------------------------------------------------- */
+/* ---- rows that fail ----------------------------------------------------------------- */
+
+static void
+reject_row(Loader *loader, int row, Reject *reject)
+{
+    const Upsert *upsert = loader->own;
+
+    if (!upsert->waits)      /* they are those of the batch */
+        loader->rejected[row] = true;
+    load_reject_at(loader, positions_get(upsert->positions, upsert->rows[row].position), reject);
+}
 
 /* The row can't be loaded; the one that it is in place of may. */
 static void
-reject_row(Loader *loader, int i, const ErrorData *error)
+reject_ordered(Loader *loader, int i, const ErrorData *error)
 {
     Upsert *upsert = loader->own;
 
-    for (;;)
+    while (error)
     {
-        int slot = upsert->rows[i];
+        int row = upsert->order[i];
+        Reject reject = load_reject_of(error);
 
-        load_reject_error(loader, slot, error);
-        if (upsert->earlier[slot] < 0)
+        reject_row(loader, row, &reject);
+        if (upsert->rows[row].earlier < 0)
             return;
-        upsert->rows[i] = upsert->earlier[slot];
+        upsert->order[i] = upsert->rows[row].earlier;
         loader->counts.merged--;
         error = load_try(loader, load_range, i, i + 1);
-        if (error == NULL)
-            return;
     }
 }
 
@@ -296,29 +367,65 @@ bisect(Loader *loader, int from, int to)
         error = load_try(loader, load_range, from, to);
     }
     if (error && to - from == 1)
-        reject_row(loader, from, error);
+        reject_ordered(loader, from, error);
     if (error == NULL || to - from == 1)
         return;
     bisect(loader, from, middle);
     bisect(loader, middle, to);
 }
 
-/* Which rows of the batch are to be loaded. */
+/* ---- batches ------------------------------------------------------------------------ */
+
 static void
-choose_rows(Loader *loader)
+add_row(Loader *loader, int i)
 {
     Upsert *upsert = loader->own;
-    bool *gone = palloc0(sizeof(bool) * loader->count);
+    RowPosition at = rows_position(loader->batch_rows, loader->rows[i]);
+    KeyedRow *row;
 
-    upsert->earlier = palloc(sizeof(int) * loader->count);
-    upsert->rows = palloc(sizeof(int) * loader->count);
-    upsert->nrows = 0;
-    load_key_merge(upsert->key, loader, upsert->earlier, gone);
-    for (int i = 0; i < loader->count; i++)
+    if (upsert->nrows == upsert->capacity)
     {
-        if (!gone[i])
-            upsert->rows[upsert->nrows++] = i;
+        upsert->capacity = Max(upsert->capacity * 2, ROWS_AT_ONCE);
+        upsert->rows = upsert->rows ? repalloc_huge(upsert->rows, sizeof(KeyedRow) * upsert->capacity)
+                                    : MemoryContextAllocHuge(upsert->context, sizeof(KeyedRow) * upsert->capacity);
     }
+    row = &upsert->rows[upsert->nrows++];
+    row->tuple = ExecCopySlotMinimalTuple(loader->slots[i]);
+    row->clause = find_form(loader, loader->clauses[i])->clause;
+    row->position = positions_add(upsert->positions, &at);
+    row->gone = false;
+}
+
+static int
+compare_places(const void *a, const void *b)
+{
+    return *(const int *) a - *(const int *) b;
+}
+
+/* Loads the rows that wait. */
+static void
+load_waiting(Loader *loader)
+{
+    Upsert *upsert = loader->own;
+
+    if (upsert->nrows == 0)
+        return;
+    PushActiveSnapshot(GetTransactionSnapshot());
+    MemoryContextSwitchTo(upsert->context);
+    load_staged_check(loader, upsert->staged, ((UpsertForm *) linitial(upsert->forms))->plan);
+    upsert->order = palloc_extended(sizeof(int) * upsert->nrows, MCXT_ALLOC_HUGE);
+    upsert->nordered = load_key_merge(upsert->key, loader, upsert->rows, upsert->nrows, upsert->order, reject_row);
+    if (!upsert->waits)
+        qsort(upsert->order, upsert->nordered, sizeof(int), compare_places);
+    MemoryContextSwitchTo(loader->batch);
+    bisect(loader, 0, upsert->nordered);
+    load_key_reset(upsert->key);
+    PopActiveSnapshot();
+    positions_close(upsert->positions);
+    upsert->positions = NULL;
+    upsert->rows = NULL;
+    upsert->nrows = upsert->capacity = 0;
+    MemoryContextReset(upsert->context);
 }
 
 static void
@@ -327,30 +434,37 @@ flush_upsert(Loader *loader)
     Upsert *upsert = loader->own;
 
     if (upsert->staged == NULL)
+    {
+        upsert->waits = may_wait(loader);
         prepare(loader);
-    PushActiveSnapshot(GetTransactionSnapshot());
-    choose_rows(loader);
-    for (int i = 0; i < upsert->nrows; i++)
-        (void) find_form(loader, loader->clauses[upsert->rows[i]]);
-    if (upsert->forms != NIL)
-        load_staged_check(loader, upsert->staged, ((UpsertForm *) linitial(upsert->forms))->plan);
-    bisect(loader, 0, upsert->nrows);
-    load_key_reset(upsert->key);
-    PopActiveSnapshot();
+    }
+    MemoryContextSwitchTo(upsert->context);
+    if (upsert->positions == NULL)
+        upsert->positions = positions_create(loader->rejects->letters != NULL);
+    for (int i = 0; i < loader->count; i++)
+        add_row(loader, i);
+    MemoryContextSwitchTo(loader->batch);
+    upsert->taken += loader->count;
+    if (!upsert->waits || upsert->taken <= ROWS_AT_ONCE || MemoryContextMemAllocated(upsert->context, true) >= guc_work_mem * (Size) 1024)
+        load_waiting(loader);
 }
 
 static void
 finish_upsert(Loader *loader)
 {
     Upsert *upsert = loader->own;
+    MemoryContext old = MemoryContextSwitchTo(loader->batch);
     ListCell *lc;
 
+    load_waiting(loader);
+    MemoryContextSwitchTo(old);
     foreach(lc, upsert->forms)
         SPI_freeplan(((UpsertForm *) lfirst(lc))->plan);
     if (upsert->lock)
         SPI_freeplan(upsert->lock);
     if (upsert->staged)
         load_staged_destroy(upsert->staged);
+    ExecDropSingleTupleTableSlot(upsert->slot);
     load_key_close(upsert->key);
 }
 

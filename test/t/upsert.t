@@ -85,7 +85,7 @@ $run = load('people', 'id,name,amount', (map { "9,n$_,$_" } 1 .. 2500), '9,last,
 is("$run->{status} " . $k->sql('SELECT name FROM ds_people WHERE id = 9'), 'success last', 'across batches too');
 is($run->{rows_read}, $run->{rows_loaded} + $run->{rows_updated} + $run->{rows_merged}, 'where later ones are updates') or diag(counts($run));
 is($run->{rows_loaded}, 1, 'of the first, which is new');
-cmp_ok($run->{rows_updated}, '>=', 2, 'one a batch');
+cmp_ok($run->{rows_updated}, '>=', 1, 'some time later');
 
 # One that can't be loaded leaves its place to the one before it.
 $k->sql(q(CREATE FUNCTION no_eight() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
@@ -171,6 +171,17 @@ is(counts($run), '7 = 3 1 1 0 2', 'dead letters are replayed by the upsert') or 
 is($k->sql('SELECT string_agg(id || code || coalesce(parent, 0), $$ $$ ORDER BY id) FROM ds_strict'), '1a2 2bb3 3c0 5e3 6f1 8h1 9i1 10j2', 'and update what is there')
   or diag($k->sql('SELECT * FROM kaireon.dead_letters'));
 
+# Rows that wait for others keep their place and their record.
+$k->make_schema('over', 'id integer', 'n integer');
+$k->sql('ALTER TABLE ds_over ADD twice integer GENERATED ALWAYS AS (n * 2) STORED');
+upserts('over', undef, {}, { errorHandling => 'dlq' });
+$run = load('over', 'id,n', (map { my $i = 5000 - $_; "$i," . ($_ % 1500 == 1499 ? 2000000000 : $_) } 0 .. 4999), '501,-1', '502,2000000000');
+is(counts($run), '5002 = 4998 0 1 0 3', 'rows that are loaded later, in another order');
+is($k->sql("SELECT string_agg(line || ':' || sqlstate || ':' || (record ->> 'id'), ' ' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'over'"),
+    '1501:22003:3501 3001:22003:2001 5003:22003:502', 'bad ones among them keep their lines and records')
+  or diag(counts($run));
+is($k->sql('SELECT n FROM ds_over WHERE id = 501') . ' ' . $k->sql('SELECT n FROM ds_over WHERE id = 502'), '-1 4498', 'each with the last value that can be loaded');
+
 # ---- triggers that make rows away
 
 $k->make_schema('quiet', 'id integer', 'n integer');
@@ -248,9 +259,10 @@ for my $round (1 .. 12)
 {
     my $narrow = $round % 4 == 0;
     my @lines = $narrow ? 'k,v' : 'k,v,w';
-    for (1 .. int rand(200))
+    my $many = $round % 6 == 5;  # so many that rows of several batches are loaded together
+    for (1 .. int rand($many ? 6000 : 200))
     {
-        my ($key, $v, $w) = (int rand(40), int rand(100), ('', 'x', 'yy', "it's")[ rand 4 ]);
+        my ($key, $v, $w) = (int rand($many ? 3000 : 40), int rand(100), ('', 'x', 'yy', "it's")[ rand 4 ]);
         push @lines, $narrow ? "$key,$v" : "$key,$v,$w";
         next if $v >= 90;
         $model{$key} = [ $v, $narrow ? $model{$key}[1] : $w eq '' ? undef : $w ];
