@@ -7,7 +7,7 @@
 EXTENSION = kaireon
 EXTVERSION = 0.1.0
 MODULE_big = kaireon
-SERVER_SRCS = $(sort $(wildcard src/pg/*.c)) $(wildcard src/wire/wire.c)
+SERVER_SRCS = $(sort $(wildcard src/pg/*.c)) $(sort $(wildcard src/wire/*.c))
 OBJS = $(SERVER_SRCS:.c=.o)
 DATA = $(wildcard sql/upgrade/kaireon--*.sql)
 DATA_built = build/kaireon--$(EXTVERSION).sql

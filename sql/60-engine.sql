@@ -24,6 +24,12 @@ CREATE FUNCTION kaireon.split_field(value text, separator text, part int, parts 
 
 COMMENT ON FUNCTION kaireon.map_value(text, jsonb) IS 'What a JSON object has under a key; a value that is no key stays as it is';
 COMMENT ON FUNCTION kaireon.map_value(text, jsonb, text) IS 'What a JSON object has under a key, or the fallback';
+CREATE FUNCTION kaireon.iso_time(value text) RETURNS timestamptz
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_iso_time';
+COMMENT ON FUNCTION kaireon.iso_time(text) IS 'The moment that a date or time stands for as ISO 8601 writes it; UTC without a zone';
+CREATE FUNCTION kaireon.plain_number(value text, "decimal" text, thousands text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_plain_number';
+COMMENT ON FUNCTION kaireon.plain_number(text, text, text) IS 'A number written with these separators, as PostgreSQL writes it';
 COMMENT ON FUNCTION kaireon.split_field(text, text, int, int) IS 'One of so many parts of a text; the last is all that is left';
 
 -- What a validate node's rules are compiled to; the stage takes the call apart.

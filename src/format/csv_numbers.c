@@ -13,93 +13,7 @@
 
 #include "format/convert.h"
 #include "format/csv.h"
-
-typedef enum Spelling { SPELLING_SAME, SPELLING_NEW, SPELLING_BAD } Spelling;
-
-static inline bool
-digit(const char *s, const char *end)
-{
-    return s < end && *s >= '0' && *s <= '9';
-}
-
-static const char *
-copy_digits(const char *s, const char *end, char **out)
-{
-    while (digit(s, end))
-        *(*out)++ = *s++;
-    return s;
-}
-
-/*
- * The whole part: digits, or one to three digits and then groups of three.
- * Returns where it ends, NULL when the groups are wrong.
- */
-static const char *
-whole_part(const char *s, const char *end, const char *thousands, char **out)
-{
-    size_t length = strlen(thousands);
-    const char *from = s;
-    bool first = true;
-
-    for (;;)
-    {
-        s = copy_digits(from, end, out);
-        if (!first && s - from != 3)
-            return NULL;
-        if (length == 0 || (size_t) (end - s) < length || memcmp(s, thousands, length) != 0 ||
-            !digit(s + length, end))
-            return s;
-        if (first && (s - from < 1 || s - from > 3))
-            return NULL;
-        first = false;
-        from = s + length;
-    }
-}
-
-/* The cell has one of the characters that separators are made of. */
-static bool
-has_separator(const CsvOptions *o, Cell cell)
-{
-    return memchr(cell.s, o->decimal, cell.n) != NULL || memchr(cell.s, '.', cell.n) != NULL ||
-        (o->thousands[0] != '\0' && memchr(cell.s, o->thousands[0], cell.n) != NULL);
-}
-
-/* out has room for cell.n bytes; *n: how many were written. */
-static Spelling
-respell(const CsvOptions *o, Cell cell, char *out, size_t *n)
-{
-    const char *s, *end;
-    char *to = out;
-
-    *n = 0;
-    if (!has_separator(o, cell))
-        return SPELLING_SAME;
-    cell = csv_trim(cell);
-    s = cell.s;
-    end = s + cell.n;
-    /* Only spaces, and a space is the separator. */
-    if (s == end)
-        return SPELLING_SAME;
-    if (*s == '+' || *s == '-')
-        *to++ = *s++;
-    s = whole_part(s, end, o->thousands, &to);
-    if (s != NULL && s < end && *s == o->decimal)
-    {
-        *to++ = '.';
-        s = copy_digits(s + 1, end, &to);
-    }
-    if (s != NULL && s < end && (*s == 'e' || *s == 'E'))
-    {
-        *to++ = *s++;
-        if (s < end && (*s == '+' || *s == '-'))
-            *to++ = *s++;
-        s = copy_digits(s, end, &to);
-    }
-    if (s != end)
-        return SPELLING_BAD;
-    *n = (size_t) (to - out);
-    return SPELLING_NEW;
-}
+#include "wire/spelling.h"
 
 /* Gives a row's cell a state and its text as read.  As in wire.h: room for the length word in front. */
 static bool
@@ -145,7 +59,7 @@ csv_number_cells(Csv *csv, BatchBuilder *builder, uint32_t column, uint32_t n, b
         size_t written;
 
         if (cell.s != NULL)
-            spelling = respell(csv->options, cell, out, &written);
+            spelling = spelling_of_number(cell.s, cell.n, csv->options->decimal, csv->options->thousands, out, &written);
         if (spelling == SPELLING_NEW)
         {
             cell = (Cell) {out, written};

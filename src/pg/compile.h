@@ -12,8 +12,9 @@
  * rows of its inputs.
  *
  * Which type a source field has, is decided here: the type of the first cast
- * node it meets, else that of the target column it reaches unchanged, else
- * text; text also when two ways of it want different types.  The reader is
+ * node it meets, where nobody has seen it before, else that of the target column
+ * it reaches unchanged, else text; text also when two ways of it want different
+ * types.  The reader is
  * asked for that type, so most cells arrive converted.
  */
 #ifndef KAIREON_COMPILE_H
@@ -143,6 +144,7 @@ typedef struct ProgramInput
     int side;
     const char *relation;
     TupleDesc desc;
+    char **fields;           /* by column, the field that it is of; NULL for the last two */
 } ProgramInput;
 
 /*

@@ -264,6 +264,7 @@ add_set_column(Feed *feed, FlowColumn *column, int side, const char *field)
 {
     SetColumn *added = palloc(sizeof(SetColumn));
 
+    column->seen = true;
     added->column = column;
     added->side = side;
     added->field = field ? pstrdup(field) : NULL;
@@ -374,8 +375,11 @@ complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const cha
         graph_complain(c->findings, node->id, "missing_column", NULL, "%sthere is no field \"%s\": the source's \"columns\" do not list it", part, name);
 }
 
+/* What a node wants of a field that it uses. */
+typedef enum UseKind { USE_CARRY, USE_VALUE, USE_TEXT } UseKind;
+
 static FlowColumn *
-use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, bool as_read)
+use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, UseKind kind)
 {
     FlowColumn *column = reach(c, flow, name, true);
 
@@ -387,7 +391,8 @@ use_of(Compiler *c, const GraphNode *node, Flow *flow, const char *name, bool as
     if (column == NULL || column->source == NULL)
         return column;
     column->trail->used = column->trail->use->used = true;
-    if (as_read && column->cast == NULL)
+    column->seen |= kind != USE_CARRY;
+    if (kind == USE_TEXT && column->cast == NULL)
         want_type(column->trail, TEXTOID, -1, column->source->blame);
     return column;
 }
@@ -424,7 +429,13 @@ flow_reach(Compiler *c, const char *name, bool required)
 FlowColumn *
 flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read)
 {
-    return use_of(c, node, c->flow, name, as_read);
+    return use_of(c, node, c->flow, name, as_read ? USE_TEXT : USE_VALUE);
+}
+
+FlowColumn *
+flow_carry(Compiler *c, const GraphNode *node, const char *name)
+{
+    return use_of(c, node, c->flow, name, USE_CARRY);
 }
 
 void
@@ -493,7 +504,7 @@ flow_use_table(Compiler *c, const GraphNode *node, const char *schema, const cha
 void
 flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 {
-    if (column->source && column->cast == NULL)
+    if (column->source && column->cast == NULL && !column->seen)
     {
         want_type(column->trail, type, -1, node);
         column->cast = node;
@@ -535,7 +546,8 @@ flow_arrive(const ProgramTarget *target, int place, const FlowColumn *column)
 FlowColumn *
 set_use(Compiler *c, const GraphNode *node, int side, const char *name)
 {
-    FlowColumn *column = use_of(c, node, c->set->inputs[side], name, false);
+    /* its set_want is part of the same look */
+    FlowColumn *column = use_of(c, node, c->set->inputs[side], name, USE_CARRY);
 
     if (column)
         need_field(c->set, side, name);
@@ -545,7 +557,7 @@ set_use(Compiler *c, const GraphNode *node, int side, const char *name)
 void
 set_want(const GraphNode *node, FlowColumn *column, Oid type)
 {
-    if (column->source && column->cast == NULL)
+    if (column->source && column->cast == NULL && !column->seen)
         want_type(column->trail, type, -1, node);
 }
 

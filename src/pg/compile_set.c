@@ -103,6 +103,12 @@ set_type(Compiler *c, int side, const char *name)
     return flow_type(c, input_column(c->set, side, name));
 }
 
+char *
+set_cast(Compiler *c, int side, const char *name, Oid type)
+{
+    return sql_cast(c, input_column(c->set, side, name), type, -1);
+}
+
 Oid
 set_common_type(Oid one, Oid other)
 {
@@ -153,12 +159,12 @@ set_mark(Compiler *c, const char *name)
 /* ---- inputs ----------------------------------------------------------------------------- */
 
 static void
-append_column(StringInfo list, TupleDesc desc, int *natts, const char *expression, const char *name, Oid type)
+append_column(StringInfo list, ProgramInput *input, int *natts, const char *expression, const char *name, Oid type)
 {
     appendStringInfo(list, "%s%s", list->len ? ", " : "", expression);
     if (strcmp(expression, sql_name(name)) != 0)
         appendStringInfo(list, " AS %s", sql_name(name));
-    TupleDescInitEntry(desc, ++*natts, sql_identifier(name), type, -1, 0);
+    TupleDescInitEntry(input->desc, ++*natts, sql_identifier(name), type, -1, 0);
 }
 
 /* The statement of the lane that fills an input, and the input's relation. */
@@ -179,17 +185,23 @@ finish_input(Compiler *c, ProgramSet *set, int side)
     foreach(lc, feed->keys)
         nkeys += ((const SetKey *) lfirst(lc))->side == side;
     input->desc = CreateTemplateTupleDesc(list_length(feed->needed[side]) + nkeys + 2);
+    input->fields = palloc0(sizeof(char *) * input->desc->natts);
     foreach(lc, feed->needed[side])
-        append_column(list, input->desc, &natts, sql_name(lfirst(lc)), lfirst(lc), set_type(c, side, lfirst(lc)));
+    {
+        input->fields[natts] = lfirst(lc);
+        append_column(list, input, &natts, sql_name(lfirst(lc)), lfirst(lc), set_type(c, side, lfirst(lc)));
+    }
     foreach(lc, feed->keys)
     {
         const SetKey *key = lfirst(lc);
 
-        if (key->side == side)
-            append_column(list, input->desc, &natts, psprintf("CAST(%s AS %s)", sql_name(key->field), sql_type(key->type)), key->column, key->type);
+        if (key->side != side)
+            continue;
+        input->fields[natts] = key->field;
+        append_column(list, input, &natts, set_cast(c, side, key->field, key->type), key->column, key->type);
     }
-    append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#ordinal"), INT8OID);
-    append_column(list, input->desc, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#origin"), INT8OID);
+    append_column(list, input, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#ordinal"), INT8OID);
+    append_column(list, input, &natts, "CAST(0 AS pg_catalog.int8)", own_name(feed, side, "#origin"), INT8OID);
     appendStringInfo(select, "SELECT %s\nFROM (", list->data);
     lane->sql_at = lane->select_at = select->len;
     appendStringInfo(select, "%s) AS %s", feed->lane_sql[side], sql_name(feed->node->id));

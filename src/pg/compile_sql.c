@@ -14,6 +14,8 @@
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
 
+#include "pg/json.h"
+
 /* "~" and 64 bits in hexadecimal. */
 #define NAME_HASH_BYTES 17
 
@@ -79,6 +81,63 @@ sql_as_text(Compiler *c, const FlowColumn *column)
     const char *name = sql_name(column->name);
 
     return sql_is_text(flow_type(c, column)) ? name : psprintf("CAST(%s AS pg_catalog.text)", name);
+}
+
+const ProgramSource *
+sql_source(Compiler *c, const SourceColumn *column)
+{
+    const Program *p = c->program;
+    int i = 0;
+
+    while (i < p->nsources && !(column >= p->sources[i].columns && column < p->sources[i].columns + p->sources[i].ncolumns))
+        i++;
+    if (i == p->nsources)
+        elog(ERROR, "no source delivers field \"%s\"", column->name);
+    return &p->sources[i];
+}
+
+/* What a source's text is before it is cast to `type`: spelled as PostgreSQL reads it. */
+static char *
+respelled(const char *name, JsonbContainer *options, Oid type)
+{
+    char *decimal = json_get_text(options, "decimalSeparator"), *thousands = json_get_text(options, "thousandsSeparator");
+    char *format = json_get_text(options, type == DATEOID ? "dateFormat" : "timestampFormat");
+
+    switch (type)
+    {
+        case DATEOID:
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID:
+            if (format)
+                return psprintf("%s(%s COLLATE pg_catalog.\"C\", %s)", type == DATEOID ? "to_date" : "to_timestamp", name, sql_literal(format));
+            break;
+        case INT2OID:
+        case INT4OID:
+        case INT8OID:
+        case NUMERICOID:
+        case FLOAT4OID:
+        case FLOAT8OID:
+            if (decimal || thousands)
+                return psprintf("kaireon.plain_number(%s, %s, %s)", name, sql_literal(decimal ? decimal : "."), sql_literal(thousands ? thousands : ""));
+            break;
+    }
+    return pstrdup(name);
+}
+
+bool
+sql_is_spelled(Compiler *c, const FlowColumn *column, Oid type)
+{
+    return column->source && strcmp(respelled("", sql_source(c, column->source)->node->config, type), "") != 0;
+}
+
+char *
+sql_cast(Compiler *c, const FlowColumn *column, Oid type, int32 typmod)
+{
+    char *value = pstrdup(sql_name(column->name));
+
+    if (column->source && sql_is_text(flow_type(c, column)))
+        value = respelled(value, sql_source(c, column->source)->node->config, type);
+    return psprintf("CAST(%s AS %s)", value, sql_type_with_typmod(type, typmod));
 }
 
 void

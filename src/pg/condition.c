@@ -3,15 +3,15 @@
  */
 #include "postgres.h"
 
-#include <ctype.h>
-
 #include "pg/condition.h"
 
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
+#include "utils/builtins.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+#include "pg/iso.h"
 #include "pg/node.h"
 
 const char *const condition_operators[] = {
@@ -146,54 +146,82 @@ condition_walk(Compiler *c, const GraphNode *node, JsonbContainer *object)
 
 /* ---- SQL --------------------------------------------------------------------- */
 
-/* Is the text a date as ISO 8601 writes it (DATEOID), with a time (TIMESTAMPOID), with a zone too (TIMESTAMPTZOID)?  Else InvalidOid. */
+/*
+ * What the values are as dates and times: DATEOID when all are dates, else that
+ * of the one that says most; InvalidOid when one is neither.
+ */
 static Oid
-iso_type(const char *text)
+time_type(const JsonbValue *value)
 {
-    static const char shape[] = "dddd-dd-dd";
-    const char *time = text + strlen(shape);
+    Oid found = DATEOID;
 
-    for (int i = 0; shape[i]; i++)
-    {
-        if (shape[i] == 'd' ? !isdigit((unsigned char) text[i]) : text[i] != shape[i])
-            return InvalidOid;
-    }
-    if (*time == '\0')
-        return DATEOID;
-    if ((*time != ' ' && *time != 'T') || !isdigit((unsigned char) time[1]))
+    if (value->type == jbvString)
+        return iso_type(json_scalar_text(value));
+    if (value->type != jbvBinary)
         return InvalidOid;
-    return strpbrk(time, "Z+-") ? TIMESTAMPTZOID : TIMESTAMPOID;
+    for (int i = 0; i < (int) JsonContainerSize(value->val.binary.data); i++)
+    {
+        Oid one = time_type(getIthJsonbValueFromContainer(value->val.binary.data, i));
+
+        if (!OidIsValid(one))
+            return InvalidOid;
+        if (found != TIMESTAMPTZOID && one != DATEOID)
+            found = one;
+    }
+    return found;
+}
+
+/* A date or time is compared with what a text stands for: to the moment, where one of them has more than a date or a zone. */
+static Oid
+compared_time_type(Oid type, const JsonbValue *value)
+{
+    Oid said = time_type(value);
+
+    if (value->type != jbvString && value->type != jbvBinary)
+        return type;
+    if (!OidIsValid(said))
+        ereport(ERROR, (errcode(ERRCODE_INVALID_DATETIME_FORMAT),
+                        errmsg("\"value\" must be a date or time as ISO 8601 writes them, the field is of type %s", format_type_be(type)),
+                        errdetail("Words such as now would mean another time with every run."), errhint("For example 2024-01-31 or 2024-01-31T10:30:00Z.")));
+    return said == TIMESTAMPTZOID || (type == DATEOID && said != DATEOID) ? TIMESTAMPTZOID : type;
 }
 
 /*
  * Text is compared as what it is compared with: a number, a boolean; and where
- * there is an order, a date.  A cell that can't be one is then the row's error.
+ * there is an order, a moment.  A cell that can't be one is then the row's error.
  */
 static Oid
 compared_type(Oid type, const char *op, const JsonbValue *value)
 {
     bool ordered = op[0] == '<' || op[0] == '>' || strcmp(op, "between") == 0;
-    Oid found = InvalidOid;
+    const JsonbValue *first = value->type == jbvBinary ? getIthJsonbValueFromContainer(value->val.binary.data, 0) : value;
 
+    if (type == DATEOID || type == TIMESTAMPOID || type == TIMESTAMPTZOID)
+        return compared_time_type(type, value);
     if (!sql_is_text(type))
         return type;
-    if (value->type == jbvBinary)
-    {
-        for (int i = 0; i < (int) JsonContainerSize(value->val.binary.data); i++)
-        {
-            Oid one = compared_type(type, op, getIthJsonbValueFromContainer(value->val.binary.data, i));
-
-            found = found == InvalidOid ? one : found == one ? one : found == TEXTOID || one == TEXTOID ? TEXTOID : TIMESTAMPTZOID;
-        }
-        return found;
-    }
-    if (value->type == jbvNumeric)
+    if (first->type == jbvNumeric)
         return NUMERICOID;
-    if (value->type == jbvBool)
+    if (first->type == jbvBool)
         return BOOLOID;
-    if (ordered)
-        found = iso_type(json_scalar_text(value));
-    return OidIsValid(found) ? found : TEXTOID;
+    return ordered && OidIsValid(time_type(value)) ? TIMESTAMPTZOID : TEXTOID;
+}
+
+/* A field's value in the type in which it is compared. */
+static char *
+compared_sql(Compiler *c, const FlowColumn *field, Oid type, const JsonbValue *value)
+{
+    bool text = sql_is_text(flow_type(c, field));
+    Oid said = text && type == TIMESTAMPTZOID ? time_type(value) : InvalidOid;
+
+    if (flow_type(c, field) == type || (text && sql_is_text(type)))
+        return pstrdup(sql_name(field->name));
+    if (!OidIsValid(said))
+        return sql_cast(c, field, type, -1);
+    /* a source may write dates, or times, its own way */
+    if (sql_is_spelled(c, field, said == DATEOID ? DATEOID : TIMESTAMPTZOID))
+        return sql_cast(c, field, said == DATEOID ? DATEOID : TIMESTAMPTZOID, -1);
+    return psprintf("kaireon.iso_time(%s)", sql_name(field->name));
 }
 
 /* A JSON scalar as a literal to compare with a value of `type`. */
@@ -254,8 +282,7 @@ one_sql(Compiler *c, JsonbContainer *object)
     if (strcmp(op, "like") == 0 || strncmp(op, "starts", 6) == 0 || strncmp(op, "ends", 4) == 0 || strcmp(op, "contains") == 0)
         return pattern_sql(op, column, type, value);
     compared = compared_type(type, op, value);
-    if (compared != type && !(sql_is_text(type) && sql_is_text(compared)))
-        column = psprintf("CAST(%s AS %s)", column, sql_type(compared));
+    column = compared_sql(c, field, compared, value);
     if (sql_is_text(compared))
         compared = TEXTOID;
     if (value->type == jbvBinary)

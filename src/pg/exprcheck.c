@@ -52,7 +52,7 @@ type_namespace(Oid type)
 static bool
 is_own(const char *name)
 {
-    static const char *const names[] = {"keyed_hash", "map_value", "observe", "rule", "split_field"};
+    static const char *const names[] = {"iso_time", "keyed_hash", "map_value", "observe", "plain_number", "rule", "split_field"};
 
     for (size_t i = 0; i < lengthof(names); i++)
     {

@@ -54,6 +54,7 @@ typedef struct FlowColumn
     Oid type;                /* of what a node made; a source column's type is in its row */
     const GraphNode *cast;   /* first walk: the cast node a source column has met */
     Oid cast_type;
+    bool seen;               /* first walk: a node has looked at it, or chosen among rows: no later node can have it read as something else */
     Trail *trail;            /* first walk: of a source column */
     List *origins;           /* first walk: what it was made of (lineage.h) */
 } FlowColumn;
@@ -181,6 +182,9 @@ extern Oid flow_type(Compiler *c, const FlowColumn *column);
  * the text that was read, not what a later cast makes of it.
  */
 extern FlowColumn *flow_use(Compiler *c, const GraphNode *node, const char *name, bool as_read);
+/* The same of a node that does not look at the value: it gives it another name, or another type from here on. */
+extern FlowColumn *flow_carry(Compiler *c, const GraphNode *node, const char *name);
+
 /* The fields an expression reads; raises what is wrong with its form. */
 extern void flow_use_expression(Compiler *c, const GraphNode *node, const char *expression);
 
@@ -202,7 +206,7 @@ extern void flow_use_table(Compiler *c, const GraphNode *node, const char *schem
 /* A target's column, by its place in the schema, has its values from the field; NULL: from its default. */
 extern void flow_arrive(const ProgramTarget *target, int place, const FlowColumn *column);
 
-/* The node wants the field as `type`: a source column is read in it, where nothing speaks against it. */
+/* The node makes a `type` of the field: a source column that nobody has seen before is read in it, where nothing speaks against it. */
 extern void flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type);
 
 /* The node takes a field away; it need not have been named before. */
@@ -247,7 +251,7 @@ extern void fields_settle(Compiler *c);
 /* A field of an input that the node looks at; as flow_use. */
 extern FlowColumn *set_use(Compiler *c, const GraphNode *node, int side, const char *name);
 
-/* The node compares or calculates with the field as `type`: a source column is read in it, where nothing speaks against it. */
+/* The node compares or calculates with the field as `type`: a source column that nobody has seen before is read in it, where nothing speaks against it. */
 extern void set_want(const GraphNode *node, FlowColumn *column, Oid type);
 
 /* The node gives a field of an input, unchanged and under that name; complains when it can't. */
@@ -281,6 +285,15 @@ extern bool sql_is_text(Oid type);          /* text, varchar or char */
 
 /* A column as text: its name, or a cast of it. */
 extern const char *sql_as_text(Compiler *c, const FlowColumn *column);
+
+/* The source that delivers the column. */
+extern const ProgramSource *sql_source(Compiler *c, const SourceColumn *column);
+
+/* A column as another type: text that a source delivers is read as the source's options say (dateFormat, decimalSeparator...). */
+extern char *sql_cast(Compiler *c, const FlowColumn *column, Oid type, int32 typmod);
+
+/* Does a source that delivers the column say how it writes values of the type? */
+extern bool sql_is_spelled(Compiler *c, const FlowColumn *column, Oid type);
 
 /* In SQL a name stands for one field: what the flow has of that name, but nobody uses here, is left out from now on. */
 extern void sql_hide(Compiler *c, const char *name);
@@ -349,6 +362,9 @@ extern void set_keeps_rows(Compiler *c, bool row_by_row);
 
 /* The type of a field of an input: one that the first walk used. */
 extern Oid set_type(Compiler *c, int side, const char *name);
+
+/* A field of an input as another type, in the lane that leads there; as sql_cast. */
+extern char *set_cast(Compiler *c, int side, const char *name, Oid type);
 
 /* The type in which fields of two types are compared: text in the other's; InvalidOid when there is none. */
 extern Oid set_common_type(Oid one, Oid other);

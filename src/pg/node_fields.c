@@ -22,7 +22,7 @@ rename_walk(Compiler *c, const GraphNode *node)
 
     if (strcmp(from, to) == 0)
         return;
-    column = flow_use(c, node, from, false);
+    column = flow_carry(c, node, from);
     if (column == NULL || !flow_name_is_free(c, node, to))
         return;
     flow_rename(c, node, column, to);
@@ -123,7 +123,7 @@ cast_walk(Compiler *c, const GraphNode *node)
 {
     char *type_name = json_get_text(node->config, "targetType");
     Oid type = compile_field_type(type_name);
-    FlowColumn *column = flow_use(c, node, json_get_text(node->config, "field"), false);
+    FlowColumn *column = flow_carry(c, node, json_get_text(node->config, "field"));
 
     if (!OidIsValid(type))
         graph_complain(c->findings, node->id, "wrong_value", psprintf("Valid types are: %s.", compile_field_type_list()),
@@ -142,7 +142,7 @@ cast_write(Compiler *c, const GraphNode *node)
     /* mostly it is read in that type: then there is nothing to do */
     if (flow_type(c, column) == type)
         return;
-    cast = psprintf("CAST(%s AS %s)", sql_name(column->name), sql_type(type));
+    cast = sql_cast(c, column, type, -1);
     check_note_part(c, "key \"targetType\"", cast, NULL);
     sql_replace(c, node, column, cast, type);
 }

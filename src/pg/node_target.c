@@ -266,12 +266,12 @@ assign_sql(Compiler *c, FlowColumn *column, const TargetField *field)
             return pstrdup(name);
         if (!sql_is_text(from) && find_coercion_pathway(field->type, from, COERCION_EXPLICIT, &function) == COERCION_PATH_NONE)
             return NULL;
-        return psprintf("CAST(%s AS %s)", name, sql_type_with_typmod(field->type, field->typmod));
+        return sql_cast(c, column, field->type, field->typmod);
     }
     if (from == field->type || (sql_is_text(from) && sql_is_text(field->type)))
         return pstrdup(name);
     if (sql_is_text(from))
-        return psprintf("CAST(%s AS %s)", name, sql_type(field->type));
+        return sql_cast(c, column, field->type, -1);
     switch (find_coercion_pathway(field->type, from, COERCION_ASSIGNMENT, &function))
     {
         case COERCION_PATH_NONE:
@@ -306,16 +306,10 @@ find_assigned(Compiler *c, JsonbContainer *mapping, const TargetField *field)
 static bool
 is_absent(Compiler *c, const SourceColumn *column)
 {
-    const Program *p = c->program;
+    const ProgramSource *source = sql_source(c, column);
+    const bool *present = c->present ? c->present[source - c->program->sources] : NULL;
 
-    for (int i = 0; c->present && i < p->nsources; i++)
-    {
-        const ProgramSource *source = &p->sources[i];
-
-        if (c->present[i] && column >= source->columns && column < source->columns + source->ncolumns)
-            return !c->present[i][column - source->columns];
-    }
-    return false;
+    return present && !present[column - source->columns];
 }
 
 /*

@@ -115,9 +115,7 @@ add_passed(const GraphNode *node, Writing *query, int place, const char *mark)
 static void
 add_castable(Compiler *c, const char *name, Oid type, int place, Writing *query)
 {
-    const char *column = sql_name(name);
-
-    validate_add_condition(&query->input, place, psprintf("(%s IS NULL OR CAST(%s AS %s) IS NOT NULL)", column, column, sql_type(type)));
+    validate_add_condition(&query->input, place, psprintf("(%s IS NULL OR %s IS NOT NULL)", sql_name(name), set_cast(c, 0, name, type)));
 }
 
 static void

@@ -195,7 +195,7 @@ dataset_conditions(Compiler *c, const GraphNode *node, StringInfo out)
             require_hash(c, node, column);
         value = sql_name(column->name);
         if (cast)
-            value = psprintf("CAST(%s AS pg_catalog.%s)", value, cast);
+            value = sql_cast(c, column, compile_field_type(cast), -1);
         check_note_part(c, check_name(i), value, NULL);
         appendStringInfo(out, "%skaireon.observe(%d, %s)", out->len ? "\n  AND " : "", i, value);
     }

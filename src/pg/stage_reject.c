@@ -254,7 +254,8 @@ entry_error(Stage *stage, const Rows *rows, RowState *at, const ErrorData *error
     const StageEntry *entry = at->entry;
     int last = last_step(stage, at);
     Culprit culprit = {(Node *) (entry->value.expr ? entry->value.expr : entry->assignment.expr), last};
-    char *reached = NameStr(TupleDescAttr(lane->desc, entry->to)->attname);
+    const ProgramInput *input = lane->lane->input;
+    char *reached = input ? input->fields[entry->to] : NameStr(TupleDescAttr(lane->desc, entry->to)->attname);
     const GraphNode *node;
 
     if (at->running == &entry->value)

@@ -1,7 +1,7 @@
 /*
- * transform.c: the SQL functions behind map_values and split nodes.  See transform.h.
+ * transform.c: the SQL functions behind some nodes.  See transform.h.
  *
- * They stand for what would be a CASE of many arms or a nest of split_part
+ * map_value and split_field stand for what would be a CASE of many arms or a nest of split_part
  * calls: the value is an expression that the planner would repeat in each.
  */
 #include "postgres.h"
@@ -13,9 +13,11 @@
 
 #include "pg/compat.h"
 #include "pg/json.h"
+#include "wire/spelling.h"
 
 PG_FUNCTION_INFO_V1(kaireon_map_value);
 PG_FUNCTION_INFO_V1(kaireon_split_field);
+PG_FUNCTION_INFO_V1(kaireon_plain_number);
 
 Datum
 kaireon_map_value(PG_FUNCTION_ARGS)
@@ -68,4 +70,27 @@ kaireon_split_field(PG_FUNCTION_ARGS)
             PG_RETURN_NULL();
         at = next + length;
     }
+}
+
+Datum
+kaireon_plain_number(PG_FUNCTION_ARGS)
+{
+    text *value = PG_GETARG_TEXT_PP(0);
+    char *decimal = text_to_cstring(PG_GETARG_TEXT_PP(1)), *thousands = text_to_cstring(PG_GETARG_TEXT_PP(2));
+    char *plain = palloc(VARSIZE_ANY_EXHDR(value) + 1);
+    size_t length;
+
+    switch (spelling_of_number(VARDATA_ANY(value), VARSIZE_ANY_EXHDR(value), decimal[0], thousands, plain, &length))
+    {
+        case SPELLING_NEW:
+            PG_RETURN_TEXT_P(cstring_to_text_with_len(plain, length));
+        case SPELLING_BAD:
+            ereport(ERROR, (errcode(ERRCODE_INVALID_TEXT_REPRESENTATION), errmsg("invalid input syntax for a number: \"%s\"", text_to_cstring(value)),
+                            errdetail("Its separators are in other places than the source's \"decimalSeparator\" and \"thousandsSeparator\" say."),
+                            errhint("Mend the value, or the source's options.")));
+            break;
+        case SPELLING_SAME:
+            break;
+    }
+    PG_RETURN_TEXT_P(value);
 }

@@ -1,5 +1,6 @@
 /*
- * transform.h: the SQL functions behind map_values and split nodes.
+ * transform.h: the SQL functions behind map_values and split nodes, and behind
+ * casts of what a source spells its own way.
  *
  *   kaireon.map_value(value text, mappings jsonb)
  *   kaireon.map_value(value text, mappings jsonb, fallback text)
@@ -10,6 +11,9 @@
  *       Part `part` (from 1) of `parts` that the separator makes of the value;
  *       the last one is all that is left, separators included.  Null when the
  *       value has fewer parts.
+ *   kaireon.plain_number(value text, decimal text, thousands text)
+ *       A number that is written with these separators as the server writes
+ *       it (spelling.h); raises 22P02 where they are in the wrong places.
  *
  * All are IMMUTABLE and PARALLEL SAFE, null for a null value, and give a new
  * text in the current memory context.  Only the compiler calls them, so the
@@ -23,5 +27,6 @@
 
 extern PGDLLEXPORT Datum kaireon_map_value(PG_FUNCTION_ARGS);
 extern PGDLLEXPORT Datum kaireon_split_field(PG_FUNCTION_ARGS);
+extern PGDLLEXPORT Datum kaireon_plain_number(PG_FUNCTION_ARGS);
 
 #endif

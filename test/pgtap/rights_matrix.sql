@@ -9,7 +9,7 @@ SELECT * FROM no_plan();
 CREATE TABLE decision (name text PRIMARY KEY, least text NOT NULL);
 INSERT INTO decision
 SELECT 'kaireon.' || f, least FROM (VALUES
-    ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'rule', 'observe', 'keyed_hash',
+    ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'plain_number', 'iso_time', 'rule', 'observe', 'keyed_hash',
                      'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace']),
     ('operator', ARRAY['run_pipeline', 'start_pipeline', 'replay_dead_letters', 'cancel_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),

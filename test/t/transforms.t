@@ -14,10 +14,11 @@ sub transformed
 {
     my ($header, $rows, $nodes, $fields, %more) = @_;
     my $name = 't' . ++$n;
+    my $source = delete $more{source} || {};
 
     $k->write_csv("$name.csv", $header, @$rows);
     $k->make($name, fields => [ { name => 'n', dataType => 'integer', isPrimaryKey => \1 }, map { ref $_ ? $_ : { name => $_, dataType => 'text' } } @$fields ],
-        source => { resource => "$name.csv" }, nodes => $nodes, execution => { errorHandling => 'skip' }, %more);
+        source => { resource => "$name.csv", %$source }, nodes => $nodes, execution => { errorHandling => 'skip' }, %more);
     my $run = $k->sql("SELECT (kaireon.run_pipeline('$name')).run_id");
     my $columns = join ', ', map { ref $_ ? $_->{name} : $_ } @$fields;
     my @loaded = split /\n/, $k->sql("SELECT concat_ws('|', " . (join ', ', map { "coalesce(($_)::text, '~')" } map { ref $_ ? $_->{name} : $_ } @$fields) . ") FROM ds_$name ORDER BY n"), -1;
@@ -29,16 +30,16 @@ sub transformed
 # One node, given as type and config.
 sub through
 {
-    my ($type, $config, $header, $rows, $fields) = @_;
+    my ($type, $config, $header, $rows, $fields, %more) = @_;
     my ($loaded, $errors) = transformed([ 'n', @$header ], [ map { [ $_ + 1, @{ $rows->[$_] } ] } 0 .. $#$rows ],
-        [ { id => 'x', type => $type, config => $config } ], $fields);
+        [ { id => 'x', type => $type, config => $config } ], $fields, %more);
     return ($loaded, $errors);
 }
 
 sub rows_are
 {
-    my ($type, $config, $header, $rows, $fields, $expected, $what, $rejects) = @_;
-    my ($loaded, $errors) = through($type, $config, $header, $rows, $fields);
+    my ($type, $config, $header, $rows, $fields, $expected, $what, $rejects, %more) = @_;
+    my ($loaded, $errors) = through($type, $config, $header, $rows, $fields, %more);
     is_deeply($loaded, $expected, "$type: $what");
     is_deeply($errors, $rejects || [], "$type: $what: rejects");
     return;
@@ -112,9 +113,33 @@ for my $test (
 }
 my @days = map { [$_] } '2024-01-10', '2024-01-09 23:00', '9/30/2023', undef, 'soon';
 rows_are('filter', { field => 'v', operator => '>=', value => '2024-01-10' }, ['v'], \@days, ['v'], ['2024-01-10'],
-    'text against a date: dates are compared', ['6 x v 22007']);
-rows_are('filter', { field => 'v', operator => 'between', value => [ '2023-01-01', '2024-01-09 22:00:00Z' ] }, ['v'], \@days, ['v'], ['9/30/2023'],
-    'text against a date and a time', ['6 x v 22007']);
+    'text against a date: moments are compared; what ISO 8601 does not write is none', [ '4 x v 22007', '6 x v 22007' ]);
+rows_are('filter', { field => 'v', operator => 'between', value => [ '2023-01-01', '2024-01-09 22:00:00Z' ] }, ['v'], \@days, ['v'], [],
+    'text against a date and a time', [ '4 x v 22007', '6 x v 22007' ]);
+# Text and typed fields give the same answer.
+my @moments = map { [$_] } '2024-01-02', '2024-01-02 10:00:00', '2024-01-01T23:30:00-05:00', '2024-01-02T01:00+0300';
+for my $test (
+    [ '>', '2024-01-02T00:00:00', [ 1, 2 ] ], [ '<=', '2024-01-02', [ 0, 3 ] ], [ '>=', '2024-01-02T05:00:00+01:00', [ 1, 2 ] ],
+    [ 'between', [ '2024-01-02', '2024-01-02T04:30:00Z' ], [ 0, 2 ] ])
+{
+    my ($operator, $value, $kept) = @$test;
+    my $config = { field => 'v', operator => $operator, value => $value };
+    my @typed = map { $k->sql("SELECT timestamptz '$moments[$_][0]' AT TIME ZONE 'UTC'") . '+00' } @$kept;
+
+    rows_are('filter', $config, ['v'], \@moments, ['v'], [ map { $moments[$_][0] } @$kept ], "text against moments, $operator");
+    rows_are('filter', $config, ['v'], \@moments, [ { name => 'v', dataType => 'timestamptz' } ], \@typed, "timestamptz against moments, $operator");
+}
+rows_are('filter', { field => 'v', operator => '>=', value => '2024-01-02T12:00:00' }, ['v'], [ ['2024-01-02'], ['2024-01-03'] ], [ { name => 'v', dataType => 'date' } ],
+    ['2024-01-03'], 'a date against a time is its first moment');
+rows_are('filter', { field => 'v', operator => '<', value => '2024-01-02T01:00:00+02:00' }, ['v'], [ ['2024-01-01 22:59'], ['2024-01-01 23:01'] ],
+    [ { name => 'v', dataType => 'timestamp' } ], ['2024-01-01 22:59:00'], 'a timestamp against one with a zone is in UTC');
+rows_are('filter', { field => 'v', operator => '<', value => '2030-01-01' }, ['v'], [ ['now'], ['tomorrow'], ['-infinity'], ['02/01/2024'], [' 2024-02-01 '], ['2024-02-30'] ],
+    ['v'], [' 2024-02-01 '], 'words are no dates', [ '2 x v 22007', '3 x v 22007', '4 x v 22007', '5 x v 22007', '7 x v 22008' ]);
+rows_are('filter', { field => 'v', operator => '<', value => '2024-01-02' }, ['v'], [ ['02.01.2024'], ['31.12.2023'] ], ['v'], ['31.12.2023'],
+    'dates as the source writes them', [], source => { dateFormat => 'DD.MM.YYYY' });
+like($k->sql_error("SELECT kaireon.create_pipeline('now', 'files', 't1', " . $k->json([ { id => 'r', type => 'source' },
+            { id => 'c', type => 'cast', config => { field => 'g', targetType => 'date' } }, { id => 'f', type => 'filter', config => { field => 'g', operator => '<', value => 'now' } },
+            { id => 'w', type => 'target', config => {} } ]) . ')'), qr/"value" must be a date or time as ISO 8601 writes them, the field is of type date/, 'nor is one to compare with');
 my @words = map { [$_] } 'apple', 'Apple pie', '100%', '', undef;
 for my $test (
     [ '=', 'apple', ['apple'] ], [ '!=', 'apple', [ 'Apple pie', '100%', '' ] ], [ 'like', '%pp%', [ 'apple', 'Apple pie' ] ],
