@@ -35,6 +35,7 @@
 #include "pg/guard.h"
 #include "pg/guc.h"
 #include "pg/rights.h"
+#include "pg/target.h"
 
 /* How often the lock is tried, and the pauses between, in ms: each is twice the one before. */
 #define LOCK_ATTEMPTS 30
@@ -214,7 +215,11 @@ replace_begin(Relation *table, const ProgramTarget *target, Rejects *rejects)
 
     /* what is exchanged is emptied, too; DELETE asks for its right by itself */
     if ((obstacle == NULL || truncates) && pg_class_aclcheck(relid, GetUserId(), ACL_TRUNCATE) != ACLCHECK_OK)
-        aclcheck_error(ACLCHECK_NO_PRIV, OBJECT_TABLE, RelationGetRelationName(*table));
+        ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", RelationGetRelationName(*table)),
+                        errdetail("Loading strategy %s replaces all of its rows.", target_strategy_name(target->strategy)),
+                        errhint("GRANT TRUNCATE ON %s TO %s.",
+                                quote_qualified_identifier(get_namespace_name(RelationGetNamespace(*table)), RelationGetRelationName(*table)),
+                                quote_identifier(GetUserNameFromId(GetUserId(), false)))));
     if (obstacle == NULL)
         return true;
     refuse_referred(*table, obstacle);

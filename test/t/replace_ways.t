@@ -195,5 +195,19 @@ is($subscriber->safe_psql('postgres', q{SELECT count(*) FILTER (WHERE id <= 100)
 $subscriber->stop;
 $k->sql("SELECT pg_drop_replication_slot('sub')");
 
+# ---- rights
+
+$k->sql(q{CREATE ROLE loader LOGIN; GRANT kaireon_admin TO loader; SELECT kaireon.change_owner('connector', 'files', 'loader'); GRANT INSERT ON heads TO loader});
+$k->sql('SET ROLE loader; SELECT kaireon.create_pipeline($$theirs$$, $$files$$, $$heads$$, ' . $k->json([ { id => 'r', type => 'source', config => { resource => 'heads.csv' } },
+        { id => 't', type => 'target', config => { loadingStrategy => 'blue_green' } } ]) . ')');
+$k->sql('TRUNCATE heads, lines');
+$k->sql(q{INSERT INTO heads VALUES (1, 'old')});
+$k->write_csv('heads.csv', [ 'id', 'name' ], [ 2, 'new' ]);
+$run = $k->run('theirs');
+is("$run->{status} $run->{error_code} $run->{error_hint} " . $k->sql('SELECT name FROM heads'), 'failed 42501 GRANT TRUNCATE ON public.heads TO loader. old', 'who may only insert replaces nothing');
+$k->sql('GRANT TRUNCATE ON heads TO loader');
+is($k->run('theirs')->{status} . ' ' . $k->sql('SELECT name FROM heads'), 'success new', 'who may empty the table, too, does');
+is($k->sql(q{SELECT relowner::regrole FROM pg_class WHERE relname = 'heads'}), 'postgres', 'and it stays whose it is');
+
 $k->settled('all ways');
 done_testing();

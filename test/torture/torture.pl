@@ -33,6 +33,7 @@ my %cases = (
     append       => { execution => { errorHandling => 'dlq' } },
     append_new   => { execution => { errorHandling => 'dlq' }, source => { incremental => \1 } },
     append_once  => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
+    replace      => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'blue_green' } },
     append_moved => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ] },
 );
 
@@ -200,6 +201,18 @@ sub orphans
     return grep { /^(\d+)/ && !$known{$1} && -s "$directory/$_" } map { s{.*/}{}r } glob "$directory/*";
 }
 
+# A crash leaves the files of a heap that was being made, as it does of an
+# interrupted CREATE TABLE or CLUSTER: no process is left that knows of them.
+my %crashed;
+sub unexpected_orphans
+{
+    my ($name, @orders) = @_;
+    my @found = grep { !$crashed{$_} } orphans();
+    return @found unless $name eq 'replace' && grep { /kill-worker|kill-supervisor|stop-server/ } @orders;
+    @crashed{@found} = (1) x @found;
+    return;
+}
+
 sub lines { return join "\n", sort @_; }
 
 # Differences of two lists, a few of them.
@@ -271,7 +284,7 @@ sub torture
     push @faults, 'a lock is left' unless asked("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'ds_$name'::regclass AND pid <> pg_backend_pid())") eq 't';
     my @readers = $k->readers;
     push @faults, "readers are left: @readers" if @readers;
-    my @orphans = orphans();
+    my @orphans = unexpected_orphans($name, @orders);
     push @faults, "files without a relation: @orphans" if @orphans;
     is(join("\n", @faults), '', $what . ($happened ? '' : ' (was not reached)'));
     return $happened;
