@@ -128,7 +128,8 @@ insert_row(RunSlot *slot, bool cancelled)
                     "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, "
                     "coalesce((SELECT owner FROM kaireon_internal.pipeline WHERE id = $2), $5::regrole), $6::jsonb, CASE WHEN $6::jsonb ? 'replay' THEN 'replay' ELSE 'manual' END, true, $7, "
                     "CASE $7 WHEN 'cancelled' THEN clock_timestamp() END, CASE $7 WHEN 'cancelled' THEN '57014' END, "
-                    "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END",
+                    "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END "
+                    "ON CONFLICT (run_id) DO NOTHING", /* a supervisor that ended just behind this had made it */
                     7, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
     worker_commit();

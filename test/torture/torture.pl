@@ -28,13 +28,19 @@ my $files = PostgreSQL::Test::Utils::tempdir();
 my $k = Kaireon->new('torture', files => $files, conf => "kaireon.local_fs_archive_roots = '$files'\nkaireon.supervisor_idle_timeout = 1\nrestart_after_crash = on\nautovacuum = off\n");
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' }, { name => 'amount', dataType => 'numeric', precision => 12, scale => 2 });
 
-# What can be done to the same files: each pipeline's target and execution_config.
+# What can be done to the same files: each pipeline's target and execution_config;
+# what the table has before; whether ids come more than once.
+my $old = q(SELECT g, 'old ' || g, g FROM generate_series(-20, 60) AS g);
 my %cases = (
     append       => { execution => { errorHandling => 'dlq' } },
     append_new   => { execution => { errorHandling => 'dlq' }, source => { incremental => \1 } },
     append_once  => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
     replace      => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'blue_green' } },
     append_moved => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ] },
+    replace      => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'truncate_and_load' }, before => $old, after => sub { return @{ $_[1] } } },
+    blue_green   => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'blue_green' }, before => $old, after => sub { return @{ $_[1] } } },
+    upsert       => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
+    mark         => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'incremental_watermark', watermarkField => 'id' } },
 );
 
 # ---- what may fail while the server is down
@@ -73,6 +79,14 @@ sub come_back
     return;
 }
 
+# Rows as "id|name|amount": the last of each id, where there was one before too.
+sub last_of_each
+{
+    my ($before, $good) = @_;
+    my %rows = map { /^(-?\d+)/ ? ($1 => $_) : () } @$before, @$good;
+    return values %rows;
+}
+
 # ---- one seed
 
 sub write_sources
@@ -89,7 +103,7 @@ sub write_sources
         my @lines;
         for (1 .. 1 + int rand 400)
         {
-            $id++;
+            $id = $cases{$case}{repeats} ? int rand 150 : $id + 1;
             if (rand() < 0.03)
             {
                 push @lines, "$id,bad $id,oops $id";
@@ -112,6 +126,7 @@ sub make_case
     my ($name) = @_;
     my $case = $cases{$name};
 
+    $case->{after} ||= sub { return @{ $_[0] }, @{ $_[1] } };
     $k->make($name, fields => \@fields, source => { resource => "$name/*.csv", %{ $case->{source} || {} } }, nodes => $case->{nodes},
         target => $case->{target} || {}, execution => { batchSize => 50, %{ $case->{execution} } });
     return;
@@ -236,8 +251,12 @@ sub torture
     my $waits = $orders[0] =~ /^request/ || rand() < 0.3; # requests are what waiting sessions make
     my $what = "seed $seed: $name" . ($waits ? ' by run_pipeline, ' : ', ') . join(', then ', @orders);
     my @faults;
+    my $content = "SELECT id || '|' || name || '|' || amount FROM ds_$name";
 
     asked("TRUNCATE ds_$name; SELECT kaireon.purge_dead_letters('$name'); SELECT kaireon.reset_source_state('$name')");
+    asked("INSERT INTO ds_$name (id, name, amount) $cases{$name}{before}") if $cases{$name}{before};
+    my @before = split /\n/, asked($content);
+    my @after = $cases{$name}{after}->(\@before, $good);
     order(@orders);
     my @runs;
     my $status = '';
@@ -249,14 +268,16 @@ sub torture
         eval { $waiting->close } if $waiting;
         $waiting = undef;
         last if $status =~ /^(success|partial)$/;
+        my @now = split /\n/, asked($content);
+        push @faults, "attempt $attempt changed the table", differences(\@now, \@before) if !$cases{$name}{parts} && lines(@now) ne lines(@before);
         # what dies can only die once
         push @faults, "attempt $attempt ended as $status" if $attempt > @orders + 1;
     }
     push @faults, "the last run ended as $status" if $status !~ /^(success|partial)$/;
 
-    my @rows = split /\n/, asked("SELECT id || '|' || name || '|' || amount FROM ds_$name");
+    my @rows = split /\n/, asked($content);
     my @letters = split /\n/, asked("SELECT record ->> 'id' || '|' || (record ->> 'name') || '|' || (record ->> 'amount') FROM kaireon.dead_letters WHERE pipeline = '$name'");
-    push @faults, 'the table differs', differences(\@rows, $good) if lines(@rows) ne lines(@$good);
+    push @faults, 'the table differs', differences(\@rows, \@after) if lines(@rows) ne lines(@after);
     push @faults, 'the dead letters differ', differences(\@letters, $bad) if lines(@letters) ne lines(@$bad);
     for my $run (@runs)
     {
@@ -292,7 +313,11 @@ sub torture
 
 make_case($_) for sort keys %cases;
 my $reached = 0;
-$reached += torture($_) for $first .. $first + $count - 1;
+for my $seed ($first .. $first + $count - 1)
+{
+    $reached += eval { torture($seed) } || 0;
+    fail("seed $seed: $@") if $@;
+}
 note("$reached of $count seeds reached their point");
 ok($reached >= $count / 3, 'enough seeds reached their point');
 done_testing;
