@@ -20,10 +20,10 @@ SELECT p.id, p.name, p.description, p.connector_id, c.name AS connector, p.schem
   LEFT JOIN kaireon_internal.pipeline_version v
          ON v.pipeline_id = p.id AND v.version = COALESCE(p.published_version, p.draft_version)
   LEFT JOIN LATERAL (SELECT l.started_at, l.queued_at, l.status FROM kaireon_internal.run l
-                      WHERE l.pipeline_id = p.id ORDER BY l.queued_at DESC LIMIT 1) r ON true
+                      WHERE l.pipeline_id = p.id AND NOT l.options @> '{"dryRun": true}' ORDER BY l.queued_at DESC LIMIT 1) r ON true
   LEFT JOIN held h ON true
  WHERE kaireon_internal.may_see(p.owner);
-COMMENT ON VIEW kaireon.pipelines IS 'pipelines, with the version that runs and how the last run went';
+COMMENT ON VIEW kaireon.pipelines IS 'pipelines, with the version that runs and how the last run went, dry runs aside';
 COMMENT ON COLUMN kaireon.pipelines.nodes IS 'of the version that runs: the published one, else the draft';
 COMMENT ON COLUMN kaireon.pipelines.status IS 'draft, active, paused or archived; paused also while the database is a copy that nobody has confirmed';
 COMMENT ON COLUMN kaireon.pipelines.draft_version IS 'the newest version saved';

@@ -5,7 +5,8 @@ CREATE TYPE kaireon.run AS (
     run_id uuid, pipeline text, version int, status text, trigger text, loading_strategy text,
     started_at timestamptz, finished_at timestamptz, duration interval,
     rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
-    rows_filtered bigint, rows_merged bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text
+    rows_filtered bigint, rows_merged bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text,
+    is_dry_run boolean
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
@@ -17,7 +18,8 @@ SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy,
        -- What PostgreSQL says about a row quotes it, as a rule.
        CASE WHEN r.error_node IS NULL AND left(r.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN r.error_message
             WHEN r.error_code IS NOT NULL THEN 'a row could not be loaded' END AS error_message,
-       CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint
+       CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint,
+       r.options @> '{"dryRun": true}' AS is_dry_run
   FROM kaireon_internal.run r
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
@@ -28,6 +30,7 @@ COMMENT ON COLUMN kaireon.runs.rows_merged IS 'rows that set nodes (deduplicate,
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
 COMMENT ON COLUMN kaireon.runs.error_message IS 'what ended the run; viewers are not told what is wrong with a row, because that quotes it';
 COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';
+COMMENT ON COLUMN kaireon.runs.is_dry_run IS 'the run was to be tried only: nothing of it was kept, and rows_loaded and the like say what would have been';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
 SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms

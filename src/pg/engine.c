@@ -135,7 +135,8 @@ json_arg(FunctionCallInfo fcinfo)
 static void
 find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wrong)
 {
-    static const JsonKey keys[] = {{"version", JSON_INTEGER, false, NULL}, {"replay", JSON_SCALAR | JSON_ARRAY | JSON_OBJECT, false, NULL}, {NULL, 0, false, NULL}};
+    static const JsonKey keys[] = {{"version", JSON_INTEGER, false, NULL}, {"dryRun", JSON_BOOL, false, NULL},
+                                   {"replay", JSON_SCALAR | JSON_ARRAY | JSON_OBJECT, false, NULL}, {NULL, 0, false, NULL}};
     TransactionId xmin;
 
     control_require();

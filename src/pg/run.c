@@ -331,11 +331,55 @@ load(Run *run)
 
 /* ---- the end ------------------------------------------------------------------- */
 
+/* What the next run goes on from. */
+static void
+record_state(Run *run)
+{
+    CatalogScope scope = catalog_begin();
+
+    record_check_lease(run);
+    if (run->replay)
+        replay_end(run);
+    else
+    {
+        record_ledger(run);
+        watermark_write(run);
+        archive_loaded(run);
+    }
+    if (!run->dry)
+        record_expiry(run);
+    catalog_end(scope);
+}
+
+/* What became of the rows. */
+static void
+record_success(Run *run)
+{
+    CatalogScope scope = catalog_begin();
+
+    record_nodes(run, false);
+    rejects_write(run->rejects, &run->slot->run_id);
+    record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
+    catalog_end(scope);
+}
+
+/* Tables that are replaced are the new ones from the commit on. */
+static void
+exchange(Run *run)
+{
+    CatalogScope scope;
+
+    run_swap(run);
+    injection_point("load-exchanged");
+    scope = catalog_begin();
+    record_locks(run);
+    catalog_end(scope);
+}
+
 static void
 finish_load(Run *run)
 {
     RightsScope rights;
-    CatalogScope scope;
 
     run_enter(run, STAGE_COMMITTING);
     run_report("committing");
@@ -359,30 +403,17 @@ finish_load(Run *run)
     rejects_check_share(run->rejects, run->counts.read);
     dead_letters_flush(run->rejects->letters);
     injection_point("load-finished");
-    scope = catalog_begin();
-    record_check_lease(run);
-    if (run->replay)
-        replay_end(run);
-    else
-    {
-        record_ledger(run);
-        watermark_write(run);
-        archive_loaded(run);
-    }
-    record_nodes(run, false);
-    rejects_write(run->rejects, &run->slot->run_id);
-    record_expiry(run);
-    record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
-    catalog_end(scope);
+    record_state(run);
+    if (run->dry)
+        run_undo(run);
+    record_success(run);
     injection_point("load-recorded");
-    run_swap(run);
-    injection_point("load-exchanged");
-    scope = catalog_begin();
-    record_locks(run);
-    catalog_end(scope);
+    if (!run->dry)
+        exchange(run);
     worker_commit();
     injection_point("load-committed");
-    run_tell_locks(run);
+    if (!run->dry)
+        run_tell_locks(run);
 }
 
 /* A transaction of its own that says how the run failed.  Nothing was loaded. */
@@ -420,11 +451,12 @@ record_failure(Run *run, ErrorData *error)
         error->message = "the run was cancelled";
     scope = catalog_begin();
     record_end(run, cancelled ? "cancelled" : "failed", error, node);
-    if (run->replay == NULL)
+    if (run->replay == NULL && !run->dry)
         archive_failed(run, error->sqlerrcode);
     if (run->rejects)
     {
-        record_expiry(run);
+        if (!run->dry)
+            record_expiry(run);
         record_nodes(run, true);
         rejects_write(run->rejects, &run->slot->run_id);
     }

@@ -53,10 +53,11 @@ record_running(Run *run)
     if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
         record_no_pipeline();
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3 "
-                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay'",
+                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}'",
                         3, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
                         errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
+    run->dry = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
     take_replay(run);
     if (catalog_execute("INSERT INTO kaireon_internal.lease AS l (pipeline_id, epoch, run_id) VALUES ($2, 1, $1) "
                         "ON CONFLICT (pipeline_id) DO UPDATE SET epoch = l.epoch + 1, run_id = excluded.run_id RETURNING epoch",
@@ -197,7 +198,7 @@ record_rows_before(Run *run, const GraphNode *node)
     bool null;
 
     if (catalog_execute("SELECT n.rows_out FROM kaireon_internal.run AS r JOIN kaireon_internal.run_node AS n USING (run_id) "
-                        "WHERE r.pipeline_id = $1 AND r.status IN ('success', 'partial') AND r.trigger <> 'replay' AND n.node_id = $2 AND n.rows_out > 0 "
+                        "WHERE r.pipeline_id = $1 AND r.status IN ('success', 'partial') AND r.trigger <> 'replay' AND NOT r.options @> '{\"dryRun\": true}' AND n.node_id = $2 AND n.rows_out > 0 "
                         "ORDER BY r.queued_at DESC LIMIT 1", 2, types, values, NULL, SPI_OK_SELECT) == 1)
         rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
     catalog_end(scope);

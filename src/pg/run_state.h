@@ -4,8 +4,9 @@
  * run.c is the process and its phases, run_source.c reads the sources,
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
  * loaded, run_judge.c decides whether that may
- * be committed, run_archive.c says what becomes of the files, and run_record.c
- * writes what became of it all into the catalog.
+ * be committed, run_dry.c undoes what is only to be tried, run_archive.c says
+ * what becomes of the files, and run_record.c writes what became of it all into
+ * the catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -54,6 +55,7 @@ typedef struct Run
     Program *program;
     int64 epoch;             /* of the lease */
     Replay *replay;          /* NULL: it reads its sources */
+    bool dry;                /* all that it does is undone */
     Rejects *rejects;
     RunSource *sources;      /* by place in program->sources */
     RunSource *reading;      /* the one being read, or NULL */
@@ -144,6 +146,15 @@ extern void watermark_read(Run *run);
 
 /* Moves the marks to the greatest values that were loaded. */
 extern void watermark_write(Run *run);
+
+/* ---- run_dry.c -------------------------------------------------------------------------- */
+
+/*
+ * At the end of the load of a dry run: what a commit would still check is
+ * checked, and the transaction is rolled back.  Begins the one that the report
+ * is written in.
+ */
+extern void run_undo(Run *run);
 
 /* ---- run_judge.c ------------------------------------------------------------------------ */
 
