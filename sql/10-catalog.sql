@@ -187,7 +187,12 @@ CREATE TABLE kaireon_internal.run (
     error_hint    text,
     error_node    text,
     server_start  timestamptz NOT NULL DEFAULT pg_postmaster_start_time(), -- of the server that took it
-    worker_pid    int
+    worker_pid    int,
+    attempt       int NOT NULL DEFAULT 0,     -- that is under way, or was the last; 0: none has begun
+    attempt_at    timestamptz,                -- when it began
+    retry_at      timestamptz,                -- of a queued run: not before
+    commits       int NOT NULL DEFAULT 0,     -- before its end
+    progress      jsonb                       -- how far it had come at the last of these (run_commit.c)
 );
 CREATE INDEX ON kaireon_internal.run (pipeline_id, queued_at);
 CREATE INDEX ON kaireon_internal.run (status) WHERE status IN ('queued', 'running');
@@ -203,6 +208,21 @@ CREATE TABLE kaireon_internal.run_node (
     duration_ms   float8 NOT NULL DEFAULT 0,
     locked_ms     float8,                   -- of a target whose table was exchanged: how long nobody else could use it
     PRIMARY KEY (run_id, node_id)
+);
+
+-- How attempts before the last one ended.
+CREATE TABLE kaireon_internal.run_attempt (
+    run_id        uuid NOT NULL REFERENCES kaireon_internal.run (run_id) ON DELETE CASCADE,
+    attempt       int NOT NULL,
+    started_at    timestamptz NOT NULL,
+    finished_at   timestamptz NOT NULL,
+    status        text NOT NULL,
+    error_code    text,
+    error_message text,
+    error_detail  text,
+    error_hint    text,
+    error_node    text,
+    PRIMARY KEY (run_id, attempt)
 );
 
 CREATE TABLE kaireon_internal.run_error (
@@ -289,7 +309,8 @@ CREATE TABLE kaireon_internal.source_file (
     dialect       jsonb,                    -- how it was read
     run_id        uuid NOT NULL,
     rows_read     bigint NOT NULL,
-    loaded_at     timestamptz NOT NULL DEFAULT now()
+    loaded_at     timestamptz NOT NULL DEFAULT now(),
+    next_offset   bigint                    -- of a file of which a part was loaded: the first byte of the rest, in the decompressed file
 );
 -- By the path's hash: a path may be longer than an index entry.
 CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
@@ -317,6 +338,7 @@ SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.pipeline_version', 
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.lease', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_node', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_attempt', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_error', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox', '');

@@ -6,7 +6,7 @@ CREATE TYPE kaireon.run AS (
     started_at timestamptz, finished_at timestamptz, duration interval,
     rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
     rows_filtered bigint, rows_merged bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text,
-    is_dry_run boolean
+    is_dry_run boolean, attempt int, commits int
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
@@ -19,18 +19,21 @@ SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy,
        CASE WHEN r.error_node IS NULL AND left(r.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN r.error_message
             WHEN r.error_code IS NOT NULL THEN 'a row could not be loaded' END AS error_message,
        CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint,
-       r.options @> '{"dryRun": true}' AS is_dry_run
+       r.options @> '{"dryRun": true}' AS is_dry_run,
+       r.attempt, r.commits
   FROM kaireon_internal.run r
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
 COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, failed or cancelled';
-COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed: none of them was loaded';
+COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed, since its last commit: none of them was loaded';
 COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'bad rows that were left out; run_errors says why';
 COMMENT ON COLUMN kaireon.runs.rows_merged IS 'rows that set nodes (deduplicate, aggregate, joins) made fewer; negative where they made more';
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
 COMMENT ON COLUMN kaireon.runs.error_message IS 'what ended the run; viewers are not told what is wrong with a row, because that quotes it';
 COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not for viewers';
 COMMENT ON COLUMN kaireon.runs.is_dry_run IS 'the run was to be tried only: nothing of it was kept, and rows_loaded and the like say what would have been';
+COMMENT ON COLUMN kaireon.runs.attempt IS 'more than 1: the run was retried or resumed; run_attempts says how the others ended';
+COMMENT ON COLUMN kaireon.runs.commits IS 'commits before the run''s end; what a run has committed that failed, stays: resume_run goes on behind it';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
 SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms
@@ -54,20 +57,21 @@ COMMENT ON COLUMN kaireon.run_errors.expression IS 'of an error in a node, the e
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
-       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark
+       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark, f.next_offset IS NULL AS is_complete
   FROM kaireon_internal.source_file f
   JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
  WHERE kaireon_internal.may_see(p.owner)
  UNION ALL
 SELECT p.name, w.node_id, 'watermark', NULL, NULL, NULL, NULL, NULL, NULL, w.run_id, w.loaded_at, NULL, w.field,
        -- A value of a row.
-       CASE WHEN kaireon_internal.may_read(p.owner) THEN w.mark END
+       CASE WHEN kaireon_internal.may_read(p.owner) THEN w.mark END, true
   FROM kaireon_internal.watermark w
   JOIN kaireon_internal.pipeline p ON p.id = w.pipeline_id
  WHERE kaireon_internal.may_see(p.owner);
 COMMENT ON VIEW kaireon.source_state IS 'what each pipeline has loaded: committed together with the rows';
 COMMENT ON COLUMN kaireon.source_state.kind IS 'file, of a source node; or watermark, of a target node';
 COMMENT ON COLUMN kaireon.source_state.mark IS 'the greatest value that was loaded of the field; not for viewers';
+COMMENT ON COLUMN kaireon.source_state.is_complete IS 'false: a run has committed a part of the file, and not gone on';
 
 CREATE FUNCTION kaireon_internal.reset_source_state(caller regrole, pipeline text)
     RETURNS bigint LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
@@ -81,6 +85,8 @@ BEGIN
     GET DIAGNOSTICS files = ROW_COUNT;
     DELETE FROM kaireon_internal.watermark AS w WHERE w.pipeline_id = p.id;
     GET DIAGNOSTICS marks = ROW_COUNT;
+    -- Nor is there anything to go on from.
+    UPDATE kaireon_internal.run AS r SET progress = NULL WHERE r.pipeline_id = p.id AND r.progress IS NOT NULL;
     RETURN files + marks;
 END
 $$;

@@ -44,6 +44,7 @@ typedef struct RunSlot
     char pipeline[CONTROL_NAME];
     Oid owner;               /* of the pipeline: the worker's role */
     int version;
+    int attempt;             /* of the run, before its worker has begun: so many have */
     bool outbox;             /* not a run: its worker does what the pipeline's outbox has due */
     bool waits;              /* a session waits; it frees the slot */
     bool abandoned;          /* that session has gone */

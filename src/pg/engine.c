@@ -131,6 +131,25 @@ json_arg(FunctionCallInfo fcinfo)
     return PG_ARGISNULL(1) ? NULL : PG_GETARG_JSONB_P(1);
 }
 
+/* A run that begins anew where another one could go on loads rows again. */
+static void
+warn_of_resumable(const Wanted *wanted)
+{
+    CatalogScope scope = catalog_begin();
+    Oid types[] = {UUIDOID, INT4OID};
+    Datum values[] = {UUIDPGetDatum(&wanted->id), Int32GetDatum(wanted->version)};
+
+    if (catalog_execute("SELECT run_id, rows FROM kaireon_internal.run_to_resume($1, $2)", 2, types, values, NULL, SPI_OK_SELECT) > 0)
+    {
+        char *run_id = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+
+        ereport(WARNING, (errcode(ERRCODE_WARNING), errmsg("pipeline \"%s\" begins anew: it loads again what run %s has committed", wanted->name, run_id),
+                          errdetail("That run did not end well, and has left %s rows in the table.", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2)),
+                          errhint("kaireon.resume_run('%s') goes on behind them.", run_id)));
+    }
+    catalog_end(scope);
+}
+
 /* What a caller wants to run; name and options may be NULL, which stands for null. */
 static void
 find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wrong)
@@ -177,6 +196,8 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
     check_status(wanted);
     if (wanted->version == 0)
         wanted->version = running_version(&wanted->id);
+    if (json_get(&options->root, "replay") == NULL && !json_get_bool(&options->root, "dryRun", false))
+        warn_of_resumable(wanted);
 }
 
 /* The table that a node writes; InvalidOid when it writes none. */
@@ -495,7 +516,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
         Datum values[] = {UUIDPGetDatum(run_id)};
 
         found = catalog_execute("UPDATE kaireon_internal.run SET status = 'cancelled', finished_at = clock_timestamp(), error_code = '57014', "
-                                "error_message = 'the run was cancelled before it started' WHERE run_id = $1 AND status = 'queued'",
+                                "error_message = CASE WHEN attempt > 0 THEN 'the run was cancelled' ELSE 'the run was cancelled before it started' END WHERE run_id = $1 AND status = 'queued'",
                                 1, types, values, NULL, SPI_OK_UPDATE) == 1;
         catalog_end(scope);
     }

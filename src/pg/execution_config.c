@@ -8,8 +8,10 @@
 
 #include <math.h>
 
+#include "pg/commit_policy.h"
 #include "pg/graph.h"
 #include "pg/json.h"
+#include "pg/retry.h"
 
 /* A hundred years. */
 #define MAX_DAYS 36500
@@ -19,7 +21,8 @@ static const char *const handlings[] = {"fail", "skip", "dlq", NULL};
 static const JsonKey keys[] = {
     {"mode", JSON_STRING, false, modes}, {"batchSize", JSON_INTEGER, false, NULL}, {"errorHandling", JSON_STRING, false, handlings},
     {"maxErrors", JSON_NUMBER | JSON_STRING, false, NULL}, {"parallelism", JSON_INTEGER, false, NULL},
-    {"deadLetterRetentionDays", JSON_INTEGER, false, NULL}, {NULL, 0, false, NULL}};
+    {"deadLetterRetentionDays", JSON_INTEGER, false, NULL},
+    {"commit", JSON_STRING, false, commit_policies}, {"retry", JSON_OBJECT, false, NULL}, {NULL, 0, false, NULL}};
 
 /* A number of rows, or a share such as "2.5%"; the other one is -1.  False when it is neither. */
 static bool
@@ -88,6 +91,7 @@ execution_config_check(Jsonb *config, List **findings)
         graph_complain(findings, NULL, "wrong_value", psprintf("Valid values are 1 to %d; without it they are kept until they are purged.", MAX_DAYS),
                        "deadLetterRetentionDays " INT64_FORMAT " is out of range", days);
     check_max_errors(config, findings);
+    retry_check(config, findings);
 }
 
 ErrorPolicy

@@ -21,6 +21,7 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "pg/commit_policy.h"
 #include "pg/diagram.h"
 #include "pg/execution_config.h"
 #include "pg/json.h"
@@ -85,6 +86,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     input.graph = graph_mend(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
+    commit_policy_check(config, input.graph, &findings);
     if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {
         graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");

@@ -167,7 +167,7 @@ rejects_note(Rejects *rejects, const Reject *reject)
 static void
 record(Rejects *rejects, const Reject *reject)
 {
-    if (list_length(rejects->kept) < rejects->limit && rejects->kept_bytes < KEPT_BYTES)
+    if (rejects->earlier + list_length(rejects->kept) < rejects->limit && rejects->kept_bytes < KEPT_BYTES)
         rejects_note(rejects, reject);
 }
 
@@ -279,18 +279,17 @@ rejects_write(Rejects *rejects, const pg_uuid_t *run_id)
     Relation rel;
     CatalogIndexState indexes;
     MemoryContext context, old;
-    ListCell *lc;
-    int64 ordinal = 0;
+    int64 ordinal = rejects->earlier + rejects->written;
 
-    if (rejects->kept == NIL && rejects->failure == NULL)
+    if (rejects->written == list_length(rejects->kept) && rejects->failure == NULL)
         return;
     context = AllocSetContextCreate(CurrentMemoryContext, "kaireon rejects", ALLOCSET_DEFAULT_SIZES);
     rel = table_open(catalog_table("run_error"), RowExclusiveLock);
     indexes = CatalogOpenIndexes(rel);
     old = MemoryContextSwitchTo(context);
-    foreach(lc, rejects->kept)
+    for (int i = rejects->written; i < list_length(rejects->kept); i++)
     {
-        write_one(rel, indexes, rejects, lfirst(lc), run_id, ++ordinal);
+        write_one(rel, indexes, rejects, list_nth(rejects->kept, i), run_id, ++ordinal);
         MemoryContextReset(context);
     }
     if (rejects->failure)
@@ -299,4 +298,10 @@ rejects_write(Rejects *rejects, const pg_uuid_t *run_id)
     CatalogCloseIndexes(indexes);
     table_close(rel, RowExclusiveLock);
     MemoryContextDelete(context);
+}
+
+void
+rejects_committed(Rejects *rejects)
+{
+    rejects->written = list_length(rejects->kept);
 }

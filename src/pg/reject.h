@@ -53,7 +53,9 @@ typedef struct Rejects
     int64 slow;              /* of these, for taking longer than kaireon.expression_timeout */
     bool some_good;          /* not all rows of the run were bad */
     int64 *per_node;         /* by GraphNode.ordinal */
-    List *kept;              /* Reject *, at most `limit`, and of bounded size */
+    List *kept;              /* Reject *, at most `limit` with those of `earlier`, and of bounded size */
+    int written;             /* of these, which the last commit had; */
+    int earlier;             /* and those that earlier attempts of the run have committed */
     int64 kept_bytes;
     int limit;
     Reject *failure;         /* the row that stopped the run, if one did */
@@ -103,7 +105,9 @@ extern void rejects_warn(Rejects *rejects, const Reject *warning);
 /* Keeps, in any case, what is wrong with the run as a whole. */
 extern void rejects_note(Rejects *rejects, const Reject *reject);
 
-/* Writes the kept rejects (and the failure, if any) to run_error; inside a transaction. */
+/* Writes what was kept since the last commit (and the failure, if any) to run_error; inside a transaction. */
 extern void rejects_write(Rejects *rejects, const pg_uuid_t *run_id);
+/* That transaction has committed, and the run goes on. */
+extern void rejects_committed(Rejects *rejects);
 
 #endif

@@ -6,7 +6,8 @@
  * listed and the first message awaited, with no transaction open.  Loading:
  * one transaction takes every batch and ends with the file ledger, the
  * rejects, the counters and the run's row: all of it commits, or none.
- * Between batches no snapshot is held.
+ * Between batches no snapshot is held.  Where the pipeline commits before its
+ * run's end (run_commit.c), there are several such transactions.
  *
  * Whatever fails, a further transaction writes how the run ended.  If this
  * process dies before, its supervisor does.
@@ -38,6 +39,7 @@
 #include "pg/injection.h"
 #include "pg/node.h"
 #include "pg/outbox.h"
+#include "pg/retry.h"
 #include "pg/rights.h"
 #include "pg/row_watch.h"
 #include "pg/rule.h"
@@ -116,10 +118,11 @@ start(Run *run)
     set_input(run, graph);
     run->program = compile_program(&run->input, NULL, NULL);
     create_rejects(run);
+    run_restore(run);
     scope = catalog_begin();
     record_strategies(run);
     catalog_end(scope);
-    run->nodes = palloc0(sizeof(NodeCounts) * graph->nnodes);
+    run->policy = run->replay || run->dry ? COMMIT_RUN : commit_policy(run->spec->execution_config);
     run->sources = palloc0(sizeof(RunSource) * run->program->nsources);
     for (int i = 0; i < run->program->nsources; i++)
     {
@@ -135,6 +138,7 @@ start(Run *run)
     worker_commit();
     injection_point("run-started");
     MemoryContextSwitchTo(run->context);
+    run_show_progress(run);
 }
 
 /* ---- loading ------------------------------------------------------------------ */
@@ -151,18 +155,25 @@ list_targets(const Run *run)
     return out.data;
 }
 
+/* When somebody else may have changed what the run works with, for a message. */
+static const char *
+began_or_went_on(const Run *run)
+{
+    return run->committed.commits ? "went on" : "began";
+}
+
 /*
  * A target, locked; it may have gone while the source was waited for.  Of runs
  * that replace its rows as a whole one waits for the other here, where it has
  * nothing of the table yet.
  */
 static Relation
-open_target(const SchemaSpec *schema, LoadStrategy strategy)
+open_target(const Run *run, const SchemaSpec *schema, LoadStrategy strategy)
 {
     Relation relation = try_table_open(schema->relid, target_is_full_refresh(strategy) ? ShareUpdateExclusiveLock : RowExclusiveLock);
 
     if (relation == NULL)
-        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table of schema \"%s\" was dropped while the run began", schema->name),
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_TABLE), errmsg("the table of schema \"%s\" was dropped while the run %s", schema->name, began_or_went_on(run)),
                         errdetail("It was there when the run was started."),
                         errhint("kaireon.validate_pipeline says what the pipeline needs.")));
     if (target_is_full_refresh(strategy))
@@ -195,6 +206,7 @@ void
 run_begin_load(Run *run)
 {
     int ntargets = run->program->ntargets;
+    MemoryContext before = run->load_context; /* has what the program was compiled for */
     RowSink **sinks;
     PipelineSpec *spec;
     Program *program;
@@ -202,26 +214,28 @@ run_begin_load(Run *run)
     run_enter(run, STAGE_LOADING); /* from here on it waits for the table, not for the source */
     run_report("loading");
     worker_begin();
-    MemoryContextSwitchTo(run->context);
+    run->load_context = AllocSetContextCreate(run->context, "kaireon load", ALLOCSET_DEFAULT_SIZES);
+    MemoryContextSwitchTo(run->load_context);
+    run->summaries = NIL;
     run->targets = palloc0(sizeof(Relation) * ntargets);
     run->loaders = palloc0(sizeof(Loader *) * ntargets);
     sinks = palloc0(sizeof(RowSink *) * ntargets);
     for (int i = 0; i < ntargets; i++)
-        run->targets[i] = open_target(run->program->targets[i].schema, run_strategy(run, i));
+        run->targets[i] = open_target(run, run->program->targets[i].schema, run_strategy(run, i));
     for (int i = 0; i < run->program->nsummaries; i++)
         LockRelationOid(run->program->summaries[i].summary_relid, RowExclusiveLock);
     rights_require_runnable(run->spec, run->input.graph); /* once more: it may have waited for long */
     spec = catalog_load_pipeline(&run->slot->pipeline_id, run->spec->version);
     if (spec == NULL)
-        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run began"),
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the pipeline was changed while its run %s", began_or_went_on(run)),
                         errdetail("It was deleted, or its version is not there any more."), errhint("Run the pipeline again.")));
     run->spec->schema = spec->schema;
     program = compile_program(&run->input, NULL, NULL);
     if (!compile_same(program, run->program))
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
-                        errmsg("table %s was changed while the run began", list_targets(run)),
+                        errmsg("table %s was changed while the run %s", list_targets(run), began_or_went_on(run)),
                         errdetail("The run was compiled for other columns than it found once it had the table."),
-                        errhint("Run the pipeline again.")));
+                        errhint("%s", run->committed.commits ? "kaireon.resume_run goes on with the table as it is now." : "Run the pipeline again.")));
     for (int i = 0; i < ntargets; i++)
     {
         run->loaders[i] = loader_create(&run->targets[i], &run->program->targets[i], run_strategy(run, i), run->rejects);
@@ -238,19 +252,28 @@ run_begin_load(Run *run)
     }
     run->execution = execution_create(&run->input, program, run->rejects, sinks, run->targets);
     run->loading = true;
+    MemoryContextSwitchTo(run->context);
+    if (before)
+        MemoryContextDelete(before);
     injection_point("load-begun");
 }
 
-/* What became of the rows so far, at the nodes and at the tables. */
+/* What became of the rows so far, at the nodes and at the tables; in the transactions before too. */
 static void
 count_rows(Run *run)
 {
+    const RunCounts *before = &run->committed.counts;
     RunCounts *counts = &run->counts;
 
-    counts->loaded = counts->updated = 0;
+    counts->loaded = before->loaded;
+    counts->updated = before->updated;
+    counts->filtered = before->filtered;
+    counts->merged = before->merged;
     counts->skipped = run->rejects->count;
-    counts->filtered = execution_filtered(run->execution);
-    counts->merged = execution_merged(run->execution);
+    if (run->execution == NULL)
+        return;
+    counts->filtered += execution_filtered(run->execution);
+    counts->merged += execution_merged(run->execution);
     for (int i = 0; i < run->program->ntargets; i++)
     {
         const LoadCounts *at = loader_counts(run->loaders[i]);
@@ -333,7 +356,7 @@ load(Run *run)
 
 /* What the next run goes on from. */
 static void
-record_state(Run *run)
+record_state(Run *run, bool last)
 {
     CatalogScope scope = catalog_begin();
 
@@ -346,20 +369,23 @@ record_state(Run *run)
         watermark_write(run);
         archive_loaded(run);
     }
-    if (!run->dry)
+    if (last && !run->dry)
         record_expiry(run);
     catalog_end(scope);
 }
 
-/* What became of the rows. */
+/* What became of the rows, and at last of the run. */
 static void
-record_success(Run *run)
+record_rows(Run *run, bool last)
 {
     CatalogScope scope = catalog_begin();
 
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
-    record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
+    if (last)
+        record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
+    else
+        run_record_commit(run);
     catalog_end(scope);
 }
 
@@ -376,16 +402,17 @@ exchange(Run *run)
     catalog_end(scope);
 }
 
-static void
-finish_load(Run *run)
+void
+run_end_load(Run *run, bool last)
 {
     RightsScope rights;
 
     run_enter(run, STAGE_COMMITTING);
     run_report("committing");
     injection_point("load-ended");
+    MemoryContextSwitchTo(run->load_context);
     execution_end(run->execution);
-    run->nodes = execution_counts(run->execution);
+    run->nodes = run_count_nodes(run);
     rights = rights_assume(run->slot->owner, 0);
     for (int i = 0; i < run->program->ntargets; i++)
     {
@@ -400,13 +427,14 @@ finish_load(Run *run)
         run_swap(run);
     run_summarise(run);
     count_rows(run);
-    rejects_check_share(run->rejects, run->counts.read);
+    if (last)
+        rejects_check_share(run->rejects, run->counts.read);
     dead_letters_flush(run->rejects->letters);
     injection_point("load-finished");
-    record_state(run);
+    record_state(run, last);
     if (run->dry)
         run_undo(run);
-    record_success(run);
+    record_rows(run, last);
     injection_point("load-recorded");
     if (!run->dry)
         exchange(run);
@@ -414,9 +442,11 @@ finish_load(Run *run)
     injection_point("load-committed");
     if (!run->dry)
         run_tell_locks(run);
+    run_committed(run);
+    MemoryContextSwitchTo(run->context);
 }
 
-/* A transaction of its own that says how the run failed.  Nothing was loaded. */
+/* A transaction of its own that says how the run failed.  Nothing was loaded since the last commit. */
 static void
 record_failure(Run *run, ErrorData *error)
 {
@@ -425,6 +455,12 @@ record_failure(Run *run, ErrorData *error)
     CatalogScope scope;
 
     worker_begin();
+    if (run->epoch == 0)
+    {
+        scope = catalog_begin();
+        record_earlier(run);
+        catalog_end(scope);
+    }
     if (run->rejects)
     {
         run->counts.skipped = run->rejects->count - (run->rejects->failure != NULL);
@@ -433,11 +469,13 @@ record_failure(Run *run, ErrorData *error)
     }
     if (run->judged)
         node = run->judged->id;
+    run->counts.filtered = run->committed.counts.filtered;
+    run->counts.merged = run->committed.counts.merged;
     if (run->execution)
     {
-        run->nodes = execution_counts(run->execution);
-        run->counts.filtered = execution_filtered(run->execution);
-        run->counts.merged = execution_merged(run->execution);
+        run->nodes = run_count_nodes(run);
+        run->counts.filtered += execution_filtered(run->execution);
+        run->counts.merged += execution_merged(run->execution);
         if (run->execution->querying)
         {
             node = run->execution->querying->id;
@@ -445,10 +483,13 @@ record_failure(Run *run, ErrorData *error)
                 error->detail = psprintf("It happened in node \"%s\" (%s).", node, run->execution->querying->op->name);
         }
     }
-    run->counts.loaded = run->counts.updated = 0;
-    run->counts.failed = run->counts.read - run->counts.skipped - run->counts.filtered - run->counts.merged;
+    run->counts.loaded = run->committed.counts.loaded;
+    run->counts.updated = run->committed.counts.updated;
+    run->counts.failed = run->counts.read - run->counts.loaded - run->counts.updated - run->counts.skipped - run->counts.filtered - run->counts.merged;
     if (cancelled)
         error->message = "the run was cancelled";
+    if (run->committed.commits > 0 || run->earlier)
+        error->hint = psprintf("%s%s%s", error->hint ? error->hint : "", error->hint ? " " : "", RUN_RESUME_HINT);
     scope = catalog_begin();
     record_end(run, cancelled ? "cancelled" : "failed", error, node);
     if (run->replay == NULL && !run->dry)
@@ -460,6 +501,8 @@ record_failure(Run *run, ErrorData *error)
         record_nodes(run, true);
         rejects_write(run->rejects, &run->slot->run_id);
     }
+    if (!cancelled)
+        (void) retry_run(&run->slot->run_id, error->sqlerrcode);
     catalog_end(scope);
     injection_point("failure-recorded");
     worker_commit();
@@ -495,7 +538,7 @@ perform(Run *run)
         else
             run_open_sources(run);
         load(run);
-        finish_load(run);
+        run_end_load(run, true);
         error_context_stack = callback.previous;
     }
     PG_CATCH();

@@ -48,10 +48,9 @@ archive_loaded(Run *run)
     for (int i = 0; i < run->program->nsources; i++)
     {
         const RunSource *source = &run->sources[i];
-        ListCell *lc;
 
-        foreach(lc, source->splits)
-            want_moved(run, source, lfirst(lc), true);
+        for (int file = source->recorded; file < list_length(source->splits); file++)
+            want_moved(run, source, list_nth(source->splits, file), true);
     }
 }
 
@@ -67,7 +66,8 @@ is_about_data(int sqlstate)
 void
 archive_failed(Run *run, int sqlstate)
 {
-    if (run->reading && run->reading->split && is_about_data(sqlstate))
+    /* a run that has a part of the file goes on with the rest where the file is */
+    if (run->reading && run->reading->split && !run->reading->part_committed && is_about_data(sqlstate))
         want_moved(run, run->reading, run->reading->split, false);
 }
 

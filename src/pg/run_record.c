@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "pg/errors.h"
+#include "pg/json.h"
 #include "pg/node.h"
 #include "pg/target.h"
 
@@ -23,20 +24,76 @@ record_no_pipeline(void)
     pg_unreachable();
 }
 
-/* What the run's options say about dead letters. */
-static void
-take_replay(Run *run)
+void
+record_ended_by_other(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("the run was ended by somebody else"),
+                    errdetail("Its row in kaireon.runs is final; this one loads nothing."), errhint("See the view kaireon.runs.")));
+    pg_unreachable();
+}
+
+/* A jsonb of SPI's first row, in the run's context; NULL for null. */
+static Jsonb *
+take_json(Run *run, int column)
 {
     bool null;
-    Datum filter = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null);
+    Datum value = SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, column, &null);
     MemoryContext old;
+    Jsonb *copy;
 
     if (null)
-        return;
+        return NULL;
     old = MemoryContextSwitchTo(run->context);
-    run->replay = palloc0(sizeof(Replay));
-    run->replay->filter = (Jsonb *) PG_DETOAST_DATUM_COPY(filter);
+    copy = (Jsonb *) PG_DETOAST_DATUM_COPY(value);
     MemoryContextSwitchTo(old);
+    return copy;
+}
+
+/* The run was asked for dead letters. */
+static void
+take_replay(Run *run, Jsonb *filter)
+{
+    if (filter == NULL)
+        return;
+    run->replay = MemoryContextAllocZero(run->context, sizeof(Replay));
+    run->replay->filter = filter;
+}
+
+void
+record_earlier(Run *run)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(&run->slot->run_id)};
+
+    if (catalog_execute("SELECT progress FROM kaireon_internal.run WHERE run_id = $1", 1, types, values, NULL, SPI_OK_SELECT) == 1)
+        run->earlier = take_json(run, 1);
+    run_restore_counts(run);
+}
+
+/* Raises 55000 when the files of the ledger that a run is to go on behind may be another run's by now. */
+static void
+check_not_outrun(const pg_uuid_t *run_id)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(run_id)};
+
+    if (catalog_execute("SELECT since::text FROM kaireon_internal.run AS r, kaireon_internal.run_since(r.run_id) AS since "
+                        "WHERE r.run_id = $1 AND r.progress IS NOT NULL AND since IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) > 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run can't be resumed"),
+                        errdetail("Run %s of the pipeline has begun since its last attempt.", SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1)),
+                        errhint("Run the pipeline anew.")));
+}
+
+/* What an attempt that did not commit it has left. */
+static void
+forget_attempt(Run *run)
+{
+    Oid types[] = {UUIDOID, INT8OID};
+    Datum values[] = {UUIDPGetDatum(&run->slot->run_id), Int64GetDatum(run->earlier ? json_get_int(&run->earlier->root, "errors", 0) : 0)};
+
+    catalog_execute("DELETE FROM kaireon_internal.run_error WHERE run_id = $1 AND ordinal > $2", 2, types, values, NULL, SPI_OK_DELETE);
+    if (run->earlier == NULL)
+        catalog_execute("DELETE FROM kaireon_internal.run_node WHERE run_id = $1", 1, types, values, NULL, SPI_OK_DELETE);
 }
 
 void
@@ -52,13 +109,18 @@ record_running(Run *run)
     /* whoever is dropping it is waited for */
     if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
         record_no_pipeline();
-    if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', started_at = clock_timestamp(), worker_pid = $3 "
+    check_not_outrun(&run->slot->run_id);
+    if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', attempt = attempt + 1, attempt_at = clock_timestamp(), retry_at = NULL, "
+                        "started_at = coalesce(started_at, clock_timestamp()), worker_pid = $3, error_code = NULL, error_message = NULL, "
+                        "error_detail = NULL, error_hint = NULL, error_node = NULL, commits = CASE WHEN progress IS NULL THEN 0 ELSE commits END "
                         "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}'",
                         3, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
                         errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
     run->dry = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
-    take_replay(run);
+    take_replay(run, take_json(run, 1));
+    record_earlier(run);
+    forget_attempt(run);
     if (catalog_execute("INSERT INTO kaireon_internal.lease AS l (pipeline_id, epoch, run_id) VALUES ($2, 1, $1) "
                         "ON CONFLICT (pipeline_id) DO UPDATE SET epoch = l.epoch + 1, run_id = excluded.run_id RETURNING epoch",
                         2, types, values, NULL, SPI_OK_INSERT_RETURNING) != 1)
@@ -107,46 +169,47 @@ record_check_lease(Run *run)
                         errdetail("It began while this one was given up for dead; this one loads nothing."), errhint("See the view kaireon.runs.")));
 }
 
-/* One source's part of the ledger. */
 static void
-record_files(Run *run, const RunSource *source)
+record_file(Run *run, const GraphNode *node, const FetchObject *file, bool whole)
 {
-    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, INT8OID};
-    ListCell *lc;
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, INT8OID, INT8OID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id),
+                      CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified),
+                      CStringGetTextDatum(file->etag), CStringGetTextDatum(file->head_hash),
+                      CStringGetTextDatum(file->dialect), UUIDPGetDatum(&run->slot->run_id), Int64GetDatum(file->rows), Int64GetDatum(file->from)};
 
-    foreach(lc, source->splits)
-    {
-        FetchObject *file = lfirst(lc);
-        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(source->asked->node->id),
-                          CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified),
-                          CStringGetTextDatum(file->etag), CStringGetTextDatum(file->head_hash),
-                          CStringGetTextDatum(file->dialect), UUIDPGetDatum(&run->slot->run_id), Int64GetDatum(file->rows)};
-
-        catalog_execute("INSERT INTO kaireon_internal.source_file (pipeline_id, node_id, path, size, modified_at, etag, head_hash, "
-                        "dialect, run_id, rows_read) VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::jsonb, $9, $10) "
-                        "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
-                        "rows_read = excluded.rows_read, dialect = excluded.dialect, loaded_at = now()",
-                        10, types, values, NULL, SPI_OK_INSERT);
-    }
+    catalog_execute("INSERT INTO kaireon_internal.source_file (pipeline_id, node_id, path, size, modified_at, etag, head_hash, "
+                    "dialect, run_id, rows_read, next_offset) VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::jsonb, $9, $10, $11) "
+                    "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
+                    "rows_read = excluded.rows_read, next_offset = excluded.next_offset, dialect = excluded.dialect, loaded_at = now()",
+                    11, types, values, whole ? "          n" : NULL, SPI_OK_INSERT);
 }
 
 void
 record_ledger(Run *run)
 {
     for (int i = 0; i < run->program->nsources; i++)
-        record_files(run, &run->sources[i]);
+    {
+        const RunSource *source = &run->sources[i];
+
+        for (int file = source->recorded; file < list_length(source->splits); file++)
+            record_file(run, source->asked->node, list_nth(source->splits, file), true);
+        if (source->split)
+            record_file(run, source->asked->node, source->split, false);
+    }
 }
 
-/* Time of a node: where it was spent. */
-static double
-node_time(const Run *run, const GraphNode *node)
+double
+record_node_time(const Run *run, const GraphNode *node)
 {
+    double earlier = run->committed.times[node->ordinal];
+
     for (int i = 0; i < run->program->nsources; i++)
     {
         if (run->program->sources[i].node == node)
-            return INSTR_TIME_GET_MILLISEC(run->sources[i].waiting);
+            return earlier + INSTR_TIME_GET_MILLISEC(run->sources[i].waiting);
     }
-    return INSTR_TIME_GET_MILLISEC(run->nodes[node->ordinal].time);
+    return earlier + INSTR_TIME_GET_MILLISEC(run->nodes[node->ordinal].time);
 }
 
 /* Rows a target's table got. */
@@ -174,7 +237,7 @@ record_nodes(Run *run, bool failed)
         Datum values[8];
 
         if (node->op->kind == NODE_TARGET)
-            out = failed ? 0 : loaded_by(run, node);
+            out = run->committed.nodes[i].out + (failed ? 0 : loaded_by(run, node));
         values[0] = UUIDPGetDatum(&run->slot->run_id);
         values[1] = Int32GetDatum(i + 1);
         values[2] = CStringGetTextDatum(node->id);
@@ -182,9 +245,11 @@ record_nodes(Run *run, bool failed)
         values[4] = Int64GetDatum(run->nodes[i].in);
         values[5] = Int64GetDatum(out);
         values[6] = Int64GetDatum(run->rejects->per_node[i]);
-        values[7] = Float8GetDatum(node_time(run, node));
+        values[7] = Float8GetDatum(record_node_time(run, node));
         catalog_execute("INSERT INTO kaireon_internal.run_node (run_id, ordinal, node_id, node_type, rows_in, rows_out, rows_rejected, duration_ms) "
-                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", 8, types, values, NULL, SPI_OK_INSERT);
+                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (run_id, node_id) DO UPDATE SET rows_in = excluded.rows_in, "
+                        "rows_out = excluded.rows_out, rows_rejected = excluded.rows_rejected, duration_ms = excluded.duration_ms",
+                        8, types, values, NULL, SPI_OK_INSERT);
     }
 }
 
@@ -248,9 +313,9 @@ record_end(Run *run, const char *status, const ErrorData *error, const char *nod
     values[14] = optional_text(node, &nulls[14]);
     if (catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), rows_read = $3, rows_loaded = $4, "
                         "rows_updated = $5, rows_failed = $6, rows_skipped = $7, rows_filtered = $8, rows_merged = $9, bytes_read = $10, "
-                        "error_code = $11, error_message = $12, error_detail = $13, error_hint = $14, error_node = $15 "
+                        "error_code = $11, error_message = $12, error_detail = $13, error_hint = $14, error_node = $15, "
+                        "progress = CASE WHEN $2 IN ('failed', 'cancelled') THEN progress END "
                         "WHERE run_id = $1 AND status IN ('queued', 'running')",
                         15, types, values, nulls, SPI_OK_UPDATE) != 1)
-        ereport(ERROR, (errcode(ERRCODE_KAIREON_LEASE_LOST), errmsg("the run was ended by somebody else"),
-                        errdetail("Its row in kaireon.runs is final; this one loads nothing."), errhint("See the view kaireon.runs.")));
+        record_ended_by_other();
 }

@@ -54,15 +54,6 @@ run_files_without(Run *run, const GraphNode *node, List *listed, const char *que
     return left;
 }
 
-/* Files of the listing that the ledger does not have; in a transaction. */
-static List *
-new_files(Run *run, const GraphNode *node, List *listed)
-{
-    return run_files_without(run, node, listed,
-                             "SELECT FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
-                             "AND size = $4 AND modified_at = $5");
-}
-
 static const ConnectorSpec *
 connector_of(const Run *run, const RunSource *source)
 {
@@ -81,7 +72,7 @@ open_source(Run *run, RunSource *source)
     worker_begin();
     MemoryContextSwitchTo(run->context);
     listed = archive_not_waiting(run, source, archive_leave_out(run->input.graph, node, listed));
-    source->files = fetch_is_incremental(node) ? new_files(run, node, listed) : listed;
+    source->files = run_files_left(run, source, listed);
     worker_commit();
     MemoryContextSwitchTo(run->context);
 }
@@ -89,15 +80,17 @@ open_source(Run *run, RunSource *source)
 void
 run_open_sources(Run *run)
 {
-    int64 total = 0;
+    int64 total;
 
     run_report("opening the source");
     run_enter(run, STAGE_LISTING);
     for (int i = 0; i < run->program->nsources; i++)
+        open_source(run, &run->sources[i]);
+    total = run->done_bytes;     /* of earlier attempts */
+    for (int i = 0; i < run->program->nsources; i++)
     {
         ListCell *lc;
 
-        open_source(run, &run->sources[i]);
         foreach(lc, run->sources[i].files)
             total += ((FetchObject *) lfirst(lc))->size;
     }
@@ -108,7 +101,7 @@ run_open_sources(Run *run)
 
 /* ---- reading ---------------------------------------------------------------------------- */
 
-/* The next message, whose waiting holds no snapshot; the load begins with the first of a run. */
+/* The next message, whose waiting holds no snapshot; the load begins with the first of a run, and anew with the first behind a commit. */
 static void
 receive(Run *run, RunSource *source, LinkMessage *message)
 {
@@ -139,6 +132,8 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
     source->split = fetch_split(message, source->asked->ncolumns, source->present);
     source->split->source = source->asked->node;
     source->split->number = list_length(source->splits);
+    if (run->replay == NULL)
+        run_begin_file(run, source);
     /* files of one kind share their fields */
     if (source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->fields, source->split->fields) == 0)
         source->split->fields = ((FetchObject *) llast(source->splits))->fields;
@@ -171,6 +166,7 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     run_show_progress(run);
     if (run->replay == NULL)     /* letters are known to be bad */
         rejects_check_all_bad(run->rejects, run->counts.read);
+    run_batch_done(run, source);
 }
 
 static void
@@ -186,6 +182,7 @@ end_split(Run *run, RunSource *source)
     run->counts.bytes = run->done_bytes;
     source->split = NULL;
     MemoryContextSwitchTo(old);
+    run_file_done(run);
 }
 
 void

@@ -3,10 +3,10 @@
  *
  * run.c is the process and its phases, run_source.c reads the sources,
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
- * loaded, run_judge.c decides whether that may
- * be committed, run_dry.c undoes what is only to be tried, run_archive.c says
- * what becomes of the files, and run_record.c writes what became of it all into
- * the catalog.
+ * loaded, run_judge.c decides whether that may be committed, run_dry.c undoes what
+ * is only to be tried, run_archive.c says what becomes of the files, run_commit.c
+ * commits before the end and goes on from such a commit, and run_record.c writes
+ * what became of it all into the catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -17,6 +17,7 @@
 
 #include "pg/catalog.h"
 #include "pg/cells.h"
+#include "pg/commit_policy.h"
 #include "pg/compile.h"
 #include "pg/control.h"
 #include "pg/execute.h"
@@ -36,6 +37,9 @@ typedef struct RunSource
     bool *present;           /* columns of the split being read */
     FetchObject *split;      /* being read; NULL between splits */
     List *splits;            /* FetchObject *: read whole */
+    int recorded;            /* of these, which the ledger has by a commit */
+    int earlier;             /* and those that earlier attempts of the run have committed */
+    bool part_committed;     /* of the split being read */
     instr_time waiting;
     struct ReplaySource *replayed; /* of a replay: the dead letters that take the place of files; NULL: none do */
 } RunSource;
@@ -45,6 +49,15 @@ typedef struct Replay
 {
     Jsonb *filter;           /* which letters */
 } Replay;
+
+/* What a run has committed: in the transactions before the one that is open, and in earlier attempts. */
+typedef struct RunCommitted
+{
+    int commits;
+    RunCounts counts;
+    NodeCounts *nodes;       /* by GraphNode.ordinal; of a target, out is what its table got */
+    double *times;           /* the same: ms of earlier attempts */
+} RunCommitted;
 
 typedef struct Run
 {
@@ -56,6 +69,10 @@ typedef struct Run
     int64 epoch;             /* of the lease */
     Replay *replay;          /* NULL: it reads its sources */
     bool dry;                /* all that it does is undone */
+    CommitPolicy policy;
+    RunCommitted committed;
+    Jsonb *earlier;          /* of a run that is resumed: how far it came (run_commit.c); NULL: it begins */
+    MemoryContext load_context; /* of what belongs to the load's transaction */
     Rejects *rejects;
     RunSource *sources;      /* by place in program->sources */
     RunSource *reading;      /* the one being read, or NULL */
@@ -84,6 +101,9 @@ extern LoadStrategy run_strategy(const Run *run, int target);
 /* Begins the load's transaction. */
 extern void run_begin_load(Run *run);
 
+/* Ends it: everything that was read is committed; `last`: and with it the run. */
+extern void run_end_load(Run *run, bool last);
+
 /* The counters so far into the slot. */
 extern void run_show_progress(Run *run);
 
@@ -103,6 +123,38 @@ extern void run_read_source(Run *run, RunSource *source);
 
 /* Takes what a reader answers to one request, to the END of it. */
 extern void run_take_answer(Run *run, RunSource *source);
+
+/* What can be done about a run that failed after a commit. */
+#define RUN_RESUME_HINT "What it has committed stays; kaireon.resume_run goes on behind that."
+
+/* ---- run_commit.c ----------------------------------------------------------------------- */
+
+/* Where a batch was read, or a file to its end: commits, where the policy says so. */
+extern void run_batch_done(Run *run, RunSource *source);
+extern void run_file_done(Run *run);
+
+/* What happened at each node, in the transactions before too; palloc'd. */
+extern NodeCounts *run_count_nodes(const Run *run);
+
+/* In the load's transaction, between catalog_begin and catalog_end: how far the run came.  Raises KA004 when somebody has ended it. */
+extern void run_record_commit(Run *run);
+/* That transaction has committed. */
+extern void run_committed(Run *run);
+
+/* At the start of an attempt: goes on from what earlier ones have committed, if anything; the counters first. */
+extern void run_restore_counts(Run *run);
+extern void run_restore(Run *run);
+
+/*
+ * Of a listing, the files that are left to be read, and from where on: without
+ * those that the ledger has, or that the run has committed before.  In a
+ * transaction.  Raises 55000 when a file of which the run has a part is not as
+ * it was.
+ */
+extern List *run_files_left(Run *run, RunSource *source, List *listed);
+
+/* A split begins: the rows of the file that were committed before count, and it must be the same file (else 55000). */
+extern void run_begin_file(Run *run, RunSource *source);
 
 /* ---- run_replay.c ----------------------------------------------------------------------- */
 
@@ -177,6 +229,12 @@ extern void run_tell_locks(const Run *run);
 /* Raises 42704: the pipeline has gone. */
 pg_noreturn extern void record_no_pipeline(void);
 
+/* Raises KA004: the run's row is final. */
+pg_noreturn extern void record_ended_by_other(void);
+
+/* How far earlier attempts of the run came. */
+extern void record_earlier(Run *run);
+
 /* The run's row is running, and the lease its own. */
 extern void record_running(Run *run);
 
@@ -186,8 +244,11 @@ extern void record_strategies(Run *run);
 /* Raises KA004 unless the lease still is the run's. */
 extern void record_check_lease(Run *run);
 
-/* The files that were read. */
+/* The files that were read since the last commit, and what was read of another. */
 extern void record_ledger(Run *run);
+
+/* Time of a node in ms: where it was spent. */
+extern double record_node_time(const Run *run, const GraphNode *node);
 
 /* Rows and time of each node. */
 extern void record_nodes(Run *run, bool failed);

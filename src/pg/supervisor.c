@@ -2,7 +2,7 @@
  * supervisor.c: the supervisor of one database's runs.
  *
  * Makes rows of requests, starts workers for queued runs within the pool's
- * limit, and sees to it that every run's row becomes true: a worker that ended
+ * limit (and, when their time has come, for those that are tried again), and sees to it that every run's row becomes true: a worker that ended
  * without finishing (crash, terminate, server restart) is marked failed here.
  * It holds no state of its own that a restart would lose: everything is in the
  * run table and the run slots.  Idle, it leaves.
@@ -39,6 +39,7 @@
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/instance.h"
+#include "pg/retry.h"
 #include "pg/worker.h"
 
 /* While runs wait for a worker slot, look again after so many ms. */
@@ -50,23 +51,51 @@ static DatabaseSlot *self;
 static bool done = false;    /* it ends because nothing is left to do */
 static BackgroundWorkerHandle *handles[CONTROL_RUNS];
 
+#define OWNER_HINT "A superuser can give the pipeline to another role with kaireon.change_owner."
+#define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
+#define RESUME_HINT "What the run has committed stays; kaireon.resume_run goes on behind that."
+#define CANCELLED_EARLY "the run was cancelled before it started"
+
 /* ---- rows -------------------------------------------------------------------- */
 
-/* Ends a run's row if it is not final. */
-static void
+/* Ends a run's row if it is not final; else false. */
+static bool
 end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
 {
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(status), CStringGetTextDatum(unpack_sql_state(sqlstate)),
                       CStringGetTextDatum(message), hint ? CStringGetTextDatum(hint) : (Datum) 0};
 
-    catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), error_code = $3, error_message = $4, "
-                    "error_hint = $5 WHERE run_id = $1 AND status IN ('queued', 'running')",
-                    5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE);
+    return catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), error_code = $3, error_message = $4, "
+                           "error_hint = $5 WHERE run_id = $1 AND status IN ('queued', 'running')",
+                           5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE) == 1;
 }
 
-#define OWNER_HINT "A superuser can give the pipeline to another role with kaireon.change_owner."
-#define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
+/* The same of a run whose worker is gone; it may be tried again (retry.h). */
+static void
+end_orphan(const pg_uuid_t *run_id, const char *message, const char *hint)
+{
+    Oid types[] = {UUIDOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint))};
+
+    if (!end_row(run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, message, psprintf("%s" ORPHAN_HINT, hint)))
+        return;
+    catalog_execute("UPDATE kaireon_internal.run SET error_hint = $2 WHERE run_id = $1 AND progress IS NOT NULL", 2, types, values, NULL, SPI_OK_UPDATE);
+    (void) retry_run(run_id, ERRCODE_KAIREON_RUN_ORPHANED);
+}
+
+
+/* One of them.  Who waited for it is gone; a pause between two attempts goes on all the same. */
+static void
+recover_run(const pg_uuid_t *run_id)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(run_id)};
+
+    if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) == 0)
+        end_orphan(run_id, "the run was ended by a crash or restart of the server", "");
+    catalog_execute("UPDATE kaireon_internal.run SET waits = false WHERE run_id = $1", 1, types, values, NULL, SPI_OK_UPDATE);
+}
 
 /* Runs that a server crash or restart left behind; in a copy they are its original's. */
 static void
@@ -101,8 +130,7 @@ recover(void)
         known = control_find(&ids[i]) != NULL;
         LWLockRelease(control->lock);
         if (!known)
-            end_row(&ids[i], "failed", ERRCODE_KAIREON_RUN_ORPHANED,
-                    "the run was ended by a crash or restart of the server", ORPHAN_HINT);
+            recover_run(&ids[i]);
     }
     catalog_end(scope);
     worker_commit();
@@ -203,7 +231,7 @@ drop_cancelled(void)
             continue;
         worker_begin();
         scope = catalog_begin();
-        end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled before it started", NULL);
+        (void) end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, slot->attempt > 0 ? "the run was cancelled" : CANCELLED_EARLY, NULL);
         catalog_end(scope);
         worker_commit();
         end_slot(slot);
@@ -247,6 +275,42 @@ postpone_outbox(const RunSlot *slot)
                     "WHERE pipeline_id = $1 AND status = 'pending' AND next_attempt_at <= clock_timestamp()", 3, types, values, NULL, SPI_OK_SELECT);
 }
 
+/*
+ * How a run ended whose worker is gone: in most cases the worker has said it
+ * itself.  True: it waits for its next attempt, of which *attempt have begun.
+ */
+static bool
+end_run(const RunSlot *slot, int *attempt)
+{
+    if (slot->cancel)            /* it came while the worker was connecting, or when the run was to be tried again */
+        (void) end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
+    else if (retry_waits(&slot->run_id, slot->attempt, attempt))
+        return true;
+    else if (slot->failure_code != 0)
+    {
+        if (end_row(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
+                    slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT))
+            (void) retry_run(&slot->run_id, slot->failure_code);
+    }
+    else
+        end_orphan(&slot->run_id, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
+    return retry_waits(&slot->run_id, slot->attempt, attempt);
+}
+
+/* The run waits for its next attempt: so does its session, if there is one. */
+static void
+park_slot(RunSlot *slot, int attempt)
+{
+    LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    slot->attempt = attempt;
+    slot->failure_code = 0;
+    slot->started_at = 0;
+    /* one that is to be cancelled is by drop_cancelled */
+    slot->state = slot->waits || slot->cancel ? SLOT_QUEUED : SLOT_FREE;
+    control_offer_place();
+    LWLockRelease(control->lock);
+}
+
 static void
 reap_workers(void)
 {
@@ -254,6 +318,8 @@ reap_workers(void)
     {
         RunSlot *slot = &control->runs[i];
         CatalogScope scope;
+        bool parked = false;
+        int attempt = 0;
 
         if (!worker_gone(i))
             continue;
@@ -265,18 +331,14 @@ reap_workers(void)
         scope = catalog_begin();
         if (slot->outbox)
             postpone_outbox(slot);
-        else if (slot->cancel)   /* it came while the worker was connecting */
-            end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
-        else if (slot->failure_code != 0)
-            end_row(&slot->run_id, "failed", slot->failure_code,
-                    psprintf("could not connect as the pipeline's owner: %s", slot->failure),
-                    slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT);
         else
-            end_row(&slot->run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did",
-                    "It was terminated or crashed; the server's log says why. " ORPHAN_HINT);
+            parked = end_run(slot, &attempt);
         catalog_end(scope);
         worker_commit();
-        end_slot(slot);
+        if (parked)
+            park_slot(slot, attempt);
+        else
+            end_slot(slot);
     }
 }
 
@@ -328,14 +390,14 @@ typedef struct QueuedRun
 {
     pg_uuid_t run_id, pipeline_id;
     char *pipeline;
-    int version;
+    int version, attempt;
     Oid owner;
     bool waits;
     bool outbox;             /* not a run: what its pipeline's outbox has due */
     OwnerState owner_state;
 } QueuedRun;
 
-/* Rows that wait, oldest first. */
+/* Rows that wait and whose time has come, oldest first.  A run that will be tried again keeps its place before later ones of its pipeline. */
 static int
 read_queue(MemoryContext context, QueuedRun **queue)
 {
@@ -344,8 +406,9 @@ read_queue(MemoryContext context, QueuedRun **queue)
 
     worker_begin();
     scope = catalog_begin();
-    count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits FROM kaireon_internal.run "
-                                  "WHERE status = 'queued' ORDER BY queued_at", 0, NULL, NULL, NULL, SPI_OK_SELECT);
+    count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits, attempt FROM kaireon_internal.run AS r "
+                                  "WHERE status = 'queued' AND NOT EXISTS (SELECT FROM kaireon_internal.run AS o WHERE o.pipeline_id = r.pipeline_id "
+                                  "AND o.status = 'queued' AND o.queued_at <= r.queued_at AND o.retry_at > clock_timestamp()) ORDER BY queued_at", 0, NULL, NULL, NULL, SPI_OK_SELECT);
     *queue = MemoryContextAllocZero(context, sizeof(QueuedRun) * Max(count, 1));
     for (int i = 0; i < count; i++)
     {
@@ -360,6 +423,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
         run->version = DatumGetInt32(SPI_getbinval(row, desc, 4, &null));
         run->owner = DatumGetObjectId(SPI_getbinval(row, desc, 5, &null));
         run->waits = DatumGetBool(SPI_getbinval(row, desc, 6, &null));
+        run->attempt = DatumGetInt32(SPI_getbinval(row, desc, 7, &null));
         run->owner_state = owner_state(run->owner);
     }
     catalog_end(scope);
@@ -376,9 +440,9 @@ refuse_owner(const QueuedRun *run)
     worker_begin();
     scope = catalog_begin();
     if (run->owner_state == OWNER_GONE)
-        end_row(&run->run_id, "failed", ERRCODE_UNDEFINED_OBJECT, "the pipeline's owner does not exist any more", OWNER_HINT);
+        (void) end_row(&run->run_id, "failed", ERRCODE_UNDEFINED_OBJECT, "the pipeline's owner does not exist any more", OWNER_HINT);
     else
-        end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
+        (void) end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
                 "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
     catalog_end(scope);
     worker_commit();
@@ -414,6 +478,7 @@ start_run(const QueuedRun *run)
         slot->pipeline_id = run->pipeline_id;
         strlcpy(slot->pipeline, run->pipeline, CONTROL_NAME);
         slot->version = run->version;
+        slot->attempt = run->attempt;
         slot->owner = run->owner;
         slot->outbox = run->outbox;
         slot->started_at = GetCurrentTimestamp();
@@ -474,6 +539,13 @@ start_outboxes(MemoryContext context)
     return next;
 }
 
+/* The sooner of two times in ms; -1: never. */
+static long
+sooner(long a, long b)
+{
+    return a < 0 || (b >= 0 && b < a) ? b : a;
+}
+
 /* Runs stay queued in a copy that nobody has confirmed, and while the database allows no connections. */
 static bool
 may_run(void)
@@ -515,7 +587,7 @@ start_queued(MemoryContext context, bool *waiting)
 
             worker_begin();
             scope = catalog_begin();
-            end_row(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
+            (void) end_row(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
             catalog_end(scope);
             worker_commit();
         }
@@ -620,7 +692,7 @@ supervise(MemoryContext context)
     for (;;)
     {
         bool again, waiting, idle, stop;
-        long outbox;
+        long due;                /* something is to be done again then */
         int events = WL_LATCH_SET | WL_EXIT_ON_PM_DEATH;
         long timeout = -1;
 
@@ -631,10 +703,11 @@ supervise(MemoryContext context)
         take_requests();
         drop_cancelled();
         reap_workers();
+        due = may_run() ? retry_due() : -1; /* first: what comes due meanwhile is seen below */
         again = start_queued(context, &waiting);
-        outbox = may_run() ? start_outboxes(context) : -1;
+        due = sooner(due, may_run() ? start_outboxes(context) : -1);
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
-        idle = !waiting && !has_runs() && (outbox < 0 || self->stop);
+        idle = !waiting && !has_runs() && (due < 0 || self->stop);
         if (self->asked && !idle)
         {
             self->asked = false; /* the launcher can ask the next */
@@ -650,10 +723,10 @@ supervise(MemoryContext context)
             events |= WL_TIMEOUT;
             timeout = again ? RETRY_MS : guc_supervisor_idle * 1000L;
         }
-        if (outbox >= 0 && (timeout < 0 || outbox < timeout))
+        if (due >= 0)
         {
             events |= WL_TIMEOUT;
-            timeout = outbox;
+            timeout = sooner(timeout, due);
         }
         events = WaitLatch(MyLatch, events, timeout, compat_wait_event("KaireonSupervisor"));
         ResetLatch(MyLatch);

@@ -11,7 +11,7 @@ INSERT INTO decision
 SELECT 'kaireon.' || f, least FROM (VALUES
     ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'plain_number', 'iso_time', 'rule', 'observe', 'keyed_hash',
                      'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace']),
-    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'replay_dead_letters', 'cancel_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
+    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'replay_dead_letters', 'cancel_run', 'resume_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
                     'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'adopt_table', 'refresh_schema', 'create_pipeline', 'update_pipeline',
@@ -19,7 +19,7 @@ SELECT 'kaireon.' || f, least FROM (VALUES
                     'read', 'describe', 'preview', 'list_objects', 'test_connector', 'infer_fields', 'touch_updated_at'])) AS d (least, names), unnest(names) AS f;
 INSERT INTO decision
 SELECT 'kaireon.' || v, 'viewer' FROM unnest(ARRAY['connector_types', 'connectors', 'schemas', 'schema_fields', 'pipelines', 'pipeline_versions', 'runs',
-    'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'outbox', 'progress', 'instance', 'expression_functions']) AS v;
+    'run_attempts', 'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'outbox', 'progress', 'instance', 'expression_functions']) AS v;
 
 -- A strict function with nulls is not called at all: it gets values.
 CREATE FUNCTION argument(type regtype, strict boolean) RETURNS text LANGUAGE sql AS $$

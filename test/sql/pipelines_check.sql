@@ -132,6 +132,26 @@ SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "dlq", "maxErrors": 100}');
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'dlq', 'deadLetterRetentionDays', d)) FROM unnest('{1,36500,0,36501,-1}'::int[]) AS d;
 SELECT pg_temp.findings(NULL, NULL, '{"deadLetterRetentionDays": "week"}');
+-- Commits before the run's end, and retries.
+SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('commit', c)) FROM unnest('{run,file,batch,row}'::text[]) AS c;
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {"maxAttempts": 3, "backoff": "exponential", "pauseSeconds": 0}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {"maxAttempts": 0, "backoff": "linear", "pauseSeconds": 86401}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {"maxAttempts": 0, "pauseSeconds": 86401}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {"maxAttempts": 1.5}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": {"attempts": 3}}');
+SELECT pg_temp.findings(NULL, NULL, '{"retry": 3}');
+SELECT pg_temp.findings(NULL, NULL, '{"commit": true}');
+SELECT c, pg_temp.findings(jsonb_build_array(jsonb_build_object('id', 'r', 'type', 'source', 'config', source), jsonb_build_object('id', 'n', 'type', type, 'config', config),
+                                             '{"id": "w", "type": "target"}'::jsonb), NULL, jsonb_build_object('commit', c))
+  FROM (VALUES ('deduplicate', '{"keyFields": ["id"]}'::jsonb, '{}'::jsonb), ('aggregate', '{"groupByFields": ["id"], "aggregations": []}', '{}'),
+               ('validate', '{"rules": [{"field": "id", "rule": "unique"}]}', '{}'), ('validate', '{"dataset": [{"check": "row_count", "min": 1}]}', '{}'),
+               ('validate', '{"rules": [{"field": "id", "rule": "not_null"}]}', '{}'), ('drop', '{"fields": ["x"]}', '{"rowLimit": 5}')) AS v (type, config, source),
+       unnest('{run,file,batch}'::text[]) AS c;
+SELECT s, pg_temp.findings(jsonb_build_array('{"id": "r", "type": "source"}'::jsonb, jsonb_build_object('id', 'w', 'type', 'target',
+                           'config', '{"watermarkField": "id"}'::jsonb - CASE WHEN s <> 'incremental_watermark' THEN 'watermarkField' ELSE '' END || jsonb_build_object('loadingStrategy', s))),
+                           NULL, '{"commit": "file"}')
+  FROM unnest('{append,upsert,incremental_watermark,truncate_and_load,blue_green}'::text[]) AS s;
 SELECT pg_temp.findings(NULL, NULL, jsonb_build_object('errorHandling', 'skip', 'maxErrors', m))
   FROM unnest('{101%,5.5,-1,-1%,many,%,1.1.1%,1e3,99999999999999999999,""}'::text[]) AS m;
 SELECT pg_temp.findings(NULL, NULL, '{"errorHandling": "skip", "maxErrors": true}');
