@@ -55,7 +55,7 @@ trigger_obstacle(const TriggerDesc *triggers)
             return "it has a deferrable unique constraint";
         if (!trigger->tgisinternal && TRIGGER_FOR_INSERT(trigger->tgtype))
             return "it has a trigger on INSERT";
-        if (!trigger->tgisinternal && TRIGGER_FOR_TRUNCATE(trigger->tgtype))
+        if (TRIGGER_FOR_TRUNCATE(trigger->tgtype)) /* internal ones are those of extensions that keep rows elsewhere */
             return "it has a trigger on TRUNCATE";
     }
     return NULL;

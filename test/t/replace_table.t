@@ -113,6 +113,12 @@ for my $strategy ('truncate_and_load', 'blue_green')
     is($k->sql(q{SELECT count(*) FROM verify_heapam('goods')}), 0, "$strategy: so is the heap");
 }
 
+$k->sql('CREATE EXTENSION pg_visibility');
+is($k->sql(q{SELECT (SELECT count(*) FROM pg_check_frozen('goods')) + (SELECT count(*) FROM pg_check_visible('goods'))}), 0, 'the visibility map tells the truth');
+$k->sql('TRUNCATE sold');
+is($k->run('blue_green')->{status} . $k->sql(q{SELECT all_visible = relpages AND all_frozen = relpages FROM pg_visibility_map_summary('goods'), pg_class WHERE oid = 'goods'::regclass}),
+    'successt', 'and has all pages of a new table');
+
 # ---- and after a crash, whatever was written to the log
 $k->node->stop('immediate');
 $k->node->start;

@@ -137,6 +137,10 @@ sub check_way
 }
 
 check_way('unlogged', 'CREATE UNLOGGED TABLE odd (id integer PRIMARY KEY, name text)', '');
+check_way('parent', 'DROP TABLE IF EXISTS odd_child; CREATE TABLE odd (id integer PRIMARY KEY, name text); CREATE TABLE odd_child () INHERITS (odd)', '');
+$k->sql(q{INSERT INTO odd_child VALUES (5, 'child')});
+is($k->run('odd_blue_green')->{status} . $k->sql(q{SELECT count(*) || min(name) FROM odd_child}), 'partial1child', 'parent: rows of tables that inherit from it stay');
+$k->sql('DROP TABLE odd CASCADE');
 check_way('partitioned', 'CREATE TABLE odd (id integer PRIMARY KEY, name text) PARTITION BY RANGE (id); CREATE TABLE odd1 PARTITION OF odd FOR VALUES FROM (0) TO (50); CREATE TABLE odd2 PARTITION OF odd DEFAULT', 'it is partitioned');
 check_way('trigger', 'CREATE TABLE odd (id integer PRIMARY KEY, name text); CREATE OR REPLACE FUNCTION nothing() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RETURN NEW; END$$; CREATE TRIGGER t BEFORE INSERT ON odd FOR EACH ROW EXECUTE FUNCTION nothing()', 'it has a trigger on INSERT');
 check_way('generated', 'CREATE TABLE odd (id integer PRIMARY KEY, name text, length integer GENERATED ALWAYS AS (length(name)) STORED)', 'it has generated columns');
