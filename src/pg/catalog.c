@@ -280,6 +280,7 @@ resolve_fields(TupleDesc desc, TargetField *fields, const AttrNumber *numbers, i
         field->attnum = att->attnum;
         field->type = att->atttypid;
         field->typmod = att->atttypmod;
+        field->collation = att->attcollation;
         field->not_null = att->attnotnull;
         field->has_default = att->atthasdef || att->attidentity != '\0';
         field->always_identity = att->attidentity == ATTRIBUTE_IDENTITY_ALWAYS;

@@ -76,6 +76,7 @@ typedef struct TargetField
     AttrNumber attnum;
     Oid type;
     int32 typmod;
+    Oid collation;
     bool not_null;
     bool has_default;        /* or is an identity */
     bool always_identity;    /* which takes a value only where the statement says so */

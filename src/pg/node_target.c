@@ -3,9 +3,12 @@
  */
 #include "postgres.h"
 
+#include "access/nbtree.h"
+#include "access/transam.h"
 #include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 #include "utils/lsyscache.h"
+#include "utils/typcache.h"
 
 #include "pg/flow.h"
 #include "pg/node.h"
@@ -312,6 +315,30 @@ is_absent(Compiler *c, const SourceColumn *column)
     return present && !present[column - source->columns];
 }
 
+/* Are equal values of the column the same to the last byte?  Not 1.0 and 1.00, nor some texts of some collations. */
+static bool
+equal_is_same(const TargetField *field)
+{
+    TypeCacheEntry *type = lookup_type_cache(field->type, TYPECACHE_BTREE_OPFAMILY);
+    Oid same = InvalidOid;
+
+    if (field->type < FirstNormalObjectId && OidIsValid(type->btree_opf))
+        same = get_opfamily_proc(type->btree_opf, type->btree_opintype, type->btree_opintype, BTEQUALIMAGE_PROC);
+    return OidIsValid(same) && DatumGetBool(OidFunctionCall1Coll(same, field->collation, ObjectIdGetDatum(type->btree_opintype)));
+}
+
+/* " stored.a, stored.b" and " excluded.a, excluded.b": columns that are compared in one way. */
+typedef struct Compared { StringInfoData stored, excluded; } Compared;
+
+static void
+add_compared(Compared *compared, const char *name)
+{
+    const char *comma = compared->stored.len ? ", " : "";
+
+    appendStringInfo(&compared->stored, "%sstored.%s", comma, name);
+    appendStringInfo(&compared->excluded, "%sexcluded.%s", comma, name);
+}
+
 /*
  * What an upsert does where the key is there already: it updates the columns
  * that this lane delivers, where one of them is not the same to the last byte.
@@ -322,23 +349,31 @@ conflict_clause(Compiler *c, const GraphNode *node)
     const Lane *lane = c->lane;
     const SchemaSpec *schema = lane->target->schema;
     const TargetKey *key = lane->target->key;
-    StringInfo set = makeStringInfo(), stored = makeStringInfo(), excluded = makeStringInfo();
+    StringInfo set = makeStringInfo(), differs = makeStringInfo();
+    Compared equal, bytes;
 
+    initStringInfo(&equal.stored);
+    initStringInfo(&equal.excluded);
+    initStringInfo(&bytes.stored);
+    initStringInfo(&bytes.excluded);
     for (int i = 0; i < schema->nfields; i++)
     {
         const TargetField *field = &schema->fields[i];
-        const char *name = sql_name(field->name), *comma = set->len ? ", " : "";
+        const char *name = sql_name(field->name);
 
         /* an identity that is always generated can't be updated */
         if (lane->left_out[i] || bms_is_member(field->attnum, key->columns) || field->always_identity)
             continue;
-        appendStringInfo(set, "%s%s = excluded.%s", comma, name, name);
-        appendStringInfo(stored, "%sstored.%s", comma, name);
-        appendStringInfo(excluded, "%sexcluded.%s", comma, name);
+        appendStringInfo(set, "%s%s = excluded.%s", set->len ? ", " : "", name, name);
+        add_compared(equal_is_same(field) ? &equal : &bytes, name);
     }
+    if (equal.stored.len > 0)
+        appendStringInfo(differs, "(%s) IS DISTINCT FROM (%s)", equal.stored.data, equal.excluded.data);
+    if (bytes.stored.len > 0)
+        appendStringInfo(differs, "%sROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record", differs->len ? " OR " : "",
+                         bytes.stored.data, bytes.excluded.data);
     if (set->len > 0)
-        return psprintf("\nON CONFLICT %s DO UPDATE SET %s\nWHERE ROW(%s)::record OPERATOR(pg_catalog.*<>) ROW(%s)::record",
-                        key->arbiter, set->data, stored->data, excluded->data);
+        return psprintf("\nON CONFLICT %s DO UPDATE SET %s\nWHERE %s", key->arbiter, set->data, differs->data);
     /* a file without the other columns has nothing to update */
     if (c->present == NULL && !c->mended && !graph_is_wrong(*c->findings, node))
         graph_complain(c->findings, node->id, "nothing_to_update", "Deliver further fields, or use loading strategy append.",
