@@ -242,6 +242,7 @@ run_begin_load(Run *run)
         sinks[i] = loader_sink(run->loaders[i]);
     }
     loader_introduce(run->loaders, ntargets);
+    run->swapped = NULL;
     begin_summaries(run, program);
     if (run->replay == NULL)
     {

@@ -88,6 +88,9 @@ like($k->sql_error("BEGIN; SELECT FROM gens LIMIT 1; SELECT * FROM kaireon.run_p
 
 # ---- what fails leaves nothing
 
+write_gen(1000);
+$run = ($k->rows(q{SELECT * FROM kaireon.run_pipeline('gens', '{"dryRun": true}')}))[0];
+is("$run->{status} $run->{rows_loaded} " . $k->sql(seen()) . ' ' . orphans(), "success $rows $rows $gen $gen 0 0", 'a dry run counts, and leaves the old rows and no file') or diag(explain $run);
 write_gen(1000, 1);
 $run = $k->run('gens');
 is("$run->{status} $run->{error_code} " . $k->sql(seen()) . ' ' . orphans(), "failed 22P02 $rows $gen $gen 0 0", 'a run that fails at its last row leaves the old rows, and no file');
