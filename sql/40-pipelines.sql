@@ -114,7 +114,7 @@ BEGIN
         RAISE WARNING '%', doubt;
     END LOOP;
     IF n = 1 THEN
-        PERFORM kaireon_internal.fail(state, single, place, COALESCE(first_hint, 'Nothing was saved; correct it and try again.'));
+        PERFORM kaireon_internal.fail(state, single, place, first_hint);
     ELSIF n > 1 THEN
         PERFORM kaireon_internal.fail(state, format('pipeline "%s" has %s errors', name, n), details,
             'Nothing was saved; all of them have to be corrected.');

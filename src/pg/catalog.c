@@ -418,14 +418,14 @@ find_schema(const char *sql, const char *drift, const char *name, Oid own, bool 
 }
 
 SchemaSpec *
-catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings)
+catalog_find_schema(const char *name, Oid own, bool thorough, const GraphNode *node, const char *part, List **findings)
 {
     SchemaSpec *schema = find_schema(SCHEMA_FIELDS "WHERE s.id = kaireon_internal.named_schema($1, $2) ORDER BY f.ordinal", SCHEMA_DRIFT,
-                                     name, own, thorough, node_id, findings);
+                                     name, own, thorough, node->id, findings);
 
     if (schema == NULL)
-        graph_complain(findings, node_id, "missing_schema", "See the view kaireon.schemas for those there are.",
-                       "schema \"%s\" does not exist or has no fields", name);
+        graph_complain(findings, node->id, "missing_schema", "See the view kaireon.schemas for those there are.",
+                       "%s: schema \"%s\" does not exist or has no fields", part, name);
     return schema;
 }
 
@@ -439,7 +439,7 @@ catalog_find_summary(const char *name, const char *node_id, List **findings)
 
     if (schema == NULL)
         graph_complain(findings, node_id, "missing_schema", "A collection has one when it has summary_columns.",
-                       "there is no schema \"%s\" with a summary", name);
+                       "key \"summary\": there is no schema \"%s\" with a summary", name);
     return schema;
 }
 

@@ -76,10 +76,10 @@ extern ConnectorSpec *catalog_find_connector(const char *name, const char *node_
 extern bool catalog_load_schema(const pg_uuid_t *schema_id, bool thorough, SchemaSpec *schema, List **findings);
 /*
  * The schema a node names, by its name or one it had: the one of table `own`
- * (the pipeline's) where that is it.  NULL, with a finding of that node, when
- * there is none.
+ * (the pipeline's) where that is it.  NULL, with a finding of that node that
+ * names the part ("key \"schema\"", "rule 1"), when there is none.
  */
-extern SchemaSpec *catalog_find_schema(const char *name, Oid own, bool thorough, const char *node_id, List **findings);
+extern SchemaSpec *catalog_find_schema(const char *name, Oid own, bool thorough, const GraphNode *node, const char *part, List **findings);
 /* The same of the summary table of a collection, with its columns for fields. */
 extern SchemaSpec *catalog_find_summary(const char *name, const char *node_id, List **findings);
 /* A column of a summary. */

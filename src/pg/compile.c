@@ -147,7 +147,7 @@ begin_program(Compiler *c, const CompileInput *input)
         target->strategy = node->wrong_config ? LOAD_APPEND : target_strategy(node);
         target->schema = input->schema;
         if (json_get(node->config, "schema") && !node->wrong_config)
-            target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node->id, c->findings);
+            target->schema = catalog_find_schema(json_get_text(node->config, "schema"), input->schema->relid, c->collect, node, "key \"schema\"", c->findings);
         target_resolve(target, c->findings);
         if (target->schema)
             target->origins = palloc0(sizeof(List *) * Max(target->schema->nfields, 1));

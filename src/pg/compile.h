@@ -207,6 +207,7 @@ typedef struct ProgramSummary
     TupleDesc keys;          /* the join fields: the columns of TOUCHED_RELATION */
     AttrNumber *attnums;     /* of them in the collection's table */
     List *columns;           /* char *: the summary columns it writes */
+    List *fields;            /* SummaryField * (catalog.h): the join fields, and those columns */
     bool loaded;             /* a target of the pipeline loads the collection */
     /* for the customers in TOUCHED_RELATION, and for all: */
     char *remove, *remove_all; /* DELETE of those without rows, */

@@ -14,6 +14,7 @@
 #include "catalog/pg_type.h"
 #include "mb/pg_wchar.h"
 #include "nodes/nodeFuncs.h"
+#include "optimizer/optimizer.h"
 #include "tcop/tcopprot.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
@@ -34,7 +35,11 @@ work_on_node(void *arg)
     work->work(work->compiler, work->node);
 }
 
-/* Where in the expression, as it stands in the SQL between "(\n" and "\n)", the position is, in characters from 1; 0 when outside. */
+/*
+ * Where in the expression, as it stands in the SQL between "(\n" and "\n)", the
+ * position is, in characters from 1; 0 when outside.  The parentheses count as
+ * its first character, and as the one behind its last.
+ */
 static int
 position_within(const char *sql, const char *expression, int position)
 {
@@ -42,17 +47,17 @@ position_within(const char *sql, const char *expression, int position)
 
     for (const char *found = strstr(sql, written); found; found = strstr(found + 1, written))
     {
-        int within = position - pg_mbstrlen_with_len(sql, found - sql) - (int) strlen("(\n");
+        int within = position - pg_mbstrlen_with_len(sql, found - sql), length = pg_mbstrlen(expression);
 
-        if (within >= 1 && within <= pg_mbstrlen(expression) + 1)
-            return within;
+        if (within >= 1 && within <= pg_mbstrlen(written) + 1)
+            return Min(Max(within - (int) strlen("(\n"), 1), length + 1);
     }
     return 0;
 }
 
 /* Where in a user's expression an error was found; 0 when that is not known. */
 static int
-expression_position(const Compiler *c, const ErrorData *error)
+expression_position(const Compiler *c, const ErrorData *error, bool *at_end)
 {
     /* what runs SQL around us takes the position for one in its own text */
     int position = error->cursorpos > 0 ? error->cursorpos : error->internalpos, within = 0;
@@ -60,8 +65,10 @@ expression_position(const Compiler *c, const ErrorData *error)
 
     foreach(lc, c->expressions)
     {
-        if (position > 0 && within == 0)
-            within = position_within(c->checked, lfirst(lc), position);
+        if (position == 0 || within > 0)
+            continue;
+        within = position_within(c->checked, lfirst(lc), position);
+        *at_end = within > pg_mbstrlen(lfirst(lc));
     }
     return within;
 }
@@ -73,6 +80,7 @@ static void
 complain_of_error(Compiler *c, const GraphNode *node, const char *part, const ErrorData *error)
 {
     const char *prefix = part ? psprintf("%s: ", part) : "";
+    bool at_end = false;
     int position;
 
     if (error->sqlerrcode == ERRCODE_INSUFFICIENT_PRIVILEGE)
@@ -81,8 +89,11 @@ complain_of_error(Compiler *c, const GraphNode *node, const char *part, const Er
         graph_complain(c->findings, node->id, "too_complex", error->hint, "%s", error->message);
     /* of an aggregate the parser says that all other fields are not grouped by */
     else if (error->sqlerrcode == ERRCODE_GROUPING_ERROR)
-        graph_complain(c->findings, node->id, "invalid_expression", NULL, "%san aggregate is not allowed in a pipeline's expression", prefix);
-    else if ((position = expression_position(c, error)) > 0)
+        graph_complain(c->findings, node->id, "invalid_expression", "An aggregate node has them.", "%san aggregate is not allowed in a pipeline's expression", prefix);
+    else if ((position = expression_position(c, error, &at_end)) > 0 && at_end && error->sqlerrcode == ERRCODE_SYNTAX_ERROR)
+        graph_complain(c->findings, node->id, "invalid_expression", "It is one whole expression, for example price * quantity.",
+                       "%ssyntax error at the end of the expression", prefix);
+    else if (position > 0)
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s, at character %d of the expression", prefix, error->message, position);
     else
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s", prefix, error->message);
@@ -231,7 +242,7 @@ check_note_part(Compiler *c, const char *name, const char *sql, const char *bool
     c->parts = lappend(c->parts, part);
 }
 
-typedef struct PartCheck { Compiler *compiler; const char *sql; Oid type; } PartCheck;
+typedef struct PartCheck { Compiler *compiler; const char *sql; Oid type; bool analysed; } PartCheck;
 
 /* Parses, checks and plans a part alone; its type. */
 static void
@@ -246,7 +257,47 @@ check_sql(void *arg)
     query = compile_analyze(sql, compile_environment(c->parts_relation, c->parts_desc, NULL), NIL);
     check->type = exprType((Node *) linitial_node(TargetEntry, query->targetList)->expr);
     exprcheck_query(query, sql);
+    check->analysed = true;
     plan_statement(query, sql);
+}
+
+typedef struct Folding { Node *node; } Folding;
+
+static void
+fold(void *arg)
+{
+    (void) eval_const_expressions(NULL, copyObject(((Folding *) arg)->node));
+}
+
+/* The innermost constant expression that has no value, by its location: the planner does not say which one it was. */
+static bool
+find_failing(Node *node, int *location)
+{
+    Folding folding = {node};
+
+    if (node == NULL)
+        return false;
+    if (expression_tree_walker(node, find_failing, location))
+        return true;
+    if ((!IsA(node, FuncExpr) && !IsA(node, OpExpr) && !IsA(node, CoerceViaIO)) || contain_var_clause(node) ||
+        guard_try(fold, &folding, CurrentMemoryContext) == NULL)
+        return false;
+    *location = exprLocation(node);
+    return true;
+}
+
+/* Gives an error of the planner the position of what it is about. */
+static void
+locate(ErrorData *error, const Compiler *c)
+{
+    Query *query;
+    int location = -1;
+
+    if (error->cursorpos > 0 || error->internalpos > 0)
+        return;
+    query = compile_analyze(c->checked, compile_environment(c->parts_relation, c->parts_desc, NULL), NIL);
+    if (find_failing((Node *) query->targetList, &location) && location >= 0)
+        error->cursorpos = pg_mbstrlen_with_len(c->checked, location) + 1;
 }
 
 /* Which parts of a node that could not be written are wrong on their own; false when none is. */
@@ -260,7 +311,7 @@ complain_of_parts(Compiler *c, const GraphNode *node)
     foreach(lc, parts)
     {
         const NodePart *part = lfirst(lc);
-        PartCheck check = {c, part->sql, InvalidOid}, inner = {c, psprintf("(\n%s\n)", part->boolean ? part->boolean : "NULL"), BOOLOID};
+        PartCheck check = {c, part->sql, InvalidOid, false}, inner = {c, psprintf("(\n%s\n)", part->boolean ? part->boolean : "NULL"), BOOLOID, false};
         ErrorData *error = guard_try(check_sql, &check, CurrentMemoryContext);
         const char *name = part->name, *checked = c->checked;
 
@@ -277,6 +328,8 @@ complain_of_parts(Compiler *c, const GraphNode *node)
             continue;
         }
         c->checked = checked;
+        if (check.analysed)
+            locate(error, c);
         complain_of_error(c, node, name, error);
     }
     return found;

@@ -305,6 +305,22 @@ reach(Compiler *c, Flow *flow, const char *name, bool required)
     return column;
 }
 
+/* Warns when the name is one of those that the source of input 0 declares: nobody has named it yet, and now nobody can. */
+static void
+warn_of_hidden(Compiler *c, const GraphNode *node, const char *name)
+{
+    const Flow *flow = c->set->inputs[0];
+    const Feed *feed;
+
+    if (!may_have(flow, name, false))
+        return;
+    for (feed = flow->feed; feed && feed->source == NULL; feed = feed->open ? feed->inputs[0]->feed : NULL)
+        ;
+    if (feed && has_name(feed->declared, name))
+        graph_warn(c->findings, node->id, "hidden_column", psprintf("To have both, select it with an alias: {\"field\": \"%s\", \"alias\": \"other_%s\"}.", name, name),
+                   psprintf("field \"%s\" takes the place of the one that source \"%s\" has", name, feed->node->id));
+}
+
 /* ---- behind what is wrong -------------------------------------------------------- */
 
 static bool
@@ -347,6 +363,21 @@ flow_doubt(Compiler *c, const GraphNode *node)
     c->flow->gone = NIL;
 }
 
+/* What a set node is known to give. */
+static char *
+list_columns(const Feed *feed)
+{
+    StringInfoData names;
+    List *given = NIL;
+    ListCell *lc;
+
+    foreach(lc, feed->columns)
+        given = lappend(given, ((const SetColumn *) lfirst(lc))->column->name);
+    initStringInfo(&names);
+    node_describe_list(&names, given);
+    return names.data;
+}
+
 /* Why a flow has no field of that name. */
 static void
 complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const char *name)
@@ -366,13 +397,20 @@ complain_missing(Compiler *c, const GraphNode *node, const Flow *flow, const cha
         feed = feed->inputs[0]->feed;
     }
     if (gone)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "%sfield \"%s\" is gone: node \"%s\" (%s) took it away",
+        graph_complain(c->findings, node->id, "missing_column", "Use it before that node does.", "%sfield \"%s\" is gone: node \"%s\" (%s) took it away",
                        part, name, gone->by->id, gone->by->op->name);
     else if (feed && feed->source == NULL)
-        graph_complain(c->findings, node->id, "missing_column", NULL, "%sthere is no field \"%s\": node \"%s\" (%s) does not give it", part, name,
+        graph_complain(c->findings, node->id, "missing_column", psprintf("It gives: %s.", list_columns(feed)), "%sthere is no field \"%s\": node \"%s\" (%s) does not give it", part, name,
                        feed->node->id, feed->node->op->name);
     else
-        graph_complain(c->findings, node->id, "missing_column", NULL, "%sthere is no field \"%s\": the source's \"columns\" do not list it", part, name);
+    {
+        StringInfoData declared;
+
+        initStringInfo(&declared);
+        node_describe_list(&declared, feed ? feed->declared : NIL);
+        graph_complain(c->findings, node->id, "missing_column", psprintf("They are: %s.", declared.data),
+                       "%sthere is no field \"%s\": the source's \"columns\" do not list it", part, name);
+    }
 }
 
 /* What a node wants of a field that it uses. */
@@ -574,6 +612,8 @@ set_take(Compiler *c, const GraphNode *node, int side, const char *field, const 
 
         if (side > 0 || strcmp(field, name) != 0)
             taken->origins = lineage_made(column->origins, node);
+        if (side > 0 && c->set->open)
+            warn_of_hidden(c, node, name);
         add_set_column(c->set, taken, side, field);
     }
 }
@@ -585,6 +625,8 @@ set_make(Compiler *c, const GraphNode *node, const char *name, bool instead)
 
     if (!instead && !flow_name_is_free(c, node, name))
         return;
+    if (!instead && c->set->open)
+        warn_of_hidden(c, node, name);
     column->name = pstrdup(name);
     column->type = TEXTOID;
     column->origins = lineage_made(c->used, node);

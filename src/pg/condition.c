@@ -56,9 +56,9 @@ check_one(JsonbContainer *object, const char *what, const char *node_id, List **
     bool wants_none = op && strncmp(op, "is", 2) == 0;
 
     if (json_get(object, "field") == NULL)
-        graph_complain(findings, node_id, "missing_key", NULL, "%s needs key \"field\"", what);
+        graph_complain(findings, node_id, "missing_key", "For example {\"field\": \"amount\", \"operator\": \">\", \"value\": 0}.", "%s needs key \"field\"", what);
     if (json_get(object, "operator") == NULL)
-        graph_complain(findings, node_id, "missing_key", NULL, "%s needs key \"operator\"", what);
+        graph_complain(findings, node_id, "missing_key", "For example {\"field\": \"amount\", \"operator\": \">\", \"value\": 0}.", "%s needs key \"operator\"", what);
     if (op == NULL)
         return;
     for (known = condition_operators; *known && strcmp(*known, op) != 0; known++)
@@ -68,14 +68,14 @@ check_one(JsonbContainer *object, const char *what, const char *node_id, List **
     if (wants_none)
     {
         if (value != NULL && value->type != jbvNull)
-            graph_complain(findings, node_id, "wrong_value", NULL, "operator \"%s\" of %s takes no \"value\"", op, what);
+            graph_complain(findings, node_id, "wrong_value", "Leave it out.", "operator \"%s\" of %s takes no \"value\"", op, what);
         return;
     }
     if (value == NULL || value->type == jbvNull)
         graph_complain(findings, node_id, "missing_key", "To find nulls use is_null or is_not_null.",
                        "operator \"%s\" of %s needs key \"value\"", op, what);
     else if (wants_array != is_array)
-        graph_complain(findings, node_id, "wrong_type", NULL, "operator \"%s\" of %s takes %s as \"value\"", op, what,
+        graph_complain(findings, node_id, "wrong_type", wants_array ? "For example [1, 10]." : "Operator in takes several.", "operator \"%s\" of %s takes %s as \"value\"", op, what,
                        wants_array ? "an array" : "a single value");
     else if (strcmp(op, "between") == 0 && JsonContainerSize(value->val.binary.data) != 2)
         graph_complain(findings, node_id, "wrong_value", "For example [1, 10].", "operator \"between\" of %s takes an array of two values", what);
@@ -92,14 +92,14 @@ check_group(JsonbContainer *object, const char *what, const GraphNode *node, Lis
     if (json_get(object, "conditions") == NULL)
     {
         if (json_get(object, "match"))
-            graph_complain(findings, node->id, "wrong_value", NULL, "key \"match\" of %s needs key \"conditions\"", what);
+            graph_complain(findings, node->id, "wrong_value", "It says whether all or any of several conditions have to hold.", "key \"match\" of %s needs key \"conditions\"", what);
         return false;
     }
     if (json_get(object, "field") || json_get(object, "operator") || json_get(object, "value"))
-        graph_complain(findings, node->id, "wrong_value", NULL,
+        graph_complain(findings, node->id, "wrong_value", "Conditions beside one another stand in \"conditions\", each with its own field.",
                        "%s takes either \"field\", \"operator\" and \"value\" or \"conditions\", not both", what);
     if (json_is_empty(object, "conditions"))
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"conditions\" must not be empty");
+        graph_complain(findings, node->id, "wrong_value", "For example [{\"field\": \"amount\", \"operator\": \">\", \"value\": 0}].", "\"conditions\" must not be empty");
     return true;
 }
 
@@ -122,7 +122,7 @@ condition_check(JsonbContainer *object, const char *what, const GraphNode *node,
 
         if (condition == NULL)
         {
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"field\": \"amount\", \"operator\": \">\", \"value\": 0}.", "%s must be an object", name);
             continue;
         }
         json_check(condition, keys, name, graph_complain_config, &complaint);
@@ -268,8 +268,23 @@ array_sql(const char *op, const char *column, Oid type, JsonbContainer *array)
     return psprintf("%s %s (%s)", column, strcmp(op, "in") == 0 ? "IN" : "NOT IN", items.data);
 }
 
+/* Text is put in order as text, though it may be meant as a number. */
+static void
+warn_of_text(Compiler *c, const GraphNode *node, const char *op, const JsonbValue *value)
+{
+    if (op[0] != '<' && op[0] != '>' && strcmp(op, "between") != 0)
+        return;
+    if (value->type == jbvBinary)
+        value = getIthJsonbValueFromContainer(value->val.binary.data, 0);
+    if (value->type != jbvString || !json_spells_number(json_scalar_text(value)))
+        return;
+    graph_warn(c->findings, node->id, "compared_as_text", psprintf("Write %s without quotes, to compare numbers.", json_scalar_text(value)),
+               psprintf("%soperator \"%s\" compares with \"%s\" as text: \"9\" is more than \"10\"", c->part ? psprintf("%s: ", c->part) : "", op,
+                        json_scalar_text(value)));
+}
+
 static char *
-one_sql(Compiler *c, JsonbContainer *object)
+one_sql(Compiler *c, const GraphNode *node, JsonbContainer *object)
 {
     FlowColumn *field = flow_find(c, json_get_text(object, "field"));
     char *op = json_get_text(object, "operator");
@@ -284,14 +299,17 @@ one_sql(Compiler *c, JsonbContainer *object)
     compared = compared_type(type, op, value);
     column = compared_sql(c, field, compared, value);
     if (sql_is_text(compared))
+    {
         compared = TEXTOID;
+        warn_of_text(c, node, op, value);
+    }
     if (value->type == jbvBinary)
         return array_sql(op, column, compared, value->val.binary.data);
     return psprintf("%s %s %s", column, strcmp(op, "!=") == 0 ? "<>" : op, literal_sql(value, compared));
 }
 
 char *
-condition_sql(Compiler *c, JsonbContainer *object)
+condition_sql(Compiler *c, const GraphNode *node, JsonbContainer *object)
 {
     JsonbContainer *conditions = json_get_container(object, "conditions");
     char *match = json_get_text(object, "match");
@@ -300,7 +318,7 @@ condition_sql(Compiler *c, JsonbContainer *object)
 
     if (conditions == NULL)
     {
-        char *sql = one_sql(c, object);
+        char *sql = one_sql(c, node, object);
 
         check_note_part(c, part, sql, NULL);
         return sql;
@@ -310,7 +328,7 @@ condition_sql(Compiler *c, JsonbContainer *object)
     {
         c->part = psprintf("%s%scondition %d", part ? part : "", part ? ", " : "", i + 1);
         appendStringInfo(&out, "%s(%s)", i == 0 ? "" : match && strcmp(match, "any") == 0 ? " OR " : " AND ",
-                         condition_sql(c, getIthJsonbValueFromContainer(conditions, i)->val.binary.data));
+                         condition_sql(c, node, getIthJsonbValueFromContainer(conditions, i)->val.binary.data));
     }
     c->part = part;
     return out.data;

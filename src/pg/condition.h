@@ -32,7 +32,7 @@ extern void condition_check(JsonbContainer *object, const char *what, const Grap
 extern void condition_walk(Compiler *c, const GraphNode *node, JsonbContainer *object);
 
 /* The condition as a boolean SQL expression over the flow; Compiler.part names it. */
-extern char *condition_sql(Compiler *c, JsonbContainer *object);
+extern char *condition_sql(Compiler *c, const GraphNode *node, JsonbContainer *object);
 
 /* The condition for people; what is missing is left out. */
 extern void condition_describe(StringInfo out, JsonbContainer *object);

@@ -212,7 +212,7 @@ written_table(const PipelineSpec *spec, const GraphNode *node)
     if (!summary && node->op->kind != NODE_TARGET)
         return InvalidOid;
     if (name)
-        schema = catalog_find_schema(name, spec->schema.relid, false, node->id, &findings);
+        schema = catalog_find_schema(name, spec->schema.relid, false, node, "", &findings);
     if (schema == NULL)
         return InvalidOid;
     return summary ? catalog_load_summary(schema->relid, NULL, node->id, &findings)->relid : schema->relid;

@@ -76,7 +76,7 @@ execution_config_check(Jsonb *config, List **findings)
 
     if (!JB_ROOT_IS_OBJECT(config))
     {
-        graph_complain(findings, NULL, "wrong_type", NULL, "execution_config must be an object");
+        graph_complain(findings, NULL, "wrong_type", "For example {\"errorHandling\": \"skip\"}.", "execution_config must be an object");
         return;
     }
     if (!json_check(&config->root, keys, "execution_config", complain, findings))

@@ -21,6 +21,7 @@
 #include "parser/parser.h"
 #include "parser/scansup.h"
 #include "utils/builtins.h"
+#include "utils/catcache.h"
 #include "utils/guc.h"
 #include "utils/lsyscache.h"
 #include "utils/syscache.h"
@@ -261,6 +262,51 @@ check_type_name(const ParseContext *context, const TypeName *type)
                         errdetail("Its values could reach beyond the row, or nothing could be made of them."), errhint("Types of fields, intervals, times and arrays of them are."), place(context, type->location)));
 }
 
+/* The kind of a function of pg_catalog that has the name; '\0' when there is none. */
+static char
+system_function_kind(const char *name)
+{
+    CatCList *list = SearchSysCacheList1(PROCNAMEARGSNSP, CStringGetDatum(name));
+    char kind = '\0';
+
+    for (int i = 0; i < list->n_members && kind == '\0'; i++)
+    {
+        Form_pg_proc proc = (Form_pg_proc) GETSTRUCT(&list->members[i]->tuple);
+
+        if (is_system(proc->pronamespace))
+            kind = proc->prokind;
+    }
+    ReleaseSysCacheList(list);
+    return kind;
+}
+
+/*
+ * A function that is not on the list is refused by its name: analysis of the
+ * call may fail in the input function of an argument's type, or run it.  What
+ * there is not, or is a cast that looks like a call, is left to that.
+ */
+static void
+check_function_name(const ParseContext *context, const FuncCall *call)
+{
+    CheckContext check = {context->sql};
+    const char *name;
+    Oid type;
+    char kind;
+
+    check_schema(context, call->funcname, "function", call->location);
+    name = strVal(llast(call->funcname));
+    type = GetSysCacheOid2(TYPENAMENSP, Anum_pg_type_oid, CStringGetDatum(name), ObjectIdGetDatum(PG_CATALOG_NAMESPACE));
+    if (exprlist_function(name) || (OidIsValid(type) && exprlist_type(type)))
+        return;
+    kind = system_function_kind(name);
+    if (call->over || kind == PROKIND_WINDOW)
+        refuse(&check, call->location, "a window function", NULL);
+    else if (kind == PROKIND_AGGREGATE)
+        refuse(&check, call->location, "an aggregate", NULL);
+    else if (kind)
+        refuse(&check, call->location, "function", name);
+}
+
 /* What is refused before parse analysis; gathers the columns meanwhile. */
 static bool
 collect_columns(Node *node, ParseContext *context)
@@ -276,7 +322,9 @@ collect_columns(Node *node, ParseContext *context)
     if (IsA(node, TypeCast))
         check_type_name(context, ((TypeCast *) node)->typeName);
     if (IsA(node, FuncCall))
-        check_schema(context, ((FuncCall *) node)->funcname, "function", ((FuncCall *) node)->location);
+        check_function_name(context, (FuncCall *) node);
+    if (IsA(node, GroupingFunc))
+        refuse(&(CheckContext) {context->sql}, ((GroupingFunc *) node)->location, "an aggregate", NULL);
     if (IsA(node, A_Expr))
         check_schema(context, ((A_Expr *) node)->name, "operator", ((A_Expr *) node)->location);
     if (IsA(node, ColumnRef))

@@ -198,7 +198,7 @@ parse_node(JsonbValue *item, int ordinal, GraphNode *node, List **findings)
     memset(node, 0, sizeof(GraphNode));
     if (!is_object(item))
     {
-        graph_complain(findings, NULL, "wrong_type", NULL, "node %d must be an object", ordinal + 1);
+        graph_complain(findings, NULL, "wrong_type", "For example {\"id\": \"read\", \"type\": \"source\"}.", "node %d must be an object", ordinal + 1);
         return false;
     }
     object = item->val.binary.data;
@@ -230,6 +230,20 @@ typedef struct Lost
     bool from, to;           /* edges that come from, lead to nobody knows which node */
 } Lost;
 
+/* The nodes there are, for a hint. */
+static char *
+list_nodes(const Graph *graph)
+{
+    StringInfoData out;
+    List *ids = NIL;
+
+    for (int i = 0; i < graph->nnodes; i++)
+        ids = lappend(ids, graph->nodes[i].id);
+    initStringInfo(&out);
+    node_describe_list(&out, ids);
+    return out.data;
+}
+
 static void
 parse_edge(JsonbValue *item, int ordinal, Graph *graph, Lost *lost, List **findings)
 {
@@ -242,15 +256,15 @@ parse_edge(JsonbValue *item, int ordinal, Graph *graph, Lost *lost, List **findi
     GraphEdge *edge = &graph->edges[graph->nedges];
 
     if (object == NULL)
-        graph_complain(findings, NULL, "wrong_type", NULL, "edge %d must be an object", ordinal + 1);
+        graph_complain(findings, NULL, "wrong_type", "For example {\"sourceNodeId\": \"read\", \"targetNodeId\": \"load\"}.", "edge %d must be an object", ordinal + 1);
     else if (!lost->nodes || (from && to)) /* the nodes may be a chain, and one without an id */
         json_check(object, keys, psprintf("edge %d", ordinal + 1), graph_complain_config, &complaint);
     edge->from = from ? find_node(graph, from) : -1;
     edge->to = to ? find_node(graph, to) : -1;
     if (from && edge->from < 0 && !lost->nodes)
-        graph_complain(findings, NULL, "dangling_edge", NULL, "edge %d names node \"%s\", which does not exist", ordinal + 1, from);
+        graph_complain(findings, NULL, "dangling_edge", psprintf("Nodes are: %s.", list_nodes(graph)), "edge %d names node \"%s\", which does not exist", ordinal + 1, from);
     if (to && edge->to < 0 && !lost->nodes)
-        graph_complain(findings, NULL, "dangling_edge", NULL, "edge %d names node \"%s\", which does not exist", ordinal + 1, to);
+        graph_complain(findings, NULL, "dangling_edge", psprintf("Nodes are: %s.", list_nodes(graph)), "edge %d names node \"%s\", which does not exist", ordinal + 1, to);
     lost->from |= edge->from < 0;
     lost->to |= edge->to < 0;
     if (edge->from < 0 || edge->to < 0)
@@ -274,45 +288,55 @@ remove_edge(Graph *graph, int place)
     graph->nedges--;
 }
 
-/* Marks what can be reached from a node, before the nodes are in order. */
-static void
-mark_reached(const Graph *graph, int from, bool *reached)
+/*
+ * The edges of the shortest way from a node back to it (const GraphEdge *),
+ * before the nodes are in order; NIL when there is none.
+ */
+static List *
+find_way_back(const Graph *graph, int node)
 {
-    check_stack_depth();
-    CHECK_FOR_INTERRUPTS();
-    for (int e = 0; e < graph->nedges; e++)
+    const GraphEdge **by = palloc0(sizeof(GraphEdge *) * graph->nnodes);
+    List *reached = list_make1_int(node), *way = NIL;
+
+    for (int i = 0; i < list_length(reached) && by[node] == NULL; i++)
     {
-        if (graph->edges[e].from != from || reached[graph->edges[e].to])
-            continue;
-        reached[graph->edges[e].to] = true;
-        mark_reached(graph, graph->edges[e].to, reached);
+        CHECK_FOR_INTERRUPTS();
+        for (int e = 0; e < graph->nedges; e++)
+        {
+            const GraphEdge *edge = &graph->edges[e];
+
+            if (edge->from != list_nth_int(reached, i) || by[edge->to])
+                continue;
+            by[edge->to] = edge;
+            reached = lappend_int(reached, edge->to);
+        }
     }
+    for (const GraphEdge *edge = by[node]; edge; edge = edge->from == node ? NULL : by[edge->from])
+        way = lcons((void *) edge, way);
+    return way;
 }
 
-/* Complains of the first node that can be reached from itself, and removes one edge of that cycle; gives where it led to. */
+/* Complains of the cycle of the first node that is in one, and removes its last edge; gives where that led to. */
 static int
 break_cycle(Graph *graph, List **findings)
 {
-    bool *reached = palloc(sizeof(bool) * graph->nnodes);
+    StringInfoData cycle;
+    List *way = NIL;
     int node = 0;
+    ListCell *lc;
 
-    for (;; node++)
+    while ((way = find_way_back(graph, node)) == NIL)
     {
+        node++;
         Assert(node < graph->nnodes);
-        memset(reached, 0, sizeof(bool) * graph->nnodes);
-        mark_reached(graph, node, reached);
-        if (reached[node])
-            break;
     }
-    graph_complain(findings, graph->nodes[node].id, "cycle", NULL, "node \"%s\" is part of a cycle", graph->nodes[node].id);
-    for (int e = 0; e < graph->nedges; e++)
-    {
-        if (graph->edges[e].to != node || !(reached[graph->edges[e].from] || graph->edges[e].from == node))
-            continue;
-        graph->nodes[graph->edges[e].from].loose = graph->nodes[node].loose = true;
-        remove_edge(graph, e);
-        break;
-    }
+    initStringInfo(&cycle);
+    foreach(lc, way)
+        appendStringInfo(&cycle, "\"%s\" -> ", graph->nodes[((const GraphEdge *) lfirst(lc))->from].id);
+    graph_complain(findings, graph->nodes[node].id, "cycle", "Rows go one way: leave out one of these edges.",
+                   "the edges form a cycle: %s\"%s\"", cycle.data, graph->nodes[node].id);
+    graph->nodes[((const GraphEdge *) llast(way))->from].loose = graph->nodes[node].loose = true;
+    remove_edge(graph, (const GraphEdge *) llast(way) - graph->edges);
     return node;
 }
 
@@ -445,6 +469,19 @@ takes_edges(const GraphNode *node, bool incoming, int count, const char **words)
     return **words == 'n' ? count == 0 : **words == 'a' ? count >= 1 : count == (**words == 't' ? 2 : 1);
 }
 
+/* What to do about too many edges on one side of a node, or too few. */
+static const char *
+edges_hint(const GraphNode *node, bool incoming, int count)
+{
+    if (incoming && node->op->kind == NODE_SOURCE)
+        return "Rows begin at a source; a join node puts those of two together.";
+    if (!incoming && node->op->kind == NODE_TARGET)
+        return "Rows end at a target; a branch node in front of it sends rows along several edges.";
+    if (count > 1)
+        return incoming ? "A join node puts two flows together." : "A branch node sends rows along several edges.";
+    return incoming ? "Let an edge lead to it." : "Let an edge lead from it to the next node.";
+}
+
 /* Complains unless the node takes that many edges on one side; `lost`: there may have been more. */
 static void
 check_count(GraphNode *node, bool incoming, int count, bool lost, List **findings)
@@ -456,7 +493,7 @@ check_count(GraphNode *node, bool incoming, int count, bool lost, List **finding
     node->wrong_edges = true;
     if (node->loose || node->op == &node_unknown || (lost && (count == 0 || strcmp(words, "two") == 0)))
         return;
-    graph_complain(findings, node->id, "wrong_edges", !incoming && count > 1 ? "A branch node sends rows along several edges." : NULL,
+    graph_complain(findings, node->id, "wrong_edges", edges_hint(node, incoming, count),
                    "%s %s node takes %s %s edge%s, but \"%s\" has %d", article(node->op->name), node->op->name, words, incoming ? "incoming" : "outgoing",
                    strcmp(words, "two") == 0 ? "s" : "", node->id, count);
 }
@@ -481,9 +518,9 @@ check_shape(Graph *graph, const Lost *lost, List **findings)
         node->wrong_edges |= list_length(*findings) > before;
     }
     if (!sources)
-        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a source node");
+        graph_complain(findings, NULL, "wrong_shape", "For example {\"id\": \"read\", \"type\": \"source\", \"config\": {\"resource\": \"in.csv\"}}.", "a pipeline needs a source node");
     if (!targets)
-        graph_complain(findings, NULL, "wrong_shape", NULL, "a pipeline needs a target node");
+        graph_complain(findings, NULL, "wrong_shape", "For example {\"id\": \"load\", \"type\": \"target\"}.", "a pipeline needs a target node");
 }
 
 /* How many edges a node can do something with. */
@@ -549,7 +586,7 @@ graph_mend(Jsonb *nodes, Jsonb *edges, List **findings)
             node->ordinal = graph->nnodes++;
             continue;
         }
-        graph_complain(findings, node->id, "duplicate_id", NULL, "there are two nodes with the id \"%s\"", node->id);
+        graph_complain(findings, node->id, "duplicate_id", "Give one of them another id.", "there are two nodes with the id \"%s\"", node->id);
         graph->nodes[twin].loose = lost.kinds = true;
     }
     for (int i = 0; i < nedges; i++)

@@ -89,7 +89,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     commit_policy_check(config, input.graph, &findings);
     if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {
-        graph_complain(&findings, NULL, "missing_schema", NULL, "the schema does not exist or has no fields");
+        graph_complain(&findings, NULL, "missing_schema", "See the view kaireon.schemas for those there are.", "the schema does not exist or has no fields");
         return findings;
     }
     findings = list_concat(findings, drift);

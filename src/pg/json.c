@@ -8,6 +8,8 @@
 
 #include "pg/json.h"
 
+#include <ctype.h>
+
 #include "fmgr.h"
 #include "lib/stringinfo.h"
 #include "utils/builtins.h"
@@ -148,7 +150,7 @@ check_value(const JsonKey *key, JsonbValue *value, const char *what, JsonComplai
 
     if (!has_kind(key, value))
     {
-        complain(arg, "wrong_type", psprintf("key \"%s\" of %s must be %s", key->name, what, kinds_text(key->kinds)), NULL);
+        complain(arg, "wrong_type", psprintf("key \"%s\" of %s must be %s", key->name, what, kinds_text(key->kinds)), psprintf("It is %s.", kinds_text(value_kind(value))));
         return false;
     }
     if (has_value(key, value))
@@ -243,6 +245,17 @@ json_is_complete(JsonbContainer *object, const JsonKey *keys)
             return false;
     }
     return true;
+}
+
+bool
+json_spells_number(const char *text)
+{
+    const char *digits = text[0] == '-' ? text + 1 : text;
+    char *end;
+
+    (void) strtod(text, &end);
+    return isdigit((unsigned char) digits[0]) && !(digits[0] == '0' && isdigit((unsigned char) digits[1])) && *end == '\0' &&
+           strspn(digits, "+-.0123456789eE") == strlen(digits) && end[-1] != '.';
 }
 
 JsonbValue *

@@ -61,6 +61,9 @@ extern JsonbContainer *json_get_object(JsonbContainer *object, const char *key, 
 /* All strings in an object that are values, however deep (char *), but for those under some of its keys (ended by NULL; or NULL). */
 extern List *json_all_texts(JsonbContainer *object, const char *const *but);
 
+/* Is the text spelled as a number in JSON? */
+extern bool json_spells_number(const char *text);
+
 /* A scalar as text; NULL for JSON null. */
 extern char *json_scalar_text(const JsonbValue *value);
 

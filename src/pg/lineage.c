@@ -12,6 +12,7 @@
 #include "utils/builtins.h"
 #include "utils/tuplestore.h"
 
+#include "pg/catalog.h"
 #include "pg/inspect.h"
 #include "pg/node.h"
 
@@ -27,6 +28,13 @@ lineage_of_column(const GraphNode *node, const char *schema, const char *column)
     origin->schema = schema ? pstrdup(schema) : NULL;
     origin->column = pstrdup(column);
     return list_make1(origin);
+}
+
+char *
+lineage_summary(const char *collection)
+{
+    /* no schema's name has a blank in it */
+    return psprintf("%s summary", collection);
 }
 
 List *
@@ -133,6 +141,22 @@ put_origin(ReturnSetInfo *result, const Graph *graph, const ProgramTarget *targe
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 
+/* A column of a summary table: of which column of the collection's it is made, and how. */
+static void
+put_summary(ReturnSetInfo *result, const ProgramSummary *summary, const SummaryField *field)
+{
+    char *how = field->is_key ? "key" : psprintf("%s of %s", field->function, field->source ? field->source : "rows");
+    Datum id = CStringGetTextDatum(summary->node->id), step = CStringGetTextDatum(how);
+    Datum values[8] = {id, CStringGetTextDatum(lineage_summary(summary->collection)), CStringGetTextDatum(field->name), id,
+                       CStringGetTextDatum(summary->collection)};
+    bool nulls[8] = {0};
+
+    put_text(&values[5], &nulls[5], field->is_key ? field->name : field->source);
+    values[6] = PointerGetDatum(construct_array(&id, 1, TEXTOID, -1, false, TYPALIGN_INT));
+    values[7] = PointerGetDatum(construct_array(&step, 1, TEXTOID, -1, false, TYPALIGN_INT));
+    tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
+}
+
 Datum
 kaireon_pipeline_columns(PG_FUNCTION_ARGS)
 {
@@ -149,6 +173,11 @@ kaireon_pipeline_columns(PG_FUNCTION_ARGS)
             foreach(lc, target->origins[i])
                 put_origin((ReturnSetInfo *) fcinfo->resultinfo, program->graph, target, i, lfirst(lc));
         }
+    }
+    for (int i = 0; i < program->nsummaries; i++)
+    {
+        foreach(lc, program->summaries[i].fields)
+            put_summary((ReturnSetInfo *) fcinfo->resultinfo, &program->summaries[i], lfirst(lc));
     }
     return (Datum) 0;
 }

@@ -25,6 +25,9 @@ typedef struct Origin
 /* A column of a source node; with `schema` a column of the table that a node looks up. */
 extern List *lineage_of_column(const GraphNode *node, const char *schema, const char *column);
 
+/* What pipeline_columns calls the summary table of a collection. */
+extern char *lineage_summary(const char *collection);
+
 /* A value that nobody gives: a default, or what a node makes by itself. */
 extern List *lineage_of_nothing(void);
 

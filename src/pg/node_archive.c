@@ -61,7 +61,7 @@ check_folder(const GraphNode *node, const char *key, const char *folder, List **
         if (n == 0 && part > folder)
             graph_complain(findings, node->id, "wrong_value", "For example \"done/{YYYY-MM-DD}\".", "\"%s\" contains \"//\"", key);
         if ((n == 1 && part[0] == '.') || (n == 2 && strncmp(part, "..", 2) == 0))
-            graph_complain(findings, node->id, "wrong_value", NULL, "\"%s\" must not contain \".\" or \"..\"", key);
+            graph_complain(findings, node->id, "wrong_value", "Name the folder itself, for example \"done/{YYYY}\".", "\"%s\" must not contain \".\" or \"..\"", key);
     }
     for (const char *at = strchr(folder, '{'); at; at = strchr(at + 1, '{'))
     {
@@ -87,7 +87,7 @@ archive_check(const GraphNode *node, List **findings)
             check_folder(node, folder_keys[i], folder, findings);
     }
     if (!any)
-        graph_complain(findings, node->id, "missing_key", NULL, "an archive node needs \"successFolder\" or \"failureFolder\"");
+        graph_complain(findings, node->id, "missing_key", "For example {\"successFolder\": \"done/{YYYY}\"}.", "an archive node needs \"successFolder\" or \"failureFolder\"");
 }
 
 /* Does the path lie in one of the node's folders? */
@@ -145,7 +145,7 @@ archive_walk(struct Compiler *c, const GraphNode *node)
             graph_complain(c->findings, node->id, "wrong_value", "What lies in an archive folder is not read again: name another one.",
                            "the files of source \"%s\" lie in the folder that they would be moved to", source->id);
         if (json_get(source->config, "rowLimit"))
-            graph_complain(c->findings, node->id, "wrong_value", NULL,
+            graph_complain(c->findings, node->id, "wrong_value", "Leave out the row limit, or the archive node.",
                            "files of source \"%s\" can't be archived, because its \"rowLimit\" may end within one", source->id);
     }
 }

@@ -63,7 +63,7 @@ branch_check(const GraphNode *node, List **findings)
     List *labels = NIL;
 
     if (json_is_empty(node->config, "routes"))
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"routes\" must not be empty");
+        graph_complain(findings, node->id, "wrong_value", "For example {\"label\": \"big\", \"field\": \"amount\", \"operator\": \">\", \"value\": 1000}.", "\"routes\" must not be empty");
     for (int i = 0; i < count_routes(node); i++)
     {
         JsonbContainer *route = get_route(node, i);
@@ -72,7 +72,7 @@ branch_check(const GraphNode *node, List **findings)
 
         if (route == NULL)
         {
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"label\": \"big\", \"field\": \"amount\", \"operator\": \">\", \"value\": 1000}.", "%s must be an object", name);
             continue;
         }
         json_check(route, keys, name, graph_complain_config, &complaint);
@@ -83,7 +83,7 @@ branch_check(const GraphNode *node, List **findings)
         foreach(lc, labels)
         {
             if (label && strcmp(lfirst(lc), label) == 0)
-                graph_complain(findings, node->id, "wrong_value", NULL, "there are two routes with the label \"%s\"", label);
+                graph_complain(findings, node->id, "wrong_value", "The edge of a route carries its label, so each needs its own.", "there are two routes with the label \"%s\"", label);
         }
         if (label)
             labels = lappend(labels, label);
@@ -128,7 +128,7 @@ branch_edges(Graph *graph, const GraphNode *node, List **findings)
                            "the edge from \"%s\" to \"%s\" has the label \"%s\", which is no route's", node->id,
                            graph->nodes[edge->to].id, edge->label);
         else if (taken[route])
-            graph_complain(findings, node->id, "wrong_edges", NULL, "there are two edges from \"%s\" with the label \"%s\"", node->id,
+            graph_complain(findings, node->id, "wrong_edges", "A route has one edge.", "there are two edges from \"%s\" with the label \"%s\"", node->id,
                            edge->label);
         else
             taken[route] = edge;
@@ -138,7 +138,7 @@ branch_edges(Graph *graph, const GraphNode *node, List **findings)
         if (taken[i])
             ordered = lappend(ordered, taken[i]);
         else if (i < count && get_label(node, i) && !node->loose)
-            graph_complain(findings, node->id, "wrong_edges", NULL, "no edge from \"%s\" has the label \"%s\" of its route", node->id,
+            graph_complain(findings, node->id, "wrong_edges", "A route has one edge, which carries its label.", "no edge from \"%s\" has the label \"%s\" of its route", node->id,
                            get_label(node, i));
     }
     if (list_length(ordered) == list_length(graph_edges_from(graph, node)))
@@ -165,7 +165,7 @@ branch_write(Compiler *c, const GraphNode *node)
     if (route >= count_routes(node))
         return;
     c->part = psprintf("route \"%s\"", get_label(node, route));
-    condition = condition_sql(c, get_route(node, route));
+    condition = condition_sql(c, node, get_route(node, route));
     c->part = NULL;
     sql_wrap(c, node, "*", psprintf("\nWHERE (%s) IS TRUE", condition));
 }

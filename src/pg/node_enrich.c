@@ -97,7 +97,7 @@ ask_check(const GraphNode *node, List **findings)
         check_params(node, resource, findings);
     text = json_get_text(node->config, "outputField");
     if (text && text[0] == '\0')
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"outputField\" must not be empty");
+        graph_complain(findings, node->id, "wrong_value", "It names the field that takes the answer.", "\"outputField\" must not be empty");
 }
 
 /* ---- the walks --------------------------------------------------------------------------- */

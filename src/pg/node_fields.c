@@ -183,7 +183,7 @@ static void
 add_field_check(const GraphNode *node, List **findings)
 {
     if (json_get(node->config, "expression") && json_get(node->config, "defaultValue"))
-        graph_complain(findings, node->id, "wrong_value", NULL,
+        graph_complain(findings, node->id, "wrong_value", "Leave out one of them.",
                        "an add_field node takes \"defaultValue\" or \"expression\", not both");
 }
 

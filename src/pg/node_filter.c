@@ -23,7 +23,7 @@ filter_walk(Compiler *c, const GraphNode *node)
 static void
 filter_write(Compiler *c, const GraphNode *node)
 {
-    sql_wrap(c, node, "*", psprintf("\nWHERE %s", condition_sql(c, node->config)));
+    sql_wrap(c, node, "*", psprintf("\nWHERE %s", condition_sql(c, node, node->config)));
 }
 
 static void

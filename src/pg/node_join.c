@@ -63,7 +63,7 @@ join_check(const GraphNode *node, List **findings)
         char *name = psprintf("entry %d of \"on\"", i + 1);
 
         if (get_pair(node, i) == NULL)
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"left\": \"customer\", \"right\": \"id\"}.", "%s must be an object", name);
         else
             json_check(get_pair(node, i), keys, name, graph_complain_config, &complaint);
     }

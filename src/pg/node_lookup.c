@@ -25,6 +25,7 @@
 #include "pg/catalog.h"
 #include "pg/enrich.h"
 #include "pg/flow.h"
+#include "pg/lineage.h"
 #include "pg/lookup.h"
 #include "pg/node.h"
 #include "pg/select_fields.h"
@@ -79,8 +80,9 @@ find_table(Compiler *c, const GraphNode *node)
 {
     char *name = json_get_text(node->config, node->op == &node_lookup_join ? "lookupSchema" : "schema");
     char *summary = node->op == &node_enrich ? json_get_text(node->config, "summary") : NULL;
+    const char *key = node->op == &node_lookup_join ? "key \"lookupSchema\"" : "key \"schema\"";
 
-    return summary ? catalog_find_summary(summary, node->id, c->findings) : catalog_find_schema(name, InvalidOid, c->collect, node->id, c->findings);
+    return summary ? catalog_find_summary(summary, node->id, c->findings) : catalog_find_schema(name, InvalidOid, c->collect, node, key, c->findings);
 }
 
 static const TargetField *
@@ -209,7 +211,7 @@ lookup_walk(Compiler *c, const GraphNode *node)
 
         if (lookup_field(c, node, schema, selected->field) == NULL)
             continue;
-        flow_use_table(c, node, schema->name, selected->field);
+        flow_use_table(c, node, json_get(node->config, "summary") ? lineage_summary(schema->name) : schema->name, selected->field);
         set_make(c, node, selected->alias, false);
     }
 }

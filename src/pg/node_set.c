@@ -120,7 +120,7 @@ aggregate_check(const GraphNode *node, List **findings)
         char *name = psprintf("aggregation %d", i + 1);
 
         if (aggregation == NULL)
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", name);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"field\": \"amount\", \"function\": \"sum\", \"alias\": \"total\"}.", "%s must be an object", name);
         else if (json_check(aggregation, keys, name, graph_complain_config, &complaint) && is_star(aggregation) &&
                  strcmp(json_get_text(aggregation, "function"), "count") != 0)
             graph_complain(findings, node->id, "missing_key", "Only count takes \"*\", which counts rows.", "%s needs key \"field\"", name);

@@ -82,14 +82,14 @@ summarize_check(const GraphNode *node, List **findings)
         ListCell *lc;
 
         if (aggregation == NULL)
-            graph_complain(findings, node->id, "wrong_type", NULL, "%s must be an object", what);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"sourceField\": \"balance\", \"function\": \"sum\", \"outputField\": \"total\"}.", "%s must be an object", what);
         if (aggregation == NULL || !json_check(aggregation, keys, what, graph_complain_config, &complaint))
             continue;
         output = json_get_text(aggregation, "outputField");
         foreach(lc, outputs)
         {
             if (strcmp(lfirst(lc), output) == 0)
-                graph_complain(findings, node->id, "duplicate_column", NULL, "\"aggregations\" makes \"%s\" twice", output);
+                graph_complain(findings, node->id, "duplicate_column", "Each column is named once.", "\"aggregations\" makes \"%s\" twice", output);
         }
         outputs = lappend(outputs, output);
     }
@@ -367,6 +367,12 @@ add_summary(Compiler *c, const GraphNode *node, const SchemaSpec *collection, co
     s->loaded = is_loaded(c->program, collection->relid);
     foreach(lc, columns)
         s->columns = lappend(s->columns, ((SummaryField *) lfirst(lc))->name);
+    foreach(lc, summary->fields)
+    {
+        if (((SummaryField *) lfirst(lc))->is_key)
+            s->fields = lappend(s->fields, lfirst(lc));
+    }
+    s->fields = list_concat(s->fields, columns);
     describe_keys(s, summary, rel);
     table_close(rel, NoLock);
     write_remove(s, summary);
@@ -380,7 +386,7 @@ add_summary(Compiler *c, const GraphNode *node, const SchemaSpec *collection, co
 static void
 summarize_walk(Compiler *c, const GraphNode *node)
 {
-    const SchemaSpec *collection = catalog_find_schema(json_get_text(node->config, "collectionSchemaId"), c->own->relid, c->collect, node->id, c->findings);
+    const SchemaSpec *collection = catalog_find_schema(json_get_text(node->config, "collectionSchemaId"), c->own->relid, c->collect, node, "key \"collectionSchemaId\"", c->findings);
     const SummarySpec *summary;
     List *columns;
 

@@ -415,7 +415,7 @@ target_write(Compiler *c, const GraphNode *node)
         appendStringInfo(labelled, "%s%s AS %s", labelled->len ? ", " : "", value, sql_name(field->name));
     }
     if (names->len == 0 && !c->mended && !graph_is_wrong(*c->findings, node))
-        graph_complain(c->findings, node->id, "missing_column", NULL, "no field of the pipeline reaches a field of the schema");
+        graph_complain(c->findings, node->id, "missing_column", "Rename fields to the schema's, or map them with fieldMapping.", "no field of the pipeline reaches a field of the schema");
     appendStringInfo(insert, "INSERT INTO %s%s (%s)%s\nSELECT %s\nFROM (", sql_table(schema->relid), lane->target->key ? " AS stored" : "", names->data,
                      overrides ? " OVERRIDING SYSTEM VALUE" : "", values->data);
     lane->sql_at = insert->len;

@@ -74,18 +74,6 @@ argument(char *rule)
     return colon ? colon + 1 : NULL;
 }
 
-/* Is it spelled as a number in JSON? */
-static bool
-is_number(const char *text)
-{
-    const char *digits = text[0] == '-' ? text + 1 : text;
-    char *end;
-
-    (void) strtod(text, &end);
-    return isdigit((unsigned char) digits[0]) && !(digits[0] == '0' && isdigit((unsigned char) digits[1])) && *end == '\0' &&
-           strspn(digits, "+-.0123456789eE") == strlen(digits) && end[-1] != '.';
-}
-
 /* Values between commas, as JSON: numbers when all of them are. */
 static char *
 list_json(char *text, bool array)
@@ -99,7 +87,7 @@ list_json(char *text, bool array)
     for (char *item = array ? strtok_r(text, ",", &save) : text; item; item = array ? strtok_r(NULL, ",", &save) : NULL)
     {
         items = lappend(items, item);
-        numbers &= is_number(item);
+        numbers &= json_spells_number(item);
     }
     initStringInfo(&out);
     foreach(lc, items)
@@ -217,7 +205,7 @@ check_referred(JsonbContainer *object, const char *what, const RuleKind *kind, c
         bool given = json_get(object, keys[i]) != NULL;
 
         if (given && kind->takes != TAKES_FIELD)
-            graph_complain(findings, node->id, "wrong_value", NULL, "%s: \"%s\" takes no key \"%s\"", what, kind->name, keys[i]);
+            graph_complain(findings, node->id, "wrong_value", "Leave it out: only a reference names a schema.", "%s: \"%s\" takes no key \"%s\"", what, kind->name, keys[i]);
         else if (!given && kind->takes == TAKES_FIELD)
             graph_complain(findings, node->id, "missing_key", "For example \"schema\": \"customers\", \"schemaField\": \"customer_id\".",
                            "%s needs key \"%s\"", what, keys[i]);
@@ -275,7 +263,7 @@ check_rule(JsonbContainer *object, const char *what, const GraphNode *node, List
         return;
     }
     if (json_get(object, "field") == NULL && strcmp(kind->name, "expression") != 0)
-        graph_complain(findings, node->id, "missing_key", NULL, "%s needs key \"field\"", what);
+        graph_complain(findings, node->id, "missing_key", "For example {\"field\": \"amount\", \"rule\": \"gt:0\"}.", "%s needs key \"field\"", what);
     check_referred(object, what, kind, node, findings);
     check_values(object, what, kind, node, findings);
 }
@@ -325,7 +313,7 @@ validate_check(const GraphNode *node, List **findings)
 
     said |= json_get(node->given, "dataset") && !json_get(node->config, "dataset");
     if (validate_count(node) == 0 && json_count(node->config, "dataset") == 0 && !said)
-        graph_complain(findings, node->id, given ? "wrong_value" : "missing_key", NULL,
+        graph_complain(findings, node->id, given ? "wrong_value" : "missing_key", "For example {\"rules\": [{\"field\": \"amount\", \"rule\": \"gt:0\"}]}.",
                        "a validate node needs \"rules\" or \"dataset\", and one of them not empty");
     for (int i = 0; i < validate_count(node); i++)
         check_place(node, i, findings);
@@ -376,7 +364,7 @@ validate_walk_rows(Compiler *c, const GraphNode *node)
 }
 
 static char *
-rule_sql(Compiler *c, JsonbContainer *object)
+rule_sql(Compiler *c, const GraphNode *node, JsonbContainer *object)
 {
     const RuleKind *kind = validate_kind(object);
     char *field = json_get_text(object, "field"), *text = argument(json_get_text(object, "rule"));
@@ -384,7 +372,7 @@ rule_sql(Compiler *c, JsonbContainer *object)
     int least, most;
 
     if (kind->operator)
-        return condition_sql(c, comparison(object, kind));
+        return condition_sql(c, node, comparison(object, kind));
     if (strcmp(kind->name, "expression") == 0)
         return psprintf("(\n%s\n) IS NOT FALSE", text);
     if (strcmp(kind->name, "not_null") == 0)
@@ -414,7 +402,7 @@ validate_row_conditions(Compiler *c, const GraphNode *node, StringInfo out)
         if (object == NULL || validate_kind(object)->of_all)
             continue;
         c->part = validate_name(i);
-        condition = rule_sql(c, object);
+        condition = rule_sql(c, node, object);
         c->part = NULL;
         check_note_part(c, validate_name(i), condition, strcmp(validate_kind(object)->name, "expression") == 0 ? argument(json_get_text(object, "rule")) : NULL);
         validate_add_condition(out, i, condition);

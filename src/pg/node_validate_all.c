@@ -47,7 +47,7 @@ walk_reference(Compiler *c, const GraphNode *node, int place)
     SchemaSpec *schema;
 
     c->set->lookups = lappend(c->set->lookups, NULL);
-    schema = catalog_find_schema(json_get_text(rule, "schema"), InvalidOid, c->collect, node->id, c->findings);
+    schema = catalog_find_schema(json_get_text(rule, "schema"), InvalidOid, c->collect, node, validate_name(place), c->findings);
     if (schema == NULL)
         return;
     llast(c->set->lookups) = schema;

@@ -105,7 +105,7 @@ check_one(JsonbContainer *object, const char *what, const GraphNode *node, List 
     if (!fresh && min == NULL && max == NULL)
         graph_complain(findings, node->id, "missing_key", example, "%s needs key \"min\" or \"max\"", what);
     if (min && max && DatumGetInt32(DirectFunctionCall2(numeric_cmp, NumericGetDatum(min), NumericGetDatum(max))) > 0)
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"min\" of %s is more than its \"max\"", what);
+        graph_complain(findings, node->id, "wrong_value", "The lower bound is min.", "\"min\" of %s is more than its \"max\"", what);
 }
 
 static const char *

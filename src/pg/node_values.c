@@ -105,7 +105,7 @@ map_check(const GraphNode *node, List **findings)
         if (token == WJB_KEY)
             key = pnstrdup(item.val.string.val, item.val.string.len);
         else if (token == WJB_VALUE && item.type == jbvBinary)
-            graph_complain(findings, node->id, "wrong_type", NULL, "the mapping of \"%s\" must be a single value", key);
+            graph_complain(findings, node->id, "wrong_type", "For example {\"M\": \"Male\", \"F\": \"Female\"}.", "the mapping of \"%s\" must be a single value", key);
     }
 }
 
@@ -173,13 +173,13 @@ split_check(const GraphNode *node, List **findings)
     char *separator = json_get_text(node->config, "separator");
 
     if (separator && separator[0] == '\0')
-        graph_complain(findings, node->id, "wrong_value", NULL, "\"separator\" must not be empty");
+        graph_complain(findings, node->id, "wrong_value", "For example \",\".", "\"separator\" must not be empty");
     for (int i = 0; i < list_length(outputs); i++)
     {
         for (int j = 0; j < i; j++)
         {
             if (strcmp(list_nth(outputs, i), list_nth(outputs, j)) == 0)
-                graph_complain(findings, node->id, "duplicate_column", NULL, "\"outputFields\" names \"%s\" twice", (char *) list_nth(outputs, i));
+                graph_complain(findings, node->id, "duplicate_column", "Each part is a field of its own.", "\"outputFields\" names \"%s\" twice", (char *) list_nth(outputs, i));
         }
     }
 }

@@ -116,7 +116,7 @@ check_texts(JsonbContainer *config, JsonComplain complain, void *arg)
         if (length < texts[i].min || length > texts[i].max || strpbrk(value, texts[i].never) ||
             (texts[i].ascii && length > 0 && IS_HIGHBIT_SET(value[0])) ||
             (strcmp(texts[i].name, "thousandsSeparator") == 0 && length > 0 && pg_encoding_mblen(PG_UTF8, value) != length))
-            complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), NULL);
+            complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), psprintf("It has %d bytes.", length));
     }
 }
 
@@ -143,7 +143,7 @@ check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
             continue;
         if (!whole_number(value, &number) || number < numbers[i].min || number > numbers[i].max)
             complain(arg, "wrong_value", psprintf("\"%s\" must be a whole number from " INT64_FORMAT " to " INT64_FORMAT,
-                                                  numbers[i].name, numbers[i].min, numbers[i].max), NULL);
+                                                  numbers[i].name, numbers[i].min, numbers[i].max), psprintf("It is %s.", json_scalar_text(value)));
     }
 }
 
@@ -209,11 +209,11 @@ check_clashes(JsonbContainer *config, JsonComplain complain, void *arg)
         complain(arg, "wrong_value", pstrdup("\"comment\" must not begin with the delimiter or the quote"),
                  "Rows whose first field is empty or quoted would be taken for comments.");
     if (shares_byte(dialect.quote, dialect.delimiters))
-        complain(arg, "wrong_value", pstrdup("\"quote\" must not be part of \"delimiter\""), NULL);
+        complain(arg, "wrong_value", pstrdup("\"quote\" must not be part of \"delimiter\""), "A delimiter that is part of a quoted field could not be told from one that ends it.");
     if (shares_byte(dialect.escape, dialect.delimiters))
-        complain(arg, "wrong_value", pstrdup("\"escape\" must not be part of \"delimiter\""), NULL);
+        complain(arg, "wrong_value", pstrdup("\"escape\" must not be part of \"delimiter\""), "Another character is needed to escape quotes.");
     if (thousands && thousands[0] && strcmp(thousands, decimal ? decimal : ".") == 0)
-        complain(arg, "wrong_value", pstrdup("\"thousandsSeparator\" must differ from \"decimalSeparator\""), NULL);
+        complain(arg, "wrong_value", pstrdup("\"thousandsSeparator\" must differ from \"decimalSeparator\""), "For example \"decimalSeparator\": \",\", \"thousandsSeparator\": \".\".");
 }
 
 static void
@@ -266,9 +266,9 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     /* a file that the limit cuts would be taken for loaded */
     limit = json_get(config, "rowLimit");
     if (json_get_bool(config, "incremental", false) && limit && limit->type == jbvNumeric && whole_number(limit, &rows) && rows > 0)
-        complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), NULL);
+        complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), "A file that the limit cuts would be taken for loaded.");
     if (json_get(config, "resource") && json_get(config, "path"))
-        complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), NULL);
+        complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), "They mean the same: leave out one.");
     check_texts(config, complain, arg);
     check_numbers(config, complain, arg);
     check_patterns(config, complain, arg);
@@ -278,7 +278,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
     {
         if (getIthJsonbValueFromContainer(nulls, i)->type != jbvString)
-            complain(arg, "wrong_type", pstrdup("\"nullStrings\" must be an array of strings"), NULL);
+            complain(arg, "wrong_type", pstrdup("\"nullStrings\" must be an array of strings"), "For example [\"\", \"NULL\"].");
     }
 }
 

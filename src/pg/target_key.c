@@ -205,7 +205,7 @@ find_fields(const SchemaSpec *schema, List *names, const GraphNode *node, List *
             graph_complain(findings, node->id, "missing_column", psprintf("Fields of the schema: %s.", target_key_fields(schema)),
                            "keyFields names \"%s\", which is no field of the schema", (char *) lfirst(lc));
         else if (bms_is_member(i, *fields))
-            graph_complain(findings, node->id, "wrong_value", NULL, "keyFields names \"%s\" twice", (char *) lfirst(lc));
+            graph_complain(findings, node->id, "wrong_value", "Name each field once.", "keyFields names \"%s\" twice", (char *) lfirst(lc));
         else
         {
             *fields = bms_add_member(*fields, i);

@@ -44,6 +44,15 @@ SELECT kaireon.create_pipeline('c_graph', 'c_files', 'c_people', pg_temp.nodes('
     pg_temp.edges('people>both:left', 'orders>typed', 'typed>once', 'once>both:right', 'both>known', 'known>kind', 'kind>tag:big', 'tag>load', 'kind>anonymous:small', 'anonymous>load', 'kind>sums:otherwise', 'sums>size', 'size>more', 'more>cities')) IS NOT NULL;
 SELECT pg_temp.columns('c_graph');
 
+-- ---- summaries: what is written, and what is looked up in one
+SELECT kaireon.create_schema('c_accounts', '[{"name": "account", "dataType": "integer", "isPrimaryKey": true}, {"name": "person", "dataType": "integer"}, {"name": "balance", "dataType": "numeric"}, {"name": "total", "dataType": "numeric"}]',
+    schema_type => 'collection', linked_schema => 'c_people', join_mapping => '{"person": "id"}',
+    summary_columns => '[{"function": "count", "outputField": "accounts"}, {"sourceField": "balance", "function": "sum", "outputField": "total_balance"}]') IS NOT NULL;
+SELECT kaireon.create_pipeline('c_sum', 'c_files', 'c_accounts', pg_temp.nodes('read source', 'known enrich {"summary": "c_accounts", "joinField": "person", "lookupField": "person", "selectFields": [{"field": "total_balance", "alias": "total"}]}',
+    'sums summarize {"collectionSchemaId": "c_accounts"}', 'load target')) IS NOT NULL;
+SELECT * FROM kaireon.pipeline_columns('c_sum');
+SELECT kaireon.delete_pipeline('c_sum'), kaireon.delete_schema('c_accounts');
+
 -- ---- who may look
 CREATE ROLE c_operator;
 GRANT kaireon_operator TO c_operator;

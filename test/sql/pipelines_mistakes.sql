@@ -62,6 +62,22 @@ SELECT pg_temp.findings(pg_temp.nodes('r source', 'a add_field {"fieldName": "x"
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'w target {"fieldMapping": {"name": "city", "town": "city", "place": "city", "nm": "name"}}'));
 SELECT pg_temp.try($$SELECT kaireon.create_pipeline('e_two', 'e_files', 'e_customers', pg_temp.nodes('r source', 'w target {"fieldMapping": {"name": "city", "town": "city", "nm": "name"}}'))$$);
 
+-- Each refused expression has its place, where one is to blame; a function that is not on the list is refused whatever its arguments mean.
+CREATE SEQUENCE public.e_s;
+CREATE FUNCTION pg_temp.refusal(e text) RETURNS SETOF text LANGUAGE sql AS $$
+    SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'x expression ' || jsonb_build_object('outputField', 'note', 'expression', e)::text, 'w target')) AS f WHERE f NOT LIKE '  %'
+$$;
+SELECT e || ' => ' || pg_temp.refusal(e) FROM unnest(ARRAY['(select 1)', 'count(*)', '1 + sum(amount::int)', 'grouping(name)', 'upper(name) || 1/0', 'upper(name) || (1/0)::text', 'amount::float8 > power(10, 400::float8)', '((1', 'amount >', '1, 2',
+    'nextval(''e_s'')', 'nextval(''e_nothing'')', 'amount + sum(1) over ()', 'setval(''e_nothing'', 1)', '1) FROM pg_authid --', 'name || ''soon''::date', 'float8(amount)', 'nothing(1)']) AS e;
+DROP SEQUENCE public.e_s;
+-- Cycles are named whole, in their order.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'a drop {"fields": ["x"]}', 'b drop {"fields": ["y"]}', 'c drop {"fields": ["z"]}', 'w target'), pg_temp.edges('r>w', 'c>a', 'a>b', 'b>c'));
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'a drop {"fields": ["x"]}', 'w target'), pg_temp.edges('r>w', 'a>a'));
+-- Doubts: a comparison of texts, a field that a selected one hides.
+SELECT pg_temp.findings(pg_temp.nodes('r source', 'f filter {"conditions": [{"field": "name", "operator": "<", "value": "10"}, {"field": "city", "operator": "between", "value": ["1", "5"]}, {"field": "city", "operator": "=", "value": "5"}, {"field": "id", "operator": ">", "value": "10"}]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('l source {"columns": ["id", "name", "city"]}', 'r source', 'j join {"on": [{"left": "id", "right": "id"}], "selectFields": ["city", {"field": "name", "alias": "people"}]}', 'w target'), pg_temp.edges('l>j', 'r>j', 'j>w'));
+SELECT pg_temp.findings(pg_temp.nodes('l source {"columns": ["id", "name", "city", "people"]}', 'j lookup_join {"lookupSchema": "e_cities", "joinField": "city", "lookupField": "name", "selectFields": ["people"]}', 'w target'));
+
 -- ---- behind a mistake others are found, where they can be known
 -- A field that a node with a mistake makes is there, whatever it is; one that was taken away before is not.
 SELECT pg_temp.findings(pg_temp.nodes('r source', 'd drop {"fields": ["x"]}', 'e expression {"outputField": "y", "expresion": "1"}', 'f filter {"field": "y", "operator": ">", "value": 1}',
