@@ -20,9 +20,10 @@ mkdir $k->files . "/in";
 for my $file (1 .. $files)
 {
     $k->write_rows("in/f$file.csv", 1000, sub { row($_[0] + ($file - 1) * 1000) }, 'n,name');
+    utime 1_700_000_000, 1_700_000_000, $k->files . "/in/f$file.csv";
 }
 my @drop = (nodes => [ { id => 'keep', type => 'filter', config => { field => 'name', operator => '!=', value => 'drop' } } ]);
-my @source = (source => { resource => 'in/*.csv' });
+our @source = (source => { resource => 'in/*.csv' });
 
 # content(NAME): all that a run of it has left: rows, dead letters, errors, counters, counts of nodes.
 sub content
@@ -142,4 +143,132 @@ for my $way ('reader killed', 'worker terminated', 'cancelled', 'worker killed',
     }
 }
 $k->remember_postmaster;
+
+# stopped(NAME, POLICY, ...): a run that was cancelled at the gate.
+sub stopped
+{
+    my ($name, $policy, %execution) = @_;
+    my $lock = hold();
+    my $run = begun($name, $policy, %execution);
+    $k->sql("SELECT kaireon.cancel_run('$run')");
+    $lock->close;
+    $k->wait_run($run);
+    return $run;
+}
+
+sub resume
+{
+    my ($run) = @_;
+    return $k->sql_error("SELECT kaireon.resume_run('$run')");
+}
+
+# ---- files that are not what they were
+
+my $run = stopped('files', 'batch');
+my ($size, $mtime) = (stat($k->files . '/in/f4.csv'))[ 7, 9 ];
+rename $k->files . '/in/f4.csv', $k->files . '/f4.csv';
+is(resume($run), '', 'a file that has gone: the run is queued');
+is($k->wait_run($run), 'failed', 'and fails');
+is($k->sql("SELECT error_code || ' ' || error_message FROM kaireon.runs WHERE run_id = '$run'"), '55000 file "in/f4.csv" is not there any more', 'because a part of it is loaded');
+is($k->sql("SELECT rows_loaded FROM kaireon.runs WHERE run_id = '$run'"), 3234, 'what was loaded is still counted');
+$k->write_rows('in/f4.csv', 1000, sub { row($_[0] + 3000) }, 'n,name');
+utime $mtime + 10, $mtime + 10, $k->files . '/in/f4.csv';
+resume($run);
+$k->wait_run($run);
+is($k->sql("SELECT error_code || ' ' || error_message FROM kaireon.runs WHERE run_id = '$run'"), '55000 file "in/f4.csv" was changed', 'nor one of another time');
+$k->write_rows('in/f4.csv', 1000, sub { $_[0] == 1 ? 'x001,name x001' : row($_[0] + 3000) }, 'n,name');
+utime $mtime, $mtime, $k->files . '/in/f4.csv';
+is((stat($k->files . '/in/f4.csv'))[7], $size, 'a file of the same size and time');
+resume($run);
+$k->wait_run($run);
+is($k->sql("SELECT error_code || ' ' || error_message FROM kaireon.runs WHERE run_id = '$run'"), '55000 file "in/f4.csv" has another content', 'nor one with another beginning');
+rename $k->files . '/f4.csv', $k->files . '/in/f4.csv';
+is(resume($run), '', 'once it is back');
+is($k->wait_run($run), 'partial', 'the run goes on');
+is_deeply(content('files', $run), $undisturbed{batch}, 'to the same end');
+is($k->sql("SELECT count(*), max(attempt) FROM kaireon.run_attempts WHERE run_id = '$run'"), '5|5', 'every attempt is told of');
+
+# ---- what can't be resumed
+
+like(resume($run), qr/ERROR:  run $run has loaded all it was to load/, 'a run that ended well');
+like(resume('00000000-0000-0000-0000-000000000000'), qr/ERROR:  run 00000000-0000-0000-0000-000000000000 does not exist/, 'a run that there is not');
+my $first = stopped('again', 'file');
+my ($code, $out, $err) = $k->node->psql('postgres', "SELECT rows_loaded FROM kaireon.run_pipeline('again')");
+is($out, 4900, 'a new run loads everything');
+like($err, qr/WARNING:  pipeline "again" begins anew: it loads again what run $first has committed.*left 2940 rows.*kaireon\.resume_run\('$first'\)/s, 'and warns of it');
+like(resume($first), qr/ERROR:  run $first can't be resumed.*has begun since/s, 'then the other can not be resumed');
+($code, $out, $err) = $k->node->psql('postgres', "SELECT rows_loaded FROM kaireon.run_pipeline('again')");
+is($err, '', 'nor is it warned of any more');
+my $second = stopped('reset', 'file');
+$k->sql("SELECT kaireon.reset_source_state('reset'); TRUNCATE ds_reset; DELETE FROM kaireon_internal.dead_letter");
+resume($second);
+is($k->wait_run($second) . ' ' . $k->sql("SELECT count(*) FROM ds_reset"), 'partial 4900', 'where the state was reset a run begins again');
+
+# ---- incremental sources
+
+for my $policy (qw(file batch))
+{
+    my $name = "incremental_$policy";
+    my $lock = hold();
+    local @source = (source => { resource => 'in/*.csv', incremental => \1 });
+    begun($name, $policy);
+    kill 'KILL', $k->worker_pid($k->sql("SELECT run_id FROM kaireon.runs WHERE pipeline = '$name'"));
+    eval { $lock->close };
+    $k->poll('the end of the run', sub { my ($rc, $said) = $k->node->psql('postgres', "SELECT status = 'failed' FROM kaireon.runs WHERE pipeline = '$name'"); return $rc == 0 && $said eq 't' });
+    ($code, $out, $err) = $k->node->psql('postgres', "SELECT rows_read FROM kaireon.run_pipeline('$name')");
+    is("$out $err", ($policy eq 'file' ? 2000 : 1700) . ' ', "incremental, $policy: a new run reads the rest, without a warning");
+    is($k->sql("SELECT count(*), count(DISTINCT n) FROM ds_$name"), '4900|4900', "incremental, $policy: nothing is loaded twice");
+    is($k->sql("SELECT string_agg(concat_ws('/', rows_read, is_complete), ' ' ORDER BY path) FROM kaireon.source_state WHERE pipeline = '$name'"),
+        join(' ', ('1000/t') x 5), "incremental, $policy: the list of files is whole");
+}
+$k->remember_postmaster;
+
+# ---- the table changes between two commits
+
+$run = undef;
+{
+    my $lock = hold();
+    $run = begun('altered', 'file');
+    my $other = $k->session;
+    $other->send('ALTER TABLE ds_altered ALTER n TYPE bigint');
+    $k->poll('the change to wait', 'SELECT wait_event_type = \'Lock\' FROM pg_stat_activity WHERE pid = ' . $other->pid);
+    $lock->close;
+    $other->result;
+    is($other->err, '', 'a table is changed when the next commit has come');
+    is($k->wait_run($run), 'failed', 'the run that goes on behind it fails');
+    is($k->sql("SELECT error_code, commits, rows_loaded FROM kaireon.runs WHERE run_id = '$run'"), '55000|4|3920', 'with what was committed')
+      or diag($k->sql("SELECT error_message FROM kaireon.runs WHERE run_id = '$run'"));
+    $other->query('ALTER TABLE ds_altered ALTER n TYPE integer');
+    $other->close;
+    resume($run);
+    is($k->wait_run($run), 'partial', 'once the table is as it was the run can be resumed');
+    is_deeply(content('altered', $run), $undisturbed{file}, 'to the same end');
+}
+
+# ---- upsert, maxErrors
+
+{
+    my @target = (target => { loadingStrategy => 'upsert', keyFields => ['n'] });
+    $k->make('keyed', fields => [ { %{ $fields[0] }, isUnique => \1 }, $fields[1] ], @source, @drop, @target, execution => { errorHandling => 'dlq', commit => 'batch', batchSize => 300 });
+    $k->sql("INSERT INTO ds_keyed (n, name) SELECT i, 'old' FROM generate_series(1, 2000) AS i");
+    gate('keyed');
+    my $lock = hold();
+    my $run = $k->start('keyed');
+    at_gate($k->worker_pid($run));
+    $k->sql("SELECT kaireon.cancel_run('$run')");
+    $lock->close;
+    $k->wait_run($run);
+    is($k->sql("SELECT status, rows_updated, rows_loaded + rows_updated FROM kaireon.runs WHERE run_id = '$run'"), 'cancelled|1960|3234', 'upsert: what was committed counts');
+    resume($run);
+    is($k->wait_run($run), 'partial', 'upsert: the run is resumed');
+    is($k->sql("SELECT rows_updated, rows_loaded FROM kaireon.runs WHERE run_id = '$run'"), '1960|2940', 'upsert: rows that were updated, and new ones');
+    is($k->sql("SELECT count(*), count(*) FILTER (WHERE name = 'old') FROM ds_keyed"), '4940|40', 'upsert: the table');
+    is($k->count_identity($run), 't', 'upsert: the counters add up');
+}
+$run = stopped('bounded', 'file', maxErrors => 45);
+resume($run);
+is($k->wait_run($run), 'failed', 'maxErrors is about all attempts of a run');
+is($k->sql("SELECT error_code, rows_loaded, rows_skipped FROM kaireon.runs WHERE run_id = '$run'"), 'KA007|3920|46', 'and counts what was loaded before');
+is($k->count_identity($run), 't', 'the counters add up');
+ok($k->same_postmaster, 'the server lived through');
 done_testing;
