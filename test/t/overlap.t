@@ -112,7 +112,7 @@ for my $statement ('ALTER TABLE ds_busy ADD extra int', 'ALTER TABLE ds_busy REN
 }
 for my $call (q(delete_schema('busy', cascade => true)), q(delete_pipeline('busy')), q(add_field('busy', '{"name": "c"}')), q(drop_field('busy', 'name', force => true)))
 {
-    like($k->sql_error("SELECT kaireon.$call"), qr/ERROR:  .*(being loaded|run|used)/, "$call is refused");
+    like($k->sql_error("SELECT kaireon.$call"), qr/ERROR:  .*(being loaded|run|in use)/, "$call is refused");
 }
 is($k->sql_error('VACUUM ds_busy; ANALYZE ds_busy'), '', 'VACUUM and ANALYZE do not wait');
 is($k->sql_error(q(SELECT kaireon.update_pipeline('busy', execution_config => '{"errorHandling": "skip"}'); SELECT kaireon.publish_pipeline('busy'))), '', 'nor does who publishes another version');
