@@ -247,6 +247,9 @@ judge_bounds(Seen *seen, int64 rows, int64 rows_before)
 
     if (value == NULL)
         return NULL;
+    /* it is in no order with numbers, though PostgreSQL sorts it behind them */
+    if (numeric_is_nan(value) && (check->min || check->max))
+        return failure_of(check, number_text(value), "not", "a number");
     if (check->min && is_more(check->min, value))
         return failure_of(check, number_text(value), "less than", number_text(check->min));
     if (check->max && is_more(value, check->max))

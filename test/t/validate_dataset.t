@@ -52,6 +52,10 @@ for my $test (
 }
 is(outcome(checked([ { check => 'distinct_share', field => 'v', min => 0.6 } ], [ ['x'], ['y'], ['x'], [undef], ['x'] ])),
     "$failed \"distinct_share\" of field \"v\" failed: 0.5 is less than 0.6", 'distinct_share: of the values that are not null');
+for my $bound ('min', 'max')
+{
+    is(outcome(checked([ { check => $_, field => 'a', $bound => 1 } ], [ [ 'x', 'NaN' ], [ 'x', 5 ] ])), "$failed \"$_\" of field \"a\" failed: NaN is not a number", "$_: NaN keeps no $bound") for 'sum', 'avg';
+}
 my $now = $k->sql("SELECT now() - interval '1 hour'");
 is(outcome(checked([ { check => 'freshness', field => 'd', maxAge => '1 day' } ], [ [ 'x', 1, '2001-01-01' ], [ 'x', 1, $now ], [ 'x', 1, undef ] ])), 'success', 'freshness: of the latest');
 
