@@ -72,6 +72,71 @@ CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replace
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
 CREATE FUNCTION kaireon.bounded_regexp_replace(value text, pattern text, replacement text, start int, n int, flags text) RETURNS text
     LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_regexp_replace';
+-- And these take a time.
+CREATE FUNCTION kaireon.bounded_strpos(value text, search text) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_strpos';
+CREATE FUNCTION kaireon.bounded_position(value bytea, search bytea) RETURNS integer
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_position';
+CREATE FUNCTION kaireon.bounded_like(value text, pattern text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_like';
+CREATE FUNCTION kaireon.bounded_like(value text, patterns text[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_like';
+CREATE FUNCTION kaireon.bounded_nlike(value text, pattern text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_nlike';
+CREATE FUNCTION kaireon.bounded_nlike(value text, patterns text[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_nlike';
+CREATE FUNCTION kaireon.bounded_ilike(value text, pattern text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_ilike';
+CREATE FUNCTION kaireon.bounded_ilike(value text, patterns text[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_ilike';
+CREATE FUNCTION kaireon.bounded_nilike(value text, pattern text) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_nilike';
+CREATE FUNCTION kaireon.bounded_nilike(value text, patterns text[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_nilike';
+CREATE FUNCTION kaireon.bounded_like(value bytea, pattern bytea) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_like';
+CREATE FUNCTION kaireon.bounded_like(value bytea, patterns bytea[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_like';
+CREATE FUNCTION kaireon.bounded_nlike(value bytea, pattern bytea) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_nlike';
+CREATE FUNCTION kaireon.bounded_nlike(value bytea, patterns bytea[], any_of boolean) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_nlike';
+CREATE FUNCTION kaireon.bounded_split_part(value text, separator text, part int) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_split_part';
+CREATE FUNCTION kaireon.bounded_string_to_array(value text, separator text) RETURNS text[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_string_to_array';
+CREATE FUNCTION kaireon.bounded_string_to_array(value text, separator text, null_text text) RETURNS text[]
+    LANGUAGE c IMMUTABLE PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_string_to_array';
+CREATE FUNCTION kaireon.bounded_translate(value text, from_characters text, to_characters text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_translate';
+CREATE FUNCTION kaireon.bounded_btrim(value text, characters text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_btrim';
+CREATE FUNCTION kaireon.bounded_btrim(value bytea, bytes bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_btrim';
+CREATE FUNCTION kaireon.bounded_ltrim(value text, characters text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_ltrim';
+CREATE FUNCTION kaireon.bounded_ltrim(value bytea, bytes bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_ltrim';
+CREATE FUNCTION kaireon.bounded_rtrim(value text, characters text) RETURNS text
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_rtrim';
+CREATE FUNCTION kaireon.bounded_rtrim(value bytea, bytes bytea) RETURNS bytea
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_bytea_rtrim';
+CREATE FUNCTION kaireon.bounded_contains(a anyarray, b anyarray) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_contains';
+CREATE FUNCTION kaireon.bounded_contained(a anyarray, b anyarray) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_contained';
+CREATE FUNCTION kaireon.bounded_overlaps(a anyarray, b anyarray) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_overlaps';
+CREATE FUNCTION kaireon.bounded_contains(a jsonb, b jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_jsonb_contains';
+CREATE FUNCTION kaireon.bounded_contained(a jsonb, b jsonb) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_jsonb_contained';
+CREATE FUNCTION kaireon.bounded_without(value jsonb, keys text[]) RETURNS jsonb
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_jsonb_without';
+CREATE FUNCTION kaireon.bounded_has_any(value jsonb, keys text[]) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_jsonb_has_any';
+CREATE FUNCTION kaireon.bounded_has_all(value jsonb, keys text[]) RETURNS boolean
+    LANGUAGE c IMMUTABLE STRICT PARALLEL SAFE AS 'MODULE_PATHNAME', 'kaireon_bounded_jsonb_has_all';
 
 DO $$
 DECLARE
@@ -79,7 +144,7 @@ DECLARE
 BEGIN
     FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
                 AND pg_catalog.starts_with(p.proname::text, 'bounded_') LOOP
-        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', f, 'For expressions: fails for a result larger than kaireon.max_field_bytes');
+        EXECUTE pg_catalog.format('COMMENT ON FUNCTION %s IS %L', f, 'For expressions: fails for a result larger than kaireon.max_field_bytes, or for work that would take too long');
     END LOOP;
 END
 $$;

@@ -8,6 +8,7 @@
 #include "access/detoast.h"
 #include "catalog/pg_namespace.h"
 #include "catalog/pg_type.h"
+#include "miscadmin.h"
 #include "nodes/makefuncs.h"
 #include "nodes/nodeFuncs.h"
 #include "parser/parse_func.h"
@@ -17,6 +18,7 @@
 #include "utils/lsyscache.h"
 
 #include "pg/compat.h"
+#include "pg/exprwork.h"
 #include "pg/guc.h"
 
 /* ---- rewriting ----------------------------------------------------------------- */
@@ -35,20 +37,69 @@ bounded_function(const char *name, int nargs, const Oid *types)
     return LookupFuncName(list_make2(makeString("kaireon"), makeString(unconstify(char *, name))), nargs, types, false);
 }
 
-/* Another function with the arguments of the same call. */
+/* The function in schema kaireon that takes what one of PostgreSQL's takes. */
+static Oid
+bounded_twin(const char *name, Oid function)
+{
+    Oid *types;
+    int nargs;
+
+    (void) get_func_signature(function, &types, &nargs);
+    for (int i = 0; i < nargs; i++)
+        types[i] = types[i] == BPCHAROID ? TEXTOID : types[i];
+    return bounded_function(name, nargs, types);
+}
+
+/* The function to be called in place of one of PostgreSQL's; NULL: that is called. */
+static const char *
+find_bounded(Oid function)
+{
+    for (size_t i = 0; i < lengthof(replaced); i++)
+    {
+        if (replaced[i].function == function)
+            return replaced[i].bounded;
+    }
+    return exprwork_function(function);
+}
+
 static Node *
 replace_function(FuncExpr *call, const char *name)
 {
     FuncExpr *bounded = copyObject(call);
-    Oid types[FUNC_MAX_ARGS];
-    int nargs = 0;
-    ListCell *lc;
 
-    foreach(lc, call->args)
-        types[nargs++] = exprType(lfirst(lc));
-    bounded->funcid = bounded_function(name, nargs, types);
+    bounded->funcid = bounded_twin(name, call->funcid);
     bounded->funcformat = COERCE_EXPLICIT_CALL;
     return (Node *) bounded;
+}
+
+static Node *
+replace_operator(OpExpr *op, const char *name)
+{
+    FuncExpr *call = makeFuncExpr(bounded_twin(name, op->opfuncid), op->opresulttype, op->args, op->opcollid, op->inputcollid, COERCE_EXPLICIT_CALL);
+
+    call->location = exprLocation((Node *) op);
+    return (Node *) call;
+}
+
+/* An operator over an array: in place of one that has a negator, the planner may call that; so it becomes a call. */
+static Node *
+replace_array_operator(ScalarArrayOpExpr *op, const char *name)
+{
+    FuncExpr *call;
+    Oid *types;
+    int nargs;
+
+    if (!OidIsValid(get_negator(op->opno)))
+    {
+        op->opfuncid = bounded_twin(name, op->opfuncid);
+        return (Node *) op;
+    }
+    (void) get_func_signature(op->opfuncid, &types, &nargs);
+    types[0] = types[0] == BPCHAROID ? TEXTOID : types[0];
+    call = makeFuncExpr(bounded_function(name, 3, (Oid[]) {types[0], get_array_type(types[1]), BOOLOID}), BOOLOID,
+                        lappend(list_copy(op->args), makeBoolConst(op->useOr, false)), InvalidOid, op->inputcollid, COERCE_EXPLICIT_CALL);
+    call->location = exprLocation((Node *) op);
+    return (Node *) call;
 }
 
 static bool
@@ -91,17 +142,28 @@ bound_mutator(Node *node, void *context)
     if (IsA(node, FuncExpr))
     {
         FuncExpr *call = (FuncExpr *) node;
+        const char *bounded = find_bounded(call->funcid);
 
-        for (size_t i = 0; i < lengthof(replaced); i++)
-        {
-            if (replaced[i].function == call->funcid)
-                return replace_function(call, replaced[i].bounded);
-        }
-        if ((call->funcformat != COERCE_EXPLICIT_CALL && call->funcformat != COERCE_SQL_SYNTAX) ||
+        if (bounded)
+            node = replace_function(call, bounded);
+        else if ((call->funcformat != COERCE_EXPLICIT_CALL && call->funcformat != COERCE_SQL_SYNTAX) ||
             get_func_namespace(call->funcid) != PG_CATALOG_NAMESPACE)
             return node;
     }
-    else if (!IsA(node, OpExpr) && !IsA(node, CoerceViaIO))
+    else if (IsA(node, OpExpr))
+    {
+        const char *bounded = find_bounded(((OpExpr *) node)->opfuncid);
+
+        if (bounded)
+            node = replace_operator((OpExpr *) node, bounded);
+    }
+    else if (IsA(node, ScalarArrayOpExpr))
+    {
+        const char *bounded = find_bounded(((ScalarArrayOpExpr *) node)->opfuncid);
+
+        return bounded ? replace_array_operator((ScalarArrayOpExpr *) node, bounded) : node;
+    }
+    else if (!IsA(node, CoerceViaIO))
         return node;
     return can_grow(exprType(node)) ? measured(node) : node;
 }
@@ -136,6 +198,7 @@ require_memory(void)
 static void
 require_bound(double bytes)
 {
+    CHECK_FOR_INTERRUPTS(); /* a long expression is interrupted between its parts */
     require_memory();
     if (bytes > (double) guc_max_field_bytes * 1024)
         ereport(ERROR, (errcode(ERRCODE_PROGRAM_LIMIT_EXCEEDED),
@@ -224,7 +287,7 @@ kaireon_bounded_replace(PG_FUNCTION_ARGS)
 
     if (VARSIZE_ANY_EXHDR(from) > 0 && grows > 0)
         require_bound(VARSIZE_ANY_EXHDR(value) + grows * count_of(value, from));
-    return DirectFunctionCall3Coll(replace_text, PG_GET_COLLATION(), PG_GETARG_DATUM(0), PG_GETARG_DATUM(1), PG_GETARG_DATUM(2));
+    return exprwork_replace(fcinfo);
 }
 
 /*

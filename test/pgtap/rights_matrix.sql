@@ -10,7 +10,8 @@ CREATE TABLE decision (name text PRIMARY KEY, least text NOT NULL);
 INSERT INTO decision
 SELECT 'kaireon.' || f, least FROM (VALUES
     ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'plain_number', 'iso_time', 'rule', 'observe', 'keyed_hash',
-                     'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace']),
+                     'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace',
+                     'bounded_btrim', 'bounded_contained', 'bounded_contains', 'bounded_has_all', 'bounded_has_any', 'bounded_ilike', 'bounded_like', 'bounded_ltrim', 'bounded_nilike', 'bounded_nlike', 'bounded_overlaps', 'bounded_position', 'bounded_rtrim', 'bounded_split_part', 'bounded_string_to_array', 'bounded_strpos', 'bounded_translate', 'bounded_without']),
     ('operator', ARRAY['run_pipeline', 'start_pipeline', 'replay_dead_letters', 'cancel_run', 'resume_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
@@ -24,6 +25,7 @@ SELECT 'kaireon.' || v, 'viewer' FROM unnest(ARRAY['connector_types', 'connector
 -- A strict function with nulls is not called at all: it gets values.
 CREATE FUNCTION argument(type regtype, strict boolean) RETURNS text LANGUAGE sql AS $$
     SELECT CASE WHEN NOT strict THEN format('NULL::%s', type) WHEN type = 'anyelement'::regtype THEN quote_literal('x') || '::text'
+                WHEN type = 'anyarray'::regtype THEN quote_literal('{}') || '::text[]' WHEN type::text LIKE '%[]' THEN format('%L::%s', '{}', type)
                 ELSE format('%L::%s', CASE type::text WHEN 'text' THEN 'x' WHEN 'jsonb' THEN '{}' WHEN 'uuid' THEN '00000000-0000-0000-0000-000000000000'
                                             WHEN 'boolean' THEN 'f' ELSE '1' END, type) END
 $$;
