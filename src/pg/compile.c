@@ -176,6 +176,8 @@ walk(Compiler *c, const GraphNode *node)
     notes->in_parts = 0;
     if (can_walk)
         check_with_findings(c, node, node->op->walk);
+    if (node == c->shown && node->op->kind != NODE_TARGET)
+        flow_reach_all(c);
     notes->failed |= graph_count_errors(*c->findings, node) - before > notes->in_parts;
     if (can_walk && !c->notes[node->ordinal].doubtful && !graph_is_wrong(*c->findings, node))
         return;
@@ -511,6 +513,7 @@ compile_program(const CompileInput *input, const bool *const *present, List **fi
     c->collect = findings != NULL;
     c->own = input->schema;
     c->shown = input->shown;
+    c->fields = input->fields;
     c->present = present;
     begin_program(c, input);
     if (compile(c))

@@ -233,7 +233,8 @@ typedef struct CompileInput
     Graph *graph;
     const SchemaSpec *schema; /* of target nodes that name none */
     Validation fallback;      /* of those that name none */
-    const GraphNode *shown;   /* a preview of the rows behind this node: ways end there; NULL: a whole program */
+    const GraphNode *shown;   /* a preview of the rows behind this node, with all fields: ways end there; NULL: a whole program */
+    List **fields;            /* of such a preview: by GraphNode.ordinal, the fields (char *) a source is known to have; NIL: nothing is known */
 } CompileInput;
 
 /*

@@ -163,6 +163,7 @@ flow_begin(Compiler *c, const GraphNode *node)
     Program *p = c->program;
 
     feed->declared = node->wrong_config ? NIL : json_get_texts(node->config, "columns");
+    feed->known = c->fields ? c->fields[node->ordinal] : NIL;
     feed->source = &p->sources[p->nsources++];
     feed->source->node = node;
     if (json_get(node->config, "connector") && !node->wrong_config)
@@ -284,7 +285,12 @@ reach(Compiler *c, Flow *flow, const char *name, bool required)
     {
         if (feed->source)
         {
-            ColumnUse *use = source_column(feed, name);
+            ColumnUse *use;
+
+            /* what only a target would take, if it were there */
+            if (!required && feed->known != NIL && !has_name(feed->known, name) && !OidIsValid(compile_pseudo_type(name)))
+                return NULL;
+            use = source_column(feed, name);
 
             column = palloc0(sizeof(FlowColumn));
             column->name = pstrdup(name);
@@ -295,7 +301,13 @@ reach(Compiler *c, Flow *flow, const char *name, bool required)
         else
         {
             if (find_set_column(feed, name) == NULL)
-                add_set_column(feed, copy_column(c, reach(c, feed->inputs[0], name, required), name), 0, name);
+            {
+                FlowColumn *given = reach(c, feed->inputs[0], name, required);
+
+                if (given == NULL)
+                    return NULL;
+                add_set_column(feed, copy_column(c, given, name), 0, name);
+            }
             column = copy_column(c, find_set_column(feed, name)->column, name);
         }
         flow->columns = lappend(flow->columns, column);
@@ -319,6 +331,39 @@ warn_of_hidden(Compiler *c, const GraphNode *node, const char *name)
     if (feed && has_name(feed->declared, name))
         graph_warn(c->findings, node->id, "hidden_column", psprintf("To have both, select it with an alias: {\"field\": \"%s\", \"alias\": \"other_%s\"}.", name, name),
                    psprintf("field \"%s\" takes the place of the one that source \"%s\" has", name, feed->node->id));
+}
+
+/* Names of fields that the flow may have; some of them more than once. */
+static List *
+names_of(const Flow *flow)
+{
+    const Feed *feed = flow->feed;
+    List *names = NIL;
+    ListCell *lc;
+
+    foreach(lc, flow->columns)
+        names = lappend(names, ((FlowColumn *) lfirst(lc))->name);
+    if (feed == NULL)
+        return names;
+    foreach(lc, feed->columns)
+        names = lappend(names, ((SetColumn *) lfirst(lc))->column->name);
+    if (feed->source)
+        return list_concat(names, feed->known);
+    return feed->open ? list_concat(names, names_of(feed->inputs[0])) : names;
+}
+
+void
+flow_reach_all(Compiler *c)
+{
+    /* what goes on from here has no more fields than otherwise: a node may make one of the same name */
+    Flow *shown = flow_fork(c, c->flow);
+    ListCell *lc;
+
+    foreach(lc, names_of(shown))
+    {
+        if (may_have(shown, lfirst(lc), false))
+            (void) reach(c, shown, lfirst(lc), false);
+    }
 }
 
 /* ---- behind what is wrong -------------------------------------------------------- */
@@ -542,7 +587,8 @@ flow_use_table(Compiler *c, const GraphNode *node, const char *schema, const cha
 void
 flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 {
-    if (column->source && column->cast == NULL && !column->seen)
+    /* beyond what a preview shows, a cast has not been there yet */
+    if (column->source && column->cast == NULL && !column->seen && (c->shown == NULL || graph_leads_to(c->program->graph, node, c->shown)))
     {
         want_type(column->trail, type, -1, node);
         column->cast = node;

@@ -82,6 +82,7 @@ typedef struct Feed
     ProgramSource *source;
     ColumnUse *uses;         /* by place in source->columns */
     List *declared;          /* the source node's "columns", NIL when not said */
+    List *known;             /* char *: fields that it has, as has been found out; NIL when nobody looked */
     /* a set node */
     int ninputs;
     struct Flow *inputs[SET_INPUTS];
@@ -135,7 +136,8 @@ typedef struct Compiler
     bool collect;            /* errors of parsing and analysis become findings too */
     const SchemaSpec *own;   /* the pipeline's schema */
     NodeNotes *notes;        /* by GraphNode.ordinal */
-    const GraphNode *shown;  /* as in CompileInput */
+    const GraphNode *shown;  /* as in CompileInput, */
+    List **fields;           /* as are these */
     const bool *const *present; /* as in compile_program */
     Feed **feeds;            /* by GraphNode.ordinal; NULL for nodes that give no rows */
     List *trails;            /* of Trail *: all of them */
@@ -221,6 +223,9 @@ extern void flow_gone(Compiler *c, const GraphNode *by, const char *name);
  * an error.
  */
 extern FlowColumn *flow_reach(Compiler *c, const char *name, bool required);
+
+/* For a preview: all fields that are known to be there are asked of the feeds. */
+extern void flow_reach_all(Compiler *c);
 
 /* A source column arrives unchanged at a target's column, and is read in its type where nothing speaks against it. */
 extern void flow_assign(const GraphNode *target, FlowColumn *column, const TargetField *field);

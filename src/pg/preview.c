@@ -10,6 +10,7 @@
 #include "funcapi.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
+#include "utils/fmgrprotos.h"
 #include "utils/jsonb.h"
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
@@ -21,6 +22,8 @@
 #include "pg/compat.h"
 #include "pg/fetch.h"
 #include "pg/link.h"
+#include "pg/node.h"
+#include "pg/probe.h"
 #include "pg/settings.h"
 
 extern PGDLLEXPORT Datum kaireon_preview_pipeline(PG_FUNCTION_ARGS);
@@ -203,7 +206,7 @@ has_sets(const Program *program)
 
 /* Reads a source until there are enough rows or it ends. */
 static void
-read_source(Preview *preview, Execution *execution, int number)
+read_from(Preview *preview, Execution *execution, int number)
 {
     const ProgramSource *source = &preview->program->sources[number];
     const ConnectorSpec *connector = source->connector ? source->connector : &preview->spec->connector;
@@ -272,7 +275,7 @@ read_sources(Preview *preview)
         const ProgramStage *stage = &preview->program->stages[i];
 
         if (stage->source)
-            read_source(preview, execution, stage->source - preview->program->sources);
+            read_from(preview, execution, stage->source - preview->program->sources);
         else
             read_set(preview, execution, i);
     }
@@ -289,6 +292,68 @@ preview_read(Preview *preview)
     rights_require_runnable(preview->spec, preview->input->graph);
     read_sources(preview);
     rights_resume(scope);
+}
+
+/* ---- what is shown -------------------------------------------------------------------------- */
+
+/* So many fields of a source are shown; those that nodes use come in any case. */
+#define SHOWN_FIELDS 800
+
+static List *
+fields_of(const FetchObject *file)
+{
+    Jsonb *dialect = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(file->dialect)));
+    List *fields = probe_readable(json_get_texts(&dialect->root, "fields"));
+
+    if (list_length(fields) > SHOWN_FIELDS)
+        ereport(NOTICE, (errmsg("file \"%s\" has %d fields, of which the first %d and those that are used are shown", file->path, list_length(fields), SHOWN_FIELDS)));
+    return list_truncate(fields, SHOWN_FIELDS);
+}
+
+/* Of each source in front of the node, the fields of its first file. */
+static List **
+find_fields(const Inspected *inspected, const GraphNode *shown)
+{
+    const Program *program = inspected->program;
+    List **fields = palloc0(sizeof(List *) * program->graph->nnodes);
+    RightsScope scope = inspect_as(inspected->spec->owner);
+
+    settings_fix_level();
+    rights_require_runnable(inspected->spec, inspected->input.graph);
+    for (int i = 0; i < program->nsources; i++)
+    {
+        const ProgramSource *source = &program->sources[i];
+        Link *link;
+        FetchObject *file;
+
+        if (!graph_leads_to(program->graph, source->node, shown))
+            continue;
+        link = link_open();
+        file = fetch_describe(link, source->connector ? source->connector : &inspected->spec->connector, source->node, NULL);
+        if (file)
+            fields[source->node->ordinal] = fields_of(file);
+        link_close(link);
+    }
+    rights_resume(scope);
+    return fields;
+}
+
+/* Rows that are not shown because they are bad, among those that were looked at. */
+static void
+say_rejects(const Rejects *rejects)
+{
+    const Reject *first = NULL;
+    ListCell *lc;
+
+    foreach(lc, rejects->kept)
+    {
+        if (first == NULL && ((const Reject *) lfirst(lc))->kind != REJECT_WARNS)
+            first = lfirst(lc);
+    }
+    if (rejects->count > 0)
+        ereport(NOTICE, (errmsg("left out " INT64_FORMAT " bad row%s of those looked at", rejects->count, rejects->count == 1 ? "" : "s"),
+                         first ? errdetail("The first, at node \"%s\": %s. %s.", first->node->id, first->reason, reject_place(first)) : 0,
+                         errhint("What a run does with bad rows, \"validation\", \"errorHandling\" and \"onFail\" say.")));
 }
 
 /* The node of an id; raises 42704. */
@@ -327,7 +392,14 @@ kaireon_preview_pipeline(PG_FUNCTION_ARGS)
         ereport(ERROR, (errcode(ERRCODE_INVALID_PARAMETER_VALUE), errmsg("max_rows must be at least 1"),
                         errdetail("It is %d.", PG_GETARG_INT32(1)), errhint("Leave it out for 20 rows.")));
     if (!PG_ARGISNULL(2))
-        preview.program = inspect_shown(inspected, find_node(inspected->input.graph, text_to_cstring(PG_GETARG_TEXT_PP(2))));
+    {
+        const GraphNode *shown = find_node(inspected->input.graph, text_to_cstring(PG_GETARG_TEXT_PP(2)));
+
+        if (shown->op->kind != NODE_TARGET)
+            inspected->input.fields = find_fields(inspected, shown);
+        preview.program = inspect_shown(inspected, shown);
+    }
     preview_read(&preview);
+    say_rejects(preview.rejects);
     return (Datum) 0;
 }

@@ -106,9 +106,8 @@ reject_shown(const char *value)
     return out.data;
 }
 
-/* `File "a.csv", line 3, field "x": "value"`; may be empty. */
-static char *
-place_of(const Reject *reject)
+char *
+reject_place(const Reject *reject)
 {
     StringInfoData where;
 
@@ -125,7 +124,7 @@ place_of(const Reject *reject)
 pg_noreturn static void
 stop(const Reject *reject)
 {
-    char *place = place_of(reject);
+    char *place = reject_place(reject);
 
     ereport(ERROR,
             (errcode(reject->sqlstate),
@@ -183,7 +182,7 @@ pg_noreturn static void
 too_slow(const Reject *reject)
 {
     ereport(ERROR, (errcode(ERRCODE_KAIREON_EXPRESSION_TIMEOUT), errmsg("%d rows took longer than kaireon.expression_timeout", SLOW_ROWS),
-                    errdetail("The last one, at node \"%s\": %s. %s.", reject->node->id, reject->reason, place_of(reject)),
+                    errdetail("The last one, at node \"%s\": %s. %s.", reject->node->id, reject->reason, reject_place(reject)),
                     errhint("Mend the expression: regular expressions with back references and nested repetitions may run for ages.")));
     pg_unreachable();
 }
@@ -204,7 +203,7 @@ rejects_add(Rejects *rejects, const Reject *reject)
         dead_letters_add(rejects->letters, reject);
     if (rejects->policy && rejects->policy->max_errors >= 0 && rejects->count > rejects->policy->max_errors)
         too_many(rejects, psprintf("More than %s rows are bad. The last one, at node \"%s\": %s. %s.", rejects->policy->max_said,
-                                   reject->node->id, reject->reason, place_of(reject)));
+                                   reject->node->id, reject->reason, reject_place(reject)));
     rejects->slow += reject->sqlstate == ERRCODE_KAIREON_EXPRESSION_TIMEOUT;
     if (rejects->slow >= SLOW_ROWS)
         too_slow(reject);
@@ -228,7 +227,7 @@ rejects_check_all_bad(Rejects *rejects, int64 rows)
         return;
     first = rejects->kept ? linitial(rejects->kept) : NULL;
     ereport(ERROR, (errcode(ERRCODE_KAIREON_ALL_BAD), errmsg("the first " INT64_FORMAT " rows are all bad", rows),
-                    first ? errdetail("Node \"%s\": %s. %s.", first->node->id, first->reason, place_of(first)) : 0,
+                    first ? errdetail("Node \"%s\": %s. %s.", first->node->id, first->reason, reject_place(first)) : 0,
                     errhint("Something is wrong with the pipeline or with the source as a whole; kaireon.run_errors has these rows.")));
 }
 

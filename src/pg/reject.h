@@ -72,6 +72,9 @@ typedef struct Rejects
 /* A value as errors quote it: its beginning, with control characters but tabs and line feeds as \r or \x01. */
 extern char *reject_shown(const char *value);
 
+/* `File "a.csv", line 3, field "x": "value"`; may be empty. */
+extern char *reject_place(const Reject *reject);
+
 /*
  * Lives in the current context, as the policy must.  Where that says nothing, a
  * program whose targets are strict fails.  Without a policy no row stops anything.

@@ -163,13 +163,13 @@ sub shown
 
 is(shown('twice'), 'email=a@x id=3 len=3', 'preview: what would be loaded');
 is(shown('twice', 'load'), 'email=a@x id=3 len=3', 'preview: at the target');
-is(shown('twice', 'read'), 'email=a@x id=3, email=b@x id=1, email=a@x id=2', 'preview: as read');
-is(shown('twice', 'once'), 'email=a@x id=3, email=b@x id=1, email=- id=5', 'preview: behind a set node');
-is(shown('twice', 'len'), 'email=a@x id=3 len=3, email=b@x id=1 len=3, email=- id=5 len=-', 'preview: behind an expression behind that');
-is(shown('twice', 'known'), 'email=a@x id=3 len=3', 'preview: behind a filter');
-is(shown('forked', 'split'), 'amount=1 region=south sale=1, amount=2 region=east sale=2, amount=3 region=north sale=3', 'preview: behind a branch, whichever way rows go on');
+is(shown('twice', 'read'), 'email=a@x id=3 n=1, email=b@x id=1 n=2, email=a@x id=2 n=3', 'preview: as read');
+is(shown('twice', 'once'), 'email=a@x id=3 n=1, email=b@x id=1 n=2, email=- id=5 n=4', 'preview: behind a set node');
+is(shown('twice', 'len'), 'email=a@x id=3 len=3 n=1, email=b@x id=1 len=3 n=2, email=- id=5 len=- n=4', 'preview: behind an expression behind that');
+is(shown('twice', 'known'), 'email=a@x id=3 len=3 n=1', 'preview: behind a filter');
+is(shown('forked', 'split'), 'amount=1 price=0.5 region=south sale=1, amount=2 price=1 region=east sale=2, amount=3 price=1.5 region=north sale=3', 'preview: behind a branch, whichever way rows go on');
 is(shown('forked', 'count'), 'n=1667 region=south, n=1667 region=east', 'preview: one way only');
-is(shown('forked', 'id'), 'amount=3 id=3 region=north, amount=6 id=6 region=north, amount=9 id=9 region=north', 'preview: the other');
+is(shown('forked', 'id'), 'amount=3 id=3 price=1.5 region=north, amount=6 id=6 price=3 region=north, amount=9 id=9 price=1 region=north', 'preview: the other');
 is(shown('forked', 'also'), 'n=1667 region=south', 'preview: one of two targets');
 is(shown('forked'), '_target=load amount=3 id=3 region=north, _target=load amount=6 id=6 region=north, _target=load amount=9 id=9 region=north', 'preview: several targets are told apart');
 like($k->sql_error("SELECT kaireon.preview_pipeline('twice', node => 'nowhere')"), qr/the pipeline has no node "nowhere".*HINT:  Its nodes are: read, lower, once, len, again, known, load\./s, 'preview: no such node');
