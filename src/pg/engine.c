@@ -417,6 +417,10 @@ run_and_wait(char *name, Jsonb *options)
 {
     Request request = {.name = name, .options = options};
 
+    if (worker_is_run())
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a run can't wait for a run"),
+                        errdetail("It would keep its locks and a worker, which the other may need."),
+                        errhint("kaireon.start_pipeline starts one when this one has committed.")));
     guard_look(look_at_wanted, &request, CurrentMemoryContext);
     wait_for_run(request_run(&request.wanted, &request.run_id));
     guard_look(read_run, &request, CurrentMemoryContext);

@@ -11,6 +11,7 @@
 #include "utils/typcache.h"
 
 #include "pg/flow.h"
+#include "pg/hook.h"
 #include "pg/node.h"
 #include "pg/target.h"
 #include "pg/target_key.h"
@@ -28,6 +29,8 @@ static const JsonKey target_keys[] = {
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {"allowEmptySource", JSON_BOOL, false, NULL},
     {"swapPublished", JSON_BOOL, false, NULL},
+    {"preHook", JSON_STRING, false, NULL},
+    {"postHook", JSON_STRING, false, NULL},
     {NULL, 0, false, NULL}};
 
 const char *
@@ -110,6 +113,7 @@ target_check(const GraphNode *node, List **findings)
     bool has_watermark = json_get(node->given, "watermarkField") != NULL;
 
     check_mapping(node, findings);
+    hook_check(node, findings);
     if (json_get(node->given, "loadingStrategy") && !json_get(node->config, "loadingStrategy")) /* nobody knows which is meant */
         return;
     if (json_get(node->config, "keyFields") && strategy != LOAD_UPSERT && strategy != LOAD_WATERMARK)

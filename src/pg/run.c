@@ -217,6 +217,12 @@ run_begin_load(Run *run)
     run->load_context = AllocSetContextCreate(run->context, "kaireon load", ALLOCSET_DEFAULT_SIZES);
     MemoryContextSwitchTo(run->load_context);
     run->summaries = NIL;
+    /* before the targets are open, so that a hook may do with them what it likes */
+    if (run->replay == NULL && run->committed.commits == 0 && run_has_hooks(run, HOOK_PRE))
+    {
+        rights_require_runnable(run->spec, run->input.graph);
+        run_call_hooks(run, HOOK_PRE);
+    }
     run->targets = palloc0(sizeof(Relation) * ntargets);
     run->loaders = palloc0(sizeof(Loader *) * ntargets);
     sinks = palloc0(sizeof(RowSink *) * ntargets);
@@ -424,9 +430,11 @@ run_end_load(Run *run, bool last)
     run_check_references(run);
     if (run->replay == NULL)     /* its rows are not all rows of anything */
         run_judge(run);
-    if (run->summaries)          /* they are made of what the table has, so it is locked while they are */
+    if (run->summaries || (last && run_has_hooks(run, HOOK_POST))) /* they see what the table has, so it is locked meanwhile */
         run_swap(run);
     run_summarise(run);
+    if (last)
+        run_call_hooks(run, HOOK_POST);
     count_rows(run);
     if (last)
         rejects_check_share(run->rejects, run->counts.read);
@@ -472,6 +480,11 @@ record_failure(Run *run, ErrorData *error)
         node = run->judged->id;
     run->counts.filtered = run->committed.counts.filtered;
     run->counts.merged = run->committed.counts.merged;
+    if (run->hooked)
+    {
+        node = run->hooked->id;
+        run_blame_hook(run, error);
+    }
     if (run->execution)
     {
         run->nodes = run_count_nodes(run);

@@ -3,10 +3,11 @@
  *
  * run.c is the process and its phases, run_source.c reads the sources,
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
- * loaded, run_judge.c decides whether that may be committed, run_dry.c undoes what
- * is only to be tried, run_archive.c says what becomes of the files, run_commit.c
- * commits before the end and goes on from such a commit, and run_record.c writes
- * what became of it all into the catalog.
+ * loaded, run_judge.c decides whether that may be committed, run_hooks.c calls
+ * the targets' hooks, run_dry.c undoes what is only to be tried, run_archive.c
+ * says what becomes of the files, run_commit.c commits before the end and goes
+ * on from such a commit, and run_record.c writes what became of it all into the
+ * catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
 #define KAIREON_RUN_STATE_H
@@ -22,6 +23,7 @@
 #include "pg/control.h"
 #include "pg/execute.h"
 #include "pg/fetch.h"
+#include "pg/hook.h"
 #include "pg/link.h"
 #include "pg/load.h"
 #include "pg/reject.h"
@@ -84,6 +86,8 @@ typedef struct Run
     List *summaries;         /* Summary *: of summarize nodes */
     Execution *execution;
     NodeCounts *nodes;       /* what happened at each node, once it is known */
+    const GraphNode *hooked; /* the node whose hook is being run, or NULL */
+    HookKind hook;
     const GraphNode *judged; /* the node whose check on all rows failed the run, or NULL */
     RunCounts counts;
     int64 done_bytes;        /* of the splits before the one being read */
@@ -207,6 +211,14 @@ extern void watermark_write(Run *run);
  * is written in.
  */
 extern void run_undo(Run *run);
+
+/* ---- run_hooks.c: in the load's transaction ---------------------------------------------- */
+
+extern bool run_has_hooks(const Run *run, HookKind kind);
+/* Those of all targets, in their order. */
+extern void run_call_hooks(Run *run, HookKind kind);
+/* The error was raised while a hook was being run: its detail says which, and where. */
+extern void run_blame_hook(const Run *run, ErrorData *error);
 
 /* ---- run_judge.c ------------------------------------------------------------------------ */
 

@@ -97,6 +97,12 @@ worker_can_connect(Oid database)
     return can;
 }
 
+bool
+worker_is_run(void)
+{
+    return MyBgworkerEntry && strcmp(MyBgworkerEntry->bgw_library_name, "kaireon") == 0 && strcmp(MyBgworkerEntry->bgw_type, "kaireon run") == 0;
+}
+
 void
 worker_begin(void)
 {

@@ -30,6 +30,9 @@ extern void worker_fix_settings(void);
  */
 extern bool worker_can_connect(Oid database);
 
+/* Is this process the worker of a run? */
+extern bool worker_is_run(void);
+
 /* A transaction of a worker, READ COMMITTED and with an active snapshot, and its end. */
 extern void worker_begin(void);
 extern void worker_commit(void);

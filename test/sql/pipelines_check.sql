@@ -118,6 +118,14 @@ SELECT pg_temp.target('{"loadingStrategy": "prepend"}') LIMIT 1;
 SELECT pg_temp.target('{"loadingStrategy": "truncate_and_load", "allowEmptySource": "yes"}') LIMIT 1;
 SELECT pg_temp.target('{"loadingStrategy": "append", "allowEmptySource": true}') LIMIT 1;
 SELECT pg_temp.target('{"swapPublished": false}') LIMIT 1;
+-- Hooks are parsed, not run.
+SELECT pg_temp.target('{"preHook": "DELETE FROM t WHER x"}') LIMIT 1;
+SELECT pg_temp.target('{"preHook": "SELECT 1;\n SELEC 2"}') LIMIT 1;
+SELECT pg_temp.target('{"preHook": " -- nothing"}') LIMIT 1;
+SELECT pg_temp.target('{"postHook": "SELECT 1; COMMIT"}') LIMIT 1;
+SELECT pg_temp.target('{"postHook": "SELECT kaireon.update_connector(name => ''c'', auth_config => ''{}'')"}') LIMIT 1;
+SELECT pg_temp.target('{"postHook": ["SELECT 1"]}') LIMIT 1;
+SELECT pg_temp.target('{"preHook": "SELECT no.such(1)", "postHook": "DROP TABLE missing; REFRESH MATERIALIZED VIEW missing"}') LIMIT 1;
 SELECT pg_temp.target('{"validation": "lenient"}') LIMIT 1;
 SELECT pg_temp.target('{"schema": "k_other"}');
 SELECT pg_temp.target('{"schema": "k_target"}');

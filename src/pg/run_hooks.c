@@ -1,0 +1,61 @@
+/*
+ * run_hooks.c: when a run calls its targets' hooks.  See run_state.h and hook.h.
+ */
+#include "postgres.h"
+
+#include "pg/run_state.h"
+
+#include "utils/snapmgr.h"
+
+#include "pg/rights.h"
+
+bool
+run_has_hooks(const Run *run, HookKind kind)
+{
+    for (int i = 0; i < run->program->ntargets; i++)
+    {
+        if (hook_text(run->program->targets[i].node, kind))
+            return true;
+    }
+    return false;
+}
+
+static void
+call_hook(Run *run, const GraphNode *node, HookKind kind)
+{
+    RightsScope scope;
+
+    run->hooked = node;
+    run->hook = kind;
+    run_report(psprintf("%s of node %s", hook_key(kind), node->id));
+    scope = rights_assume(run->slot->owner, 0);
+    hook_run(hook_text(node, kind));
+    rights_resume(scope);
+    run->hooked = NULL;
+}
+
+void
+run_call_hooks(Run *run, HookKind kind)
+{
+    if (!run_has_hooks(run, kind))
+        return;
+    for (int i = 0; i < run->program->ntargets; i++)
+    {
+        const GraphNode *node = run->program->targets[i].node;
+
+        if (hook_text(node, kind))
+            call_hook(run, node, kind);
+    }
+    /* what comes now is to see what they have done */
+    PopActiveSnapshot();
+    PushActiveSnapshot(GetTransactionSnapshot());
+}
+
+void
+run_blame_hook(const Run *run, ErrorData *error)
+{
+    const char *key = hook_key(run->hook), *place = hook_place(hook_text(run->hooked, run->hook), error);
+    char *where = psprintf("It happened in %s of node \"%s\"%s%s.", key, run->hooked->id, place ? ", at " : "", place ? place : "");
+
+    error->detail = error->detail ? psprintf("%s %s", error->detail, where) : where;
+}
