@@ -107,7 +107,8 @@ join_walk(Compiler *c, const GraphNode *node)
 
         if (left && right && OidIsValid(known_type(left)))
             set_want(node, right, known_type(left));
-        if (left && right && OidIsValid(known_type(right)))
+        /* where the node makes the key, nobody behind it says what the left side's is to be */
+        if (left && right && OidIsValid(known_type(right)) && !keeps_right(node))
             set_want(node, left, known_type(right));
         /* a row that only the right side has, has its key there */
         if (left && keeps_right(node))
@@ -135,7 +136,19 @@ common_type(Compiler *c, const GraphNode *node, const char *left, const char *ri
     return common;
 }
 
-typedef struct KeyPair { const char *field; const char *left; const char *right; } KeyPair;
+typedef struct KeyPair { const char *field; const char *left; const char *right; const char *value; } KeyPair;
+
+/* The key of a row that both sides may have: the left side's as it is there, also where it is compared as another type. */
+static char *
+key_value(Compiler *c, const KeyPair *key, const char *right)
+{
+    char *left;
+
+    if (!sql_is_text(set_type(c, 0, key->field)) || sql_is_text(set_type(c, 1, right)))
+        return psprintf("coalesce(%s, %s)", key->left, key->right);
+    left = pstrdup(sql_name(key->field));
+    return psprintf("coalesce(l.%s, CAST(r.%s AS pg_catalog.text))", left, sql_name(right));
+}
 
 /* Where the keys are in the two relations. */
 static KeyPair *
@@ -153,6 +166,7 @@ find_keys(Compiler *c, const GraphNode *node)
         keys[i].field = left;
         keys[i].left = psprintf("l.%s", set_key(c, 0, left, type));
         keys[i].right = psprintf("r.%s", set_key(c, 1, right, type));
+        keys[i].value = key_value(c, &keys[i], right);
     }
     return keys;
 }
@@ -166,7 +180,7 @@ column_sql(const GraphNode *node, const SetColumn *column, const KeyPair *keys)
     for (int i = 0; i < count_pairs(node); i++)
     {
         if (strcmp(keys[i].field, column->column->name) == 0)
-            return psprintf("coalesce(%s, %s)", keys[i].left, keys[i].right);
+            return pstrdup(keys[i].value);
     }
     elog(ERROR, "node \"%s\" makes no field \"%s\"", node->id, column->column->name);
 }

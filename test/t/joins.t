@@ -178,6 +178,21 @@ $k->sql("CREATE ROLE stranger LOGIN; GRANT kaireon_admin TO stranger");
 like($k->sql_error("SET ROLE reader; SELECT kaireon.create_pipeline('theirs', 'hers', 'hers', " . $k->json([ { id => 'r', type => 'source', config => { connector => 'more', resource => '1.csv' } },
             { id => 't', type => 'target' } ]) . ')'), qr/permission denied for connector "more"/, 'another one\'s connector is not read');
 
+# The left side's key stays as it is, whatever it is compared as, and whatever the type of the join.
+$k->write_csv('codes.csv', [qw(id v)], [ '007', 'a' ], [ '008', 'b' ]);
+$k->write_csv('numbers.csv', [qw(code w)], [ 7, 'x' ], [ 9, 'z' ]);
+$k->make_schema('codes', 'id text', 'v', 'w');
+$k->sql('ALTER TABLE ds_codes DROP CONSTRAINT ds_codes_pkey, ALTER id DROP NOT NULL');
+for my $type (sort keys %expected)
+{
+    $k->make_graph("codes_$type", 'codes', [ [ 'codes', 'source', { resource => 'codes.csv' } ], [ 'numbers', 'source', { resource => 'numbers.csv' } ],
+            [ 'typed', 'cast', { field => 'code', targetType => 'numeric' } ], [ 'both', 'join', { joinType => $type, on => [ { left => 'id', right => 'code' } ], selectFields => ['w'] } ],
+            [ 'load', 'target' ] ], [ 'codes>both:left', 'numbers>typed', 'typed>both:right', 'both>load' ]);
+    $k->sql('TRUNCATE ds_codes');
+    $run = $k->run("codes_$type");
+    is($run->{status} . ' ' . loaded('codes', qw(id v w)), 'success ' . join(' ', '007:a:x', $type =~ /left|full/ ? '008:b:-' : (), $type =~ /right|full/ ? '9:-:z' : ()), "$type: the left key keeps its zeros");
+}
+
 # Preview goes the whole way.
 is($k->sql("SELECT string_agg(p ->> 'id', ' ') FROM kaireon.preview_pipeline('union') AS p"), '1 2 3 4', 'preview of two sources');
 is($k->sql("SELECT count(*) FROM kaireon.preview_pipeline('rich')"), 4, 'preview through a lookup');
