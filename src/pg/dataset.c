@@ -177,13 +177,16 @@ quotient(Numeric dividend, Numeric divisor)
 
 /* What a check with bounds has seen; NULL: nothing that could be judged. */
 static Numeric
-measured(Seen *seen, int64 rows, int64 rows_before)
+measured(Seen *seen, int64 rows, DatasetBefore before, void *arg)
 {
+    int64 rows_before;
+
     switch (seen->check.measure)
     {
         case DATASET_ROW_COUNT:
             return numeric_of(rows);
         case DATASET_ROW_COUNT_CHANGE:
+            rows_before = before(arg, seen->check.runs);
             return rows_before ? quotient(numeric_of((rows - rows_before) * 100), numeric_of(rows_before)) : NULL;
         case DATASET_NULL_SHARE:
             return seen->nulls + seen->values ? quotient(numeric_of(seen->nulls), numeric_of(seen->nulls + seen->values)) : NULL;
@@ -240,9 +243,9 @@ judge_age(const Seen *seen)
 }
 
 static DatasetFailure *
-judge_bounds(Seen *seen, int64 rows, int64 rows_before)
+judge_bounds(Seen *seen, int64 rows, DatasetBefore before, void *arg)
 {
-    Numeric value = measured(seen, rows, rows_before);
+    Numeric value = measured(seen, rows, before, arg);
     const DatasetCheck *check = &seen->check;
 
     if (value == NULL)
@@ -258,14 +261,14 @@ judge_bounds(Seen *seen, int64 rows, int64 rows_before)
 }
 
 List *
-dataset_judge(Dataset *dataset, int64 rows, int64 rows_before)
+dataset_judge(Dataset *dataset, int64 rows, DatasetBefore before, void *arg)
 {
     List *failures = NIL;
 
     for (int i = 0; i < dataset->nchecks; i++)
     {
         Seen *seen = &dataset->checks[i];
-        DatasetFailure *failure = seen->check.measure == DATASET_FRESHNESS ? judge_age(seen) : judge_bounds(seen, rows, rows_before);
+        DatasetFailure *failure = seen->check.measure == DATASET_FRESHNESS ? judge_age(seen) : judge_bounds(seen, rows, before, arg);
 
         if (failure)
             failures = lappend(failures, failure);

@@ -25,7 +25,7 @@
 typedef enum DatasetMeasure
 {
     DATASET_ROW_COUNT,
-    DATASET_ROW_COUNT_CHANGE, /* in percent of the rows of the run before */
+    DATASET_ROW_COUNT_CHANGE, /* in percent of the rows of runs before */
     DATASET_NULL_SHARE,
     DATASET_DISTINCT_SHARE,   /* of the values that are not null */
     DATASET_SUM,
@@ -41,6 +41,7 @@ typedef struct DatasetCheck
     char *field;             /* NULL: of the rows */
     Numeric min, max;        /* NULL: no bound */
     char *max_age;           /* of freshness, as it was given */
+    int runs;                /* of row_count_change: how many runs before it compares with */
     bool warns;
 } DatasetCheck;
 
@@ -71,12 +72,14 @@ typedef struct DatasetFailure
     bool warns;
 } DatasetFailure;
 
+/* How many rows went out of the node in so many runs before, of several the median; 0: there is nothing to compare with. */
+typedef int64 (*DatasetBefore) (void *arg, int runs);
+
 /*
  * Which checks fail (DatasetFailure *), in the order of the config.  `rows` went
- * out of the node, `rows_before` in the run before (0: there is nothing to
- * compare with).  Ends what dataset_take has begun: call it once.
+ * out of the node.  Ends what dataset_take has begun: call it once.
  */
-extern List *dataset_judge(Dataset *dataset, int64 rows, int64 rows_before);
+extern List *dataset_judge(Dataset *dataset, int64 rows, DatasetBefore before, void *arg);
 
 /* observe(place int, value anyelement): never called but when a plan is explained by running it. */
 extern PGDLLEXPORT Datum kaireon_observe(PG_FUNCTION_ARGS);

@@ -15,6 +15,9 @@
 #include "pg/node.h"
 #include "pg/rule.h"
 
+/* That row_count_change compares with. */
+#define MAX_RUNS 1000
+
 static const char *const dataset_on_fail[] = {"fail", "warn", NULL};
 
 /* What a check takes, and the type its field is looked at in; NULL: as it is. */
@@ -31,7 +34,7 @@ static const char *const check_names[] = {"row_count", "row_count_change", "null
 
 static const JsonKey check_keys[] = {
     {"check", JSON_STRING, true, check_names}, {"field", JSON_STRING, false, NULL}, {"min", JSON_NUMBER, false, NULL},
-    {"max", JSON_NUMBER, false, NULL}, {"maxAge", JSON_STRING, false, NULL}, {"onFail", JSON_STRING, false, dataset_on_fail},
+    {"max", JSON_NUMBER, false, NULL}, {"maxAge", JSON_STRING, false, NULL}, {"runs", JSON_INTEGER, false, NULL}, {"onFail", JSON_STRING, false, dataset_on_fail},
     {NULL, 0, false, NULL}};
 
 static const struct DatasetKind *
@@ -80,6 +83,7 @@ dataset_check_of(const GraphNode *node, int place)
     check.min = bound(object, "min");
     check.max = bound(object, "max");
     check.max_age = json_get_text(object, "maxAge");
+    check.runs = (int) json_get_int(object, "runs", 1);
     check.warns = on_fail && strcmp(on_fail, "warn") == 0;
     return check;
 }
@@ -93,6 +97,7 @@ check_one(JsonbContainer *object, const char *what, const GraphNode *node, List 
     char *example = psprintf("For example %s.", kind->example);
     bool fresh = kind->measure == DATASET_FRESHNESS;
     Numeric min = bound(object, "min"), max = bound(object, "max");
+    int64 runs = json_get_int(object, "runs", 1);
 
     if (kind->takes_field && json_get_text(object, "field") == NULL)
         graph_complain(findings, node->id, "missing_key", example, "%s needs key \"field\"", what);
@@ -100,6 +105,10 @@ check_one(JsonbContainer *object, const char *what, const GraphNode *node, List 
         graph_complain(findings, node->id, "wrong_value", example, "check \"%s\" takes no key \"field\"", kind->name);
     if (fresh != (json_get(object, "maxAge") != NULL))
         graph_complain(findings, node->id, fresh ? "missing_key" : "wrong_value", example, fresh ? "check \"%s\" needs key \"maxAge\"" : "check \"%s\" takes no key \"maxAge\"", kind->name);
+    if (json_get(object, "runs") && kind->measure != DATASET_ROW_COUNT_CHANGE)
+        graph_complain(findings, node->id, "wrong_value", example, "check \"%s\" takes no key \"runs\"", kind->name);
+    else if (runs < 1 || runs > MAX_RUNS)
+        graph_complain(findings, node->id, "wrong_value", psprintf("Valid values are 1 to %d.", MAX_RUNS), "\"runs\" of %s is out of range", what);
     if (fresh && (min || max))
         graph_complain(findings, node->id, "wrong_value", example, "check \"%s\" takes neither \"min\" nor \"max\"", kind->name);
     if (!fresh && min == NULL && max == NULL)

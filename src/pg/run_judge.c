@@ -33,6 +33,17 @@ fail(const GraphNode *node, List *reasons)
     pg_unreachable();
 }
 
+/* A node whose rows are compared with those of runs before. */
+typedef struct Compared { Run *run; const GraphNode *node; } Compared;
+
+static int64
+rows_before(void *arg, int runs)
+{
+    const Compared *compared = arg;
+
+    return record_rows_before(compared->run, compared->node, runs);
+}
+
 void
 run_judge(Run *run)
 {
@@ -43,11 +54,12 @@ run_judge(Run *run)
     {
         const GraphNode *node = &graph->nodes[i];
         Dataset *dataset = run->execution->datasets[i];
+        Compared compared = {run, node};
         ListCell *lc;
 
         if (dataset == NULL)
             continue;
-        foreach(lc, dataset_judge(dataset, run->nodes[i].out, record_rows_before(run, node)))
+        foreach(lc, dataset_judge(dataset, run->nodes[i].out, rows_before, &compared))
         {
             const DatasetFailure *failure = lfirst(lc);
 

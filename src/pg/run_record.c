@@ -254,17 +254,17 @@ record_nodes(Run *run, bool failed)
 }
 
 int64
-record_rows_before(Run *run, const GraphNode *node)
+record_rows_before(Run *run, const GraphNode *node, int runs)
 {
     CatalogScope scope = catalog_begin();
-    Oid types[] = {UUIDOID, TEXTOID};
-    Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id)};
+    Oid types[] = {UUIDOID, TEXTOID, INT4OID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), Int32GetDatum(runs)};
     int64 rows = 0;
     bool null;
 
-    if (catalog_execute("SELECT n.rows_out FROM kaireon_internal.run AS r JOIN kaireon_internal.run_node AS n USING (run_id) "
+    if (catalog_execute("SELECT percentile_disc(0.5) WITHIN GROUP (ORDER BY b.rows_out) FROM (SELECT n.rows_out FROM kaireon_internal.run AS r JOIN kaireon_internal.run_node AS n USING (run_id) "
                         "WHERE r.pipeline_id = $1 AND r.status IN ('success', 'partial') AND r.trigger <> 'replay' AND NOT r.options @> '{\"dryRun\": true}' AND n.node_id = $2 AND n.rows_out > 0 "
-                        "ORDER BY r.queued_at DESC LIMIT 1", 2, types, values, NULL, SPI_OK_SELECT) == 1)
+                        "ORDER BY r.queued_at DESC LIMIT $3) AS b HAVING count(*) > 0", 3, types, values, NULL, SPI_OK_SELECT) == 1)
         rows = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
     catalog_end(scope);
     return rows;

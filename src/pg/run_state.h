@@ -265,8 +265,12 @@ extern double record_node_time(const Run *run, const GraphNode *node);
 /* Rows and time of each node. */
 extern void record_nodes(Run *run, bool failed);
 
-/* Rows that went out of a node of that name in the last run that ended well and in which any did; 0: there is none.  Not within catalog_begin. */
-extern int64 record_rows_before(Run *run, const GraphNode *node);
+/*
+ * Rows that went out of a node of that name in the last runs, so many, that
+ * ended well and in which any did: the median; 0: there is none.  Not within
+ * catalog_begin.
+ */
+extern int64 record_rows_before(Run *run, const GraphNode *node, int runs);
 
 /* Throws away dead letters that are older than the pipeline keeps them. */
 extern void record_expiry(Run *run);

@@ -42,6 +42,7 @@ SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "expression:amount > 
 
 -- ---- checks on all rows together
 SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "row_count", "min": 1}, {"check": "row_count_change", "min": -20, "max": 50, "onFail": "warn"}, {"check": "null_share", "field": "code", "max": 0.1}, {"check": "distinct_share", "field": "code", "min": 0.9}, {"check": "sum", "field": "amount", "max": 100}, {"check": "avg", "field": "code", "min": 1}, {"check": "freshness", "field": "code", "maxAge": "1 day"}]}'));
+SELECT pg_temp.findings(pg_temp.chain('{"dataset": [{"check": "row_count_change", "min": -20, "runs": 7}, {"check": "row_count_change", "min": -20, "runs": 0}, {"check": "row_count", "min": 1, "runs": 7}]}'));
 SELECT pg_temp.findings(pg_temp.chain('{}'));
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [], "dataset": []}'));
 SELECT pg_temp.findings(pg_temp.chain('{"dataset": [1, {"chek": "avg"}, {"check": "median"}, {"check": "row_count", "min": "1"}, {"check": "row_count", "min": 1, "onFail": "skip"}]}'));

@@ -91,6 +91,18 @@ $k->sql("SELECT kaireon.update_pipeline('$name', nodes => " . $k->json([ { id =>
 is($load->(0), 'success', 'a run without rows');
 is($load->(13), "$failed \"row_count_change\" failed: 62.5 is more than 50", 'is none to compare with');
 
+# Against several runs before: their median.
+$name = checked([ { check => 'row_count_change', min => -20, max => 20, runs => 3, onFail => 'warn' } ], [ map { [$_] } 1 .. 10 ]);
+is(outcome($name), 'success', 'the first run has no runs to compare with');
+sub warnings { return join ' ', map { "$_->{severity} $_->{value}" } $k->errors($k->sql("SELECT run_id FROM kaireon.runs WHERE pipeline = '$name' ORDER BY started_at DESC LIMIT 1")); }
+for my $next ([ 20, 'warning 100' ], [ 11, '' ], [ 30, 'warning 172.7' ], [ 22, '' ], [ 12, 'warning -45.4' ])
+{
+    my ($count, $expected) = @$next;
+    is($load->($count), 'success', "$count rows");
+    like(warnings(), qr/^\Q$expected\E/, "$count rows: " . ($expected || 'no warning'));
+    is(warnings(), '', "$count rows: none") if !$expected;
+}
+
 # ---- which rows: those that go out of the node
 
 $name = checked([ { check => 'row_count', min => 3, max => 3 }, { check => 'sum', field => 'a', min => 12, max => 12 } ], [ [ 'no', 100 ], [ 'x', 3 ], [ 'x', 4 ], [ 'x', 5 ], [ 'x', -9 ], [ undef, 50 ] ],
