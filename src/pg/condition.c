@@ -5,6 +5,9 @@
 
 #include "pg/condition.h"
 
+#include <float.h>
+#include <math.h>
+
 #include "catalog/pg_type.h"
 #include "miscadmin.h"
 #include "utils/builtins.h"
@@ -224,12 +227,23 @@ compared_sql(Compiler *c, const FlowColumn *field, Oid type, const JsonbValue *v
     return psprintf("kaireon.iso_time(%s)", sql_name(field->name));
 }
 
-/* A JSON scalar as a literal to compare with a value of `type`. */
+/* Is there a real for the number?  One beyond them all is compared as it is. */
+static bool
+fits_real(const char *number)
+{
+    double value = fabs(strtod(number, NULL));
+
+    return value == 0 || (value >= FLT_MIN && value <= FLT_MAX);
+}
+
+/* A JSON scalar as a literal to compare with a value of `type`; a real is compared with the real that the number is read as. */
 static char *
 literal_sql(const JsonbValue *value, Oid type)
 {
     char *text = json_scalar_text(value);
 
+    if (value->type == jbvNumeric && type == FLOAT4OID && fits_real(text))
+        return psprintf("CAST(%s AS real)", text);
     if (value->type == jbvNumeric)
         return text[0] == '-' ? psprintf("(%s)", text) : text;
     if (value->type == jbvBool)

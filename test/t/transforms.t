@@ -131,6 +131,14 @@ for my $test (
 }
 rows_are('filter', { field => 'v', operator => '>=', value => '2024-01-02T12:00:00' }, ['v'], [ ['2024-01-02'], ['2024-01-03'] ], [ { name => 'v', dataType => 'date' } ],
     ['2024-01-03'], 'a date against a time is its first moment');
+# A real is compared with the real that a number is read as; a number beyond them all as it is.
+for my $test ([ '=', 0.1, ['0.1'] ], [ '!=', 0.1, [ '0.2', '-3' ] ], [ '<=', 0.1, [ '0.1', '-3' ] ], [ '>', 0.1, ['0.2'] ], [ 'in', [ 0.1, -3 ], [ '0.1', '-3' ] ], [ 'between', [ 0.1, 0.2 ], [ '0.1', '0.2' ] ],
+    [ '<', 1e300, [ '0.1', '0.2', '-3' ] ], [ '=', 1e-300, [] ])
+{
+    my ($operator, $value, $kept) = @$test;
+    rows_are('filter', { field => 'v', operator => $operator, value => $value }, ['v'], [ ['0.1'], ['0.2'], ['-3'] ], [ { name => 'v', dataType => 'float' } ], $kept, "real $operator");
+}
+rows_are('validate', { rules => [ { field => 'v', rule => 'in:0.1', onFail => 'skip' } ] }, ['v'], [ ['0.1'] ], [ { name => 'v', dataType => 'float' } ], ['0.1'], 'a rule for a real');
 rows_are('filter', { field => 'v', operator => '<', value => '2024-01-02T01:00:00+02:00' }, ['v'], [ ['2024-01-01 22:59'], ['2024-01-01 23:01'] ],
     [ { name => 'v', dataType => 'timestamp' } ], ['2024-01-01 22:59:00'], 'a timestamp against one with a zone is in UTC');
 rows_are('filter', { field => 'v', operator => '<', value => '2030-01-01' }, ['v'], [ ['now'], ['tomorrow'], ['-infinity'], ['02/01/2024'], [' 2024-02-01 '], ['2024-02-30'] ],
