@@ -104,15 +104,14 @@ retry_due(void)
 {
     CatalogScope scope;
     long wait;
-    bool null;
+    bool none;
 
     worker_begin();
     scope = catalog_begin();
-    catalog_execute("SELECT greatest(0, ceil(extract(epoch FROM min(retry_at) - clock_timestamp()) * 1000))::int8 FROM kaireon_internal.run "
+    catalog_execute("SELECT ceil(extract(epoch FROM min(retry_at) - clock_timestamp()) * 1000)::int8 FROM kaireon_internal.run "
                     "WHERE status = 'queued' AND retry_at > clock_timestamp()", 0, NULL, NULL, NULL, SPI_OK_SELECT);
-    wait = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
-    if (null)
-        wait = -1;
+    wait = DatumGetInt64(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &none));
+    wait = none ? -1 : Max(wait, 0);
     catalog_end(scope);
     worker_commit();
     return wait;
