@@ -216,7 +216,7 @@ if ($k->sql('SHOW server_version_num') < 170000)
 }
 else
 {
-    is($findings[0], '', 'validate_pipeline has nothing against an owner without LOGIN');
+    unlike($findings[0], qr/log in/, 'validate_pipeline has nothing against an owner without LOGIN');
     is($run->{status}, 'partial', 'an owner without LOGIN runs all the same');
 }
 
