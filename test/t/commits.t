@@ -121,7 +121,8 @@ for my $way ('reader killed', 'worker terminated', 'cancelled', 'worker killed',
         my ($worker, $reader) = ($k->worker_pid($run), $k->reader_pid($run));
         $act->($run);
         eval { $lock->close };
-        $k->poll('the server', sub { my ($rc, $out) = $k->node->psql('postgres', 'SELECT 1'); return $rc == 0 });
+        $k->gone($worker);
+        $k->poll('the server', sub { return defined eval { $k->sql('SELECT 1') } });
         is($k->wait_run($run), $status, "$way, $policy: the run is $status");
         my ($row) = $k->rows("SELECT * FROM kaireon.runs WHERE run_id = '$run'");
         is("$row->{error_code} $row->{attempt}", "$code 1", "$way, $policy: with $code");
@@ -215,7 +216,7 @@ for my $policy (qw(file batch))
     begun($name, $policy);
     kill 'KILL', $k->worker_pid($k->sql("SELECT run_id FROM kaireon.runs WHERE pipeline = '$name'"));
     eval { $lock->close };
-    $k->poll('the end of the run', sub { my ($rc, $said) = $k->node->psql('postgres', "SELECT status = 'failed' FROM kaireon.runs WHERE pipeline = '$name'"); return $rc == 0 && $said eq 't' });
+    $k->poll('the end of the run', sub { return (eval { $k->sql("SELECT status = 'failed' FROM kaireon.runs WHERE pipeline = '$name'") } // '') eq 't' });
     ($code, $out, $err) = $k->node->psql('postgres', "SELECT rows_read FROM kaireon.run_pipeline('$name')");
     is("$out $err", ($policy eq 'file' ? 2000 : 1700) . ' ', "incremental, $policy: a new run reads the rest, without a warning");
     is($k->sql("SELECT count(*), count(DISTINCT n) FROM ds_$name"), '4900|4900', "incremental, $policy: nothing is loaded twice");

@@ -192,8 +192,7 @@ ok($k->same_postmaster, 'cancelled: the server never noticed');
 sub alive
 {
     return $k->poll('the server to be back', sub {
-        my ($code, $out) = $k->node->psql('postgres', "SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kaireon launcher'");
-        return $code == 0 && $out eq '1';
+        return (eval { $k->sql("SELECT count(*) FROM pg_stat_activity WHERE backend_type = 'kaireon launcher'") } // 0) == 1;
     });
 }
 

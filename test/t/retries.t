@@ -190,7 +190,7 @@ my $worker = $k->worker_pid($run);
 $k->poll('the run to reach the lock', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = $worker AND wait_event = 'advisory')");
 kill 'KILL', $worker;
 eval { $lock->close };
-$k->poll('the server to be back', sub { my ($code) = $k->node->psql('postgres', 'SELECT 1'); return $code == 0 && $k->gone($worker) });
+$k->poll('the server to be back', sub { return $k->gone($worker) && defined eval { $k->sql('SELECT 1') } });
 $k->poll('the end of the run', sub { my ($code, $out) = $k->node->psql('postgres', "SELECT status FROM kaireon.runs WHERE run_id = '$run'"); return $code == 0 && $out eq 'success' });
 is(attempts($run) . ' ' . table('crash'), '1 failed KA003, 2 success 20000|20000', 'a run that a crash has ended goes on by itself');
 
