@@ -27,6 +27,7 @@
 #include "utils/lsyscache.h"
 #include "utils/rel.h"
 #include "utils/relcache.h"
+#include "utils/relmapper.h"
 #include "utils/tuplesort.h"
 #include "utils/wait_event.h"
 
@@ -213,11 +214,19 @@ compat_guard_bool_setting(const char *name, GucBoolCheckHook hook)
     ((struct config_bool *) found)->check_hook = hook;
 }
 
-/* Where a relation's files are, for what logs and writes pages. */
+/* Where a relation's files are.  Since 16 the type, its parts and what takes it have other names. */
 #if PG_VERSION_NUM >= 160000
+typedef RelFileLocator CompatStorage;
 #define compat_storage(rel) (&(rel)->rd_locator)
+#define compat_storage_space(storage) ((storage)->spcOid)
+#define compat_storage_number(storage) ((storage)->relNumber)
+#define compat_mapped_relation(number) RelationMapFilenumberToOid(number, false)
 #else
+typedef RelFileNode CompatStorage;
 #define compat_storage(rel) (&(rel)->rd_node)
+#define compat_storage_space(storage) ((storage)->spcNode)
+#define compat_storage_number(storage) ((storage)->relNode)
+#define compat_mapped_relation(number) RelationMapFilenodeToOid(number, false)
 #define PG_IO_ALIGN_SIZE 4096
 #endif
 

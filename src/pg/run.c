@@ -37,6 +37,7 @@
 #include "pg/encoding.h"
 #include "pg/guc.h"
 #include "pg/injection.h"
+#include "pg/new_files.h"
 #include "pg/node.h"
 #include "pg/outbox.h"
 #include "pg/retry.h"
@@ -247,6 +248,7 @@ run_begin_load(Run *run)
         run->loaders[i] = loader_create(&run->targets[i], &run->program->targets[i], run_strategy(run, i), run->rejects);
         sinks[i] = loader_sink(run->loaders[i]);
     }
+    new_files_list();
     loader_introduce(run->loaders, ntargets);
     run->swapped = NULL;
     begin_summaries(run, program);

@@ -39,6 +39,7 @@
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/instance.h"
+#include "pg/new_files.h"
 #include "pg/retry.h"
 #include "pg/worker.h"
 
@@ -327,6 +328,7 @@ reap_workers(void)
         if (handles[i])
             pfree(handles[i]);
         handles[i] = NULL;
+        new_files_settle(false);
         worker_begin();
         scope = catalog_begin();
         if (slot->outbox)
@@ -764,6 +766,7 @@ kaireon_supervisor_main(Datum arg)
     before_shmem_exit(leave, (Datum) 0);
     BackgroundWorkerInitializeConnectionByOid(database, InvalidOid, 0);
     worker_fix_settings();
+    new_files_settle(true);      /* also where the extension has been dropped */
     check_installed();
     injection_point("supervisor-begun");
     recover();

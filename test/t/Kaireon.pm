@@ -275,6 +275,20 @@ sub same_postmaster
     return $log !~ /terminating any other active server processes|reinitializing/;
 }
 
+# orphans(DATABASE, NODE): files of the database, in whatever tablespace, that no
+# relation has; those of dropped relations stay, empty, until a checkpoint.
+sub orphans
+{
+    my ($self, $database, $node) = @_;
+    $node ||= $self->{node};
+    my ($oid, @known) = split /\n/, $node->safe_psql($database || 'postgres', q{CHECKPOINT;
+        SELECT oid FROM pg_database WHERE datname = current_database();
+        SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL});
+    my %known = map { $_ => 1 } @known;
+    my $data = $node->data_dir;
+    return grep { m{/(\d+)[^/]*$} && !$known{$1} && -s } glob "$data/base/$oid/* $data/pg_tblspc/*/PG_*/$oid/*";
+}
+
 # count_identity(RUN): 't' when the run's counters add up (see the README).
 sub count_identity
 {

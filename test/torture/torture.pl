@@ -21,7 +21,7 @@ my $JUNK = 'x' x 40;
 
 # What is passed more than once in a run, and what is passed in some runs only.
 my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox)-/ } @points;
-my %only = (set => qr/^append_once$/, outbox => qr/_moved$/);
+my %only = (files => qr/^(replace|blue_green)$/, set => qr/^append_once$/, outbox => qr/_moved$/);
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
 my $files = PostgreSQL::Test::Utils::tempdir();
@@ -213,26 +213,18 @@ sub ended
     return 'still ' . asked("SELECT status FROM kaireon.runs WHERE run_id = '$run'");
 }
 
-# Files of the database that no relation has.
-sub orphans
+# becomes(CODE): waits until it is true, through crashes of the server.
+sub becomes
 {
-    my $directory = $k->node->data_dir . '/base/' . asked('SELECT oid FROM pg_database WHERE datname = current_database()');
-    my %known = map { $_ => 1 } split /\n/, asked('SELECT pg_relation_filenode(oid) FROM pg_class WHERE pg_relation_filenode(oid) IS NOT NULL');
-
-    asked('CHECKPOINT');         # files of dropped relations stay, empty, until then
-    return grep { /^(\d+)/ && !$known{$1} && -s "$directory/$_" } map { s{.*/}{}r } glob "$directory/*";
-}
-
-# A crash leaves the files of a heap that was being made, as it does of an
-# interrupted CREATE TABLE or CLUSTER: no process is left that knows of them.
-my %crashed;
-sub unexpected_orphans
-{
-    my ($name, @orders) = @_;
-    my @found = grep { !$crashed{$_} } orphans();
-    return @found unless $name eq 'replace' && grep { /kill-worker|kill-supervisor|stop-server/ } @orders;
-    @crashed{@found} = (1) x @found;
-    return;
+    my ($what) = @_;
+    my $until = time + $TIMEOUT;
+    while (time < $until)
+    {
+        asked('SELECT 1');
+        return 1 if eval { local $SIG{__WARN__} = sub { }; $what->() };
+        usleep(50_000);
+    }
+    return 0;
 }
 
 sub lines { return join "\n", sort @_; }
@@ -303,19 +295,19 @@ sub torture
     }
     if ($name =~ /_moved$/)
     {
-        $k->poll('the outbox', "SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')");
+        becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')") eq 't' });
         my @left = glob $k->files . "/$name/*.csv";
         push @faults, "not moved: @left" if @left;
     }
     my $happened = orders_left() < @orders;
     # what is left behind
-    $k->poll('the end of all processes', "SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run')"
-        . " AND NOT EXISTS (SELECT FROM kaireon.progress)") or push @faults, 'a worker or a slot is left';
+    becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run') AND NOT EXISTS (SELECT FROM kaireon.progress)") eq 't' })
+      or push @faults, 'a worker or a slot is left';
     push @faults, 'a lock is left' unless asked("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'ds_$name'::regclass AND pid <> pg_backend_pid())") eq 't';
     my @readers = $k->readers;
     push @faults, "readers are left: @readers" if @readers;
-    my @orphans = unexpected_orphans($name, @orders);
-    push @faults, "files without a relation: @orphans" if @orphans;
+    becomes(sub { my @lists = glob $k->node->data_dir . '/kaireon_new_files/*'; return !@lists && !$k->orphans })
+      or push @faults, 'files without a relation or lists of them: ' . join ' ', $k->orphans, glob $k->node->data_dir . '/kaireon_new_files/*';
     is(join("\n", @faults), '', $what . ($happened ? '' : ' (was not reached)'));
     return $happened;
 }
