@@ -22,6 +22,7 @@
 #include "storage/smgr.h"
 
 #include "pg/compat.h"
+#include "pg/row_form.h"
 
 /* Pages that are written together: as many as a WAL record takes. */
 #define PAGES_AT_ONCE XLR_MAX_BLOCK_ID
@@ -53,8 +54,7 @@ struct HeapWriter
     Page page;               /* the one being filled; NULL: none */
     TransactionId xid;
     Size spare;              /* room to leave, by fillfactor */
-    int nlong;
-    int *longs;              /* columns whose values may lie elsewhere */
+    RowForm *form;
 };
 
 /* ---- pages ---------------------------------------------------------------------- */
@@ -134,17 +134,11 @@ HeapWriter *
 heap_writer_begin(Relation heap)
 {
     HeapWriter *writer = palloc0(sizeof(HeapWriter));
-    TupleDesc desc = RelationGetDescr(heap);
 
     begin_pages(&writer->out, heap, MAIN_FORKNUM, true);
     writer->xid = GetCurrentTransactionId();
     writer->spare = RelationGetTargetPageFreeSpace(heap, HEAP_DEFAULT_FILLFACTOR);
-    writer->longs = palloc(sizeof(int) * Max(desc->natts, 1));
-    for (int i = 0; i < desc->natts; i++)
-    {
-        if (TupleDescAttr(desc, i)->attlen == -1)
-            writer->longs[writer->nlong++] = i;
-    }
+    writer->form = row_form_create(RelationGetDescr(heap));
     return writer;
 }
 
@@ -200,43 +194,19 @@ put_long(HeapWriter *writer, TupleTableSlot *slot)
     finish_header(writer, row, &slot->tts_tid);
 }
 
-static bool
-lies_elsewhere(const HeapWriter *writer, const TupleTableSlot *slot)
-{
-    for (int i = 0; i < writer->nlong; i++)
-    {
-        int column = writer->longs[i];
-
-        if (!slot->tts_isnull[column] && VARATT_IS_EXTERNAL(DatumGetPointer(slot->tts_values[column])))
-            return true;
-    }
-    return false;
-}
-
 void
 heap_writer_put(HeapWriter *writer, TupleTableSlot *slot)
 {
-    TupleDesc desc = RelationGetDescr(writer->out.rel);
-    bool nulls = false;
-    Size data, offset = SizeofHeapTupleHeader;
+    Size length = row_form_measure(writer->form, slot);
     HeapTupleHeader row;
 
-    slot_getallattrs(slot);
-    for (int i = 0; i < desc->natts && !nulls; i++)
-        nulls = slot->tts_isnull[i];
-    if (nulls)
-        offset += BITMAPLEN(desc->natts);
-    offset = MAXALIGN(offset);
-    if (lies_elsewhere(writer, slot) ||
-        offset + (data = heap_compute_data_size(desc, slot->tts_values, slot->tts_isnull)) > TOAST_TUPLE_THRESHOLD)
+    if (length == 0 || length > TOAST_TUPLE_THRESHOLD)
     {
         put_long(writer, slot);
         return;
     }
-    row = take_room(writer, offset + data, &slot->tts_tid);
-    HeapTupleHeaderSetNatts(row, desc->natts);
-    row->t_hoff = offset;
-    heap_fill_tuple(desc, slot->tts_values, slot->tts_isnull, (char *) row + offset, data, &row->t_infomask, nulls ? row->t_bits : NULL);
+    row = take_room(writer, length, &slot->tts_tid);
+    row_form_fill(writer->form, slot, row);
     finish_header(writer, row, &slot->tts_tid);
 }
 

@@ -17,6 +17,7 @@
 #include "utils/snapmgr.h"
 
 #include "pg/compat.h"
+#include "pg/row_form.h"
 
 /* Loader.own */
 typedef struct FastLoad
@@ -24,12 +25,19 @@ typedef struct FastLoad
     EState *estate;
     ResultRelInfo *info;
     BulkInsertState bulk;
+    RowForm *form;           /* NULL: the table's access method is not heap, and makes of rows what it likes */
 } FastLoad;
+
+static bool
+is_heap(Relation rel)
+{
+    return rel->rd_tableam == GetHeapamTableAmRoutine();
+}
 
 static TupleTableSlot *
 make_slot(Relation rel)
 {
-    return table_slot_create(rel, NULL);
+    return is_heap(rel) ? MakeSingleTupleTableSlot(RelationGetDescr(rel), &TTSOpsHeapTuple) : table_slot_create(rel, NULL);
 }
 
 static void
@@ -42,6 +50,7 @@ open_fast(Loader *loader)
     InitResultRelInfo(fast->info, loader->rel, 1, NULL, 0);
     ExecOpenIndices(fast->info, true);
     fast->bulk = GetBulkInsertState();
+    fast->form = is_heap(loader->rel) ? row_form_create(RelationGetDescr(loader->rel)) : NULL;
     loader->own = fast;
 }
 
@@ -128,6 +137,8 @@ flush_fast(Loader *loader)
     Oid *indexes = NULL;
 
     load_touch_slots(loader);
+    for (int i = 0; i < loader->count && fast->form; i++)
+        ExecStoreHeapTuple(row_form_tuple(fast->form, loader->slots[i]), loader->slots[i], true);
     old = MemoryContextSwitchTo(GetPerTupleMemoryContext(fast->estate));
     table_multi_insert(loader->rel, loader->slots, loader->count, GetCurrentCommandId(true), 0, fast->bulk);
     MemoryContextSwitchTo(old);
