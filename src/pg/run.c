@@ -219,10 +219,11 @@ run_begin_load(Run *run)
     MemoryContextSwitchTo(run->load_context);
     run->summaries = NIL;
     /* before the targets are open, so that a hook may do with them what it likes */
-    if (run->replay == NULL && run->committed.commits == 0 && run_has_hooks(run, HOOK_PRE))
+    if (run->replay == NULL && run->committed.commits == 0 && run->earlier == NULL && run_has_hooks(run, HOOK_PRE))
     {
         rights_require_runnable(run->spec, run->input.graph);
         run_call_hooks(run, HOOK_PRE);
+        injection_point("hooks-before");
     }
     run->targets = palloc0(sizeof(Relation) * ntargets);
     run->loaders = palloc0(sizeof(Loader *) * ntargets);
@@ -437,6 +438,7 @@ run_end_load(Run *run, bool last)
     run_summarise(run);
     if (last)
         run_call_hooks(run, HOOK_POST);
+    injection_point("hooks-after");
     count_rows(run);
     if (last)
         rejects_check_share(run->rejects, run->counts.read);

@@ -75,11 +75,12 @@ $k->write_csv('many.csv', [ 'id', 'day', 'n' ], map { [ $_, 'sat', $_ ] } 1 .. 5
 $run = $k->run('hooked');
 cmp_ok($run->{commits}, '>', 1, 'a run with several commits');
 is("$run->{status} " . said(), 'success before 0, after 5000', 'runs each hook once');
-$k->write_csv('many.csv', [ 'id', 'day', 'n' ], map { [ $_, 'sun', $_ == 4500 ? 'x' : $_ ] } 1 .. 5000);
+$k->sql('ALTER TABLE ds_goods ADD CONSTRAINT small CHECK (n <> 4500) NOT VALID');
 $run = $k->run('hooked');
 is("$run->{status} " . said(), 'failed before 0', 'one that fails before its last commit has run the first');
-$k->sql(q[SELECT kaireon.resume_run((SELECT run_id FROM kaireon.runs ORDER BY started_at DESC LIMIT 1))]);
-is($k->wait_run($run->{run_id}) . ' ' . said(), 'failed ', 'resumed, it does not run it again');
+$k->sql('ALTER TABLE ds_goods DROP CONSTRAINT small');
+$k->sql("SELECT kaireon.resume_run('$run->{run_id}')");
+is($k->wait_run($run->{run_id}) . ' ' . said(), 'success after 5000', 'resumed, it does not run it again');
 
 # ---- what goes wrong
 
