@@ -279,17 +279,13 @@ settle_safely(const char *file, bool complains)
 {
     MemoryContext context = CurrentMemoryContext;
     char *path = psprintf(FOLDER "/%s", file);
+    volatile bool done = false;
 
     PG_TRY();
     {
-        bool done;
-
         worker_begin();
         done = settle(file, path, complains);
         worker_commit();
-        injection_point("files-settled");
-        if (done && unlink(path) != 0 && errno != ENOENT)
-            ereport(WARNING, (errcode_for_file_access(), errmsg("could not remove file \"%s\": %m", path)));
     }
     PG_CATCH();
     {
@@ -299,11 +295,15 @@ settle_safely(const char *file, bool complains)
         error = CopyErrorData();
         FlushErrorState();
         AbortOutOfAnyTransaction();
+        done = false;
         ereport(WARNING, (errcode(error->sqlerrcode), errmsg("what \"%s\" lists could not be looked after: %s", path, error->message),
                           errdetail("Files that a crash has left may stay in the data directory.")));
     }
     PG_END_TRY();
     MemoryContextSwitchTo(context);
+    injection_point("files-settled");
+    if (done && unlink(path) != 0 && errno != ENOENT)
+        ereport(WARNING, (errcode_for_file_access(), errmsg("could not remove file \"%s\": %m", path)));
 }
 
 void

@@ -25,6 +25,7 @@
 #include "utils/snapmgr.h"
 #include "utils/tuplestore.h"
 
+#include "pg/injection.h"
 #include "pg/json.h"
 #include "pg/node.h"
 
@@ -349,6 +350,7 @@ replay_source(Run *run, RunSource *source)
             fetch_replay(source->link, source->asked, records, batch_rows);
         MemoryContextSwitchTo(old);
         MemoryContextReset(context);
+        injection_point("replay-sent");
         if (replayed->nsent > 0)
             run_take_answer(run, source);
         if (source->split || replayed->nback != replayed->nsent)
@@ -423,4 +425,5 @@ replay_end(Run *run)
         if (run->sources[i].replayed)
             delete_loaded(run, run->sources[i].replayed);
     }
+    injection_point("replay-deleted");
 }

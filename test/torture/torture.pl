@@ -18,34 +18,59 @@ my @points = sort map { /injection_point\("([a-z-]+)"\)/ ? $1 : () } `grep -rhoE
 my @actions = qw(kill-reader kill-worker kill-supervisor stop-server terminate-worker cancel-worker error);
 my $TIMEOUT = 120;
 my $JUNK = 'x' x 40;
+my $LARGE = 'x' x 2500;      # it goes to a TOAST table
 
 # What is passed more than once in a run, and what is passed in some runs only.
-my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox)-/ } @points;
-my %only = (files => qr/^(replace|blue_green)$/, set => qr/^append_once$/, outbox => qr/_moved$/);
+my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox|replay-sent)/ } @points;
+my %only = (
+    set => qr/^append_once$/, outbox => qr/_moved$/, files => qr/replace|blue_green|referred|published/, source => qr/^(?!replay)/,
+    replay => qr/^replay$/, hooks => qr/hooks|dry/, dry => qr/^dry/);
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
 my $files = PostgreSQL::Test::Utils::tempdir();
 my $k = Kaireon->new('torture', files => $files, conf => "kaireon.local_fs_archive_roots = '$files'\nkaireon.supervisor_idle_timeout = 1\nrestart_after_crash = on\nautovacuum = off\n");
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' }, { name => 'amount', dataType => 'numeric', precision => 12, scale => 2 });
 
-# What can be done to the same files: each pipeline's target and execution_config;
-# what the table has before; whether ids come more than once.
+# What can be done to the same files: each pipeline's nodes and configuration, and
+#   before    rows that the table has, as a query;
+#   after     the table in the end, of the rows before and the good ones: both, if not given;
+#   repeats   ids come more than once;
+#   parts     it commits before its end, and is resumed;
+#   hooks     they write into the table "hooked", once for all that is committed;
+#   options   of the run; a dry run leaves nothing;
+#   setup     SQL, once; ready: a sub, before each seed, with the good rows.
 my $old = q(SELECT g, 'old ' || g, g FROM generate_series(-20, 60) AS g);
+my %hooks = (preHook => q(INSERT INTO public.hooked VALUES ('pre')), postHook => q(INSERT INTO public.hooked VALUES ('post')));
+my $only_new = sub { return @{ $_[1] } };
+my $moved = [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ];
 my %cases = (
-    append       => { execution => { errorHandling => 'dlq' } },
-    append_new   => { execution => { errorHandling => 'dlq' }, source => { incremental => \1 } },
-    append_once  => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
-    append_moved => { execution => { errorHandling => 'dlq' }, nodes => [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ] },
-    replace      => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'truncate_and_load' }, before => $old, after => sub { return @{ $_[1] } } },
-    blue_green   => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'blue_green' }, before => $old, after => sub { return @{ $_[1] } } },
-    upsert       => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
-    mark         => { execution => { errorHandling => 'dlq' }, target => { loadingStrategy => 'incremental_watermark', watermarkField => 'id' } },
+    append       => {},
+    append_new   => { source => { incremental => \1 } },
+    append_once  => { nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
+    append_moved => { nodes => $moved },
+    append_hooks => { target => {%hooks}, hooks => 1 },
+    upsert       => { target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
+    mark         => { target => { loadingStrategy => 'incremental_watermark', watermarkField => 'id' } },
+    # what is replaced as a whole
+    replace      => { target => { loadingStrategy => 'truncate_and_load' }, before => $old, after => $only_new },
+    blue_green   => { target => { loadingStrategy => 'blue_green' }, before => $old, after => $only_new, junk => $LARGE,
+        setup => 'ALTER TABLE ds_blue_green ALTER name SET STORAGE EXTERNAL; CREATE INDEX ON ds_blue_green (amount, id)' },
+    blue_green_hooks => { target => { loadingStrategy => 'blue_green', %hooks }, before => $old, after => $only_new, hooks => 1 },
+    referred     => { target => { loadingStrategy => 'truncate_and_load' }, before => $old, after => $only_new, ready => \&refer,
+        setup => 'CREATE TABLE refers (id integer REFERENCES ds_referred)' },
+    published    => { target => { loadingStrategy => 'blue_green' }, before => $old, after => $only_new, junk => $LARGE,
+        setup => 'CREATE PUBLICATION published FOR TABLE ds_published; ALTER TABLE ds_published ALTER name SET STORAGE EXTERNAL' },
     # what has committed before the end, and is resumed
-    files        => { execution => { errorHandling => 'dlq', commit => 'file' }, parts => 1 },
-    batches      => { execution => { errorHandling => 'dlq', commit => 'batch' }, parts => 1 },
-    batch_moved  => { execution => { errorHandling => 'dlq', commit => 'batch' }, parts => 1, nodes => [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ] },
-    batch_upsert => { execution => { errorHandling => 'dlq', commit => 'batch' }, parts => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
-    retried      => { execution => { errorHandling => 'dlq', commit => 'batch', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1 },
+    files        => { execution => { commit => 'file' }, parts => 1 },
+    batches      => { execution => { commit => 'batch' }, parts => 1 },
+    batch_moved  => { execution => { commit => 'batch' }, parts => 1, nodes => $moved },
+    batch_hooks  => { execution => { commit => 'batch' }, parts => 1, target => {%hooks}, hooks => 1 },
+    batch_upsert => { execution => { commit => 'batch' }, parts => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
+    retried      => { execution => { commit => 'batch', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1 },
+    # other runs
+    replay       => { options => { replay => {} }, bad => 0.3, ready => \&leave_letters },
+    dry          => { options => { dryRun => \1 }, target => {%hooks}, hooks => 1, source => { incremental => \1 }, nodes => $moved, before => q(SELECT g, 'old', g FROM generate_series(-20, -1) AS g) },
+    dry_replace  => { options => { dryRun => \1 }, target => { loadingStrategy => 'blue_green', %hooks }, hooks => 1, before => $old },
 );
 
 # ---- what may fail while the server is down
@@ -100,6 +125,7 @@ sub write_sources
     my $folder = $k->files . "/$case";
     my (@good, @bad);
     my $id = 0;
+    my $junk = $cases{$case}{junk} || $JUNK;
 
     system('rm', '-rf', $folder) == 0 or die "rm $folder";
     mkdir $folder or die "$folder: $!";
@@ -109,7 +135,7 @@ sub write_sources
         for (1 .. 1 + int rand 400)
         {
             $id = $cases{$case}{repeats} ? int rand 150 : $id + 1;
-            if (rand() < 0.03)
+            if (rand() < ($cases{$case}{bad} || 0.03))
             {
                 push @lines, "$id,bad $id,oops $id";
                 push @bad, "$id|bad $id|oops $id";
@@ -117,8 +143,8 @@ sub write_sources
             else
             {
                 my $amount = sprintf '%.2f', rand 1000;
-                push @lines, "$id,name $id $JUNK,$amount";
-                push @good, "$id|name $id $JUNK|$amount";
+                push @lines, "$id,name $id $junk,$amount";
+                push @good, "$id|name $id $junk|$amount";
             }
         }
         $k->write_file("$case/$file.csv", join("\n", 'id,name,amount', @lines) . "\n");
@@ -132,8 +158,33 @@ sub make_case
     my $case = $cases{$name};
 
     $case->{after} ||= sub { return @{ $_[0] }, @{ $_[1] } };
+    $case->{after} = sub { return @{ $_[0] } } if is_dry($name);
     $k->make($name, fields => \@fields, source => { resource => "$name/*.csv", %{ $case->{source} || {} } }, nodes => $case->{nodes},
-        target => $case->{target} || {}, execution => { batchSize => 50, %{ $case->{execution} } });
+        target => $case->{target} || {}, execution => { batchSize => 50, errorHandling => 'dlq', %{ $case->{execution} || {} } });
+    $k->sql($case->{setup}) if $case->{setup};
+    return;
+}
+
+sub is_dry { return ($cases{ $_[0] }{options} || {})->{dryRun}; }
+
+# A row of another table has the key of one of the first good rows, if it is in the table before as well.
+sub refer
+{
+    my ($name, $good) = @_;
+    my ($id) = map { /^(\d+)/ && $1 <= 60 ? $1 : () } @$good;
+    asked("INSERT INTO refers VALUES ($id)") if $id;
+    return;
+}
+
+# A run has kept the bad rows; those with an even id are mended.  Good rows of the
+# replay are these, bad ones the others.
+sub leave_letters
+{
+    my ($name, $good, $bad) = @_;
+    asked("SELECT kaireon.run_pipeline('$name')");
+    asked("SELECT count(kaireon.edit_dead_letter(id, '{\"amount\": 1}')) FROM kaireon.dead_letters WHERE pipeline = '$name' AND (record ->> 'id')::integer % 2 = 0");
+    @$good = map { /^(\d+)/ && $1 % 2 == 0 ? s/oops \d+$/1.00/r : () } @$bad;
+    @$bad = grep { /^(\d+)/ && $1 % 2 } @$bad;
     return;
 }
 
@@ -159,7 +210,7 @@ sub orders_left { return unlink map { $k->node->data_dir . "/kaireon_injection$_
 sub random_orders
 {
     my ($name) = @_;
-    my @can = grep { my ($family) = /^([a-z]+)/; $family ne 'dry' && (!$only{$family} || $name =~ $only{$family}) } @points;
+    my @can = grep { my ($family) = /^([a-z]+)/; !$only{$family} || $name =~ $only{$family} } @points;
     my @first = grep { !$later{$_} } @can;
     my $point = $can[ rand @can ];
     my @orders;
@@ -184,10 +235,11 @@ sub started
     my $last = "SELECT coalesce((SELECT run_id::text FROM kaireon_internal.run WHERE pipeline = '$name' ORDER BY queued_at DESC LIMIT 1), '')";
     my $until = time + $TIMEOUT;
 
-    return asked("SELECT kaireon.start_pipeline('$name')") unless $waits;
+    my $options = $k->json($cases{$name}{options} || {});
+    return asked("SELECT kaireon.start_pipeline('$name', $options)") unless $waits;
     my $before = asked($last);
     $waiting = eval { $k->session } or return undef;
-    eval { $waiting->send("SELECT status FROM kaireon.run_pipeline('$name')") };
+    eval { $waiting->send("SELECT status FROM kaireon.run_pipeline('$name', $options)") };
     while (time < $until)
     {
         my $run = asked($last);
@@ -240,22 +292,99 @@ sub differences
     return map { "$_: $seen{$_}" } @wrong > 5 ? @wrong[ 0 .. 4 ] : @wrong;
 }
 
+# What the hooks have done: their words, in order.
+sub hooked { return asked("SELECT coalesce(string_agg(what, ' ' ORDER BY what), '') FROM hooked"); }
+
+# What is wrong with the table and what else a run that ended well leaves: a list.
+sub wrong_content
+{
+    my ($name, $after, $bad) = @_;
+    my @rows = split /\n/, content($name);
+    my @letters = split /\n/, asked("SELECT record ->> 'id' || '|' || (record ->> 'name') || '|' || (record ->> 'amount') FROM kaireon.dead_letters WHERE pipeline = '$name'");
+    my @there = glob $k->files . "/$name/*.csv";
+    my $done = is_dry($name) ? '' : 'post pre';
+    my @faults;
+
+    push @faults, 'the table differs', differences(\@rows, $after) if lines(@rows) ne lines(@$after);
+    push @faults, 'the dead letters differ', differences(\@letters, $bad) if lines(@letters) ne lines(@$bad);
+    push @faults, 'hooks have done "' . hooked() . '"' if $cases{$name}{hooks} && hooked() ne $done;
+    if ($name eq 'replay')
+    {
+        my $tried = asked("SELECT count(*) FROM kaireon.dead_letters WHERE pipeline = '$name' AND attempts <> 1");
+        push @faults, "$tried dead letters were not tried once" if $tried;
+    }
+    if ($name eq 'append_new' || is_dry($name))
+    {
+        my $files = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name'");
+        push @faults, "$files files in the ledger" unless $files == (is_dry($name) ? 0 : @there);
+    }
+    if ($name =~ /_moved$/)
+    {
+        becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')") eq 't' });
+        my @left = glob $k->files . "/$name/*.csv";
+        push @faults, "not moved: @left" if @left;
+    }
+    if (is_dry($name))
+    {
+        push @faults, 'files were moved' if -e $k->files . "/$name/done" || !@there;
+        push @faults, 'something is in the outbox' if asked("SELECT count(*) FROM kaireon.outbox WHERE pipeline = '$name'");
+    }
+    return @faults;
+}
+
+# What is wrong with the counters of runs, of which the last loads so many rows.
+sub wrong_counters
+{
+    my ($name, $rows, @runs) = @_;
+    my @faults;
+
+    for my $run (@runs)
+    {
+        push @faults, "the counters of run $run do not add up" unless
+          asked("SELECT coalesce((SELECT rows_read = rows_loaded + rows_updated + rows_failed + rows_skipped + rows_filtered + rows_merged FROM kaireon_internal.run WHERE run_id = '$run'), true)") eq 't';
+        my $loaded = asked("SELECT coalesce((SELECT rows_loaded FROM kaireon_internal.run WHERE run_id = '$run' AND status NOT IN ('success', 'partial')), 0)");
+        my $all = asked("SELECT coalesce((SELECT rows_loaded + rows_updated FROM kaireon_internal.run WHERE run_id = '$run' AND status IN ('success', 'partial')), -1)");
+        push @faults, "run $run ended well and says it loaded $all rows of $rows" if $all >= 0 && $all != $rows && !$cases{$name}{repeats};
+        push @faults, "run $run failed and says it loaded $loaded rows" if $loaded != 0 && !$cases{$name}{parts};
+    }
+    return @faults;
+}
+
+# What is left behind that no run is any more: a list.
+sub left_behind
+{
+    my ($name) = @_;
+    my @faults;
+
+    becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run') AND NOT EXISTS (SELECT FROM kaireon.progress)") eq 't' })
+      or push @faults, 'a worker or a slot is left';
+    push @faults, 'a lock is left' unless asked("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'ds_$name'::regclass AND pid <> pg_backend_pid())") eq 't';
+    my @readers = $k->readers;
+    push @faults, "readers are left: @readers" if @readers;
+    becomes(sub { my @lists = glob $k->node->data_dir . '/kaireon_new_files/*'; return !@lists && !$k->orphans })
+      or push @faults, 'files without a relation or lists of them: ' . join ' ', $k->orphans, glob $k->node->data_dir . '/kaireon_new_files/*';
+    return @faults;
+}
+
+sub content { return asked("SELECT id || '|' || name || '|' || amount FROM ds_$_[0]"); }
+
 sub torture
 {
     my ($seed) = @_;
     srand $seed;
     my $name = (sort keys %cases)[ rand keys %cases ];
+    my $case = $cases{$name};
     my ($good, $bad) = write_sources($name);
     my @orders = random_orders($name);
     my $waits = $orders[0] =~ /^request/ || rand() < 0.3; # requests are what waiting sessions make
     my $what = "seed $seed: $name" . ($waits ? ' by run_pipeline, ' : ', ') . join(', then ', @orders);
     my @faults;
-    my $content = "SELECT id || '|' || name || '|' || amount FROM ds_$name";
 
-    asked("TRUNCATE ds_$name; SELECT kaireon.purge_dead_letters('$name'); SELECT kaireon.reset_source_state('$name')");
-    asked("INSERT INTO ds_$name (id, name, amount) $cases{$name}{before}") if $cases{$name}{before};
-    my @before = split /\n/, asked($content);
-    my @after = $cases{$name}{after}->(\@before, $good);
+    asked("TRUNCATE ds_$name CASCADE; TRUNCATE hooked; SELECT kaireon.purge_dead_letters('$name'); SELECT kaireon.reset_source_state('$name')");
+    asked("INSERT INTO ds_$name (id, name, amount) $case->{before}") if $case->{before};
+    $case->{ready}->($name, $good, $bad) if $case->{ready};
+    my @before = split /\n/, content($name);
+    my @after = $case->{after}->(\@before, $good);
     order(@orders);
     my @runs;
     my $status = '';
@@ -267,51 +396,21 @@ sub torture
         eval { $waiting->close } if $waiting;
         $waiting = undef;
         last if $status =~ /^(success|partial)$/;
-        my @now = split /\n/, asked($content);
-        push @faults, "attempt $attempt changed the table", differences(\@now, \@before) if !$cases{$name}{parts} && lines(@now) ne lines(@before);
+        my @now = split /\n/, content($name);
+        push @faults, "attempt $attempt changed the table", differences(\@now, \@before) if !$case->{parts} && lines(@now) ne lines(@before);
+        push @faults, "attempt $attempt has kept what hooks did" if !$case->{parts} && hooked() ne '';
         # what dies can only die once
         push @faults, "attempt $attempt ended as $status" if $attempt > @orders + 1;
     }
     push @faults, "the last run ended as $status" if $status !~ /^(success|partial)$/;
-
-    my @rows = split /\n/, asked($content);
-    my @letters = split /\n/, asked("SELECT record ->> 'id' || '|' || (record ->> 'name') || '|' || (record ->> 'amount') FROM kaireon.dead_letters WHERE pipeline = '$name'");
-    push @faults, 'the table differs', differences(\@rows, \@after) if lines(@rows) ne lines(@after);
-    push @faults, 'the dead letters differ', differences(\@letters, $bad) if lines(@letters) ne lines(@$bad);
-    for my $run (@runs)
-    {
-        push @faults, "the counters of run $run do not add up" unless
-          asked("SELECT coalesce((SELECT rows_read = rows_loaded + rows_updated + rows_failed + rows_skipped + rows_filtered + rows_merged FROM kaireon_internal.run WHERE run_id = '$run'), true)") eq 't';
-        my $loaded = asked("SELECT coalesce((SELECT rows_loaded FROM kaireon_internal.run WHERE run_id = '$run' AND status NOT IN ('success', 'partial')), 0)");
-        my $all = asked("SELECT coalesce((SELECT rows_loaded + rows_updated FROM kaireon_internal.run WHERE run_id = '$run' AND status IN ('success', 'partial')), -1)");
-        push @faults, "run $run ended well and says it loaded $all rows of " . @$good if $all >= 0 && $all != @$good && !$cases{$name}{repeats};
-        push @faults, "run $run failed and says it loaded $loaded rows" if $loaded != 0 && !$cases{$name}{parts};
-    }
-    if ($name eq 'append_new')
-    {
-        my $files = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name'");
-        my @there = glob $k->files . "/$name/*.csv";
-        push @faults, "$files files in the ledger" unless $files == @there;
-    }
-    if ($name =~ /_moved$/)
-    {
-        becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')") eq 't' });
-        my @left = glob $k->files . "/$name/*.csv";
-        push @faults, "not moved: @left" if @left;
-    }
+    push @faults, wrong_content($name, \@after, is_dry($name) ? [] : $bad), wrong_counters($name, scalar @$good, @runs);
     my $happened = orders_left() < @orders;
-    # what is left behind
-    becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run') AND NOT EXISTS (SELECT FROM kaireon.progress)") eq 't' })
-      or push @faults, 'a worker or a slot is left';
-    push @faults, 'a lock is left' unless asked("SELECT NOT EXISTS (SELECT FROM pg_locks WHERE relation = 'ds_$name'::regclass AND pid <> pg_backend_pid())") eq 't';
-    my @readers = $k->readers;
-    push @faults, "readers are left: @readers" if @readers;
-    becomes(sub { my @lists = glob $k->node->data_dir . '/kaireon_new_files/*'; return !@lists && !$k->orphans })
-      or push @faults, 'files without a relation or lists of them: ' . join ' ', $k->orphans, glob $k->node->data_dir . '/kaireon_new_files/*';
+    push @faults, left_behind($name);
     is(join("\n", @faults), '', $what . ($happened ? '' : ' (was not reached)'));
     return $happened;
 }
 
+$k->sql('CREATE TABLE hooked (what text)');
 make_case($_) for sort keys %cases;
 my $reached = 0;
 for my $seed ($first .. $first + $count - 1)
