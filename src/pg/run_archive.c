@@ -71,12 +71,25 @@ archive_failed(Run *run, int sqlstate)
         want_moved(run, run->reading, run->reading->split, false);
 }
 
+static bool
+is_not_found(void *arg, FetchObject *file, HeapTuple row)
+{
+    return row == NULL;
+}
+
 List *
 archive_not_waiting(Run *run, const RunSource *source, List *listed)
 {
+    CatalogScope scope;
+
     if (archive_node(run, source) == NULL)
         return listed;
-    return run_files_without(run, source->asked->node, listed,
-                             "SELECT FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND md5(path) = md5($3) AND path = $3 AND size = $4 "
-                             "AND modified_at = $5 AND status <> 'done'");
+    scope = catalog_begin();
+    listed = run_ask_files(run, source->asked->node, listed,
+                           "SELECT l.place FROM unnest($3, $4, $5) WITH ORDINALITY AS l (path, size, modified_at, place), "
+                           "LATERAL (SELECT FROM kaireon_internal.outbox AS o WHERE o.pipeline_id = $1 AND md5(o.path) = md5(l.path) AND o.path = l.path "
+                           "AND o.size = l.size AND o.modified_at = l.modified_at AND o.status <> 'done' LIMIT 1) AS waits ORDER BY l.place",
+                           is_not_found, NULL);
+    catalog_end(scope);
+    return listed;
 }

@@ -206,41 +206,14 @@ run_restore(Run *run)
 
 /* ---- files ------------------------------------------------------------------------------ */
 
-/* What the ledger has of a listed file. */
-typedef struct Known
-{
-    bool whole;
-    bool same;               /* size and time are those of the listing */
-    int64 rows;
-    int64 from;
-    char *head_hash;
-} Known;
-
-/* Does the ledger have it, of this run or (of an incremental source) as it is now? */
-static bool
-find_known(const Run *run, const GraphNode *node, const FetchObject *file, Known *known)
-{
-    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, UUIDOID, BOOLOID, BOOLOID};
-    Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), CStringGetTextDatum(file->path), Int64GetDatum(file->size),
-                      TimestampTzGetDatum(file->modified), UUIDPGetDatum(&run->slot->run_id), BoolGetDatum(run->earlier != NULL), BoolGetDatum(fetch_is_incremental(node))};
-    TupleDesc desc;
-    HeapTuple row;
-    bool null;
-
-    if (catalog_execute("SELECT next_offset IS NULL, size = $4 AND modified_at = $5, rows_read, coalesce(next_offset, 0), head_hash "
-                        "FROM kaireon_internal.source_file WHERE pipeline_id = $1 AND node_id = $2 AND md5(path) = md5($3) AND path = $3 "
-                        "AND ($7 AND run_id = $6 OR $8 AND size = $4 AND modified_at = $5) ORDER BY run_id = $6 DESC, next_offset DESC NULLS FIRST LIMIT 1",
-                        lengthof(types), types, values, NULL, SPI_OK_SELECT) == 0)
-        return false;
-    row = SPI_tuptable->vals[0];
-    desc = SPI_tuptable->tupdesc;
-    known->whole = DatumGetBool(SPI_getbinval(row, desc, 1, &null));
-    known->same = DatumGetBool(SPI_getbinval(row, desc, 2, &null));
-    known->rows = DatumGetInt64(SPI_getbinval(row, desc, 3, &null));
-    known->from = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
-    known->head_hash = MemoryContextStrdup(run->context, SPI_getvalue(row, desc, 5));
-    return true;
-}
+/* What the ledger has of a file, of this run or (of an incremental source) as it is now. */
+#define KNOWN_FILES \
+    "SELECT l.place, f.whole, f.same, f.rows_read, f.next_offset, f.head_hash " \
+    "FROM unnest($3, $4, $5) WITH ORDINALITY AS l (path, size, modified_at, place), " \
+    "LATERAL (SELECT next_offset IS NULL AS whole, size = l.size AND modified_at = l.modified_at AS same, rows_read, next_offset, head_hash " \
+    "FROM kaireon_internal.source_file AS s WHERE s.pipeline_id = $1 AND s.node_id = $2 AND md5(s.path) = md5(l.path) AND s.path = l.path " \
+    "AND ($7 AND s.run_id = $6 OR $8 AND s.size = l.size AND s.modified_at = l.modified_at) " \
+    "ORDER BY s.run_id = $6 DESC, s.next_offset DESC NULLS FIRST LIMIT 1) AS f ORDER BY l.place"
 
 pg_noreturn static void
 refuse_file(const Run *run, const char *path, const char *what)
@@ -273,45 +246,45 @@ take_stock(Run *run, RunSource *source, bool met_part)
         refuse_file(run, part, "is not there any more");
 }
 
+typedef struct Leaving { const Run *run; bool met_part; } Leaving;
+
+/* Is the file, which the ledger has as `row` says, or not (NULL), left to be read? */
+static bool
+is_left(void *arg, FetchObject *file, HeapTuple row)
+{
+    Leaving *leaving = arg;
+    TupleDesc desc;
+    bool null;
+
+    if (row == NULL)
+        return true;
+    desc = SPI_tuptable->tupdesc;
+    if (DatumGetBool(SPI_getbinval(row, desc, 2, &null)))
+        return false;
+    if (!DatumGetBool(SPI_getbinval(row, desc, 3, &null)))
+        refuse_file(leaving->run, file->path, "was changed");
+    leaving->met_part = true;
+    file->rows = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
+    file->from = DatumGetInt64(SPI_getbinval(row, desc, 5, &null));
+    file->head_hash = SPI_getvalue(row, desc, 6);
+    return true;
+}
+
 List *
 run_files_left(Run *run, RunSource *source, List *listed)
 {
     const GraphNode *node = source->asked->node;
-    List *left = NIL;
-    bool met_part = false;
+    Leaving leaving = {run, false};
     CatalogScope scope;
-    ListCell *lc;
 
     if (run->earlier == NULL && !fetch_is_incremental(node))
         return listed;
     scope = catalog_begin();
-    foreach(lc, listed)
-    {
-        FetchObject *file = lfirst(lc);
-        Known known = {0};
-        bool found = find_known(run, node, file, &known);
-        MemoryContext old;
-
-        SPI_freetuptable(SPI_tuptable);
-        if (found && known.whole)
-            continue;
-        if (found && !known.same)
-            refuse_file(run, file->path, "was changed");
-        if (found)
-        {
-            met_part = true;
-            file->from = known.from;
-            file->rows = known.rows;
-            file->head_hash = known.head_hash;
-        }
-        old = MemoryContextSwitchTo(run->context);
-        left = lappend(left, file);
-        MemoryContextSwitchTo(old);
-    }
+    listed = run_ask_files(run, node, listed, KNOWN_FILES, is_left, &leaving);
     if (run->earlier)
-        take_stock(run, source, met_part);
+        take_stock(run, source, leaving.met_part);
     catalog_end(scope);
-    return left;
+    return listed;
 }
 
 void

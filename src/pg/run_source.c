@@ -12,6 +12,7 @@
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
 #include "miscadmin.h"
+#include "utils/array.h"
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 #include "utils/snapmgr.h"
@@ -26,31 +27,76 @@
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-List *
-run_files_without(Run *run, const GraphNode *node, List *listed, const char *query)
+/* So many files are asked for at once. */
+#define FILES_AT_ONCE 10000
+
+/* Paths, sizes and times of files from a place of the listing on, as arrays; returns how many. */
+static int
+make_arrays(List *listed, int first, Datum *arrays)
 {
-    List *left = NIL;
-    ListCell *lc;
-    CatalogScope scope;
-    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
+    int count = Min(list_length(listed) - first, FILES_AT_ONCE);
+    Datum *paths = palloc(sizeof(Datum) * count), *sizes = palloc(sizeof(Datum) * count), *times = palloc(sizeof(Datum) * count);
 
-    scope = catalog_begin();
-    foreach(lc, listed)
+    for (int i = 0; i < count; i++)
     {
-        FetchObject *file = lfirst(lc);
-        Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id),
-                          CStringGetTextDatum(file->path), Int64GetDatum(file->size), TimestampTzGetDatum(file->modified)};
+        const FetchObject *file = list_nth(listed, first + i);
 
-        if (catalog_execute(query, 5, types, values, NULL, SPI_OK_SELECT) == 0)
-        {
-            MemoryContext old = MemoryContextSwitchTo(run->context);
-
-            left = lappend(left, file);
-            MemoryContextSwitchTo(old);
-        }
-        SPI_freetuptable(SPI_tuptable);
+        paths[i] = CStringGetTextDatum(file->path);
+        sizes[i] = Int64GetDatum(file->size);
+        times[i] = TimestampTzGetDatum(file->modified);
     }
-    catalog_end(scope);
+    arrays[0] = PointerGetDatum(construct_array(paths, count, TEXTOID, -1, false, TYPALIGN_INT));
+    arrays[1] = PointerGetDatum(construct_array(sizes, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+    arrays[2] = PointerGetDatum(construct_array(times, count, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+    return count;
+}
+
+/* Of `count` files from a place on, those that `keep` keeps, behind those in `left`.  The query's rows are in SPI_tuptable. */
+static List *
+keep_files(Run *run, List *listed, int first, int count, List *left, RunKeepFile keep, void *arg)
+{
+    uint64 next = 0;
+    MemoryContext old = MemoryContextSwitchTo(run->context);
+
+    for (int i = 0; i < count; i++)
+    {
+        FetchObject *file = list_nth(listed, first + i);
+        HeapTuple row = next < SPI_processed ? SPI_tuptable->vals[next] : NULL;
+        bool null;
+
+        if (row && DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 1, &null)) != i + 1)
+            row = NULL;
+        next += row != NULL;
+        if (keep(arg, file, row))
+            left = lappend(left, file);
+    }
+    MemoryContextSwitchTo(old);
+    return left;
+}
+
+List *
+run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, RunKeepFile keep, void *arg)
+{
+    MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "kaireon listing", ALLOCSET_DEFAULT_SIZES);
+    Oid types[] = {UUIDOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, UUIDOID, BOOLOID, BOOLOID};
+    List *left = NIL;
+    int count;
+
+    for (int first = 0; first < list_length(listed); first += count)
+    {
+        MemoryContext old = MemoryContextSwitchTo(chunk);
+        Datum values[lengthof(types)] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), 0, 0, 0, UUIDPGetDatum(&run->slot->run_id),
+                                         BoolGetDatum(run->earlier != NULL), BoolGetDatum(fetch_is_incremental(node))};
+
+        count = make_arrays(listed, first, &values[2]);
+        MemoryContextSwitchTo(old);
+        catalog_execute(query, lengthof(types), types, values, NULL, SPI_OK_SELECT);
+        left = keep_files(run, listed, first, count, left, keep, arg);
+        SPI_freetuptable(SPI_tuptable);
+        MemoryContextReset(chunk);
+        CHECK_FOR_INTERRUPTS();
+    }
+    MemoryContextDelete(chunk);
     return left;
 }
 

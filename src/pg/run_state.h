@@ -117,10 +117,16 @@ extern void run_show_progress(Run *run);
 extern void run_open_sources(Run *run);
 
 /*
- * Files of a listing (FetchObject *) for which the query gives no row; in a
- * transaction.  Its parameters: pipeline, node, path, size, time.
+ * Of a listing (FetchObject *), the files that `keep` keeps; within
+ * catalog_begin.  The query is asked of many files at once.  It gives one row
+ * at most for each, in their order, whose first column is the file's place,
+ * from 1 on; `keep` gets a file with its row (in SPI_tuptable), or NULL.  The
+ * query's parameters: pipeline, node, arrays of paths, sizes and times; the
+ * run, whether it goes on from an earlier attempt, whether the source is
+ * incremental.
  */
-extern List *run_files_without(Run *run, const GraphNode *node, List *listed, const char *query);
+typedef bool (*RunKeepFile)(void *arg, FetchObject *file, HeapTuple row);
+extern List *run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, RunKeepFile keep, void *arg);
 
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);

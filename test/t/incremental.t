@@ -99,6 +99,19 @@ is($k->sql("SELECT count(*) FROM kaireon.source_state WHERE pipeline = 'all'"), 
 is($k->sql("SELECT f.run_id = (SELECT run_id FROM kaireon.runs WHERE pipeline = 'all' ORDER BY started_at DESC LIMIT 1)"
       . " FROM kaireon.source_state f WHERE pipeline = 'all'"), 't', 'that names the last run');
 
+# More files than are asked for at once.
+my $many = 10_050;
+mkdir $k->files . '/many';
+$k->write_file("many/$_.csv", "n,name\n$_,x\n") for 1 .. $many;
+$k->make('many', fields => \@fields, source => { resource => 'many/*.csv', incremental => \1 });
+is($k->run('many')->{rows_loaded}, $many, 'many files');
+for my $number (5, 9999, $many)
+{
+    $k->write_file("many/$number.csv", "n,name\n$number,changed\n");
+}
+is($k->run('many')->{rows_loaded}, 3, 'of many files those are read that were changed');
+is($k->sql(q(SELECT string_agg(n::text, ' ' ORDER BY n) FROM ds_many WHERE name = 'changed')), "5 9999 $many", 'and no others');
+
 $k->settled('at the end');
 ok($k->same_postmaster, 'the server lived through');
 done_testing;
