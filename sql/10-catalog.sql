@@ -193,7 +193,7 @@ CREATE TABLE kaireon_internal.run (
     retry_at      timestamptz,                -- of a queued run: not before
     commits       int NOT NULL DEFAULT 0,     -- before its end
     progress      jsonb                       -- how far it had come at the last of these (run_commit.c)
-);
+) WITH (fillfactor = 50); -- room for how a run ended, also where the disk has none
 CREATE INDEX ON kaireon_internal.run (pipeline_id, queued_at);
 CREATE INDEX ON kaireon_internal.run (status) WHERE status IN ('queued', 'running');
 

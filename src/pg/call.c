@@ -152,7 +152,12 @@ kaireon_call(PG_FUNCTION_ARGS)
     int sec_context, level;
 
     if (func_volatile(fcinfo->flinfo->fn_oid) == PROVOLATILE_VOLATILE) /* the others only read */
-        catalog_require_primary(get_func_name(fcinfo->flinfo->fn_oid));
+    {
+        char *name = get_func_name(fcinfo->flinfo->fn_oid);
+
+        catalog_require_primary(name);
+        catalog_require_read_write(psprintf("kaireon.%s", name));
+    }
     if (target == NULL)
     {
         target = find_target(fcinfo->flinfo);

@@ -71,6 +71,16 @@ catalog_require_primary(const char *function)
                         errdetail("It writes, and a standby can't."), errhint("Call it on the primary.")));
 }
 
+void
+catalog_require_read_write(const char *what)
+{
+    if (XactReadOnly)
+        ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot execute %s in a read-only transaction", what),
+                        DefaultXactReadOnly ? errdetail("default_transaction_read_only is on, for this session, its role, its database or the server.")
+                                            : errdetail("It writes."),
+                        errhint("Call it in a transaction that may write: BEGIN READ WRITE.")));
+}
+
 CatalogScope
 catalog_begin(void)
 {

@@ -114,6 +114,8 @@ extern SummarySpec *catalog_load_summary(Oid collection, const char *customer, c
 extern bool catalog_type_ready(const char *type, char **ready);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */
 extern void catalog_require_primary(const char *function);
+/* Raises 25006 in a read-only transaction, where `what` can't be executed. */
+extern void catalog_require_read_write(const char *what);
 
 /* Fills an Auth from columns n to n + 4 of SPI's first row: id, name, auth_method, auth_sealed, owner as oid. */
 extern void catalog_auth(Auth *auth, int n, MemoryContext context);

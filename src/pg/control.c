@@ -361,7 +361,7 @@ control_take(SlotState state)
             continue;
         slot->state = state;
         slot->database = MyDatabaseId;
-        slot->outbox = slot->waits = slot->abandoned = slot->cancel = false;
+        slot->outbox = slot->waits = slot->abandoned = slot->cancel = slot->connected = slot->refused = false;
         slot->waiter = slot->worker = NULL;
         slot->waiter_pid = slot->worker_pid = slot->reader_pid = 0;
         slot->started_at = 0;

@@ -56,7 +56,9 @@ typedef struct RunSlot
     pid_t reader_pid;
     TimestampTz started_at;
     char options[CONTROL_OPTIONS]; /* JSON */
-    int failure_code;        /* why the worker could not connect; 0: it could */
+    bool connected;          /* the worker is the pipeline's owner */
+    bool refused;            /* the row could not be made: the failure says why */
+    int failure_code;        /* why the worker could not connect, or the first error after that; 0: none */
     char failure[CONTROL_FAILURE]; /* the server's message about it */
     pg_atomic_uint32 stage;  /* RunStage */
     pg_atomic_uint64 bytes_read;
@@ -90,6 +92,7 @@ typedef struct Control
 {
     LWLock *lock;
     Latch *launcher;
+    bool launched;           /* there has been one since the server was started */
     bool slotless;           /* the last try to start a worker found no worker slot */
     TimestampTz slotless_logged;
     DatabaseSlot databases[CONTROL_DATABASES];

@@ -32,6 +32,7 @@
 #include "pg/instance.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/shortage.h"
 #include "pg/standstill.h"
 #include "pg/target.h"
 #include "pg/worker.h"
@@ -163,7 +164,11 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
         ereport(ERROR, (errcode(ERRCODE_READ_ONLY_SQL_TRANSACTION), errmsg("cannot run a pipeline on a standby server"),
                         errdetail("A run writes, and a standby can't."),
                         errhint("Run it on the primary.")));
-    PreventCommandIfReadOnly("a pipeline's run");
+    if (!IsUnderPostmaster)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("cannot run a pipeline in single-user mode"),
+                        errdetail("A run has a process of its own, which nobody starts here."),
+                        errhint("Run it when the server has been started.")));
+    catalog_require_read_write("a pipeline's run");
     instance_require();
     if (name == NULL)
         ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the pipeline's name must not be null"),
@@ -280,7 +285,7 @@ abandon(int code, Datum arg)
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot->waiter = NULL;
     slot->waiter_pid = 0;
-    if (slot->state == SLOT_ENDED)
+    if (slot->state == SLOT_ENDED || !control->launched) /* else a supervisor may be at it */
         slot->state = SLOT_FREE;
     else
     {
@@ -319,10 +324,23 @@ request_run(const Wanted *wanted, pg_uuid_t *run_id)
     return slot;
 }
 
+/* The run has no row. */
+pg_noreturn static void
+refuse_unrecorded(const Wanted *wanted, int sqlstate, const char *why)
+{
+    ereport(ERROR, (errcode(sqlstate), errmsg("could not record a run of pipeline \"%s\": %s", wanted->name, why),
+                    errdetail("Nothing was run."),
+                    sqlstate == ERRCODE_DISK_FULL ? errhint("Make room on the disk that the file is on, then run the pipeline again.") : 0));
+    pg_unreachable();
+}
+
 static void
-wait_for_run(RunSlot *slot)
+wait_for_run(const Wanted *wanted, RunSlot *slot)
 {
     int standstills = 0;     /* found one after the other */
+    ShortageLooks looks = {0};
+    int refused;
+    char failure[CONTROL_FAILURE];
 
     PG_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
     {
@@ -337,15 +355,20 @@ wait_for_run(RunSlot *slot)
             LWLockRelease(control->lock);
             if (ended)
                 break;
-            standstill_wait(slot, &standstills);
+            if (standstill_wait(slot, &standstills))
+                shortage_look(slot, &looks);
         }
     }
     PG_END_ENSURE_ERROR_CLEANUP(abandon, PointerGetDatum(slot));
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
+    refused = slot->refused ? slot->failure_code : 0;
+    strlcpy(failure, slot->failure, sizeof(failure));
     slot->state = SLOT_FREE;
     slot->waiter = NULL;
     slot->waiter_pid = 0;
     LWLockRelease(control->lock);
+    if (refused != 0)
+        refuse_unrecorded(wanted, refused, failure);
 }
 
 /* The run that run_pipeline is asked for, and what it answers. */
@@ -422,7 +445,7 @@ run_and_wait(char *name, Jsonb *options)
                         errdetail("It would keep its locks and a worker, which the other may need."),
                         errhint("kaireon.start_pipeline starts one when this one has committed.")));
     guard_look(look_at_wanted, &request, CurrentMemoryContext);
-    wait_for_run(request_run(&request.wanted, &request.run_id));
+    wait_for_run(&request.wanted, request_run(&request.wanted, &request.run_id));
     guard_look(read_run, &request, CurrentMemoryContext);
     return request.run;
 }
@@ -467,6 +490,7 @@ kaireon_start_pipeline(PG_FUNCTION_ARGS)
                     "VALUES ($1, $2, $3, $4, $5::regrole, $6::jsonb, CASE WHEN $6::jsonb ? 'replay' THEN 'replay' ELSE 'manual' END)", 6, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
     control_wake_at_commit(MyDatabaseId);
+    shortage_tell(wanted.name);
     PG_RETURN_UUID_P(run_id);
 }
 

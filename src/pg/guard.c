@@ -64,6 +64,18 @@ guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (
 }
 
 static bool
+never_pass(int sqlerrcode)
+{
+    return false;
+}
+
+ErrorData *
+guard_try_all(void (*work) (void *arg), void *arg, MemoryContext context)
+{
+    return attempt(work, arg, context, never_pass, true);
+}
+
+static bool
 always_pass(int sqlerrcode)
 {
     return true;

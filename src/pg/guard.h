@@ -19,6 +19,9 @@ extern ErrorData *guard_try(void (*work) (void *arg), void *arg, MemoryContext c
 /* The same with another opinion on which errors are raised on, by SQLSTATE. */
 extern ErrorData *guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode));
 
+/* The same, and none is: for what goes on whatever happened.  Who may be cancelled meanwhile holds that off. */
+extern ErrorData *guard_try_all(void (*work) (void *arg), void *arg, MemoryContext context);
+
 /*
  * Runs work(arg) the same way, but undoes what it did in the database also when
  * it returns: the locks it took are given back before the transaction ends.

@@ -226,6 +226,7 @@ kaireon_launcher_main(Datum arg)
     before_shmem_exit(leave, (Datum) 0);
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     control->launcher = MyLatch;
+    control->launched = true;
     for (int i = 0; i < CONTROL_DATABASES; i++)
         control->databases[i].wanted |= OidIsValid(control->databases[i].database);
     LWLockRelease(control->lock);

@@ -49,7 +49,7 @@ retry_check(Jsonb *config, List **findings)
     check_range(retry, "pauseSeconds", 0, MAX_PAUSE, findings);
 }
 
-/* What another try may have more luck with: a lock, a connection, a process that ended; never what rows or the configuration are like. */
+/* What another try may have more luck with: a lock, a connection, room on a disk, a process that ended; never what rows or the configuration are like. */
 static bool
 passes(int sqlstate)
 {
@@ -59,6 +59,7 @@ passes(int sqlstate)
         case ERRCODE_T_R_DEADLOCK_DETECTED:
         case ERRCODE_LOCK_NOT_AVAILABLE:
         case ERRCODE_TOO_MANY_CONNECTIONS:
+        case ERRCODE_DISK_FULL:
         case ERRCODE_ADMIN_SHUTDOWN:
         case ERRCODE_CRASH_SHUTDOWN:
         case ERRCODE_CANNOT_CONNECT_NOW:

@@ -35,6 +35,7 @@
 
 #include "pg/dead_letter.h"
 #include "pg/encoding.h"
+#include "pg/guard.h"
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/new_files.h"
@@ -459,18 +460,45 @@ run_end_load(Run *run, bool last)
     MemoryContextSwitchTo(run->context);
 }
 
-/* A transaction of its own that says how the run failed.  Nothing was loaded since the last commit. */
-static void
-record_failure(Run *run, ErrorData *error)
+/* How a run failed. */
+typedef struct Failure
 {
-    bool cancelled = error->sqlerrcode == ERRCODE_QUERY_CANCELED;
-    const char *node = NULL;
-    CatalogScope scope;
+    Run *run;
+    ErrorData *error;
+    const char *node;        /* where, or NULL */
+} Failure;
 
-    worker_begin();
+static bool
+was_cancelled(const ErrorData *error)
+{
+    return error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+}
+
+/* What the server says too little about. */
+static char *
+resource_hint(const ErrorData *error)
+{
+    if (error->hint)
+        return error->hint;
+    if (error->sqlerrcode == ERRCODE_DISK_FULL)
+        return pstrdup("Make room on the disk that the file is on, then run the pipeline again.");
+    if (error->sqlerrcode == ERRCODE_CONFIGURATION_LIMIT_EXCEEDED && strstr(error->message, "temp_file_limit"))
+        return pstrdup("A superuser can raise it for the pipeline's owner (ALTER ROLE ... SET temp_file_limit).");
+    return NULL;
+}
+
+/* What is known about it; the counters are those of the run's end. */
+static void
+examine_failure(Failure *failure)
+{
+    Run *run = failure->run;
+    ErrorData *error = failure->error;
+    const char *node = NULL;
+
     if (run->epoch == 0)
     {
-        scope = catalog_begin();
+        CatalogScope scope = catalog_begin();
+
         record_earlier(run);
         catalog_end(scope);
     }
@@ -504,14 +532,32 @@ record_failure(Run *run, ErrorData *error)
     run->counts.loaded = run->committed.counts.loaded;
     run->counts.updated = run->committed.counts.updated;
     run->counts.failed = run->counts.read - run->counts.loaded - run->counts.updated - run->counts.skipped - run->counts.filtered - run->counts.merged;
-    if (cancelled)
+    if (was_cancelled(error))
         error->message = "the run was cancelled";
+    error->hint = resource_hint(error);
     if (run->committed.commits > 0 || run->earlier)
         error->hint = psprintf("%s%s%s", error->hint ? error->hint : "", error->hint ? " " : "", RUN_RESUME_HINT);
-    scope = catalog_begin();
-    record_end(run, cancelled ? "cancelled" : "failed", error, node);
+    failure->node = node;
+}
+
+/* The run's row. */
+static void
+write_failure(const Failure *failure)
+{
+    record_end(failure->run, was_cancelled(failure->error) ? "cancelled" : "failed", failure->error, failure->node);
+    if (!was_cancelled(failure->error))
+        (void) retry_run(&failure->run->slot->run_id, failure->error->sqlerrcode);
+}
+
+static void
+write_all_of_failure(void *arg)
+{
+    const Failure *failure = arg;
+    Run *run = failure->run;
+    CatalogScope scope = catalog_begin();
+
     if (run->replay == NULL && !run->dry)
-        archive_failed(run, error->sqlerrcode);
+        archive_failed(run, failure->error->sqlerrcode);
     if (run->rejects)
     {
         if (!run->dry)
@@ -519,9 +565,34 @@ record_failure(Run *run, ErrorData *error)
         record_nodes(run, true);
         rejects_write(run->rejects, &run->slot->run_id);
     }
-    if (!cancelled)
-        (void) retry_run(&run->slot->run_id, error->sqlerrcode);
+    write_failure(failure);
     catalog_end(scope);
+}
+
+/*
+ * A transaction of its own that says how the run failed.  Nothing was loaded
+ * since the last commit.  Where not all of it can be written, as on a full
+ * disk, the run's row is: it has room (sql/10-catalog.sql).
+ */
+static void
+record_failure(Run *run, ErrorData *error)
+{
+    Failure failure = {run, error, NULL};
+    ErrorData *unwritten;
+
+    worker_begin();
+    MemoryContextSwitchTo(run->context);
+    examine_failure(&failure);
+    unwritten = guard_try_all(write_all_of_failure, &failure, run->context);
+    if (unwritten)
+    {
+        CatalogScope scope = catalog_begin();
+
+        error->detail = psprintf("%s%sThe run's bad rows and counts by node could not be recorded: %s.", error->detail ? error->detail : "",
+                                 error->detail ? " " : "", unwritten->message);
+        write_failure(&failure);
+        catalog_end(scope);
+    }
     injection_point("failure-recorded");
     worker_commit();
 }
@@ -583,18 +654,19 @@ perform(Run *run)
     PG_END_TRY();
 }
 
-/* ---- connecting: what is refused there ends the process, so the slot keeps why ---- */
+/* ---- what ends the process before it could say so: the slot keeps it, for the supervisor ---- */
 
-static RunSlot *connecting = NULL;
+static RunSlot *failing = NULL;
 static emit_log_hook_type previous_log = NULL;
 
+/* The first error says why.  Once it is connected, one that is fatal is somebody's who ended it. */
 static void
 keep_failure(ErrorData *error)
 {
-    if (connecting && error->elevel >= FATAL)
+    if (error->elevel >= ERROR && failing->failure_code == 0 && (!failing->connected || error->elevel == ERROR))
     {
-        connecting->failure_code = error->sqlerrcode;
-        strlcpy(connecting->failure, error->message ? error->message : "", CONTROL_FAILURE);
+        strlcpy(failing->failure, error->message ? error->message : "", CONTROL_FAILURE);
+        failing->failure_code = error->sqlerrcode;
     }
     if (previous_log)
         previous_log(error);
@@ -603,12 +675,11 @@ keep_failure(ErrorData *error)
 static void
 connect_as_owner(RunSlot *slot)
 {
+    failing = slot;
     previous_log = emit_log_hook;
     emit_log_hook = keep_failure;
-    connecting = slot;
     BackgroundWorkerInitializeConnectionByOid(slot->database, slot->owner, COMPAT_WORKER_FLAGS);
-    connecting = NULL;
-    emit_log_hook = previous_log;
+    slot->connected = true;
 }
 
 static void

@@ -152,7 +152,7 @@ find(const RunSlot *slot)
     return nstuck == nworkers ? other : NULL;
 }
 
-void
+bool
 standstill_wait(const RunSlot *slot, int *found)
 {
     int events = WaitLatch(MyLatch, WL_LATCH_SET | WL_TIMEOUT | WL_EXIT_ON_PM_DEATH, DeadlockTimeout, compat_wait_event("KaireonRun"));
@@ -161,7 +161,7 @@ standstill_wait(const RunSlot *slot, int *found)
     ResetLatch(MyLatch);
     CHECK_FOR_INTERRUPTS();
     if (!(events & WL_TIMEOUT))
-        return;
+        return false;
     chain = find(slot);
     *found = chain ? *found + 1 : 0;
     if (*found > 1)
@@ -169,4 +169,5 @@ standstill_wait(const RunSlot *slot, int *found)
                         errmsg("deadlock detected: this session and the run of pipeline \"%s\" wait for each other", slot->pipeline),
                         errdetail_internal("%s", chain),
                         errhint("End the transaction that holds the locks before a pipeline is run, or use kaireon.start_pipeline.")));
+    return true;
 }

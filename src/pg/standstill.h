@@ -14,8 +14,8 @@
 /*
  * Waits on the latch until it is set or it is time to look for a standstill;
  * raises 40P01 when two looks one after the other have found one.  `found`
- * counts them: the caller's between calls, at first 0.
+ * counts them: the caller's between calls, at first 0.  True when it was time.
  */
-extern void standstill_wait(const RunSlot *slot, int *found);
+extern bool standstill_wait(const RunSlot *slot, int *found);
 
 #endif

@@ -36,6 +36,7 @@
 #include "pg/compat.h"
 #include "pg/control.h"
 #include "pg/errors.h"
+#include "pg/guard.h"
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/instance.h"
@@ -74,17 +75,16 @@ end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *m
 
 /* The same of a run whose worker is gone; it may be tried again (retry.h). */
 static void
-end_orphan(const pg_uuid_t *run_id, const char *message, const char *hint)
+end_orphan(const pg_uuid_t *run_id, int sqlstate, const char *message, const char *hint)
 {
     Oid types[] = {UUIDOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint))};
 
-    if (!end_row(run_id, "failed", ERRCODE_KAIREON_RUN_ORPHANED, message, psprintf("%s" ORPHAN_HINT, hint)))
+    if (!end_row(run_id, "failed", sqlstate, message, psprintf("%s" ORPHAN_HINT, hint)))
         return;
     catalog_execute("UPDATE kaireon_internal.run SET error_hint = $2 WHERE run_id = $1 AND progress IS NOT NULL", 2, types, values, NULL, SPI_OK_UPDATE);
-    (void) retry_run(run_id, ERRCODE_KAIREON_RUN_ORPHANED);
+    (void) retry_run(run_id, sqlstate);
 }
-
 
 /* One of them.  Who waited for it is gone; a pause between two attempts goes on all the same. */
 static void
@@ -94,7 +94,7 @@ recover_run(const pg_uuid_t *run_id)
     Datum values[] = {UUIDPGetDatum(run_id)};
 
     if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) == 0)
-        end_orphan(run_id, "the run was ended by a crash or restart of the server", "");
+        end_orphan(run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run was ended by a crash or restart of the server", "");
     catalog_execute("UPDATE kaireon_internal.run SET waits = false WHERE run_id = $1", 1, types, values, NULL, SPI_OK_UPDATE);
 }
 
@@ -137,14 +137,18 @@ recover(void)
     worker_commit();
 }
 
+/* A session's request; it may be cancelled by now. */
+typedef struct Request { RunSlot *slot; bool gone; } Request;
+
 static void
-insert_row(RunSlot *slot, bool cancelled)
+insert_row(void *arg)
 {
+    const RunSlot *slot = ((Request *) arg)->slot;
+    bool cancelled = ((Request *) arg)->gone;
     CatalogScope scope;
     Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID, TEXTOID};
     Datum values[7];
 
-    worker_begin();
     scope = catalog_begin();
     values[0] = UUIDPGetDatum(&slot->run_id);
     values[1] = UUIDPGetDatum(&slot->pipeline_id);
@@ -161,7 +165,6 @@ insert_row(RunSlot *slot, bool cancelled)
                     "ON CONFLICT (run_id) DO NOTHING", /* a supervisor that ended just behind this had made it */
                     7, types, values, NULL, SPI_OK_INSERT);
     catalog_end(scope);
-    worker_commit();
 }
 
 /* ---- slots ------------------------------------------------------------------- */
@@ -189,6 +192,25 @@ is_ours(const RunSlot *slot, SlotState state)
     return slot->state == state && slot->database == MyDatabaseId;
 }
 
+/* The request becomes a row; where that can't be made, the session is told why. */
+static void
+take_request(Request *request)
+{
+    RunSlot *slot = request->slot;
+    ErrorData *error;
+
+    worker_begin();
+    error = guard_try_all(insert_row, request, CurrentMemoryContext);
+    if (error)
+    {
+        ereport(LOG, (errcode(error->sqlerrcode), errmsg("kaireon could not record a run of pipeline \"%s\": %s", slot->pipeline, error->message)));
+        strlcpy(slot->failure, error->message, CONTROL_FAILURE);
+        slot->failure_code = error->sqlerrcode;
+        slot->refused = true;
+    }
+    worker_commit();
+}
+
 /* Requests of waiting sessions become rows. */
 static void
 take_requests(void)
@@ -196,21 +218,22 @@ take_requests(void)
     for (int i = 0; i < CONTROL_RUNS; i++)
     {
         RunSlot *slot = &control->runs[i];
-        bool ours, gone;
+        Request request = {slot, false};
+        bool ours;
 
         LWLockAcquire(control->lock, LW_SHARED);
         ours = is_ours(slot, SLOT_REQUESTED);
-        gone = slot->abandoned || slot->cancel;
+        request.gone = slot->abandoned || slot->cancel;
         LWLockRelease(control->lock);
         if (!ours)
             continue;
         injection_point("request-taken");
-        insert_row(slot, gone);
+        take_request(&request);
         injection_point("request-recorded");
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
         slot->state = SLOT_QUEUED;
         LWLockRelease(control->lock);
-        if (gone)
+        if (request.gone || slot->refused)
             end_slot(slot);
     }
 }
@@ -283,10 +306,12 @@ postpone_outbox(const RunSlot *slot)
 static bool
 end_run(const RunSlot *slot, int *attempt)
 {
-    if (slot->cancel)            /* it came while the worker was connecting, or when the run was to be tried again */
+    if (slot->cancel || slot->failure_code == ERRCODE_QUERY_CANCELED) /* it came while the worker was connecting, or when the run was to be tried again */
         (void) end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
     else if (retry_waits(&slot->run_id, slot->attempt, attempt))
         return true;
+    else if (slot->failure_code != 0 && slot->connected)
+        end_orphan(&slot->run_id, slot->failure_code, slot->failure, "The run's worker could not record it. ");
     else if (slot->failure_code != 0)
     {
         if (end_row(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
@@ -294,7 +319,7 @@ end_run(const RunSlot *slot, int *attempt)
             (void) retry_run(&slot->run_id, slot->failure_code);
     }
     else
-        end_orphan(&slot->run_id, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
+        end_orphan(&slot->run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
     return retry_waits(&slot->run_id, slot->attempt, attempt);
 }
 
@@ -304,7 +329,6 @@ park_slot(RunSlot *slot, int attempt)
 {
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
     slot->attempt = attempt;
-    slot->failure_code = 0;
     slot->started_at = 0;
     /* one that is to be cancelled is by drop_cancelled */
     slot->state = slot->waits || slot->cancel ? SLOT_QUEUED : SLOT_FREE;
@@ -483,6 +507,8 @@ start_run(const QueuedRun *run)
         slot->attempt = run->attempt;
         slot->owner = run->owner;
         slot->outbox = run->outbox;
+        slot->connected = false;
+        slot->failure_code = 0;
         slot->started_at = GetCurrentTimestamp();
         slot->state = SLOT_STARTING;
         control_take_place();
