@@ -2,7 +2,8 @@
  * supervisor.c: the supervisor of one database's runs.
  *
  * Makes rows of requests, starts workers for queued runs within the pool's
- * limit (and, when their time has come, for those that are tried again), and sees to it that every run's row becomes true: a worker that ended
+ * limit (and, when their time has come, for those that are tried again), and sees
+ * to it that every run's row becomes true (run_row.c): a worker that ended
  * without finishing (crash, terminate, server restart) is marked failed here.
  * It holds no state of its own that a restart would lose: everything is in the
  * run table and the run slots.  Idle, it leaves.
@@ -36,12 +37,12 @@
 #include "pg/compat.h"
 #include "pg/control.h"
 #include "pg/errors.h"
-#include "pg/guard.h"
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/instance.h"
 #include "pg/new_files.h"
 #include "pg/retry.h"
+#include "pg/run_row.h"
 #include "pg/worker.h"
 
 /* While runs wait for a worker slot, look again after so many ms. */
@@ -54,118 +55,7 @@ static bool done = false;    /* it ends because nothing is left to do */
 static BackgroundWorkerHandle *handles[CONTROL_RUNS];
 
 #define OWNER_HINT "A superuser can give the pipeline to another role with kaireon.change_owner."
-#define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
-#define RESUME_HINT "What the run has committed stays; kaireon.resume_run goes on behind that."
 #define CANCELLED_EARLY "the run was cancelled before it started"
-
-/* ---- rows -------------------------------------------------------------------- */
-
-/* Ends a run's row if it is not final; else false. */
-static bool
-end_row(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
-{
-    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
-    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(status), CStringGetTextDatum(unpack_sql_state(sqlstate)),
-                      CStringGetTextDatum(message), hint ? CStringGetTextDatum(hint) : (Datum) 0};
-
-    return catalog_execute("UPDATE kaireon_internal.run SET status = $2, finished_at = clock_timestamp(), error_code = $3, error_message = $4, "
-                           "error_hint = $5 WHERE run_id = $1 AND status IN ('queued', 'running')",
-                           5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE) == 1;
-}
-
-/* The same of a run whose worker is gone; it may be tried again (retry.h). */
-static void
-end_orphan(const pg_uuid_t *run_id, int sqlstate, const char *message, const char *hint)
-{
-    Oid types[] = {UUIDOID, TEXTOID};
-    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint))};
-
-    if (!end_row(run_id, "failed", sqlstate, message, psprintf("%s" ORPHAN_HINT, hint)))
-        return;
-    catalog_execute("UPDATE kaireon_internal.run SET error_hint = $2 WHERE run_id = $1 AND progress IS NOT NULL", 2, types, values, NULL, SPI_OK_UPDATE);
-    (void) retry_run(run_id, sqlstate);
-}
-
-/* One of them.  Who waited for it is gone; a pause between two attempts goes on all the same. */
-static void
-recover_run(const pg_uuid_t *run_id)
-{
-    Oid types[] = {UUIDOID};
-    Datum values[] = {UUIDPGetDatum(run_id)};
-
-    if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) == 0)
-        end_orphan(run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run was ended by a crash or restart of the server", "");
-    catalog_execute("UPDATE kaireon_internal.run SET waits = false WHERE run_id = $1", 1, types, values, NULL, SPI_OK_UPDATE);
-}
-
-/* Runs that a server crash or restart left behind; in a copy they are its original's. */
-static void
-recover(void)
-{
-    CatalogScope scope;
-    uint64 count;
-    pg_uuid_t *ids;
-
-    worker_begin();
-    if (!instance_confirmed())
-    {
-        worker_commit();
-        return;
-    }
-    instance_follow();
-    scope = catalog_begin();
-    count = catalog_execute("SELECT run_id FROM kaireon_internal.run WHERE status = 'running' OR (status = 'queued' AND waits)",
-                            0, NULL, NULL, NULL, SPI_OK_SELECT);
-    ids = palloc(sizeof(pg_uuid_t) * Max(count, 1));
-    for (uint64 i = 0; i < count; i++)
-    {
-        bool null;
-
-        ids[i] = *DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1, &null));
-    }
-    for (uint64 i = 0; i < count; i++)
-    {
-        bool known;
-
-        LWLockAcquire(control->lock, LW_SHARED);
-        known = control_find(&ids[i]) != NULL;
-        LWLockRelease(control->lock);
-        if (!known)
-            recover_run(&ids[i]);
-    }
-    catalog_end(scope);
-    worker_commit();
-}
-
-/* A session's request; it may be cancelled by now. */
-typedef struct Request { RunSlot *slot; bool gone; } Request;
-
-static void
-insert_row(void *arg)
-{
-    const RunSlot *slot = ((Request *) arg)->slot;
-    bool cancelled = ((Request *) arg)->gone;
-    CatalogScope scope;
-    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, INT4OID, OIDOID, TEXTOID, TEXTOID};
-    Datum values[7];
-
-    scope = catalog_begin();
-    values[0] = UUIDPGetDatum(&slot->run_id);
-    values[1] = UUIDPGetDatum(&slot->pipeline_id);
-    values[2] = CStringGetTextDatum(slot->pipeline);
-    values[3] = Int32GetDatum(slot->version);
-    values[4] = ObjectIdGetDatum(slot->owner);
-    values[5] = CStringGetTextDatum(slot->options);
-    values[6] = CStringGetTextDatum(cancelled ? "cancelled" : "queued");
-    catalog_execute("INSERT INTO kaireon_internal.run (run_id, pipeline_id, pipeline, version, owner, options, trigger, waits, status, finished_at, error_code, error_message) "
-                    "SELECT $1, $2, coalesce((SELECT name FROM kaireon_internal.pipeline WHERE id = $2), $3), $4, "
-                    "coalesce((SELECT owner FROM kaireon_internal.pipeline WHERE id = $2), $5::regrole), $6::jsonb, CASE WHEN $6::jsonb ? 'replay' THEN 'replay' ELSE 'manual' END, true, $7, "
-                    "CASE $7 WHEN 'cancelled' THEN clock_timestamp() END, CASE $7 WHEN 'cancelled' THEN '57014' END, "
-                    "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END "
-                    "ON CONFLICT (run_id) DO NOTHING", /* a supervisor that ended just behind this had made it */
-                    7, types, values, NULL, SPI_OK_INSERT);
-    catalog_end(scope);
-}
 
 /* ---- slots ------------------------------------------------------------------- */
 
@@ -192,25 +82,6 @@ is_ours(const RunSlot *slot, SlotState state)
     return slot->state == state && slot->database == MyDatabaseId;
 }
 
-/* The request becomes a row; where that can't be made, the session is told why. */
-static void
-take_request(Request *request)
-{
-    RunSlot *slot = request->slot;
-    ErrorData *error;
-
-    worker_begin();
-    error = guard_try_all(insert_row, request, CurrentMemoryContext);
-    if (error)
-    {
-        ereport(LOG, (errcode(error->sqlerrcode), errmsg("kaireon could not record a run of pipeline \"%s\": %s", slot->pipeline, error->message)));
-        strlcpy(slot->failure, error->message, CONTROL_FAILURE);
-        slot->failure_code = error->sqlerrcode;
-        slot->refused = true;
-    }
-    worker_commit();
-}
-
 /* Requests of waiting sessions become rows. */
 static void
 take_requests(void)
@@ -218,22 +89,21 @@ take_requests(void)
     for (int i = 0; i < CONTROL_RUNS; i++)
     {
         RunSlot *slot = &control->runs[i];
-        Request request = {slot, false};
-        bool ours;
+        bool ours, gone;
 
         LWLockAcquire(control->lock, LW_SHARED);
         ours = is_ours(slot, SLOT_REQUESTED);
-        request.gone = slot->abandoned || slot->cancel;
+        gone = slot->abandoned || slot->cancel;
         LWLockRelease(control->lock);
         if (!ours)
             continue;
         injection_point("request-taken");
-        take_request(&request);
+        run_row_make(slot, gone);
         injection_point("request-recorded");
         LWLockAcquire(control->lock, LW_EXCLUSIVE);
         slot->state = SLOT_QUEUED;
         LWLockRelease(control->lock);
-        if (request.gone || slot->refused)
+        if (gone || slot->refused)
             end_slot(slot);
     }
 }
@@ -255,7 +125,7 @@ drop_cancelled(void)
             continue;
         worker_begin();
         scope = catalog_begin();
-        (void) end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, slot->attempt > 0 ? "the run was cancelled" : CANCELLED_EARLY, NULL);
+        (void) run_row_end(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, slot->attempt > 0 ? "the run was cancelled" : CANCELLED_EARLY, NULL);
         catalog_end(scope);
         worker_commit();
         end_slot(slot);
@@ -307,19 +177,19 @@ static bool
 end_run(const RunSlot *slot, int *attempt)
 {
     if (slot->cancel || slot->failure_code == ERRCODE_QUERY_CANCELED) /* it came while the worker was connecting, or when the run was to be tried again */
-        (void) end_row(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
+        (void) run_row_end(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
     else if (retry_waits(&slot->run_id, slot->attempt, attempt))
         return true;
     else if (slot->failure_code != 0 && slot->connected)
-        end_orphan(&slot->run_id, slot->failure_code, slot->failure, "The run's worker could not record it. ");
+        run_row_end_orphan(&slot->run_id, slot->failure_code, slot->failure, "The run's worker could not record it. ");
     else if (slot->failure_code != 0)
     {
-        if (end_row(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
+        if (run_row_end(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
                     slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT))
             (void) retry_run(&slot->run_id, slot->failure_code);
     }
     else
-        end_orphan(&slot->run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
+        run_row_end_orphan(&slot->run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
     return retry_waits(&slot->run_id, slot->attempt, attempt);
 }
 
@@ -466,9 +336,9 @@ refuse_owner(const QueuedRun *run)
     worker_begin();
     scope = catalog_begin();
     if (run->owner_state == OWNER_GONE)
-        (void) end_row(&run->run_id, "failed", ERRCODE_UNDEFINED_OBJECT, "the pipeline's owner does not exist any more", OWNER_HINT);
+        (void) run_row_end(&run->run_id, "failed", ERRCODE_UNDEFINED_OBJECT, "the pipeline's owner does not exist any more", OWNER_HINT);
     else
-        (void) end_row(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
+        (void) run_row_end(&run->run_id, "failed", ERRCODE_INVALID_AUTHORIZATION_SPECIFICATION, "the pipeline's owner is not permitted to log in",
                 "Before PostgreSQL 17 a run needs an owner with LOGIN; no password is needed.");
     catalog_end(scope);
     worker_commit();
@@ -615,7 +485,7 @@ start_queued(MemoryContext context, bool *waiting)
 
             worker_begin();
             scope = catalog_begin();
-            (void) end_row(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
+            (void) run_row_end(&queue[i].run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the session that waited for the run has gone", NULL);
             catalog_end(scope);
             worker_commit();
         }
@@ -795,7 +665,7 @@ kaireon_supervisor_main(Datum arg)
     new_files_settle(true);      /* also where the extension has been dropped */
     check_installed();
     injection_point("supervisor-begun");
-    recover();
+    run_row_recover();
     supervise(AllocSetContextCreate(TopMemoryContext, "kaireon supervisor", ALLOCSET_DEFAULT_SIZES));
     proc_exit(0);
 }
