@@ -122,6 +122,30 @@ BEGIN
 END
 $$;
 
+-- Watermarks up to which a pipeline has loaded, and which these nodes do not
+-- use: its runs will refuse to load.
+CREATE FUNCTION kaireon_internal.find_unused_marks(pipeline uuid, nodes jsonb) RETURNS TABLE (node_id text, message text, hint text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT w.node_id, format('the pipeline has loaded up to a watermark of field "%s" at node "%s", which it does not use any more', w.field, w.node_id),
+           format('It does not run until kaireon.reset_source_state(%L) has forgotten it; then the next run loads all that there is.', p.name)
+      FROM kaireon_internal.watermark AS w JOIN kaireon_internal.pipeline AS p ON p.id = w.pipeline_id
+     WHERE p.id = pipeline AND NOT EXISTS (SELECT FROM jsonb_array_elements(CASE jsonb_typeof(nodes) WHEN 'array' THEN nodes ELSE '[]' END) AS n
+                                            WHERE n ->> 'id' = w.node_id AND n -> 'config' ->> 'loadingStrategy' = 'incremental_watermark'
+                                              AND n -> 'config' ->> 'watermarkField' = w.field)
+     ORDER BY w.node_id
+$$;
+
+CREATE FUNCTION kaireon_internal.warn_of_unused_marks(pipeline uuid, nodes jsonb) RETURNS void
+    LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    mark record;
+BEGIN
+    FOR mark IN SELECT m.message, m.hint FROM kaireon_internal.find_unused_marks(pipeline, nodes) AS m LOOP
+        RAISE WARNING '%', mark.message USING HINT = mark.hint;
+    END LOOP;
+END
+$$;
+
 -- ---- pipelines
 
 -- The pipeline of a name, locked; raises 42704, and 42501 unless the caller may
@@ -324,6 +348,9 @@ BEGIN
                               ELSE NULLIF(update_pipeline.description, '') END,
            updated_at = now()
      WHERE t.id = p.id;
+    IF changed AND p.published_version IS NULL THEN
+        PERFORM kaireon_internal.warn_of_unused_marks(p.id, draft.nodes);
+    END IF;
     RETURN p.draft_version;
 END
 $$;
@@ -346,6 +373,7 @@ BEGIN
     UPDATE kaireon_internal.pipeline AS t
        SET published_version = v.version, status = CASE t.status WHEN 'draft' THEN 'active' ELSE t.status END, updated_at = now()
      WHERE t.id = p.id;
+    PERFORM kaireon_internal.warn_of_unused_marks(p.id, v.nodes);
     RETURN v.version;
 END
 $$;

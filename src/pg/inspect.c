@@ -25,6 +25,8 @@
 #include "pg/diagram.h"
 #include "pg/execution_config.h"
 #include "pg/json.h"
+#include "pg/replace.h"
+#include "pg/target.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_check_pipeline);
@@ -72,6 +74,22 @@ check_connector_type(const pg_uuid_t *connector_id, List **findings)
                        "connectors of type \"%s\" can't be read in this version", type);
 }
 
+/* What replaces all rows of a table needs a right of its own, which depends on the table. */
+static void
+check_refreshes(Oid owner, const Program *program, List **findings)
+{
+    RightsScope scope = inspect_as(owner);
+
+    for (int i = 0; i < program->ntargets; i++)
+    {
+        const ProgramTarget *target = &program->targets[i];
+
+        if (target->schema && target_is_full_refresh(target->strategy))
+            replace_check(target, findings);
+    }
+    rights_resume(scope);
+}
+
 /* What is wrong with a pipeline of that owner. */
 static List *
 find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
@@ -80,6 +98,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     SchemaSpec schema = {0};
     CompileInput input = {.schema = &schema};
     ErrorPolicy errors;
+    Program *program;
 
     check_connector_type(connector_id, &findings);
     execution_config_check(config, &findings);
@@ -102,7 +121,9 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
             errors = execution_config_errors(config);
             input.fallback = error_policy_validation(&errors);
         }
-        (void) compile_as(owner, &input, &findings);
+        program = compile_as(owner, &input, &findings);
+        if (program)
+            check_refreshes(owner, program, &findings);
     }
     return list_concat(findings, obstacles);
 }
@@ -178,6 +199,28 @@ check_login(Oid owner, List **findings)
     ReleaseSysCache(tuple);
 }
 
+/* Up to where a pipeline has loaded by a strategy that it does not have any more: it does not run. */
+static void
+check_marks(const pg_uuid_t *pipeline, Jsonb *nodes, List **findings)
+{
+    MemoryContext context = CurrentMemoryContext;
+    Oid types[] = {UUIDOID, JSONBOID};
+    Datum values[] = {UUIDPGetDatum(pipeline), JsonbPGetDatum(nodes)};
+    CatalogScope scope = catalog_begin();
+    uint64 count = catalog_execute("SELECT node_id, message, hint FROM kaireon_internal.find_unused_marks($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+
+    for (uint64 i = 0; i < count; i++)
+    {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        MemoryContext old = MemoryContextSwitchTo(context);
+
+        graph_complain(findings, SPI_getvalue(row, desc, 1), "unused_state", SPI_getvalue(row, desc, 3), "%s", SPI_getvalue(row, desc, 2));
+        MemoryContextSwitchTo(old);
+    }
+    catalog_end(scope);
+}
+
 Datum
 kaireon_validate_pipeline(PG_FUNCTION_ARGS)
 {
@@ -210,6 +253,7 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     catalog_end(scope);
     findings = find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]);
     check_login(owner, &findings);
+    check_marks(&id, documents[0], &findings);
     return_findings(fcinfo, findings, false);
     return (Datum) 0;
 }

@@ -204,22 +204,57 @@ note_obstacle(Relation table, const ProgramTarget *target, bool truncates, const
     rejects_note(rejects, &note);
 }
 
+/* What replaces the rows of the table: *obstacle is why it can't be exchanged, or NULL; *truncates, whether it is emptied by TRUNCATE then.  The right for it. */
+static AclMode
+choose_way(Relation table, const ProgramTarget *target, const char **obstacle, bool *truncates)
+{
+    bool published = is_published(table) && !target->swap_published;
+
+    *obstacle = find_obstacle(table, published);
+    *truncates = target->strategy == LOAD_TRUNCATE || published;
+    /* what is exchanged is emptied, too */
+    return *obstacle == NULL || *truncates ? ACL_TRUNCATE : ACL_DELETE;
+}
+
+static char *
+right_hint(Relation table, AclMode right)
+{
+    return psprintf("GRANT %s ON %s TO %s.", right == ACL_TRUNCATE ? "TRUNCATE" : "DELETE",
+                    quote_qualified_identifier(get_namespace_name(RelationGetNamespace(table)), RelationGetRelationName(table)),
+                    quote_identifier(GetUserNameFromId(GetUserId(), false)));
+}
+
+void
+replace_check(const ProgramTarget *target, List **findings)
+{
+    Relation table = try_table_open(target->schema->relid, AccessShareLock);
+    const char *obstacle;
+    bool truncates;
+    AclMode right;
+
+    if (table == NULL)
+        return;
+    right = choose_way(table, target, &obstacle, &truncates);
+    if (pg_class_aclcheck(RelationGetRelid(table), GetUserId(), right) != ACLCHECK_OK)
+        graph_complain(findings, target->node->id, "permission_denied", right_hint(table, right),
+                       "permission denied for table %s, all rows of which loading strategy %s replaces", RelationGetRelationName(table),
+                       target_strategy_name(target->strategy));
+    table_close(table, AccessShareLock);
+}
+
 bool
 replace_begin(Relation *table, const ProgramTarget *target, Rejects *rejects)
 {
     Oid relid = RelationGetRelid(*table);
     char relkind = (*table)->rd_rel->relkind;
-    bool published = is_published(*table) && !target->swap_published;
-    bool truncates = target->strategy == LOAD_TRUNCATE || published;
-    const char *obstacle = find_obstacle(*table, published);
+    const char *obstacle;
+    bool truncates;
+    AclMode right = choose_way(*table, target, &obstacle, &truncates);
 
-    /* what is exchanged is emptied, too; DELETE asks for its right by itself */
-    if ((obstacle == NULL || truncates) && pg_class_aclcheck(relid, GetUserId(), ACL_TRUNCATE) != ACLCHECK_OK)
+    if (pg_class_aclcheck(relid, GetUserId(), right) != ACLCHECK_OK)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for table %s", RelationGetRelationName(*table)),
                         errdetail("Loading strategy %s replaces all of its rows.", target_strategy_name(target->strategy)),
-                        errhint("GRANT TRUNCATE ON %s TO %s.",
-                                quote_qualified_identifier(get_namespace_name(RelationGetNamespace(*table)), RelationGetRelationName(*table)),
-                                quote_identifier(GetUserNameFromId(GetUserId(), false)))));
+                        errhint("%s", right_hint(*table, right))));
     if (obstacle == NULL)
         return true;
     refuse_referred(*table, obstacle);

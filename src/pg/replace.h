@@ -27,6 +27,9 @@
  */
 extern bool replace_begin(Relation *table, const ProgramTarget *target, Rejects *rejects);
 
+/* As the pipeline's owner: complains where the right for that lacks. */
+extern void replace_check(const ProgramTarget *target, List **findings);
+
 /*
  * Locks the table for this transaction alone: others have kaireon.swap_lock_timeout
  * to leave it, and are let through before it is tried again.  Raises 55P03 after

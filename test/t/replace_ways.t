@@ -202,8 +202,16 @@ $k->sql("SELECT pg_drop_replication_slot('sub')");
 # ---- rights
 
 $k->sql(q{CREATE ROLE loader LOGIN; GRANT kaireon_admin TO loader; SELECT kaireon.change_owner('connector', 'files', 'loader'); GRANT INSERT ON heads TO loader});
-$k->sql('SET ROLE loader; SELECT kaireon.create_pipeline($$theirs$$, $$files$$, $$heads$$, ' . $k->json([ { id => 'r', type => 'source', config => { resource => 'heads.csv' } },
-        { id => 't', type => 'target', config => { loadingStrategy => 'blue_green' } } ]) . ')');
+my $theirs = 'SET ROLE loader; SELECT kaireon.create_pipeline($$theirs$$, $$files$$, $$heads$$, ' . $k->json([ { id => 'r', type => 'source', config => { resource => 'heads.csv' } },
+        { id => 't', type => 'target', config => { loadingStrategy => 'blue_green' } } ]) . ')';
+like($k->sql_error($theirs), qr/permission denied for table heads, all rows of which loading strategy blue_green replaces.*HINT:  GRANT TRUNCATE ON public\.heads TO loader\./s, 'who may only insert makes no pipeline that replaces');
+$k->sql("GRANT TRUNCATE ON heads TO loader; $theirs");
+is($k->sql(q{SELECT count(*) FROM kaireon.validate_pipeline('theirs')}), 0, 'who may empty the table does');
+$k->sql('REVOKE TRUNCATE ON heads FROM loader');
+like($k->sql(q{SELECT node_id, code, message FROM kaireon.validate_pipeline('theirs')}), qr/^t\|permission_denied\|permission denied for table heads.*GRANT TRUNCATE ON public\.heads TO loader/, 'validate_pipeline finds the lack');
+$k->sql('CREATE TRIGGER nothing BEFORE INSERT ON heads FOR EACH ROW EXECUTE FUNCTION nothing()');
+like($k->sql(q{SELECT message FROM kaireon.validate_pipeline('theirs')}), qr/GRANT DELETE ON public\.heads TO loader/, 'where the rows would be deleted, that of the right to');
+$k->sql('DROP TRIGGER nothing ON heads');
 $k->sql('TRUNCATE heads, lines');
 $k->sql(q{INSERT INTO heads VALUES (1, 'old')});
 $k->write_csv('heads.csv', [ 'id', 'name' ], [ 2, 'new' ]);

@@ -76,13 +76,21 @@ is(ids('people') . ' ' . mark('people'), '1d 2b 3e 4long 5f 6wide load watermark
 
 # ---- another strategy, and starting over
 
-$k->sql(q[SELECT kaireon.update_pipeline('people', nodes => '[{"id": "read", "type": "source", "config": {"resource": "people.csv"}}, {"id": "load", "type": "target", "config": {"loadingStrategy": "upsert"}}]')]);
+my $told = qr/the pipeline has loaded up to a watermark of field "n" at node "load", which it does not use any more/;
+my ($status, $out, $warning) = $k->node->psql('postgres', q[SELECT kaireon.update_pipeline('people', nodes => '[{"id": "read", "type": "source", "config": {"resource": "people.csv"}}, {"id": "load", "type": "target", "config": {"loadingStrategy": "upsert"}}]')]);
+like("$status $warning", qr/^0 .*WARNING:  $told.*HINT:  .*reset_source_state\('people'\)/s, 'a pipeline with a mark that gets another strategy: a warning');
+like($k->sql(q[SELECT node_id, severity, code, message FROM kaireon.validate_pipeline('people')]), qr/^load\|error\|unused_state\|$told/, 'validate_pipeline says so');
+($status, $out, $warning) = $k->node->psql('postgres', q[SELECT kaireon.publish_pipeline('people', 1)]);
+is("$status $warning", '0 ', 'the version that uses it can be published');
+($status, $out, $warning) = $k->node->psql('postgres', q[SELECT kaireon.update_pipeline('people', description => 'other'), kaireon.publish_pipeline('people')]);
+like("$status $warning", qr/^0 .*WARNING:  $told/s, 'so can the other, with the warning');
 $run = load('people', 'people', 'id,v,n', '1,z,1');
 is("$run->{status} $run->{error_code}", 'failed 55000', 'a pipeline with a mark that gets another strategy does not run');
 like("$run->{error_message} $run->{error_detail} $run->{error_hint}", qr/has loaded up to a watermark, which it does not use any more It is that of field "n" at node "load".*reset_source_state\('people'\)/, 'and says what to do');
 my $entries = $k->sql(q[SELECT count(*) FROM kaireon.source_state WHERE pipeline = 'people']);
 is($k->sql(q[SELECT kaireon.reset_source_state('people')]), $entries, 'the state is forgotten, of files and marks');
 is(mark('people'), '-', 'there is none');
+is($k->sql(q[SELECT count(*) FROM kaireon.validate_pipeline('people')]), 0, 'nor anything wrong with the pipeline');
 is(counts($k->run('people')), 'success: 1 = 0 1 0 0 0', 'then it runs');
 
 # A run that is killed does not move it.
