@@ -44,7 +44,7 @@ NOTED := $(patsubst %.d,%,$(wildcard $(addsuffix .d,$(OBJS) $(OBJS:.o=.bc))))
 $(filter-out $(NOTED),$(OBJS) $(OBJS:.o=.bc)): $(wildcard src/pg/*.h src/wire/*.h)
 
 # The second pattern makes the script follow a module that was removed.
-build/kaireon--$(EXTVERSION).sql: $(wildcard sql/[0-9]*.sql) $(wildcard connectors/*/connector.json) \
+build/kaireon--$(EXTVERSION).sql: $(wildcard sql/[0-9]*.sql) $(wildcard connectors/*/connector.json) connectors/network.json \
                                   tools/build-sql sql $(wildcard connectors)
 	@mkdir -p build
 	tools/build-sql > $@.tmp

@@ -24,25 +24,20 @@
 
 #include "../connectors/local_fs/local_fs.h"
 #include "core/glob.h"
+#include "core/path_pattern.h"
 #include "format/convert.h"
 
 typedef struct Found { char *path; uint64_t size; int64_t mtime; } Found;
 
-typedef struct Component { const char *s; size_t n; bool deep; } Component;
-
 typedef struct Walk
 {
     const LocalFs *fs;
-    Component components[LOCAL_FS_DEPTH];
-    size_t ncomponents;     /* the last is not deep */
+    PathPattern pattern;
     Found *found;
     size_t nfound, size;
     size_t folders;         /* entered so far */
     Status *st;
 } Walk;
-
-/* Components that may match next, bit by bit. */
-typedef uint64_t Next;
 
 static bool
 add_found(Walk *walk, const char *path, const struct stat *info)
@@ -71,84 +66,13 @@ add_found(Walk *walk, const char *path, const struct stat *info)
     return true;
 }
 
-/* ---- patterns ---------------------------------------------------------- */
-
-static bool
-add_component(Walk *walk, const char *s, size_t n)
-{
-    bool deep = glob_is_deep(s, n);
-
-    /* "**" twice is "**" once. */
-    if (deep && walk->ncomponents > 0 && walk->components[walk->ncomponents - 1].deep)
-        return true;
-    if (walk->ncomponents == LOCAL_FS_DEPTH)
-        return status_fail(walk->st, STATUS_LIMIT, "pattern has more than %d components", LOCAL_FS_DEPTH);
-    walk->components[walk->ncomponents++] = (Component) {s, n, deep};
-    return true;
-}
-
-/* Cuts a pattern into components; "" is all files of the folder. */
-static bool
-parse_pattern(Walk *walk, const char *pattern)
-{
-    while (*pattern != '\0')
-    {
-        size_t n = strcspn(pattern, "/");
-
-        if (!add_component(walk, pattern, n))
-            return false;
-        pattern += n + (pattern[n] == '/' ? 1 : 0);
-    }
-    if (walk->ncomponents == 0 || walk->components[walk->ncomponents - 1].deep)
-        return add_component(walk, "*", 1);
-    return true;
-}
-
-/* "**" may stand for no folder at all. */
-static Next
-with_skipped(const Walk *walk, Next next)
-{
-    size_t i;
-
-    for (i = 0; i + 1 < walk->ncomponents; i++)
-        if (walk->components[i].deep && (next >> i & 1) != 0)
-            next |= (Next) 1 << (i + 1);
-    return next;
-}
-
-/* What may match below `name`, when `next` may match it; *whole: it is the last component's. */
-static Next
-match_name(const Walk *walk, Next next, const char *name, bool *whole)
-{
-    Next below = 0;
-    size_t i;
-
-    *whole = false;
-    for (i = 0; i < walk->ncomponents; i++)
-    {
-        const Component *c = &walk->components[i];
-
-        if ((next >> i & 1) == 0)
-            continue;
-        if (c->deep)
-            below |= name[0] == '.' ? 0 : (Next) 1 << i;
-        else if (!glob_match(c->s, c->n, name))
-            continue;
-        else if (i + 1 == walk->ncomponents)
-            *whole = true;
-        else
-            below |= (Next) 1 << (i + 1);
-    }
-    return with_skipped(walk, below);
-}
-
 /* ---- folders ----------------------------------------------------------- */
 
-static bool walk_folder(Walk *walk, int at, const char *folder, Next next, int depth);
+static bool walk_folder(Walk *walk, int at, const char *folder, PathNext next, int depth);
 
 /* One entry of a folder, which matched. */
 static bool
-walk_entry(Walk *walk, int at, const char *folder, const char *name, Next below, bool whole, int depth)
+walk_entry(Walk *walk, int at, const char *folder, const char *name, PathNext below, bool whole, int depth)
 {
     size_t length = strlen(folder) + strlen(name) + 2;
     struct stat info;
@@ -186,7 +110,7 @@ walk_entry(Walk *walk, int at, const char *folder, const char *name, Next below,
 
 /* Finds files in directory `at`, which it closes, and below it. */
 static bool
-walk_folder(Walk *walk, int at, const char *folder, Next next, int depth)
+walk_folder(Walk *walk, int at, const char *folder, PathNext next, int depth)
 {
     struct dirent *entry;
     bool fine = true;
@@ -209,11 +133,11 @@ walk_folder(Walk *walk, int at, const char *folder, Next next, int depth)
     while (fine && (entry = readdir(dir)) != NULL)
     {
         bool whole;
-        Next below;
+        PathNext below;
 
         if (strcmp(entry->d_name, ".") == 0 || strcmp(entry->d_name, "..") == 0)
             continue;
-        below = match_name(walk, next, entry->d_name, &whole);
+        below = path_pattern_step(&walk->pattern, next, entry->d_name, &whole);
         if (below != 0 || whole)
             fine = walk_entry(walk, dirfd(dir), folder, entry->d_name, below, whole, depth);
     }
@@ -228,7 +152,7 @@ walk_pattern(Walk *walk, const char *folder, const char *pattern)
     int at, depth = folder[0] != '\0';
     const char *p;
 
-    if (!parse_pattern(walk, pattern))
+    if (!path_pattern_parse(&walk->pattern, pattern, walk->st))
         return false;
     at = local_fs_open_base_again(walk->fs);
     if (at < 0)
@@ -236,7 +160,7 @@ walk_pattern(Walk *walk, const char *folder, const char *pattern)
     at = local_fs_walk_down(walk->fs, at, folder, folder, walk->st);
     for (p = folder; *p != '\0'; p++)
         depth += *p == '/';
-    return at >= 0 && walk_folder(walk, at, folder, with_skipped(walk, 1), depth);
+    return at >= 0 && walk_folder(walk, at, folder, path_pattern_begin(&walk->pattern), depth);
 }
 
 /* ---- resources --------------------------------------------------------- */
@@ -260,52 +184,16 @@ walk_exact(Walk *walk, const char *name, bool *exists)
     return false;
 }
 
-/* The length of the beginning of a pattern that has no wildcard: whole components. */
-static size_t
-plain_length(const char *pattern)
-{
-    size_t n = 0;
-
-    while (pattern[n] != '\0')
-    {
-        size_t length = strcspn(pattern + n, "/");
-
-        if (glob_is_pattern(pattern + n, length))
-            return n;
-        n += length + (pattern[n + length] == '/');
-    }
-    return n;
-}
-
-/* Each component of the pattern is one of the names it stands for. */
-static bool
-matches_itself(const char *pattern)
-{
-    size_t n;
-    bool same = true;
-
-    for (; same && *pattern != '\0'; pattern += n + (pattern[n] == '/'))
-    {
-        char *name;
-
-        n = strcspn(pattern, "/");
-        name = strndup(pattern, n);
-        same = name != NULL && glob_match(pattern, n, name);
-        free(name);
-    }
-    return same;
-}
-
 static bool
 walk_resource(Walk *walk, const char *resource)
 {
-    size_t plain = plain_length(resource);
+    size_t plain = path_plain_length(resource);
     bool is_name = !glob_has_pattern(resource, strlen(resource)), exists, fine;
     char *folder;
 
     if (resource[0] == '\0')
         return walk_pattern(walk, "", "");
-    if (is_name || (!matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
+    if (is_name || (!path_matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
     {
         fine = walk_exact(walk, resource, &exists);
         if (exists || is_name)
@@ -336,44 +224,6 @@ compare_found(const void *a, const void *b)
     return strcmp(((const Found *) a)->path, ((const Found *) b)->path);
 }
 
-/* Some component of the path is "..". */
-static bool
-goes_up(const char *path)
-{
-    size_t n;
-
-    for (; *path != '\0'; path += n + (path[n] == '/' ? 1 : 0))
-    {
-        n = strcspn(path, "/");
-        if (n == 2 && path[0] == '.' && path[1] == '.')
-            return true;
-    }
-    return false;
-}
-
-/* A copy without "." and empty components, to be freed: one file, one path.  NULL without memory. */
-static char *
-clean_path(const char *path)
-{
-    char *clean = malloc(strlen(path) + 2), *to = clean;
-
-    while (clean != NULL && *path != '\0')
-    {
-        size_t n = strcspn(path, "/");
-
-        if (n > 0 && !(n == 1 && *path == '.'))
-        {
-            memcpy(to, path, n);
-            to += n;
-            *to++ = '/';
-        }
-        path += n + (path[n] == '/');
-    }
-    if (clean != NULL)
-        to[to > clean ? -1 : 0] = '\0';
-    return clean;
-}
-
 bool
 local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st)
 {
@@ -384,14 +234,14 @@ local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context,
 
     if (resource == NULL)
         resource = "";
-    if (goes_up(resource))
+    if (path_goes_up(resource))
         return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
     if (resource[0] == '/' && !local_fs_lies_below(resource, fs->base_path))
     {
         status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not lie below basePath \"%s\"", resource, fs->base_path);
         return status_hint(st, "Give the path relative to basePath.");
     }
-    relative = clean_path(local_fs_relative(fs, resource));
+    relative = path_clean(local_fs_relative(fs, resource));
     if (relative == NULL)
         return status_out_of_memory(st, strlen(resource));
     fine = walk_resource(&walk, relative);

@@ -133,11 +133,13 @@ file_close(void *object)
 }
 
 static bool
-file_open(void *session, const char *path, void **object, DriverInfo *info, Status *st)
+file_open(void *session, const DriverEntry *entry, bool listed, void **object, DriverInfo *info, Status *st)
 {
     LocalFs *fs = session;
     LocalFile *file = calloc(1, sizeof(*file));
+    const char *path = entry->path;
 
+    (void) listed; /* the session compares */
     *object = NULL;
     if (file == NULL)
         return status_out_of_memory(st, sizeof(*file));

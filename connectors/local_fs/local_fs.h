@@ -13,11 +13,12 @@
 #include <sys/stat.h>
 #include <sys/types.h>
 
+#include "core/path_pattern.h"
 #include "reader/driver.h"
 
 extern const Driver driver_local_fs;
 
-#define LOCAL_FS_DEPTH 64       /* components of a path or pattern, and folders one in another */
+#define LOCAL_FS_DEPTH PATH_DEPTH
 #define LOCAL_FS_LIST_MAX 1000000
 #define LOCAL_FS_FOLDERS_MAX 100000
 

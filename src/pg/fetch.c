@@ -177,6 +177,11 @@ append_file(StringInfo out, const FetchObject *file)
     appendStringInfoString(out, "{\"path\":");
     json_append_string(out, file->path);
     appendStringInfo(out, ",\"size\":" INT64_FORMAT ",\"mtime\":" INT64_FORMAT, file->size, fetch_reader_time(file->modified));
+    if (file->etag && file->etag[0])
+    {
+        appendStringInfoString(out, ",\"etag\":");
+        json_append_string(out, file->etag);
+    }
 }
 
 void

@@ -13,6 +13,7 @@
 #include "utils/varlena.h"
 
 char *guc_local_fs_roots = NULL;
+char *guc_egress_allow = NULL;
 char *guc_local_fs_archive_roots = NULL;
 int guc_reader_memory_limit = 256;
 int guc_max_workers = 4;
@@ -104,6 +105,9 @@ guc_define(void)
                                "Empty: none.", &guc_local_fs_roots, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_roots, NULL, NULL);
     DefineCustomStringVariable("kaireon.local_fs_archive_roots", "Directories whose files archive nodes may move, separated by commas.",
                                "Empty: none.", &guc_local_fs_archive_roots, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, check_roots, NULL, NULL);
+    DefineCustomStringVariable("kaireon.egress_allow", "Where connectors may connect beside public addresses, separated by commas.",
+                               "Names, *.domain, addresses and ranges, each with :PORT or :FROM-TO if not for all ports.",
+                               &guc_egress_allow, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.reader_memory_limit", "Memory a run's reader may use.", NULL, &guc_reader_memory_limit,
                             256, 16, 65536, PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_workers", "Runs at the same time, in all databases; others wait.", NULL,

@@ -399,30 +399,40 @@ link_receive(Link *link, LinkMessage *message, bool wait)
     }
 }
 
-/* The directories a local_fs connector may read, and those it may not, as JSON. */
+/* A setting that is a list separated by commas, as a JSON array without its end. */
 static void
-append_directories(StringInfo out, const LinkRequest *request)
+append_list(StringInfo out, const char *key, const char *setting)
 {
-    bool moves = strcmp(request->operation, "move") == 0;
-    char *copy = pstrdup(moves ? guc_local_fs_archive_roots : guc_local_fs_roots), *save = NULL;
+    char *copy = pstrdup(setting), *save = NULL;
     bool first = true;
 
-    appendStringInfoString(out, ",\"roots\":[");
-    for (char *root = strtok_r(copy, ",", &save); root; root = strtok_r(NULL, ",", &save))
+    appendStringInfo(out, ",\"%s\":[", key);
+    for (char *item = strtok_r(copy, ",", &save); item; item = strtok_r(NULL, ",", &save))
     {
         int length;
 
-        while (isspace((unsigned char) *root) || *root == '"')
-            root++;
-        length = strlen(root);
-        while (length > 0 && (isspace((unsigned char) root[length - 1]) || root[length - 1] == '"'))
-            root[--length] = '\0';
+        while (isspace((unsigned char) *item) || *item == '"')
+            item++;
+        length = strlen(item);
+        while (length > 0 && (isspace((unsigned char) item[length - 1]) || item[length - 1] == '"'))
+            item[--length] = '\0';
         if (length == 0)
             continue;
         appendStringInfoString(out, first ? "" : ",");
-        json_append_string(out, root);
+        json_append_string(out, item);
         first = false;
     }
+}
+
+/* What a connector may reach: directories, and the network. */
+static void
+append_reach(StringInfo out, const LinkRequest *request)
+{
+    bool moves = strcmp(request->operation, "move") == 0;
+
+    append_list(out, "roots", moves ? guc_local_fs_archive_roots : guc_local_fs_roots);
+    appendStringInfoChar(out, ']');
+    append_list(out, "egress", guc_egress_allow);
     appendStringInfoString(out, "],\"forbidden\":[");
     json_append_string(out, DataDir);
     appendStringInfoChar(out, ']');
@@ -448,7 +458,7 @@ append_after(StringInfo out, const LinkRequest *request)
     if (request->connector_type)
     {
         appendStringInfoChar(out, '}');
-        append_directories(out, request);
+        append_reach(out, request);
         appendStringInfoString(out, ",\"resource\":");
         json_append_string(out, request->resource);
     }

@@ -34,6 +34,9 @@ typedef struct DriverConfig
     const char *const *forbidden;
     size_t nforbidden;
     bool moves;                 /* objects will be moved: the roots are those in which they may be */
+    const char *const *egress;  /* rules of net/egress.h: where connections may go beside public addresses */
+    size_t negress;
+    const json_t *ambient;      /* object: what the machine's environment says of its own credentials; NULL: they may not be used */
 } DriverConfig;
 
 /* What opening an object found; strings live as long as the object. */
@@ -63,8 +66,11 @@ typedef struct Driver
      */
     bool (*list)(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
 
-    /* Opens the object at `path`, as listed.  On success *object is the caller's to close. */
-    bool (*object_open)(void *session, const char *path, void **object, DriverInfo *info, Status *st);
+    /*
+     * Opens an object.  `listed`: the entry has its size, time and etag; else only
+     * its path.  On success *object is the caller's to close.
+     */
+    bool (*object_open)(void *session, const DriverEntry *entry, bool listed, void **object, DriverInfo *info, Status *st);
 
     /*
      * The object's bytes from its beginning, as ByteSource.read says.  An object that
@@ -72,6 +78,13 @@ typedef struct Driver
      */
     bool (*object_read)(void *object, uint8_t *out, size_t size, size_t *got, Status *st);
     void (*object_close)(void *object); /* NULL is allowed */
+
+    /*
+     * This listed object will be opened after those that were told before; it may be
+     * fetched already.  NULL: this type gains nothing by knowing.  What fails is told
+     * when it is opened.
+     */
+    void (*object_expect)(void *session, const DriverEntry *entry);
 
     /*
      * Moves an object, which still must have the entry's size and time (55000),

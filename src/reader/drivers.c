@@ -3,10 +3,11 @@
  */
 #include <string.h>
 
+#include "../connectors/http_pull/http_pull.h"
 #include "../connectors/local_fs/local_fs.h"
 #include "reader/driver.h"
 
-static const Driver *const drivers[] = {&driver_local_fs};
+static const Driver *const drivers[] = {&driver_http_pull, &driver_local_fs};
 
 const Driver *
 driver_find(const char *type)
@@ -22,5 +23,5 @@ driver_find(const char *type)
 const char *
 driver_types(void)
 {
-    return "local_fs";
+    return "http_pull, local_fs";
 }

@@ -10,14 +10,14 @@
 
 READER_CC ?= $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 READER_CLANG ?= clang
-READER_FLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Isrc -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
-READER_LIBS = -ljansson -lz -lzstd -lcrypto -lm
+READER_FLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Isrc -I/usr/include/libxml2 -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+READER_LIBS = -ljansson -lz -lzstd -lcurl -lxml2 -lcrypto -lm
 
 # All but main, which the tests replace.
-READER_LIB_SRCS = $(sort $(wildcard src/core/*.c src/format/*.c src/wire/*.c connectors/*/*.c)) \
+READER_LIB_SRCS = $(sort $(wildcard src/core/*.c src/format/*.c src/net/*.c src/store/*.c src/wire/*.c connectors/*/*.c)) \
                   $(filter-out src/reader/main.c,$(sort $(wildcard src/reader/*.c)))
 READER_SRCS = $(READER_LIB_SRCS) src/reader/main.c
-READER_HDRS = $(wildcard src/core/*.h src/format/*.h src/wire/*.h src/reader/*.h connectors/*/*.h)
+READER_HDRS = $(wildcard src/core/*.h src/format/*.h src/net/*.h src/store/*.h src/wire/*.h src/reader/*.h connectors/*/*.h)
 READER_LIB_OBJS = $(READER_LIB_SRCS:%.c=build/reader/%.o)
 READER_OBJS = $(READER_SRCS:%.c=build/reader/%.o)
 

@@ -128,7 +128,8 @@ parse_files(Request *request, const json_t *files, Status *st)
         RequestFile *file = &request->files[i];
         int64_t size = -1, mtime = INT64_MIN, from = 0;
         const JsonField fields[] = {
-            {"path", JSON_FIELD_TEXT, true, &file->path, 0, 0},
+            {"path", JSON_FIELD_TEXT, true, &file->entry.path, 0, 0},
+            {"etag", JSON_FIELD_TEXT, false, &file->entry.etag, 0, 0},
             {"size", JSON_FIELD_INT, false, &size, 0, INT64_MAX},
             {"mtime", JSON_FIELD_INT, false, &mtime, INT64_MIN, INT64_MAX},
             {"to", JSON_FIELD_TEXT, request->move, &file->to, 0, 0},
@@ -136,6 +137,7 @@ parse_files(Request *request, const json_t *files, Status *st)
         };
         char where[40];
 
+        file->entry.etag = "";
         snprintf(where, sizeof(where), "files[%zu]", i);
         if (!json_fields_read(json_array_get(files, i), where, fields, COUNT(fields), st))
             return false;
@@ -144,8 +146,8 @@ parse_files(Request *request, const json_t *files, Status *st)
         if (request->move != (file->to != NULL) || (request->move && size < 0))
             return status_fail(st, STATUS_INVALID_VALUE, request->move ? "%s of a move needs \"size\" and \"mtime\""
                                                                        : "key \"to\" of %s needs operation move", where);
-        file->size = (uint64_t) size;
-        file->mtime = mtime;
+        file->entry.size = (uint64_t) size;
+        file->entry.mtime = mtime;
         file->known = size >= 0;
         file->from = (uint64_t) from;
     }
@@ -199,6 +201,24 @@ parse_roots(Request *request, const json_t *roots, const json_t *forbidden, bool
     }
     config->roots = request->roots;
     config->forbidden = request->forbidden;
+    return true;
+}
+
+/* A person at a terminal may connect wherever the machine can. */
+static bool
+parse_egress(Request *request, const json_t *egress, bool debug, Status *st)
+{
+    static const char *const everywhere[] = {"0.0.0.0/0", "[::]/0"};
+    DriverConfig *config = &request->config;
+
+    if (!json_strings(egress, "request \"egress\"", MAX_ROOTS, &request->egress, &config->negress, st))
+        return false;
+    config->egress = request->egress;
+    if (debug && egress == NULL)
+    {
+        config->egress = everywhere;
+        config->negress = COUNT(everywhere);
+    }
     return true;
 }
 
@@ -270,13 +290,15 @@ parse_root(Request *request, bool debug, Status *st)
     int64_t version = WIRE_VERSION, batch_rows = 1000, batch_bytes = 131072, row_limit = 0;
     int64_t memory_limit = 268435456, credit = 8;
     const char *operation = "read";
-    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *files = NULL, *format = NULL, *columns = NULL, *replayed = NULL;
+    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *egress = NULL, *ambient = NULL, *files = NULL, *format = NULL, *columns = NULL, *replayed = NULL;
     const JsonField fields[] = {
         {"version", JSON_FIELD_INT, false, &version, WIRE_VERSION, WIRE_VERSION},
         {"operation", JSON_FIELD_TEXT, false, &operation, 0, 0},
         {"connector", JSON_FIELD_OBJECT, false, &connector, 0, 0},
         {"roots", JSON_FIELD_ARRAY, false, &roots, 0, 0},
         {"forbidden", JSON_FIELD_ARRAY, false, &forbidden, 0, 0},
+        {"egress", JSON_FIELD_ARRAY, false, &egress, 0, 0},
+        {"ambient", JSON_FIELD_OBJECT, false, &ambient, 0, 0},
         {"resource", JSON_FIELD_TEXT, false, &request->resource, 0, 0},
         {"missingOk", JSON_FIELD_BOOL, false, &request->missing_ok, 0, 0},
         {"files", JSON_FIELD_ARRAY, false, &files, 0, 0},
@@ -308,6 +330,7 @@ parse_root(Request *request, bool debug, Status *st)
     if (request->replay == (connector != NULL))
         return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "operation replay takes no key \"connector\""
                                                                      : "key \"connector\" is missing in request");
+    request->config.ambient = ambient;
     request->replayed = replayed;
     request->records |= request->replay;
     request->batch_rows = (uint32_t) batch_rows;
@@ -317,6 +340,7 @@ parse_root(Request *request, bool debug, Status *st)
     request->credit = (uint32_t) credit;
     return (request->replay || parse_connector(request, connector, st)) &&
         parse_roots(request, roots, forbidden, debug, st) &&
+        parse_egress(request, egress, debug, st) &&
         parse_files(request, files, st) &&
         parse_format(request, format, st) &&
         parse_columns(request, columns, debug, st);
@@ -383,6 +407,7 @@ request_free(Request *request)
     free(request->files);
     free(request->roots);
     free(request->forbidden);
+    free(request->egress);
     free(request->own_root);
     json_decref(request->root);
     memset(request, 0, sizeof(*request));

@@ -18,10 +18,8 @@
 /* One entry of "files". */
 typedef struct RequestFile
 {
-    const char *path;
-    uint64_t size;
-    int64_t mtime;
-    bool known;     /* size and mtime were given */
+    DriverEntry entry;
+    bool known;     /* all of it was given, not only the path */
     const char *to; /* of a move */
     uint64_t from;  /* of a read: where the first row that is wanted begins, at the earliest */
 } RequestFile;
@@ -36,7 +34,7 @@ typedef struct Request
     const json_t *replayed; /* array: the records of a replay */
     const Driver *driver;   /* NULL: of a replay */
     DriverConfig config;
-    const char **roots, **forbidden;    /* the arrays of `config` */
+    const char **roots, **forbidden, **egress;  /* the arrays of `config` */
     char *own_root;         /* debug mode: the root that was not given */
     const char *resource;   /* NULL: none given */
     bool missing_ok;        /* a resource that does not exist has no objects */

@@ -17,6 +17,9 @@
 #include "reader/output.h"
 #include "reader/replay.h"
 
+/* Files that a driver is told of in advance. */
+#define EXPECTED 32
+
 typedef struct Session
 {
     const Request *request;
@@ -144,11 +147,11 @@ split_close(Session *s, Split *split)
 static bool
 as_listed(const RequestFile *file, const DriverInfo *info, Status *st)
 {
-    if (!file->known || (file->size == info->size && file->mtime == info->mtime))
+    if (!file->known || (file->entry.size == info->size && file->entry.mtime == info->mtime))
         return true;
-    status_fail(st, STATUS_IO, "file \"%s\" is no longer as it was listed", file->path);
-    if (file->size != info->size)
-        return status_detail(st, "It had %" PRIu64 " bytes and has %" PRIu64 " now.", file->size, info->size);
+    status_fail(st, STATUS_IO, "file \"%s\" is no longer as it was listed", file->entry.path);
+    if (file->entry.size != info->size)
+        return status_detail(st, "It had %" PRIu64 " bytes and has %" PRIu64 " now.", file->entry.size, info->size);
     return status_detail(st, "It still has %" PRIu64 " bytes, but was written since.", info->size);
 }
 
@@ -158,7 +161,7 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
     const Request *request = s->request;
     const Driver *driver = request->driver;
 
-    if (!driver->object_open(s->driver, file->path, &split->object, &split->info, st) ||
+    if (!driver->object_open(s->driver, &file->entry, file->known, &split->object, &split->info, st) ||
         !as_listed(file, &split->info, st))
         return false;
     split->format = request_format(request, split->path, &split->options);
@@ -274,7 +277,7 @@ read_rows(Session *s, Split *split, Status *st)
 static bool
 read_file(Session *s, const RequestFile *file, Status *st)
 {
-    Split split = {.path = file->path, .from = file->from};
+    Split split = {.path = file->entry.path, .from = file->from};
     bool fine;
 
     fine = split_open(s, &split, file, st) && announce(s, &split, st);
@@ -284,7 +287,7 @@ read_file(Session *s, const RequestFile *file, Status *st)
     output_clear(&s->output);
     split_close(s, &split);
     if (!fine && st->path[0] == '\0')
-        snprintf(st->path, sizeof(st->path), "%s", file->path);
+        snprintf(st->path, sizeof(st->path), "%s", file->entry.path);
     s->output.split++;
     return fine;
 }
@@ -308,13 +311,12 @@ collect(void *context, const DriverEntry *entry, Status *st)
         s->size = size;
     }
     file = &s->files[s->nfiles];
-    file->path = strdup(entry->path);
-    if (file->path == NULL)
-        return status_out_of_memory(st, strlen(entry->path));
-    file->size = entry->size;
-    file->mtime = entry->mtime;
-    file->known = true;
+    memset(file, 0, sizeof(*file));
+    file->entry = (DriverEntry) {strdup(entry->path), entry->size, entry->mtime, strdup(entry->etag)};
     s->nfiles++;
+    if (file->entry.path == NULL || file->entry.etag == NULL)
+        return status_out_of_memory(st, strlen(entry->path));
+    file->known = true;
     return true;
 }
 
@@ -338,7 +340,7 @@ move_files(Session *s, Status *st)
     for (i = 0; i < request->nfiles; i++)
     {
         const RequestFile *file = &request->files[i];
-        DriverEntry entry = {.path = file->path, .size = file->size, .mtime = file->mtime, .etag = ""};
+        DriverEntry entry = file->entry;
         char place[8192];
 
         if (!request->driver->move(s->driver, &entry, file->to, place, sizeof(place), st))
@@ -365,12 +367,30 @@ list(Session *s, DriverEmit emit, Status *st)
 }
 
 static bool
+read_files(Session *s, const RequestFile *files, size_t n, Status *st)
+{
+    const Request *request = s->request;
+    size_t told = 0;
+
+    for (size_t i = 0; i < n; i++)
+    {
+        if (request->row_limit > 0 && s->rows >= request->row_limit)
+            break;
+        for (; told < n && told < i + EXPECTED && !request->describe && request->driver->object_expect != NULL; told++)
+            if (files[told].known)
+                request->driver->object_expect(s->driver, &files[told].entry);
+        if (!read_file(s, &files[i], st))
+            return false;
+        if (request->describe)
+            break;
+    }
+    return true;
+}
+
+static bool
 run(Session *s, Status *st)
 {
     const Request *request = s->request;
-    const RequestFile *files = request->files;
-    size_t n = request->nfiles, i;
-
     bool open = request->driver->open(&request->config, &s->driver, st);
 
     request_forget_auth(request);
@@ -380,23 +400,9 @@ run(Session *s, Status *st)
         return list(s, forward, st);
     if (request->move)
         return move_files(s, st);
-    if (files == NULL)
-    {
-        if (!list(s, collect, st))
-            return false;
-        files = s->files;
-        n = s->nfiles;
-    }
-    for (i = 0; i < n; i++)
-    {
-        if (request->row_limit > 0 && s->rows >= request->row_limit)
-            break;
-        if (!read_file(s, &files[i], st))
-            return false;
-        if (request->describe)
-            break;
-    }
-    return true;
+    if (request->files != NULL)
+        return read_files(s, request->files, request->nfiles, st);
+    return list(s, collect, st) && read_files(s, s->files, s->nfiles, st);
 }
 
 bool
@@ -411,7 +417,10 @@ session_run(const Request *request, const Sink *sink, Status *st)
     fine = run(&s, st);
     request->driver->close(s.driver);
     for (i = 0; i < s.nfiles; i++)
-        free((char *) s.files[i].path);
+    {
+        free((char *) s.files[i].entry.path);
+        free((char *) s.files[i].entry.etag);
+    }
     free(s.files);
     output_close(&s.output);
     return fine;

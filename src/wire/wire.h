@@ -300,9 +300,12 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
  *   "roots": ["/srv/data"],           local_fs: directories that may be read; "move": whose files may be moved
  *   "forbidden": ["/var/lib/..."],    local_fs: directories that may not (the data directory)
+ *   "egress": ["10.0.0.0/8:443"],     where connections may go beside public addresses (net/egress.h)
+ *   "ambient": {"AWS_ROLE_ARN": ".."}, what the server's environment says of credentials of the machine's own;
+ *                                     without it these may not be used
  *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath
  *   "missingOk": false,               a resource that does not exist has no objects, instead of being an error (58P01)
- *   "files": [ {"path": "...", "size": 1, "mtime": 2} ],
+ *   "files": [ {"path": "...", "size": 1, "mtime": 2, "etag": ""} ],
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed;
  *                                     "describe": the first of these;

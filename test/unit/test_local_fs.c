@@ -88,7 +88,7 @@ opens(void *s, const char *name, const char *want)
     Status st;
 
     status_clear(&st);
-    if (driver_local_fs.object_open(s, name, &object, &info, &st))
+    if (driver_local_fs.object_open(s, &(DriverEntry) {.path = name, .etag = ""}, false, &object, &info, &st))
         driver_local_fs.object_close(object);
     else
         snprintf(got, sizeof(got), "%s %s", st.sqlstate, st.message);
@@ -306,7 +306,7 @@ in_mounts(void)
         void *object;
         char got[100] = "";
 
-        wrong += driver_local_fs.object_open(s, names[i], &object, &info, &st) || strcmp(st.sqlstate, "42501") != 0;
+        wrong += driver_local_fs.object_open(s, &(DriverEntry) {.path = names[i], .etag = ""}, false, &object, &info, &st) || strcmp(st.sqlstate, "42501") != 0;
         wrong += !driver_local_fs.list(s, "b*/**", collect, got, &st) || got[0] != '\0';
     }
     driver_local_fs.close(s);
@@ -366,7 +366,7 @@ read_changed(void *s, void (*change)(void), Status *st)
 
     put("data/a.csv", "0123456789");
     status_clear(st);
-    fine = driver_local_fs.object_open(s, "a.csv", &object, &info, st) &&
+    fine = driver_local_fs.object_open(s, &(DriverEntry) {.path = "a.csv", .etag = ""}, false, &object, &info, st) &&
         driver_local_fs.object_read(object, out, sizeof(out), &got, st);
     if (change != NULL)
         change();
@@ -411,7 +411,7 @@ check_reading(void)
     is_str(read_changed(s, extend, &st), "58030", "a file that grows");
     is_str(read_changed(s, touch, &st), "58030", "a file that is written");
     put("data/a.csv", "abc");
-    ok(driver_local_fs.object_open(s, "a.csv", &object, &info, &st), "open");
+    ok(driver_local_fs.object_open(s, &(DriverEntry) {.path = "a.csv", .etag = ""}, false, &object, &info, &st), "open");
     is_str(info.head_hash, "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad", "hash of the head");
     is_int((int64_t) info.size, 3, "size");
     driver_local_fs.object_close(object);

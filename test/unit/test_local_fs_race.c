@@ -86,7 +86,7 @@ read_file(void *s, const char *path)
     size_t got;
     Status st;
 
-    if (!driver_local_fs.object_open(s, path, &object, &info, &st))
+    if (!driver_local_fs.object_open(s, &(DriverEntry) {.path = path, .etag = ""}, false, &object, &info, &st))
     {
         refused++;
         return;

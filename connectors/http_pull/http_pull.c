@@ -1,0 +1,349 @@
+/*
+ * http_pull.c: files behind http and https URLs.
+ *
+ * A resource is a path below baseUrl, or a whole URL.  There is nothing to
+ * list: a server has no listing that all would agree on.  So a listing is one
+ * HEAD request (or a GET of the first byte, where HEAD is refused).
+ */
+#include "../connectors/http_pull/http_pull.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/base64.h"
+#include "net/url.h"
+#include "store/store.h"
+
+#define MAX_HEADERS 100
+
+typedef struct HttpPull
+{
+    Store store;
+    char *base;             /* URL without a slash at its end; NULL: none */
+    HttpHeader headers[MAX_HEADERS + 1];    /* strings are ours */
+    size_t nheaders;
+} HttpPull;
+
+static void
+pull_close(void *session)
+{
+    HttpPull *pull = session;
+
+    if (pull == NULL)
+        return;
+    store_close(&pull->store);
+    for (size_t i = 0; i < pull->nheaders; i++)
+    {
+        explicit_bzero((char *) pull->headers[i].value, strlen(pull->headers[i].value));
+        free((char *) pull->headers[i].name);
+        free((char *) pull->headers[i].value);
+    }
+    free(pull->base);
+    free(pull);
+}
+
+/* Headers that libcurl makes, or that would change what is asked for. */
+static bool
+is_ours(const char *name)
+{
+    static const char *const ours[] = {"host", "range", "if-match", "content-length", "transfer-encoding", "connection", "accept-encoding"};
+
+    for (size_t i = 0; i < sizeof(ours) / sizeof(ours[0]); i++)
+        if (strcasecmp(ours[i], name) == 0)
+            return true;
+    return false;
+}
+
+static bool
+add_header(HttpPull *pull, const char *name, const char *value, Status *st)
+{
+    HttpHeader *header = &pull->headers[pull->nheaders];
+
+    if (name[0] == '\0' || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0' || is_ours(name))
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "header \"%.100s\" can't be set", name);
+        return status_hint(st, "A name has letters, digits, - and _; Host, Range and other headers of the connection itself are set for each request.");
+    }
+    if (pull->nheaders == MAX_HEADERS)
+        return status_fail(st, STATUS_LIMIT, "there are more than %d headers", MAX_HEADERS);
+    header->name = strdup(name);
+    header->value = strdup(value);
+    if (header->name == NULL || header->value == NULL)
+    {
+        free((char *) header->name);
+        free((char *) header->value);
+        return status_out_of_memory(st, strlen(value));
+    }
+    pull->nheaders++;
+    return true;
+}
+
+static bool
+add_configured(HttpPull *pull, json_t *headers, Status *st)
+{
+    const char *name;
+    json_t *value;
+
+    json_object_foreach(headers, name, value)
+    {
+        if (!json_is_string(value))
+            return status_fail(st, STATUS_INVALID_VALUE, "header \"%.100s\" must be a string, not %s", name, json_kind_name(value));
+        if (!add_header(pull, name, json_string_value(value), st))
+            return false;
+    }
+    return true;
+}
+
+/* "Authorization: <scheme> <value>". */
+static bool
+add_authorization(HttpPull *pull, const char *scheme, const char *value, Status *st)
+{
+    size_t size = strlen(scheme) + strlen(value) + 2;
+    char *text = malloc(size);
+    bool fine;
+
+    if (text == NULL)
+        return status_out_of_memory(st, size);
+    snprintf(text, size, "%s %s", scheme, value);
+    fine = add_header(pull, "Authorization", text, st);
+    explicit_bzero(text, size);
+    free(text);
+    return fine;
+}
+
+static bool
+add_basic(HttpPull *pull, const char *username, const char *password, Status *st)
+{
+    size_t size = strlen(username) + strlen(password) + 2;
+    char *plain = malloc(size), *encoded = NULL;
+    bool fine = false;
+
+    if (strchr(username, ':') != NULL)
+        status_fail(st, STATUS_INVALID_VALUE, "the user name has a colon in it");
+    else if (plain != NULL)
+    {
+        snprintf(plain, size, "%s:%s", username, password);
+        encoded = base64_encode(plain, size - 1);
+        explicit_bzero(plain, size);
+    }
+    if (encoded != NULL)
+    {
+        fine = add_authorization(pull, "Basic", encoded, st);
+        explicit_bzero(encoded, strlen(encoded));
+    }
+    else if (st->sqlstate[0] == '\0')
+        status_out_of_memory(st, size);
+    free(plain);
+    free(encoded);
+    return fine;
+}
+
+static bool
+authenticate(HttpPull *pull, const DriverConfig *config, Status *st)
+{
+    const char *header = NULL, *value = NULL, *token = NULL, *username = NULL, *password = NULL;
+    const JsonField fields[] = {
+        {"header", JSON_FIELD_TEXT, false, &header, 0, 0},
+        {"value", JSON_FIELD_TEXT, false, &value, 0, 0},
+        {"token", JSON_FIELD_TEXT, false, &token, 0, 0},
+        {"username", JSON_FIELD_TEXT, false, &username, 0, 0},
+        {"password", JSON_FIELD_TEXT, false, &password, 0, 0},
+    };
+
+    if (config->auth != NULL && !json_fields_read(config->auth, "auth_config", fields, sizeof(fields) / sizeof(fields[0]), st))
+        return false;
+    if (header != NULL && value != NULL)
+        return add_header(pull, header, value, st);
+    if (token != NULL)
+        return add_authorization(pull, "Bearer", token, st);
+    if (username != NULL && password != NULL)
+        return add_basic(pull, username, password, st);
+    return true;
+}
+
+static bool
+set_base(HttpPull *pull, const char *base, Status *st)
+{
+    Url url;
+    size_t n;
+
+    if (base == NULL)
+        return true;
+    if (!url_parse(&url, base, "baseUrl", st))
+        return false;
+    url_free(&url);
+    pull->base = strdup(base);
+    if (pull->base == NULL)
+        return status_out_of_memory(st, strlen(base));
+    n = strlen(pull->base);
+    if (n > 0 && pull->base[n - 1] == '/')
+        pull->base[n - 1] = '\0';
+    return true;
+}
+
+/* A path with what has a meaning in URLs, "?" and "%xx", left as it is: it is part of one. */
+static bool
+add_path(Buf *url, const char *path, Status *st)
+{
+    static const char digits[] = "0123456789ABCDEF";
+
+    for (; *path != '\0'; path++)
+    {
+        unsigned char c = (unsigned char) *path;
+        char text[3] = {'%', digits[c >> 4], digits[c & 15]};
+        bool encoded = c <= ' ' || c >= 0x7f || strchr("\"<>\\^`{|}#", c) != NULL;
+
+        if (!buf_append(url, encoded ? text : path, encoded ? 3 : 1, st))
+            return false;
+    }
+    return true;
+}
+
+static bool
+pull_url(void *driver, const DriverEntry *entry, Buf *url, Status *st)
+{
+    HttpPull *pull = driver;
+    const char *path = entry->path;
+
+    if (strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0)
+    {
+        Url parsed;
+
+        if (!url_parse(&parsed, path, "resource", st))
+            return false;
+        url_free(&parsed);
+        if (pull->base != NULL && pull->nheaders > 0 && !url_same_origin(pull->base, path))
+        {
+            status_fail(st, STATUS_FORBIDDEN, "the resource is on another server than baseUrl");
+            return status_hint(st, "Credentials and headers are for the server of baseUrl; make a connector for the other one.");
+        }
+        return buf_append(url, path, strlen(path), st);
+    }
+    if (pull->base == NULL)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "a resource that is not a whole URL needs baseUrl");
+        return status_hint(st, "Give the connector a baseUrl, or the resource as https://host/path.");
+    }
+    if (!buf_append(url, pull->base, strlen(pull->base), st))
+        return false;
+    if (path[0] == '\0')
+        return true;
+    return (path[0] == '/' || path[0] == '?' || buf_append(url, "/", 1, st)) && add_path(url, path, st);
+}
+
+static bool
+pull_open(const DriverConfig *config, void **session, Status *st)
+{
+    const char *base = NULL;
+    json_t *headers = NULL;
+    StoreSettings settings = STORE_DEFAULTS;
+    const JsonField fields[] = {
+        {"baseUrl", JSON_FIELD_TEXT, false, &base, 0, 0},
+        {"headers", JSON_FIELD_OBJECT, false, &headers, 0, 0},
+        STORE_FIELDS(settings),
+    };
+    HttpPull *pull;
+
+    *session = NULL;
+    if (config->config != NULL && !json_fields_read(config->config, "connector config", fields, sizeof(fields) / sizeof(fields[0]), st))
+        return false;
+    pull = calloc(1, sizeof(*pull));
+    if (pull == NULL)
+        return status_out_of_memory(st, sizeof(*pull));
+    if (!store_open(&pull->store, config, &settings, st) || !set_base(pull, base, st) || !authenticate(pull, config, st) ||
+        !add_configured(pull, headers, st))
+    {
+        pull_close(pull);
+        return false;
+    }
+    pull->store.driver = pull;
+    pull->store.url = pull_url;
+    pull->store.headers = pull->headers;
+    pull->store.nheaders = pull->nheaders;
+    pull->store.follow = true;
+    *session = pull;
+    return true;
+}
+
+/* ---- the listing ------------------------------------------------------------ */
+
+static bool
+ask(HttpPull *pull, const char *url, const char *name, const char *method, HttpExchange **exchange, Status *st)
+{
+    bool head = strcmp(method, "HEAD") == 0;
+    HttpRequest request = {.method = method, .url = url, .headers = pull->headers, .nheaders = pull->nheaders, .name = name,
+                           .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
+
+    return http_call(pull->store.http, &request, exchange, st);
+}
+
+static int64_t
+length_of(const HttpExchange *exchange)
+{
+    const char *length = http_response_header(http_response(exchange), "content-length");
+
+    if (http_total(exchange) >= 0)
+        return http_total(exchange);
+    return length == NULL ? 0 : strtoll(length, NULL, 10);
+}
+
+static bool
+pull_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st)
+{
+    HttpPull *pull = session;
+    DriverEntry entry = {.path = resource == NULL ? "" : resource, .etag = ""};
+    HttpExchange *exchange = NULL;
+    char etag[300];
+    unsigned status;
+    bool fine;
+    Buf url;
+
+    buf_init(&url, URL_MAX);
+    fine = pull_url(pull, &entry, &url, st) && buf_append(&url, "", 1, st) &&
+        ask(pull, (const char *) url.data, entry.path, "HEAD", &exchange, st);
+    status = fine ? http_response(exchange)->status : 0;
+    /* Some servers answer GET only, and presigned URLs are for one method. */
+    if (fine && status >= 400 && status != 404 && status != 410)
+    {
+        http_free(exchange);
+        fine = ask(pull, (const char *) url.data, entry.path, "GET", &exchange, st);
+        status = fine ? http_response(exchange)->status : 0;
+    }
+    if (fine && status >= 300 && status != 416)
+        fine = http_refused(exchange, st);
+    if (fine)
+    {
+        store_plain_etag(http_response_header(http_response(exchange), "etag"), etag, sizeof(etag));
+        entry.etag = etag;
+        entry.size = (uint64_t) length_of(exchange);
+        (void) http_response_time(http_response(exchange), "last-modified", &entry.mtime);
+        fine = emit(context, &entry, st);
+    }
+    http_free(exchange);
+    buf_free(&url);
+    return fine;
+}
+
+static bool
+pull_object_open(void *session, const DriverEntry *entry, bool listed, void **object, DriverInfo *info, Status *st)
+{
+    return store_object_open(&((HttpPull *) session)->store, entry, listed, object, info, st);
+}
+
+static void
+pull_expect(void *session, const DriverEntry *entry)
+{
+    store_object_expect(&((HttpPull *) session)->store, entry);
+}
+
+const Driver driver_http_pull = {
+    .type = "http_pull",
+    .open = pull_open,
+    .close = pull_close,
+    .list = pull_list,
+    .object_open = pull_object_open,
+    .object_read = store_object_read,
+    .object_close = store_object_close,
+    .object_expect = pull_expect,
+};

@@ -1,0 +1,169 @@
+/*
+ * http_errors.c: what went wrong with an exchange, for people.  See http.h.
+ *
+ * A URL is shown without its query, which may hold a secret; what a server
+ * says is shown as far as it is printable.
+ */
+#include <arpa/inet.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <jansson.h>
+
+#include "format/convert.h"
+#include "net/http_state.h"
+#include "net/url.h"
+
+/* Bytes of a server's explanation that are shown. */
+#define SHOWN 300
+
+const char *
+http_subject(const HttpExchange *exchange, char *out, size_t size)
+{
+    const HttpRequest *request = exchange->request;
+
+    if (request->name == NULL)
+        snprintf(out, size, "%s", request->what == NULL ? "the answer" : request->what);
+    else
+        snprintf(out, size, "%s \"%.500s\"", request->what == NULL ? "file" : request->what, request->name);
+    return out;
+}
+
+void
+http_explain(HttpExchange *exchange, CURLcode result)
+{
+    Status *st = &exchange->failure;
+    const char *why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(result);
+    unsigned attempts = exchange->attempts;
+    char subject[600];
+
+    http_subject(exchange, subject, sizeof(subject));
+    if (exchange->verdict != EGRESS_ALLOWED)
+    {
+        egress_refuse(exchange->verdict, exchange->host, (const struct sockaddr *) &exchange->refused, st);
+        return;
+    }
+    switch (result)
+    {
+        case CURLE_OUT_OF_MEMORY:
+            status_out_of_memory(st, 0);
+            return;
+        case CURLE_COULDNT_RESOLVE_HOST:
+            status_fail(st, "08001", "could not find the address of host \"%s\"", exchange->host);
+            break;
+        case CURLE_COULDNT_CONNECT:
+            status_fail(st, "08001", "could not connect to \"%s\"", exchange->host);
+            break;
+        case CURLE_PEER_FAILED_VERIFICATION:
+        case CURLE_SSL_CACERT_BADFILE:
+        case CURLE_SSL_CERTPROBLEM:
+        case CURLE_SSL_CIPHER:
+            status_fail(st, "08001", "the TLS connection to \"%s\" can't be trusted", exchange->host);
+            status_detail(st, "%s.", why);
+            status_hint(st, "Where the server's certificate is from an authority of your own, give that in caCert.");
+            return;
+        case CURLE_SSL_CONNECT_ERROR:
+            status_fail(st, "08001", "could not begin a TLS connection to \"%s\"", exchange->host);
+            break;
+        case CURLE_OPERATION_TIMEDOUT:
+            status_fail(st, "08006", "\"%s\" was too slow to send %s", exchange->host, subject);
+            break;
+        default:
+            status_fail(st, "08006", "the connection to \"%s\" broke while it sent %s", exchange->host, subject);
+            break;
+    }
+    status_detail(st, "%s%s%u attempt%s failed, %" PRIu64 " bytes had come.", why, why[0] != '\0' && why[strlen(why) - 1] == '.' ? " " : ". ",
+                  attempts, attempts == 1 ? "" : "s", exchange->received);
+}
+
+/* The text between <tag> and </tag>, printable; false: there is none. */
+static bool
+find_element(const char *body, const char *tag, char *out, size_t size)
+{
+    char open[40], close[40];
+    const char *from, *to;
+
+    snprintf(open, sizeof(open), "<%s>", tag);
+    snprintf(close, sizeof(close), "</%s>", tag);
+    from = strstr(body, open);
+    to = from == NULL ? NULL : strstr(from, close);
+    if (to == NULL)
+        return false;
+    from += strlen(open);
+    snprintf(out, size, "%.*s", (int) (to - from > SHOWN ? SHOWN : to - from), from);
+    return true;
+}
+
+/* The message of an error as the JSON APIs of clouds put it; false: there is none. */
+static bool
+find_json(const char *body, char *out, size_t size)
+{
+    json_t *root = json_loads(body, 0, NULL), *error = json_object_get(root, "error");
+    const char *text = json_string_value(json_object_get(json_is_object(error) ? error : root, "message"));
+
+    if (text == NULL)
+        text = json_string_value(json_object_get(root, "error_description"));
+    if (text == NULL)
+        text = json_string_value(error);
+    if (text != NULL)
+        snprintf(out, size, "%.*s", SHOWN, text);
+    json_decref(root);
+    return text != NULL;
+}
+
+/* What the body says; "" when that is nothing for people. */
+static void
+explain_body(const Buf *body, char *out, size_t size)
+{
+    char copy[SHOWN * 8], code[SHOWN + 1], message[SHOWN + 1], found[2 * SHOWN + 4] = "";
+    size_t n = body->used < sizeof(copy) - 1 ? body->used : sizeof(copy) - 1;
+
+    if (n > 0)
+        memcpy(copy, body->data, n);
+    copy[n] = '\0';
+    if (find_element(copy, "Code", code, sizeof(code)))
+        snprintf(found, sizeof(found), "%s%s%s", code, find_element(copy, "Message", message, sizeof(message)) ? ": " : "",
+                 find_element(copy, "Message", message, sizeof(message)) ? message : "");
+    else if (!find_json(copy, found, SHOWN + 1) && copy[strspn(copy, " \r\n\t")] != '<')
+        snprintf(found, sizeof(found), "%.*s", SHOWN, copy);
+    for (char *at = found; *at != '\0'; at++)
+        if ((unsigned char) *at < ' ' || *at == 0x7f)
+            *at = ' ';
+    n = convert_utf8_escape(found, strlen(found), out, size - 1);
+    out[n] = '\0';
+}
+
+bool
+http_refused(const HttpExchange *exchange, Status *st)
+{
+    unsigned status = exchange->response.status;
+    char subject[600], said[SHOWN * 4];
+
+    http_subject(exchange, subject, sizeof(subject));
+    explain_body(&exchange->response.error, said, sizeof(said));
+    switch (status)
+    {
+        case 404:
+        case 410:
+            status_fail(st, STATUS_NO_FILE, "%s does not exist", subject);
+            break;
+        case 401:
+            status_fail(st, "28000", "\"%s\" does not accept the credentials", exchange->host);
+            break;
+        case 403:
+            status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not allow access to %s", exchange->host, subject);
+            break;
+        case 412:
+            status_fail(st, STATUS_IO, "%s is no longer as it was listed", subject);
+            break;
+        case 429:
+            status_fail(st, "08006", "\"%s\" has had too many requests", exchange->host);
+            break;
+        default:
+            status_fail(st, status >= 500 || status == 408 ? "08006" : STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
+            break;
+    }
+    return status_detail(st, "The server answered with status %u%s%s", status, said[0] == '\0' ? "." : ": ", said);
+}

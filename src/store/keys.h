@@ -1,0 +1,32 @@
+/*
+ * keys.h: resources of stores that have keys, not folders.
+ *
+ * A key is a path whose folders exist only in name.  What a resource means is
+ * the same as for files (connectors/local_fs/list.c): the object of exactly
+ * that key, else the objects of that folder, else a pattern with *, ?, [..]
+ * and **.  Keys that end in a slash stand for folders and are no objects.
+ */
+#ifndef KAIREON_KEYS_H
+#define KAIREON_KEYS_H
+
+#include "reader/driver.h"
+
+/* Receives keys below the base, as they come; sets *stop when no more are wanted.  False: fails. */
+typedef bool (*KeyEmit)(void *context, const DriverEntry *entry, bool *stop, Status *st);
+
+typedef struct KeyLister
+{
+    /*
+     * Gives all objects whose keys begin with `prefix`, in ascending order where the store has
+     * one; `flat`: none with a slash behind that.
+     */
+    bool (*list)(void *context, const char *prefix, bool flat, KeyEmit emit, void *emit_context, Status *st);
+    void *context;
+} KeyLister;
+
+#define KEYS_MAX 1000000
+
+/* As Driver.list. */
+STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);
+
+#endif

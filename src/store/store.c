@@ -1,0 +1,243 @@
+/*
+ * store.c: see store.h.
+ */
+#include "store/store.h"
+
+#include <openssl/evp.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "net/url.h"
+
+/* What identifies the content of an object: see DriverInfo. */
+#define HEAD_BYTES 65536
+
+struct StoreObject
+{
+    Store *store;
+    StoreObject *next;      /* that is expected */
+    char *path;             /* of one that is expected */
+    Transfer *transfer;
+    uint8_t *head;          /* its first bytes, which were read to be hashed */
+    size_t nhead, at;       /* of them, and those given */
+    char etag[300];
+};
+
+/* A copy, or NULL of none; false: no memory. */
+static bool
+copy_text(const char *text, char **out, Status *st)
+{
+    *out = text == NULL ? NULL : strdup(text);
+    return text == NULL || *out != NULL || status_out_of_memory(st, strlen(text));
+}
+
+bool
+store_open(Store *store, const DriverConfig *config, const StoreSettings *settings, Status *st)
+{
+    HttpSettings http = HTTP_DEFAULTS;
+
+    if (!copy_text(settings->ca_cert, &store->ca_cert, st) || !copy_text(settings->proxy, &store->proxy, st) ||
+        !egress_open(&store->egress, config->egress, config->negress, st))
+        return false;
+    http.egress = &store->egress;
+    http.ca_cert = store->ca_cert;
+    http.proxy = store->proxy;
+    http.connect_seconds = (unsigned) settings->connect_seconds;
+    http.idle_seconds = (unsigned) settings->idle_seconds;
+    http.attempts = (unsigned) settings->attempts;
+    return http_open(&store->http, &http, st) && transfers_open(&store->transfers, store->http, st);
+}
+
+void
+store_close(Store *store)
+{
+    while (store->expected != NULL)
+    {
+        StoreObject *object = store->expected;
+
+        store->expected = object->next;
+        store_object_close(object);
+    }
+    transfers_close(store->transfers);
+    http_close(store->http);
+    egress_close(&store->egress);
+    free(store->ca_cert);
+    free(store->proxy);
+}
+
+bool
+store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange **exchange, Status *st)
+{
+    unsigned status;
+
+    if (!http_call(store->http, request, exchange, st))
+        return false;
+    status = http_response(*exchange)->status;
+    if ((status >= 200 && status < 300) || status == also)
+        return true;
+    (void) http_refused(*exchange, st);
+    if (store->hint != NULL && (status == 401 || status == 403))
+        (void) status_hint(st, "%s", store->hint);
+    http_free(*exchange);
+    *exchange = NULL;
+    return false;
+}
+
+void
+store_plain_etag(const char *etag, char *out, size_t size)
+{
+    size_t n = etag == NULL ? 0 : strlen(etag);
+
+    if (n >= 2 && etag[0] == '"' && etag[n - 1] == '"')
+    {
+        etag++;
+        n -= 2;
+    }
+    snprintf(out, size, "%.*s", n < size ? (int) n : 0, n == 0 ? "" : etag);
+}
+
+/* ---- objects -------------------------------------------------------------- */
+
+void
+store_object_close(void *context)
+{
+    StoreObject *object = context;
+
+    if (object == NULL)
+        return;
+    transfer_close(object->transfer);
+    free(object->head);
+    free(object->path);
+    free(object);
+}
+
+static bool
+begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, Status *st)
+{
+    StoreObject *object = calloc(1, sizeof(*object));
+    TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .signer = store->signer,
+                           .follow = store->follow, .size = listed ? (int64_t) entry->size : -1};
+    char etag[302];
+    bool fine;
+    Buf url;
+
+    *out = NULL;
+    if (object == NULL)
+        return status_out_of_memory(st, sizeof(*object));
+    object->store = store;
+    buf_init(&url, URL_MAX);
+    fine = copy_text(entry->path, &object->path, st) && store->url(store->driver, entry, &url, st) && buf_append(&url, "", 1, st);
+    if (listed && store->etags && entry->etag[0] != '\0')
+    {
+        snprintf(etag, sizeof(etag), "\"%.298s\"", entry->etag);
+        what.etag = etag;
+    }
+    what.url = (const char *) url.data;
+    fine = fine && transfer_begin(store->transfers, &what, &object->transfer, st);
+    buf_free(&url);
+    if (fine)
+        *out = object;
+    else
+        store_object_close(object);
+    return fine;
+}
+
+void
+store_object_expect(Store *store, const DriverEntry *entry)
+{
+    StoreObject **last = &store->expected;
+    Status ignored;
+
+    while (*last != NULL)
+        last = &(*last)->next;
+    (void) (begin(store, entry, true, last, &ignored) || (*last = NULL) != NULL);
+}
+
+/* The object that was expected under this path, taken out of the list; or NULL. */
+static StoreObject *
+take_expected(Store *store, const char *path)
+{
+    for (StoreObject **at = &store->expected; *at != NULL; at = &(*at)->next)
+    {
+        StoreObject *object = *at;
+
+        if (strcmp(object->path, path) != 0)
+            continue;
+        *at = object->next;
+        object->next = NULL;
+        return object;
+    }
+    return NULL;
+}
+
+/* Reads the object's beginning and hashes it. */
+static bool
+read_head(StoreObject *object, char *hex, Status *st)
+{
+    unsigned char hash[EVP_MAX_MD_SIZE];
+    unsigned int length = 0;
+    size_t got = 1;
+
+    object->head = malloc(HEAD_BYTES);
+    if (object->head == NULL)
+        return status_out_of_memory(st, HEAD_BYTES);
+    while (object->nhead < HEAD_BYTES && got > 0)
+    {
+        if (!transfer_read(object->transfer, object->head + object->nhead, HEAD_BYTES - object->nhead, &got, st))
+            return false;
+        object->nhead += got;
+    }
+    if (EVP_Digest(object->head, object->nhead, hash, &length, EVP_sha256(), NULL) != 1)
+        return status_out_of_memory(st, 0);
+    for (unsigned int i = 0; i < length; i++)
+        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
+    return true;
+}
+
+bool
+store_object_open(Store *store, const DriverEntry *entry, bool listed, void **out, DriverInfo *info, Status *st)
+{
+    StoreObject *object = take_expected(store, entry->path);
+    TransferInfo found;
+    bool fine = (object != NULL || begin(store, entry, listed, &object, st)) && transfer_open(object->transfer, &found, st) &&
+        read_head(object, info->head_hash, st);
+
+    *out = NULL;
+    if (!fine)
+    {
+        if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, "28000") == 0))
+            (void) status_hint(st, "%s", store->hint);
+        store_object_close(object);
+        return false;
+    }
+    if (listed)
+        snprintf(object->etag, sizeof(object->etag), "%s", entry->etag);
+    else
+        store_plain_etag(found.etag, object->etag, sizeof(object->etag));
+    info->etag = object->etag;
+    /* A time in an answer's head has whole seconds. */
+    info->mtime = listed ? entry->mtime : found.has_time ? found.mtime : 0;
+    info->size = found.size >= 0 ? (uint64_t) found.size : listed ? entry->size : 0;
+    *out = object;
+    return true;
+}
+
+bool
+store_object_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    StoreObject *object = context;
+    size_t n = object->nhead - object->at;
+
+    if (n == 0)
+    {
+        free(object->head);
+        object->head = NULL;
+        object->nhead = object->at = 0;
+        return transfer_read(object->transfer, out, size, got, st);
+    }
+    *got = n < size ? n : size;
+    memcpy(out, object->head + object->at, *got);
+    object->at += *got;
+    return true;
+}
