@@ -262,6 +262,7 @@ pull_open(const DriverConfig *config, void **session, Status *st)
     pull->store.headers = pull->headers;
     pull->store.nheaders = pull->nheaders;
     pull->store.follow = true;
+    pull->store.unsized = true;
     *session = pull;
     return true;
 }

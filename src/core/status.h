@@ -31,8 +31,12 @@
 #define STATUS_NO_COLUMN "42703"
 #define STATUS_DUPLICATE_COLUMN "42701"
 #define STATUS_AMBIGUOUS_COLUMN "42702"
-#define STATUS_PROTOCOL "08P01"
-#define STATUS_CLOSED "08006"
+#define STATUS_UNREACHABLE "08001"      /* no connection to a source */
+#define STATUS_BROKEN "08006"           /* it ended, or is too slow */
+#define STATUS_PROTOCOL "08P01"         /* a source that breaks its protocol */
+#define STATUS_UNKNOWN_USER "28000"     /* a source does not accept the credentials */
+#define STATUS_CLOSED "KR001"           /* the worker is gone; ends the reader */
+#define STATUS_NONSENSE "KR002"         /* the worker breaks the protocol of wire.h; the same */
 
 typedef struct Status
 {

@@ -167,7 +167,7 @@ void http_free(HttpExchange *exchange);
 
 /*
  * An answer that is not 2xx as a failure: 58P01 (404, 410), 28000 (401), 42501
- * (403), 58030 (412), 53400 (429), 08006 (503..), 08P01.  Shows what the body says
+ * (403), 58030 (412), 08006 (429, 503..), 08P01.  Shows what the body says
  * of it: an XML or JSON message, else its beginning.  Returns false.
  */
 bool http_refused(const HttpExchange *exchange, Status *st);

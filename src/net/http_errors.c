@@ -51,27 +51,27 @@ http_explain(HttpExchange *exchange, CURLcode result)
             status_out_of_memory(st, 0);
             return;
         case CURLE_COULDNT_RESOLVE_HOST:
-            status_fail(st, "08001", "could not find the address of host \"%s\"", exchange->host);
+            status_fail(st, STATUS_UNREACHABLE, "could not find the address of host \"%s\"", exchange->host);
             break;
         case CURLE_COULDNT_CONNECT:
-            status_fail(st, "08001", "could not connect to \"%s\"", exchange->host);
+            status_fail(st, STATUS_UNREACHABLE, "could not connect to \"%s\"", exchange->host);
             break;
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CACERT_BADFILE:
         case CURLE_SSL_CERTPROBLEM:
         case CURLE_SSL_CIPHER:
-            status_fail(st, "08001", "the TLS connection to \"%s\" can't be trusted", exchange->host);
+            status_fail(st, STATUS_UNREACHABLE, "the TLS connection to \"%s\" can't be trusted", exchange->host);
             status_detail(st, "%s.", why);
             status_hint(st, "Where the server's certificate is from an authority of your own, give that in caCert.");
             return;
         case CURLE_SSL_CONNECT_ERROR:
-            status_fail(st, "08001", "could not begin a TLS connection to \"%s\"", exchange->host);
+            status_fail(st, STATUS_UNREACHABLE, "could not begin a TLS connection to \"%s\"", exchange->host);
             break;
         case CURLE_OPERATION_TIMEDOUT:
-            status_fail(st, "08006", "\"%s\" was too slow to send %s", exchange->host, subject);
+            status_fail(st, STATUS_BROKEN, "\"%s\" was too slow to send %s", exchange->host, subject);
             break;
         default:
-            status_fail(st, "08006", "the connection to \"%s\" broke while it sent %s", exchange->host, subject);
+            status_fail(st, STATUS_BROKEN, "the connection to \"%s\" broke while it sent %s", exchange->host, subject);
             break;
     }
     status_detail(st, "%s%s%u attempt%s failed, %" PRIu64 " bytes had come.", why, why[0] != '\0' && why[strlen(why) - 1] == '.' ? " " : ". ",
@@ -150,7 +150,7 @@ http_refused(const HttpExchange *exchange, Status *st)
             status_fail(st, STATUS_NO_FILE, "%s does not exist", subject);
             break;
         case 401:
-            status_fail(st, "28000", "\"%s\" does not accept the credentials", exchange->host);
+            status_fail(st, STATUS_UNKNOWN_USER, "\"%s\" does not accept the credentials", exchange->host);
             break;
         case 403:
             status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not allow access to %s", exchange->host, subject);
@@ -159,10 +159,10 @@ http_refused(const HttpExchange *exchange, Status *st)
             status_fail(st, STATUS_IO, "%s is no longer as it was listed", subject);
             break;
         case 429:
-            status_fail(st, "08006", "\"%s\" has had too many requests", exchange->host);
+            status_fail(st, STATUS_BROKEN, "\"%s\" has had too many requests", exchange->host);
             break;
         default:
-            status_fail(st, status >= 500 || status == 408 ? "08006" : STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
+            status_fail(st, status >= 500 || status == 408 ? STATUS_BROKEN : STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
             break;
     }
     return status_detail(st, "The server answered with status %u%s%s", status, said[0] == '\0' ? "." : ": ", said);

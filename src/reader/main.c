@@ -69,7 +69,7 @@ answer(WireSink *wire, Buf *json, Status *st)
     }
     if (fine)
         return wire_sink_end(wire, st);
-    if (strcmp(failure.sqlstate, STATUS_CLOSED) == 0 || strcmp(failure.sqlstate, STATUS_PROTOCOL) == 0)
+    if (strcmp(failure.sqlstate, STATUS_CLOSED) == 0 || strcmp(failure.sqlstate, STATUS_NONSENSE) == 0)
     {
         *st = failure;
         return false;

@@ -92,7 +92,7 @@ read_header(int fd, WireHeader *header, Status *st)
         return false;
     wrong = wire_header_check(header);
     if (wrong != NULL)
-        return status_fail(st, STATUS_PROTOCOL, "bad message from the worker: %s", wrong);
+        return status_fail(st, STATUS_NONSENSE, "bad message from the worker: %s", wrong);
     return true;
 }
 
@@ -121,7 +121,7 @@ wire_sink_request(WireSink *sink, Buf *out, Status *st)
         if (header.type == WIRE_REQUEST)
             break;
         if (header.type != WIRE_CREDIT)
-            return status_fail(st, STATUS_PROTOCOL, "message of type %d from the worker, expected a request", header.type);
+            return status_fail(st, STATUS_NONSENSE, "message of type %d from the worker, expected a request", header.type);
         if (!read_credit(sink->fd, &dropped, st))
             return false;
     }
@@ -142,7 +142,7 @@ take_credit(WireSink *sink, Status *st)
         if (!read_header(sink->fd, &header, st))
             return false;
         if (header.type != WIRE_CREDIT)
-            return status_fail(st, STATUS_PROTOCOL, "message of type %d from the worker, expected credit", header.type);
+            return status_fail(st, STATUS_NONSENSE, "message of type %d from the worker, expected credit", header.type);
         if (!read_credit(sink->fd, &sink->credit, st))
             return false;
     }

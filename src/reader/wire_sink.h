@@ -25,7 +25,7 @@ void wire_sink_free(WireSink *sink);
 /*
  * Waits for the next request; its JSON is put into `out` (emptied before).
  * Credit that comes between requests belongs to the one before and is dropped.
- * Fails with STATUS_CLOSED when the worker is gone, 08P01 when it speaks nonsense.
+ * Fails with STATUS_CLOSED when the worker is gone, STATUS_NONSENSE when it speaks nonsense.
  */
 STATUS_CHECK bool wire_sink_request(WireSink *sink, Buf *out, Status *st);
 

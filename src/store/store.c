@@ -113,11 +113,17 @@ store_object_close(void *context)
 }
 
 static bool
+is_sized(const Store *store, const DriverEntry *entry, bool listed)
+{
+    return listed && (entry->size > 0 || !store->unsized);
+}
+
+static bool
 begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, Status *st)
 {
     StoreObject *object = calloc(1, sizeof(*object));
     TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .signer = store->signer,
-                           .follow = store->follow, .size = listed ? (int64_t) entry->size : -1};
+                           .follow = store->follow, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
     char etag[302];
     bool fine;
     Buf url;
@@ -206,7 +212,7 @@ store_object_open(Store *store, const DriverEntry *entry, bool listed, void **ou
     *out = NULL;
     if (!fine)
     {
-        if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, "28000") == 0))
+        if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, STATUS_UNKNOWN_USER) == 0))
             (void) status_hint(st, "%s", store->hint);
         store_object_close(object);
         return false;
@@ -218,7 +224,7 @@ store_object_open(Store *store, const DriverEntry *entry, bool listed, void **ou
     info->etag = object->etag;
     /* A time in an answer's head has whole seconds. */
     info->mtime = listed ? entry->mtime : found.has_time ? found.mtime : 0;
-    info->size = found.size >= 0 ? (uint64_t) found.size : listed ? entry->size : 0;
+    info->size = found.size >= 0 && !(listed && !is_sized(store, entry, listed)) ? (uint64_t) found.size : entry->size;
     *out = object;
     return true;
 }

@@ -30,6 +30,7 @@ typedef struct Store
     const HttpHeader *headers;
     size_t nheaders;
     bool follow;                /* redirections */
+    bool unsized;               /* a listed size of 0 may mean that it is not known */
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
     const char *hint;           /* for who is refused */
 } Store;

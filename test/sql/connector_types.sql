@@ -26,7 +26,7 @@ CREATE TEMP VIEW built_in AS SELECT type, spec FROM kaireon_internal.connector_t
 CREATE TEMP VIEW fields AS
 SELECT type, kind, f FROM built_in, (VALUES ('configFields'), ('authFields')) AS k (kind), jsonb_array_elements(spec -> kind) AS f;
 SELECT type, 'its folder has another name' FROM built_in WHERE type <> spec ->> 'type';
-SELECT type, 'unknown keys' FROM built_in WHERE spec - '{type,category,displayName,status,description,aliases,authMethods,configFields,authFields,resources,formats,compressions}'::text[] <> '{}';
+SELECT type, 'unknown keys' FROM built_in WHERE spec - '{type,category,displayName,status,description,aliases,authMethods,configFields,authFields,resources,formats,compressions,network}'::text[] <> '{}';
 SELECT type, 'category' FROM built_in WHERE (spec ->> 'category') NOT IN ('object_storage', 'streaming', 'warehouse', 'database', 'crm', 'cdp', 'messaging', 'api');
 SELECT type, 'status' FROM built_in WHERE (spec ->> 'status') NOT IN ('ready', 'coming_soon');
 SELECT type, 'no text' FROM built_in WHERE length(spec ->> 'displayName') < 3 OR length(spec ->> 'description') < 20 OR spec -> 'resources' ->> 'description' IS NULL;

@@ -311,7 +311,8 @@ sub json
 # make(NAME, fields => [..] or JSON, source => {..}, nodes => [..], target => {..},
 #      execution => {..}, database => 'postgres'): a connector "files" over the
 # files folder, schema NAME (table ds_NAME) and pipeline NAME: source, nodes,
-# target.  Without fields there is a schema NAME already, or schema => its name.
+# target.  Without fields there is a schema NAME already, or schema => its name.  connector =>
+# another one, which is there already.
 sub make
 {
     my ($self, $name, %o) = @_;
@@ -320,11 +321,12 @@ sub make
         { id => 'read', type => 'source', config => $o{source} || {} },
         @{ $o{nodes} || [] },
         { id => 'load', type => 'target', config => $o{target} || {} });
-    my $sql = "SELECT kaireon.create_connector('files', 'local_fs', "
+    my $connector = $o{connector} || 'files';
+    my $sql = $connector ne 'files' ? '' : "SELECT kaireon.create_connector('files', 'local_fs', "
       . $self->json({ basePath => $self->{files} }) . ", if_not_exists => true);\n";
 
     $sql .= "SELECT kaireon.create_schema('$name', " . $self->json($o{fields}) . ");\n" if $o{fields};
-    $sql .= "SELECT kaireon.create_pipeline('$name', 'files', '" . ($o{schema} || $name) . "', "
+    $sql .= "SELECT kaireon.create_pipeline('$name', '$connector', '" . ($o{schema} || $name) . "', "
       . $self->json(\@nodes) . ", execution_config => " . $self->json($o{execution} || {}) . ");\n";
     $self->sql("SET client_min_messages = warning;\n$sql", $database);
     return $name;

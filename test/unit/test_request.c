@@ -76,7 +76,7 @@ main(void)
         return done();
     is_str(r.driver->type, "local_fs", "driver");
     ok(r.config.nroots == 1 && strcmp(r.config.roots[0], "/srv") == 0 && r.config.nforbidden == 1, "roots");
-    ok(r.nfiles == 2 && r.files[0].known && r.files[0].size == 3 && r.files[0].mtime == -4 && !r.files[1].known, "files");
+    ok(r.nfiles == 2 && r.files[0].known && r.files[0].entry.size == 3 && r.files[0].entry.mtime == -4 && !r.files[1].known, "files");
     ok(r.compression == COMPRESSION_GZIP && ((CsvOptions *) r.options)->dialect.delimiter[0] == ';', "format");
     ok(r.ncolumns == 4 && r.columns[0].kind == COLUMN_VARCHAR && r.columns[0].length == 5 && r.columns[0].coerce &&
        r.columns[0].required, "varchar");

@@ -1,0 +1,154 @@
+# Files behind URLs: what servers do right and wrong, and where connections may go.
+use strict;
+use warnings;
+use FaultServer;
+use Kaireon;
+use Test::More;
+use Time::HiRes qw(time);
+
+my $key = PostgreSQL::Test::Utils::tempdir() . '/key';
+open my $out, '>', $key or die "$key: $!";
+print $out '0123456789abcdef' x 4;
+close $out;
+chmod 0600, $key;
+my $k = Kaireon->new('http_pull', conf => "kaireon.master_key_file = '$key'\n");
+my $server = FaultServer->new($k->files);
+my $ROWS = 60_000;              # about 3 MB: several parts
+$k->write_rows('a.csv', $ROWS, sub { "$_[0],name of number $_[0] which is rather long" }, 'id,name');
+$k->write_file('small.csv', "id,name\n1,one\n2,two\n");
+$k->write_file('empty.csv', '');
+my $sum = $ROWS * ($ROWS + 1) / 2;
+
+sub connector
+{
+    my ($name, $config, @auth) = @_;
+    $k->sql("SELECT kaireon.create_connector('$name', 'http_pull', " . $k->json($config)
+        . (@auth ? ", '$auth[0]', " . $k->json($auth[1]) : '') . ", if_not_exists => true)");
+    return $name;
+}
+
+sub error_of { return $k->sql_error("\\set VERBOSITY verbose\n$_[0]"); }
+
+# read(PATH, CONNECTOR): how many rows, and the sum of their ids.
+sub read_sum
+{
+    my ($path, $connector) = @_;
+    return $k->sql("SELECT count(*), sum(id) FROM kaireon.read('" . ($connector // 'web') . "', '$path') AS t(id bigint, name text)");
+}
+
+sub read_error
+{
+    my ($path, $connector) = @_;
+    return error_of("SELECT count(*) FROM kaireon.read('" . ($connector // 'web') . "', '$path') AS t(id bigint, name text)");
+}
+
+# ---- where connections may go
+
+connector('web', { baseUrl => $server->url, maxAttempts => 3, idleTimeoutSeconds => 1 });
+connector('patient', { baseUrl => $server->url, maxAttempts => 8, idleTimeoutSeconds => 600 });
+like(read_error('small.csv'), qr/42501: connection to "127\.0\.0\.1" is not allowed.*not a public address.*HINT:.*kaireon\.egress_allow/s,
+    'the machine itself is not reached without leave');
+$k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1:" . $server->port . "'; SELECT pg_reload_conf()");
+$k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') <> ''");
+is(read_sum('small.csv'), '2|3', 'with leave it is');
+
+my $port = $server->port;
+for my $host ('2130706433', '0x7f000001', '0177.0.0.1', '127.1', '[::ffff:127.0.0.2]', '[::1]', '0.0.0.0', '169.254.169.254', '10.1.2.3', '[fe80::1]', '100.64.0.1', '[64:ff9b::7f00:1]',
+    '[2002:7f00:1::]', '224.0.0.1', '255.255.255.255', 'localhost')
+{
+    connector('odd', { baseUrl => "http://$host:" . ($port + 1), maxAttempts => 1, connectTimeoutSeconds => 3 });
+    like(read_error('small.csv', 'odd'), qr/42501: connection to "[^"]*" is not allowed/, "$host");
+    $k->sql("SELECT kaireon.delete_connector('odd')");
+}
+for my $case ([ "http://user:pw\@127.0.0.1:$port", qr/user name/ ], [ 'gopher://127.0.0.1/', qr/http or https/ ], [ 'file:///etc/passwd', qr/http or https/ ], [ "http://127.0.0.1:$port/a\r\nX: y", qr/./ ])
+{
+    like(error_of("SELECT kaireon.create_connector('odd', 'http_pull', " . $k->json({ baseUrl => $case->[0] }) . "); SELECT * FROM kaireon.list_objects('odd', 'a')"),
+        qr/(22023|42501): .*$case->[1]/s, 'refused: ' . $case->[0] =~ s/[\r\n]/./gr);
+    $k->sql("SELECT kaireon.delete_connector(name) FROM kaireon.connectors WHERE name = 'odd'");
+}
+connector('anywhere', {});
+for my $to ("http:%2F%2F169.254.169.254%2Flatest%2F", "http:%2F%2F127.0.0.1:1%2Fa.csv", "http:%2F%2F[::1]:$port%2Fa.csv")
+{
+    like(read_error($server->url("/to=$to/a.csv"), 'anywhere'), qr/42501: connection to "[^"]*" is not allowed/, "redirected to $to");
+}
+for my $to ('file:%2F%2F%2Fetc%2Fpasswd', 'gopher:%2F%2F127.0.0.1%2F', "http:%2F%2Fu:p\@127.0.0.1:$port%2Fa.csv")
+{
+    like(read_error($server->url("/to=$to/a.csv"), 'anywhere'), qr/22023: .*not a URL that can be used/, "redirected to $to");
+}
+like(read_error('a.csv', 'anywhere'), qr/22023: .*needs baseUrl/, 'a path without baseUrl');
+
+# ---- what goes wrong and is put right
+
+is(read_sum('a.csv'), "$ROWS|$sum", 'all of a file of several parts');
+is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'chunked/noranges/a.csv', 'notags/a.csv', 'cut=400000/a.csv', 'cutonce=1000/a.csv',
+    'cutonce=1000/noranges/a.csv', 'fail=503x2/a.csv', 'fail=429x1/after=1/a.csv', 'fail=500x2/a.csv', "to=%2Fa.csv/x", "to=%2Fto=%252Fa.csv%2Fx/x";
+is($k->sql("SELECT count(*) FROM kaireon.read('web', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty file');
+
+# ---- what can't be
+
+like(read_error('gone.csv'), qr/58P01: file "gone\.csv" does not exist/, 'a file that is not there');
+like(read_error('fail=503/a.csv'), qr/08006: "127\.0\.0\.1" did not send file.*status 503: Busy: try later/s, 'a server that is always busy');
+like(read_error('fail=429/after=9999/a.csv'), qr/08006: "127\.0\.0\.1" has had too many requests/, 'one that wants to be left alone for hours');
+like(read_error('fail=403/a.csv'), qr/42501: "127\.0\.0\.1" does not allow access to file.*Busy: try later/s, 'access refused');
+like(read_error('stall=1000/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that falls silent');
+like(read_error('trickle/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that sends a byte a second');
+like(read_error('etags/a.csv'), qr/58030: file "etags\/a\.csv" (was changed while it was read|is no longer as it was listed)/, 'a file that changes all the time');
+like(read_error('wrongrange/a.csv'), qr/08P01: the server sent other bytes/, 'other bytes than were asked for');
+like(read_error('longer=100/noranges/a.csv'), qr/08006: the connection to "127\.0\.0\.1" broke/, 'less than was announced');
+like(read_error('cut=100/noranges/notags/a.csv'), qr/08006: the connection/, 'cut each time, without ranges');
+like(read_error('to=%2Fto=%252Fto=%25252Fto=%2525252Fto=%252525252Fto=%25252525252Fx%252525252Fx%2525252Fx%25252Fx%252Fx%2Fx/x'), qr/redirected more than 5 times/, 'redirected for ever');
+my $closed = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
+my $nobody = $closed->sockport;
+close $closed;
+$k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'; SELECT pg_reload_conf()");
+$k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = '127.0.0.1'");
+like(read_error("http://127.0.0.1:$nobody/a.csv", 'anywhere'), qr/08001: could not connect to "127\.0\.0\.1"/, 'nobody there');
+
+# ---- credentials
+
+for my $case ([ 'api_key', { header => 'X-Key', value => 'sesame' }, 'x-key:sesame', qr/x-key=sesame/ ], [ 'token', { token => 'sesame' }, 'authorization:Bearer%20sesame', qr/authorization=Bearer sesame/ ],
+    [ 'username_password', { username => 'u', password => 'sesame' }, undef, qr/authorization=Basic dTpzZXNhbWU=/ ])
+{
+    my ($method, $auth, $needs, $sent) = @$case;
+    connector("by_$method", { baseUrl => $server->url }, $method, $auth);
+    $server->log;
+    is(read_sum('small.csv', "by_$method"), '2|3', $method);
+    is(scalar(grep { $_ !~ $sent } $server->log), 0, "$method: it is sent with each request");
+    like(read_error("http://localhost:$port/small.csv", "by_$method"), qr/42501: the resource is on another server/, "$method: not to another server");
+    $server->log;
+    read_error('to=http:%2F%2F127.0.0.1:' . $port . '%2Fsmall.csv/x', "by_$method");
+    my $other = FaultServer->new($k->files);
+    is(read_sum('to=http:%2F%2F127.0.0.1:' . $other->port . '%2Fsmall.csv/x', "by_$method"), '2|3', "$method: redirected to another server");
+    is(scalar(grep { /sesame|dTpzZXNhbWU/ } $other->log), 0, "$method: which does not get it");
+    unlike(read_error('needs=x-other:1/small.csv', "by_$method"), qr/sesame|dTpzZXNhbWU/, "$method: it is in no error");
+}
+like(read_error('needs=x-other:1/small.csv'), qr/28000: "127\.0\.0\.1" does not accept the credentials.*who are you\?/s, 'credentials refused, with what the server says');
+
+# ---- how much is fetched
+
+$server->log;
+is($k->sql("SELECT id FROM kaireon.read('web', 'a.csv') AS t(id bigint) LIMIT 2"), "1\n2", 'a few rows');
+my $fetched = 0;
+for ($server->log) { $fetched += $2 - $1 + 1 if /bytes=(\d+)-(\d+)/; }
+cmp_ok($fetched, '<', 600_000, "take $fetched bytes of the file");
+
+# ---- a pipeline
+
+$k->make('loaded', connector => 'patient', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' } ], source => { resource => 'cut=700000/a.csv' });
+is($k->run('loaded')->{status}, 'success', 'a pipeline loads it');
+is($k->sql('SELECT count(*), sum(id) FROM ds_loaded'), "$ROWS|$sum", 'all of it');
+
+# ---- cancelled while the server is silent
+
+{
+    my $session = $k->session;
+    $session->send("SELECT count(*) FROM kaireon.read('patient', 'stall=1000/a.csv') AS t(id bigint)");
+    $k->poll('the reader', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = " . $session->pid . " AND state = 'active' AND wait_event IS NOT NULL)");
+    my $from = time;
+    $k->sql('SELECT pg_cancel_backend(' . $session->pid . ')');
+    $k->poll('the end', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = " . $session->pid . " AND state <> 'active')");
+    note(sprintf 'cancelled within %d ms', 1000 * (time - $from));
+    is(join(' ', $k->readers), '', 'no reader is left');
+}
+$k->settled;
+done_testing();
