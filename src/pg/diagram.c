@@ -13,7 +13,11 @@
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
 
+#include "pg/hook.h"
 #include "pg/node.h"
+
+/* So many columns of a hook are shown: it may be a script. */
+#define HOOK_WIDTH 60
 
 char *
 node_summary(const GraphNode *node)
@@ -56,6 +60,17 @@ one_line(char *text)
     return text;
 }
 
+/* "preHook: TRUNCATE events": the beginning of a target's hook. */
+static List *
+add_hook(List *lines, const GraphNode *node, HookKind kind)
+{
+    char *text = node->op->kind == NODE_TARGET ? hook_text(node, kind) : NULL;
+
+    if (text == NULL)
+        return lines;
+    return lappend(lines, diagram_cut(one_line(psprintf("%s: %s", hook_key(kind), text)), HOOK_WIDTH, false));
+}
+
 List *
 diagram_node_lines(const GraphNode *node)
 {
@@ -70,7 +85,7 @@ diagram_node_lines(const GraphNode *node)
         lines = lappend(lines, one_line(pstrdup(node->label)));
     if (summary[0])
         lines = lappend(lines, one_line(summary));
-    return lines;
+    return add_hook(add_hook(lines, node, HOOK_PRE), node, HOOK_POST);
 }
 
 List *

@@ -12,6 +12,7 @@
 #include "utils/tuplestore.h"
 
 #include "pg/compat.h"
+#include "pg/hook.h"
 #include "pg/inspect.h"
 #include "pg/json.h"
 #include "pg/node.h"
@@ -183,6 +184,23 @@ put_summary(ReturnSetInfo *result, const Inspected *inspected, const ProgramSumm
     tuplestore_end(empty);
 }
 
+/* SQL of targets before the first row, or after the last. */
+static void
+put_hooks(ReturnSetInfo *result, const Inspected *inspected, HookKind kind)
+{
+    for (int i = 0; i < inspected->program->ntargets; i++)
+    {
+        const GraphNode *node = inspected->program->targets[i].node;
+        char *text = hook_text(node, kind);
+
+        if (text == NULL)
+            continue;
+        put_lines(result, "", psprintf("%s (%s): %s", kind == HOOK_PRE ? "Before the first row" : "After the last row", hook_key(kind), node->id));
+        put_lines(result, "", "  SQL:");
+        put_lines(result, "    ", text);
+    }
+}
+
 /* ---- analyze -------------------------------------------------------------------------- */
 
 /* The node whose time is that of the row stage the node is part of; NULL for one that has its own. */
@@ -239,10 +257,12 @@ kaireon_explain_pipeline(PG_FUNCTION_ARGS)
     int number = 1;
 
     InitMaterializedSRF(fcinfo, MAT_SRF_USE_EXPECTED_DESC);
+    put_hooks(result, inspected, HOOK_PRE);
     for (int i = 0; i < inspected->program->nstages; i++)
         put_stage(result, inspected, &inspected->program->stages[i], &number);
     for (int i = 0; i < inspected->program->nsummaries; i++)
         put_summary(result, inspected, &inspected->program->summaries[i], &number);
+    put_hooks(result, inspected, HOOK_POST);
     if (PG_GETARG_BOOL(1))
         put_measured(result, inspected);
     return (Datum) 0;

@@ -263,4 +263,12 @@ SELECT kaireon.pipeline_diagram('k_chain', 'svg');
 SELECT kaireon.pipeline_diagram('k_none');
 SELECT kaireon.explain_pipeline('k_none');
 
+-- Hooks: whole in explain, their beginning in drawings.
+SELECT kaireon.update_pipeline('k_chain', nodes => '[{"id": "read", "type": "source"}, {"id": "write", "type": "target", "config": {
+    "preHook": "DELETE FROM ds_k_target\nWHERE day < current_date", "postHook": "REFRESH MATERIALIZED VIEW a; REFRESH MATERIALIZED VIEW \"b & c\"; NOTIFY done"}}]') > 1;
+SELECT kaireon.explain_pipeline('k_chain');
+SELECT kaireon.pipeline_diagram('k_chain');
+SELECT kaireon.pipeline_diagram('k_chain', 'mermaid');
+SELECT kaireon.pipeline_diagram('k_chain', 'dot');
+
 SELECT kaireon.delete_pipeline('k_chain'), kaireon.delete_pipeline('k_good'), kaireon.delete_schema('k_target'), kaireon.delete_connector('k_files');
