@@ -157,9 +157,12 @@ DECLARE
 BEGIN
     PERFORM kaireon_internal.check_object(spec, '{"kaireonPipeline": {"kind": "integer", "required": true, "min": 1, "max": 1},
         "name": {"kind": "string", "required": true}, "description": {"kind": "string"}, "connector": {"kind": "string", "required": true},
-        "schema": {"kind": "string", "required": true}, "nodes": {"kind": "array", "required": true}, "edges": {"kind": "array"},
-        "executionConfig": {"kind": "object"}, "schedule": {"kind": "string"}, "timezone": {"kind": "string"},
-        "connectors": {"kind": "array"}, "schemas": {"kind": "array"}}', 'the document of a pipeline');
+        "schema": {"kind": "string", "required": true},
+        "nodes": {"kind": "array", "required": true, "hint": "For example: [{\"id\": \"read\", \"type\": \"source\"}, {\"id\": \"load\", \"type\": \"target\"}]."},
+        "edges": {"kind": "array", "hint": "For example: [{\"sourceNodeId\": \"read\", \"targetNodeId\": \"load\"}]; without edges the nodes form a chain."},
+        "executionConfig": {"kind": "object", "hint": "For example: {\"errorHandling\": \"skip\"}."}, "schedule": {"kind": "string"}, "timezone": {"kind": "string"},
+        "connectors": {"kind": "array", "hint": "kaireon.export_pipeline shows what stands there."},
+        "schemas": {"kind": "array", "hint": "kaireon.export_pipeline shows what stands there."}}', 'the document of a pipeline');
     FOR item IN SELECT e FROM jsonb_array_elements(COALESCE(spec -> 'connectors', '[]')) AS e LOOP
         PERFORM kaireon_internal.import_connector(caller, item);
     END LOOP;

@@ -38,9 +38,22 @@ COMMENT ON FUNCTION kaireon.infer_fields(text, text, jsonb, int) IS
     'Fields for create_schema, with types that hold every value of the first rows; displayName is the name in the source where it differs';
 
 CREATE FUNCTION kaireon.field_mapping(fields jsonb) RETURNS jsonb
-    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT COALESCE(jsonb_object_agg(f ->> 'displayName', f ->> 'name'), '{}')
-      FROM jsonb_array_elements(fields) AS f WHERE f ->> 'displayName' <> f ->> 'name'
+    LANGUAGE plpgsql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+DECLARE
+    wrong text;
+BEGIN
+    IF jsonb_typeof(fields) <> 'array' THEN
+        RAISE EXCEPTION 'fields must be a JSON array' USING ERRCODE = '22023', DETAIL = format('It is %s.', left(fields::text, 100)),
+            HINT = 'For example: kaireon.field_mapping(kaireon.infer_fields(''files'', ''orders.csv'')).';
+    END IF;
+    SELECT format('%s %s', n, left(f::text, 100)) INTO wrong FROM jsonb_array_elements(fields) WITH ORDINALITY AS a (f, n) WHERE jsonb_typeof(f) <> 'object' ORDER BY n LIMIT 1;
+    IF wrong IS NOT NULL THEN
+        RAISE EXCEPTION 'field % must be a JSON object', split_part(wrong, ' ', 1) USING ERRCODE = '22023', DETAIL = format('It is %s.', substr(wrong, strpos(wrong, ' ') + 1)),
+            HINT = 'For example: {"name": "e_mail", "displayName": "E-Mail"}.';
+    END IF;
+    RETURN (SELECT COALESCE(jsonb_object_agg(f ->> 'displayName', f ->> 'name'), '{}')
+              FROM jsonb_array_elements(fields) AS f WHERE f ->> 'displayName' <> f ->> 'name');
+END
 $$;
 COMMENT ON FUNCTION kaireon.field_mapping(jsonb) IS
     'A target node''s fieldMapping for fields that infer_fields had to give another name';

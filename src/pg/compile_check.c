@@ -73,6 +73,22 @@ expression_position(const Compiler *c, const ErrorData *error, bool *at_end)
     return within;
 }
 
+/* Of a value in a node's config that is none of the type it is wanted in, PostgreSQL says no more. */
+static const char *
+hint_of(const ErrorData *error)
+{
+    switch (error->sqlerrcode)
+    {
+        case ERRCODE_INVALID_TEXT_REPRESENTATION:
+        case ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE:
+        case ERRCODE_INVALID_DATETIME_FORMAT:
+        case ERRCODE_DATETIME_VALUE_OUT_OF_RANGE:
+            return error->hint ? error->hint : "Write a value of that type; a field is given another by a cast node in front.";
+        default:
+            return error->hint;
+    }
+}
+
 static bool complain_of_parts(Compiler *c, const GraphNode *node);
 
 /* An error becomes the node's finding, which names the part of it. */
@@ -96,7 +112,7 @@ complain_of_error(Compiler *c, const GraphNode *node, const char *part, const Er
     else if (position > 0)
         graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s, at character %d of the expression", prefix, error->message, position);
     else
-        graph_complain(c->findings, node->id, "invalid_expression", error->hint, "%s%s", prefix, error->message);
+        graph_complain(c->findings, node->id, "invalid_expression", hint_of(error), "%s%s", prefix, error->message);
 }
 
 void

@@ -109,8 +109,9 @@ find_gone(const Flow *flow, const char *name)
     return NULL;
 }
 
-void
-flow_gone(Compiler *c, const GraphNode *by, const char *name)
+/* From here on the name means no field, because of `by`. */
+static void
+set_gone(Compiler *c, const GraphNode *by, const char *name)
 {
     GoneName *gone = palloc(sizeof(GoneName));
 
@@ -573,7 +574,7 @@ flow_change(Compiler *c, const GraphNode *node, FlowColumn *column, Oid type)
 void
 flow_rename(Compiler *c, const GraphNode *node, FlowColumn *column, const char *name)
 {
-    flow_gone(c, node, column->name);
+    set_gone(c, node, column->name);
     column->name = pstrdup(name);
     column->origins = lineage_made(column->origins, node);
 }
@@ -609,7 +610,7 @@ flow_drop(Compiler *c, const GraphNode *node, const char *name)
     else if (!may_have(c->flow, name, false))
         complain_missing(c, node, c->flow, name);
     forget_name(&c->flow->unknown, name);
-    flow_gone(c, node, name);
+    set_gone(c, node, name);
 }
 
 void

@@ -29,8 +29,9 @@ node_summary(const GraphNode *node)
     return out.data;
 }
 
-char *
-diagram_rows(int64 rows, bool unit)
+/* A number of rows for people: "299,960", or with a unit "1 row", "299,960 rows". */
+static char *
+rows_text(int64 rows, bool unit)
 {
     char *digits = psprintf(INT64_FORMAT, rows);
     int len = strlen(digits);
@@ -96,9 +97,9 @@ diagram_node_notes(const Graph *graph, int node, const DiagramCounts *counts)
     if (counts == NULL || !counts[node].known)
         return NIL;
     if (graph->nodes[node].op->kind == NODE_TARGET)
-        notes = lappend(notes, psprintf("%s loaded", diagram_rows(counts[node].rows_out, false)));
+        notes = lappend(notes, psprintf("%s loaded", rows_text(counts[node].rows_out, false)));
     if (counts[node].rejected > 0)
-        notes = lappend(notes, psprintf("%s rejected", diagram_rows(counts[node].rejected, false)));
+        notes = lappend(notes, psprintf("%s rejected", rows_text(counts[node].rejected, false)));
     return notes;
 }
 
@@ -118,9 +119,9 @@ diagram_edge_text(const Graph *graph, int edge, const DiagramCounts *counts)
         rivals += graph->edges[i].to == e->to;
     }
     if (siblings == 1 && counts[e->from].known)
-        rows = diagram_rows(counts[e->from].rows_out, true);
+        rows = rows_text(counts[e->from].rows_out, true);
     else if (rivals == 1 && counts[e->to].known)
-        rows = diagram_rows(counts[e->to].rows_in, true);
+        rows = rows_text(counts[e->to].rows_in, true);
     else
         return label;
     return label[0] ? psprintf("%s: %s", label, rows) : rows;

@@ -33,9 +33,6 @@ extern char *diagram_draw(const Graph *graph, const char *format, const DiagramC
 /* What a node does, in one line: "balance > 0", "append to customers".  May be empty. */
 extern char *node_summary(const GraphNode *node);
 
-/* A number of rows for people: "299,960", or with a unit "1 row", "299,960 rows". */
-extern char *diagram_rows(int64 rows, bool unit);
-
 /* The lines inside a node's box, of char *: id and type, label, summary; without control characters. */
 extern List *diagram_node_lines(const GraphNode *node);
 

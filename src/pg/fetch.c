@@ -21,8 +21,9 @@
 #define MAX_OBJECTS 2000000
 #define UNIX_TO_POSTGRES_US (INT64CONST(946684800) * USECS_PER_SEC)
 
-char *
-fetch_resource(const GraphNode *source)
+/* What the source node reads: its resource or path; "" when it names none. */
+static char *
+resource_of(const GraphNode *source)
 {
     char *resource = json_get_text(source->config, "resource");
 
@@ -123,7 +124,7 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = fetch_resource(source);
+    request.resource = resource_of(source);
     link_request(link, &request);
     for (;;)
     {
@@ -213,7 +214,7 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = fetch_resource(source->node);
+    request.resource = resource_of(source->node);
     request.files = list.data;
     request.format = source_format(source->node->config);
     request.columns = columns.data;
@@ -277,7 +278,7 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = fetch_resource(source);
+    request.resource = resource_of(source);
     request.format = source_format(source->config);
     link_request(link, &request);
     while (link_receive(link, &message, true) && message.type != WIRE_END)

@@ -32,8 +32,6 @@ typedef struct FetchObject
     int number;
 } FetchObject;
 
-/* What the source node reads: its resource or path; "" when it names none. */
-extern char *fetch_resource(const GraphNode *source);
 extern bool fetch_is_incremental(const GraphNode *source);
 extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: none */
 

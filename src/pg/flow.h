@@ -214,8 +214,6 @@ extern void flow_cast(Compiler *c, const GraphNode *node, FlowColumn *column, Oi
 /* The node takes a field away; it need not have been named before. */
 extern void flow_drop(Compiler *c, const GraphNode *node, const char *name);
 
-/* From here on the name means no field, because of `by`. */
-extern void flow_gone(Compiler *c, const GraphNode *by, const char *name);
 
 /*
  * For a target's column: the field of that name, a source's if need be; NULL

@@ -247,15 +247,30 @@ json_is_complete(JsonbContainer *object, const JsonKey *keys)
     return true;
 }
 
+/* Behind digits, of which there is one at least; else NULL. */
+static const char *
+skip_digits(const char *text)
+{
+    size_t count = strspn(text, "0123456789");
+
+    return count > 0 ? text + count : NULL;
+}
+
 bool
 json_spells_number(const char *text)
 {
-    const char *digits = text[0] == '-' ? text + 1 : text;
-    char *end;
+    const char *digits = text[0] == '-' ? text + 1 : text, *end = skip_digits(digits);
 
-    (void) strtod(text, &end);
-    return isdigit((unsigned char) digits[0]) && !(digits[0] == '0' && isdigit((unsigned char) digits[1])) && *end == '\0' &&
-           strspn(digits, "+-.0123456789eE") == strlen(digits) && end[-1] != '.';
+    if (end == NULL || (digits[0] == '0' && end > digits + 1))
+        return false;
+    if (*end == '.' && (end = skip_digits(end + 1)) == NULL)
+        return false;
+    if (*end == 'e' || *end == 'E')
+    {
+        end++;
+        end = skip_digits(end + (*end == '+' || *end == '-'));
+    }
+    return end && *end == '\0';
 }
 
 JsonbValue *

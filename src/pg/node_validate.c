@@ -22,6 +22,7 @@
 #include "utils/lsyscache.h"
 
 #include "pg/condition.h"
+#include "pg/guard.h"
 #include "pg/node.h"
 #include "pg/validate.h"
 
@@ -219,6 +220,26 @@ has_values(const JsonbValue *value)
     return value->type != jbvBinary || JsonContainerIsArray(value->val.binary.data);
 }
 
+static void
+read_number(void *arg)
+{
+    (void) DirectFunctionCall3(numeric_in, CStringGetDatum(arg), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
+/* The first of the values behind the colon that is spelled as a number, but larger or finer than any; NULL: none is. */
+static char *
+find_no_number(const char *text, bool several)
+{
+    char *copy = pstrdup(text), *save = NULL;
+
+    for (char *item = several ? strtok_r(copy, ",", &save) : copy; item; item = several ? strtok_r(NULL, ",", &save) : NULL)
+    {
+        if (json_spells_number(item) && guard_try(read_number, item, CurrentMemoryContext))
+            return item;
+    }
+    return NULL;
+}
+
 /* Values that a rule takes, or does not. */
 static void
 check_values(JsonbContainer *object, const char *what, const RuleKind *kind, const GraphNode *node, List **findings)
@@ -226,6 +247,7 @@ check_values(JsonbContainer *object, const char *what, const RuleKind *kind, con
     char *text = argument(json_get_text(object, "rule")), *example = psprintf("For example \"%s\".", kind->example);
     JsonbValue *value = json_get(object, "value");
     bool takes_none = kind->takes == TAKES_NOTHING || kind->takes == TAKES_FIELD;
+    char *no_number = kind->operator && text ? find_no_number(text, kind->takes != TAKES_ONE) : NULL;
     int least, most;
 
     if (value && text)
@@ -239,6 +261,9 @@ check_values(JsonbContainer *object, const char *what, const RuleKind *kind, con
     else if (kind->takes == TAKES_BOUNDS && !length_bounds(text, &least, &most))
         graph_complain(findings, node->id, "wrong_value", "It is a number of characters, or the least and the most, one of which may be left out: length:2,40.",
                        "%s: \"%s\" is no length", what, text);
+    else if (no_number)
+        graph_complain(findings, node->id, "wrong_value", "Numbers have up to 131,072 digits before the decimal point and 16,383 behind it.",
+                       "%s: number \"%s\" is out of range", what, no_number);
     else if (kind->operator && json_get_text(object, "field") && (value == NULL || has_values(value)))
         condition_check(comparison(object, kind), what, node, findings);
 }

@@ -58,6 +58,8 @@ SELECT pg_temp.try($$SELECT * FROM kaireon.pipeline_diff('x_nothing', 1, 2)$$);
 SELECT pg_temp.try($$SELECT kaireon.import_pipeline('{"name": "x"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.import_pipeline('[]')$$);
 SELECT pg_temp.try($$SELECT kaireon.import_pipeline(NULL)$$);
+SELECT pg_temp.try($$SELECT kaireon.import_pipeline('{"kaireonPipeline": 1, "name": "x", "connector": "c", "schema": "s", "nodes": [], "edges": {}}')$$);
+SELECT pg_temp.try($$SELECT kaireon.import_pipeline('{"kaireonPipeline": 1, "name": "x", "connector": "c", "schema": "s", "nodes": {}}')$$);
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{kaireonPipeline}', '2')));
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', :'document'::jsonb || '{"colour": "red"}'));
 SELECT pg_temp.try(format('SELECT kaireon.import_pipeline(%L)', jsonb_set(:'document', '{connectors,0,type}', '"http_pull"')));

@@ -72,3 +72,5 @@ SELECT kaireon.delete_connector('reading_files') IS NOT NULL;
 -- What infer_fields gives goes into create_schema; field_mapping makes fieldMapping of it.
 SELECT kaireon.field_mapping('[{"name": "a"}, {"name": "full_name", "displayName": "Full Name"}, {"name": "b", "displayName": "b"}]');
 SELECT kaireon.field_mapping('[]');
+SELECT kaireon.field_mapping('1');
+SELECT kaireon.field_mapping('[{"name": "a"}, 5]');
