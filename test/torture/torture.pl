@@ -224,28 +224,39 @@ sub random_orders
     return @orders;
 }
 
+# The last run of a pipeline, '' when there is none.
+sub last_run { return asked("SELECT coalesce((SELECT run_id::text FROM kaireon_internal.run WHERE pipeline = '$_[0]' ORDER BY queued_at DESC LIMIT 1), '')"); }
+
 # started(NAME, WAITS, RUN): RUN is resumed where there can be something of it;
 # else a run is begun, by a session that waits for it or by one that does not;
-# undef when it died with its session.
+# undef when it died with its session.  Who asked may die after the server has
+# done it: then it is not asked again.
 my $waiting;
 sub started
 {
     my ($name, $waits, $run) = @_;
-    return asked("SELECT kaireon.resume_run('$run')") if $run && $cases{$name}{parts};
-    my $last = "SELECT coalesce((SELECT run_id::text FROM kaireon_internal.run WHERE pipeline = '$name' ORDER BY queued_at DESC LIMIT 1), '')";
+    if ($run && $cases{$name}{parts})
+    {
+        eval { asked("SELECT kaireon.resume_run('$run')") };
+        return $run;
+    }
+    my $options = $k->json($cases{$name}{options} || {});
+    my $before = last_run($name);
     my $until = time + $TIMEOUT;
 
-    my $options = $k->json($cases{$name}{options} || {});
-    return asked("SELECT kaireon.start_pipeline('$name', $options)") unless $waits;
-    my $before = asked($last);
+    unless ($waits)
+    {
+        my $started = try_sql("SELECT kaireon.start_pipeline('$name', $options)") || last_run($name);
+        return $started eq $before ? undef : $started;
+    }
     $waiting = eval { $k->session } or return undef;
     eval { $waiting->send("SELECT status FROM kaireon.run_pipeline('$name', $options)") };
     while (time < $until)
     {
-        my $run = asked($last);
+        my $run = last_run($name);
         return $run if $run ne $before;
         # neither is it there, nor does anybody want it any more
-        return undef if asked('SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ' . $waiting->pid . ')') eq 't' && asked($last) eq $before;
+        return undef if asked('SELECT NOT EXISTS (SELECT FROM pg_stat_activity WHERE pid = ' . $waiting->pid . ')') eq 't' && last_run($name) eq $before;
         usleep(50_000);
     }
     die "run_pipeline('$name') did not begin";
