@@ -75,6 +75,24 @@ argument(char *rule)
     return colon ? colon + 1 : NULL;
 }
 
+/* As PostgreSQL reads numbers, which JSON does not take all for such: .5, 5. and 1.e5, too; but not 01, which is a code. */
+static bool
+is_number(const char *item)
+{
+    const char *digits = item[0] == '-' ? item + 1 : item;
+    char *end;
+
+    (void) strtod(item, &end);
+    return (isdigit((unsigned char) digits[0]) || digits[0] == '.') && *end == '\0' && strspn(digits, "+-.0123456789eE") == strlen(digits) &&
+           !(digits[0] == '0' && isdigit((unsigned char) digits[1]));
+}
+
+static Datum
+read_number(const char *item)
+{
+    return DirectFunctionCall3(numeric_in, CStringGetDatum(item), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+}
+
 /* Values between commas, as JSON: numbers when all of them are. */
 static char *
 list_json(char *text, bool array)
@@ -88,14 +106,14 @@ list_json(char *text, bool array)
     for (char *item = array ? strtok_r(text, ",", &save) : text; item; item = array ? strtok_r(NULL, ",", &save) : NULL)
     {
         items = lappend(items, item);
-        numbers &= json_spells_number(item);
+        numbers &= is_number(item);
     }
     initStringInfo(&out);
     foreach(lc, items)
     {
         appendStringInfoString(&out, lc == list_head(items) ? (array ? "[" : "") : ", ");
         if (numbers)
-            appendStringInfoString(&out, lfirst(lc));
+            appendStringInfoString(&out, DatumGetCString(DirectFunctionCall1(numeric_out, read_number(lfirst(lc)))));
         else
             json_append_string(&out, lfirst(lc));
     }
@@ -221,9 +239,9 @@ has_values(const JsonbValue *value)
 }
 
 static void
-read_number(void *arg)
+try_number(void *arg)
 {
-    (void) DirectFunctionCall3(numeric_in, CStringGetDatum(arg), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+    (void) read_number(arg);
 }
 
 /* The first of the values behind the colon that is spelled as a number, but larger or finer than any; NULL: none is. */
@@ -234,7 +252,7 @@ find_no_number(const char *text, bool several)
 
     for (char *item = several ? strtok_r(copy, ",", &save) : copy; item; item = several ? strtok_r(NULL, ",", &save) : NULL)
     {
-        if (json_spells_number(item) && guard_try(read_number, item, CurrentMemoryContext))
+        if (is_number(item) && guard_try(try_number, item, CurrentMemoryContext))
             return item;
     }
     return NULL;

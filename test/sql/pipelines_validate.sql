@@ -38,7 +38,9 @@ SELECT pg_temp.findings(pg_temp.chain('{"rules": [1, {"field": "code", "rule": "
 
 -- Values that are no numbers, or larger than any.
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "amount", "rule": "gt:1.e5"}, {"field": "amount", "rule": "between:1,1e999999"}, {"field": "amount", "rule": "in:1,-1.5E+3,1e-99999"}, {"field": "id", "rule": "lt:5."}]}'));
-SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"field": "amount", "rule": "gt:-1.5e-3"}, {"field": "amount", "rule": "between:0,1E+5"}, {"field": "code", "rule": "in:1.e5,01,-"}]}'));
+SELECT kaireon.create_pipeline('v_numbers', 'v_files', 'v_orders', pg_temp.chain('{"rules": [{"field": "amount", "rule": "gt:-1.5e-3"}, {"field": "other", "rule": "between:.5,1.e2"}, {"field": "code", "rule": "in:1.e5,01,-"}, {"field": "other", "rule": "in:1,5."}]}')) IS NOT NULL;
+SELECT pg_temp.compiled('v_numbers');
+SELECT kaireon.delete_pipeline('v_numbers');
 
 -- Positions are in the rule's own expression.
 SELECT pg_temp.findings(pg_temp.chain('{"rules": [{"rule": "expression:amount > 0"}, {"rule": "expression:amount > 0 and and"}]}'));
