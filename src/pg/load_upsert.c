@@ -35,6 +35,7 @@
 #include "pg/guc.h"
 #include "pg/load_key.h"
 #include "pg/positions.h"
+#include "pg/row_form.h"
 #include "pg/target_key.h"
 
 /* Rows wait only behind so many: whether all rows of a run are bad is to be known soon (rejects_check_all_bad). */
@@ -62,6 +63,7 @@ typedef struct Upsert
     List *forms;             /* UpsertForm * */
     SPIPlanPtr lock;         /* with summaries: finds whose rows will be updated, and locks them; NULL: their join fields stay */
     TupleTableSlot *slot;
+    RowForm *form;
     bool waits;              /* rows may wait, and be loaded in another order than they came */
     bool singly;             /* a statement a row, because triggers make away with some */
     bool unclear;            /* the counts of a statement do not say what became of its rows */
@@ -122,6 +124,7 @@ open_upsert(Loader *loader)
 
     upsert->key = load_key_open(loader->rel, loader->compiled->key->index);
     upsert->slot = MakeSingleTupleTableSlot(RelationGetDescr(loader->rel), &TTSOpsMinimalTuple);
+    upsert->form = row_form_create(RelationGetDescr(loader->rel));
     /* rows lie in it one behind the other: it is not for what is freed singly */
     upsert->context = GenerationContextCreate(loader->context, "kaireon upsert", ALLOCSET_DEFAULT_SIZES);
     loader->own = upsert;
@@ -276,6 +279,14 @@ lock_stored(Loader *loader)
     return found;
 }
 
+/* Its beginning: most are not longer. */
+static inline void
+prefetch_tuple(const char *tuple)
+{
+    for (int at = 0; at < 192; at += 64)
+        __builtin_prefetch(tuple + at);
+}
+
 /* Rows of one clause, in one statement. */
 static void
 load_rows(Loader *loader, int from, int to)
@@ -288,8 +299,11 @@ load_rows(Loader *loader, int from, int to)
     tuplestore_clear(upsert->staged->store);
     for (int i = from; i < to; i++)
     {
-        if (i + ROWS_AHEAD < to) /* in the order of keys they are anywhere in memory */
-            __builtin_prefetch(upsert->rows[upsert->order[i + ROWS_AHEAD]].tuple);
+        /* in the order of keys they are anywhere in memory */
+        if (i + 2 * ROWS_AHEAD < to)
+            __builtin_prefetch(&upsert->rows[upsert->order[i + 2 * ROWS_AHEAD]]);
+        if (i + ROWS_AHEAD < to)
+            prefetch_tuple((const char *) upsert->rows[upsert->order[i + ROWS_AHEAD]].tuple);
         ExecStoreMinimalTuple(upsert->rows[upsert->order[i]].tuple, upsert->slot, false);
         tuplestore_puttupleslot(upsert->staged->store, upsert->slot);
     }
@@ -396,7 +410,7 @@ add_row(Loader *loader, int i)
                                     : MemoryContextAllocHuge(upsert->context, sizeof(KeyedRow) * upsert->capacity);
     }
     row = &upsert->rows[upsert->nrows++];
-    row->tuple = ExecCopySlotMinimalTuple(loader->slots[i]);
+    row->tuple = row_form_minimal(upsert->form, loader->slots[i]);
     row->clause = find_form(loader, loader->clauses[i])->clause;
     row->position = positions_add(upsert->positions, &at);
     row->gone = false;

@@ -177,3 +177,17 @@ row_form_tuple(RowForm *form, TupleTableSlot *slot)
     row_form_fill(form, slot, tuple->t_data);
     return tuple;
 }
+
+MinimalTuple
+row_form_minimal(RowForm *form, TupleTableSlot *slot)
+{
+    Size length = row_form_measure(form, slot);
+    MinimalTuple tuple;
+
+    if (length == 0)
+        return ExecCopySlotMinimalTuple(slot);
+    tuple = palloc0(length - MINIMAL_TUPLE_OFFSET);
+    row_form_fill(form, slot, (HeapTupleHeader) ((char *) tuple - MINIMAL_TUPLE_OFFSET));
+    tuple->t_len = length - MINIMAL_TUPLE_OFFSET;
+    return tuple;
+}

@@ -26,5 +26,6 @@ extern void row_form_fill(const RowForm *form, const TupleTableSlot *slot, HeapT
 
 /* The row as a tuple, in the current context, also when a value lies elsewhere. */
 extern HeapTuple row_form_tuple(RowForm *form, TupleTableSlot *slot);
+extern MinimalTuple row_form_minimal(RowForm *form, TupleTableSlot *slot);
 
 #endif
