@@ -270,10 +270,9 @@ check_together(const CsvOptions *o, const json_t *json, Status *st)
 static bool
 read_json(const json_t *json, Given *g, Status *st)
 {
-    /* The session's: known to be fine, or not read here. */
-    const char *format, *compression, *encoding;
+    json_t *nowhere;
     const JsonField fields[] = {
-        {"format", JSON_FIELD_TEXT, false, &format, 0, 0},
+        FORMAT_SESSION_KEYS(nowhere),
         {"delimiter", JSON_FIELD_TEXT, false, &g->delimiter, 0, 0},
         {"quote", JSON_FIELD_TEXT, false, &g->quote, 0, 0},
         {"escape", JSON_FIELD_TEXT, false, &g->escape, 0, 0},
@@ -292,8 +291,6 @@ read_json(const json_t *json, Given *g, Status *st)
         {"quotes", JSON_FIELD_TEXT, false, &g->quotes, 0, 0},
         {"decimalSeparator", JSON_FIELD_TEXT, false, &g->decimal, 0, 0},
         {"thousandsSeparator", JSON_FIELD_TEXT, false, &g->thousands, 0, 0},
-        {"compression", JSON_FIELD_TEXT, false, &compression, 0, 0},
-        {"encoding", JSON_FIELD_TEXT, false, &encoding, 0, 0},
         {"maxFieldBytes", JSON_FIELD_INT, false, &g->max_field, 1, 128 << 20},
         {"maxRowBytes", JSON_FIELD_INT, false, &g->max_row, 1, 256 << 20},
     };

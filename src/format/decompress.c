@@ -6,314 +6,156 @@
  * into the caller's memory once that first part has been handed out.
  *
  * What was unpacked before a fault is handed out before the fault is reported,
- * so that a reader knows the line it had come to.  zlib says how much that is;
- * zstd forgets it, so it is given one block at a time.
+ * so that a reader knows the line it had come to.
  */
 #include "format/decompress.h"
 
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
-#include <zlib.h>
-#include <zstd.h>
-#include <zstd_errors.h>
 
-#define INPUT_SIZE 65536
-/* A stage reads gzip members or plain bytes; 15 bits is the largest window, +16 asks for gzip. */
-#define GZIP_WINDOW (15 + 16)
-/* The largest window a zstd frame may ask for: 128 MB, below the reader's usual memory limit. */
-#define ZSTD_WINDOW_LOG 27
-/* What zstd wants first: the magic number and a byte that says how long the frame's header is. */
-#define ZSTD_FIRST 5
-/* Behind a block's bytes it would like the header of the next one too. */
-#define ZSTD_BLOCK_HEADER 3
+#include "format/codec.h"
 
 struct Decompress
 {
-    ByteSource stored;
+    CodecInput in;
+    DecompressLimits limits;
     Compression kind;
-    uint8_t *input;
-    size_t at, end;         /* unused input: [at, end) */
-    bool stored_end;
-    uint64_t stored_read;   /* bytes taken from `stored` */
-    uint64_t plain;         /* bytes given out */
-    bool zlib_open, in_member, finished;
-    z_stream zlib;
-    ZSTD_DCtx *zstd;
-    size_t zstd_next;       /* bytes to the end of the block that is being read */
+    const Codec *codec;     /* NULL: plain */
+    void *state;
+    bool begun;             /* a content has */
+    bool empty;             /* the one of an archive without members */
+    uint64_t total;         /* bytes unpacked */
     Status failure;         /* to be reported when what came before it has been handed out */
 };
 
-static bool
-fill(Decompress *d, Status *st)
-{
-    size_t got;
+/* By Compression. */
+static const Codec *const codecs[] = {NULL, NULL, &codec_gzip, &codec_zstd, &codec_bzip2, &codec_lz4, &codec_snappy, &codec_zip};
 
-    if (d->stored_end)
-        return true;
-    if (d->at == d->end)
-        d->at = d->end = 0;
-    if (!byte_source_read(d->stored, d->input + d->end, INPUT_SIZE - d->end, &got, st))
-        return false;
-    d->stored_end = got == 0;
-    d->end += got;
-    d->stored_read += got;
-    return true;
-}
+#define COMPRESSIONS (sizeof(codecs) / sizeof(codecs[0]))
 
-/* What a library says, in our words. */
-static bool
-fail(Decompress *d, const char *form, const char *what, Status *st)
-{
-    status_fail(st, STATUS_BAD_FORMAT, "%s data %s", form, what);
-    st->offset = d->plain;
-    return status_detail(st, "At byte %" PRIu64 " of the compressed object, after %" PRIu64 " bytes of content.",
-                         decompress_stored(d), d->plain);
-}
-
-/*
- * Between two members: skips padding, and starts the next one or ends.
- * *more says which.
- */
-static bool
-next_member(Decompress *d, bool *more, Status *st)
-{
-    for (;;)
-    {
-        while (d->at < d->end && d->input[d->at] == 0 && d->plain + d->zlib.total_in > 0)
-            d->at++;
-        if (d->at < d->end || d->stored_end)
-            break;
-        if (!fill(d, st))
-            return false;
-    }
-    *more = d->at < d->end;
-    if (!*more)
-        return true;
-    if (d->input[d->at] != 0x1f)
-        return fail(d, "gzip", d->zlib.total_in > 0 ? "is followed by something else" : "is missing", st);
-    if (inflateReset(&d->zlib) != Z_OK)
-        return fail(d, "gzip", "can't be read", st);
-    d->in_member = true;
-    return true;
-}
-
-static bool
-inflate_some(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
-{
-    int result;
-
-    d->zlib.next_in = d->input + d->at;
-    d->zlib.avail_in = (uInt) (d->end - d->at);
-    d->zlib.next_out = out;
-    d->zlib.avail_out = size > (1U << 30) ? 1U << 30 : (uInt) size;
-    size = d->zlib.avail_out;
-    result = inflate(&d->zlib, Z_NO_FLUSH);
-    d->at = d->end - d->zlib.avail_in;
-    *got = size - d->zlib.avail_out;
-    d->plain += *got;
-    switch (result)
-    {
-        case Z_STREAM_END:
-            d->in_member = false;
-            return true;
-        case Z_OK:
-        case Z_BUF_ERROR:
-            return true;
-        case Z_MEM_ERROR:
-            return status_out_of_memory(st, 0);
-        case Z_NEED_DICT:
-            return fail(d, "gzip", "needs a dictionary", st);
-        default:
-            /* zlib's reason is a short constant such as "invalid block type". */
-            fail(d, "gzip", "is corrupt", st);
-            if (d->zlib.msg != NULL)
-                status_hint(st, "The decompressor says: %s.", d->zlib.msg);
-            return false;
-    }
-}
-
-static bool
-read_gzip(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
-{
-    bool more;
-
-    *got = 0;
-    while (*got == 0 && !d->finished)
-    {
-        if (!d->in_member)
-        {
-            if (!next_member(d, &more, st))
-                return false;
-            if (!more)
-                d->finished = true;
-            continue;
-        }
-        if (d->at == d->end)
-        {
-            if (!fill(d, st))
-                return false;
-            if (d->at == d->end)
-            {
-                /* zlib may still hold output that needed no more input. */
-                if (!inflate_some(d, out, size, got, st))
-                    return false;
-                if (*got == 0 && d->in_member)
-                    return fail(d, "gzip", "ends early", st);
-                continue;
-            }
-        }
-        if (!inflate_some(d, out, size, got, st))
-            return false;
-    }
-    return true;
-}
+/* ---- reading --------------------------------------------------------------- */
 
 static bool
 read_plain(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
 {
     Decompress *d = context;
+    CodecInput *in = &d->in;
 
-    if (d->at < d->end)
+    if (codec_left(in) > 0)
     {
-        *got = d->end - d->at < size ? d->end - d->at : size;
-        memcpy(out, d->input + d->at, *got);
-        d->at += *got;
-        d->plain += *got;
+        *got = codec_left(in) < size ? codec_left(in) : size;
+        memcpy(out, codec_bytes(in), *got);
+        in->at += *got;
         return true;
     }
     *got = 0;
-    if (d->stored_end)
+    if (in->at_end)
         return true;
-    if (!byte_source_read(d->stored, out, size, got, st))
+    if (!byte_source_read(in->stored, out, size, got, st))
         return false;
-    d->stored_end = *got == 0;
-    d->stored_read += *got;
-    d->plain += *got;
-    return true;
-}
-
-/* ---- zstd ---------------------------------------------------------------- */
-
-/* What the library says, in our words. */
-static bool
-zstd_error(Decompress *d, size_t result, bool at_frame, Status *st)
-{
-    switch (ZSTD_getErrorCode(result))
-    {
-        case ZSTD_error_memory_allocation:
-            return status_out_of_memory(st, 0);
-        case ZSTD_error_frameParameter_windowTooLarge:
-            fail(d, "zstd", "needs more memory than is allowed", st);
-            memcpy(st->sqlstate, STATUS_LIMIT, sizeof(st->sqlstate));
-            return status_hint(st, "Compress it with a window of at most %d MB (no --long above %d).",
-                               1 << (ZSTD_WINDOW_LOG - 20), ZSTD_WINDOW_LOG);
-        case ZSTD_error_dictionary_wrong:
-            return fail(d, "zstd", "needs a dictionary", st);
-        case ZSTD_error_prefix_unknown:
-            if (at_frame)
-                return fail(d, "zstd", d->plain > 0 || d->stored_read > d->end ? "is followed by something else"
-                                 : "is missing", st);
-            break;
-        default:
-            break;
-    }
-    fail(d, "zstd", "is corrupt", st);
-    return status_hint(st, "The decompressor says: %s.", ZSTD_getErrorName(result));
-}
-
-/* Frames one behind the other; the library passes over those that are to be skipped. */
-static bool
-read_zstd(Decompress *d, uint8_t *out, size_t size, size_t *got, Status *st)
-{
-    *got = 0;
-    while (*got == 0 && !d->finished)
-    {
-        ZSTD_outBuffer to = {out, size, 0};
-        ZSTD_inBuffer from;
-        bool at_frame = !d->in_member;
-        size_t result, before;
-
-        if (d->at == d->end && !fill(d, st))
-            return false;
-        if (d->at == d->end && at_frame)
-        {
-            d->finished = true;
-            break;
-        }
-        from = (ZSTD_inBuffer) {d->input + d->at, d->end - d->at < d->zstd_next ? d->end - d->at : d->zstd_next, 0};
-        before = d->at;
-        result = ZSTD_decompressStream(d->zstd, &to, &from);
-        d->at += from.pos;
-        d->plain += to.pos;
-        *got = to.pos;
-        if (ZSTD_isError(result))
-            return zstd_error(d, result, at_frame, st);
-        d->in_member = result != 0;
-        d->zstd_next = !d->in_member ? ZSTD_FIRST : result > ZSTD_BLOCK_HEADER ? result - ZSTD_BLOCK_HEADER : result;
-        if (d->in_member && *got == 0 && d->at == before && d->stored_end)
-            return fail(d, "zstd", "ends early", st);
-    }
+    in->at_end = *got == 0;
+    in->read += *got;
     return true;
 }
 
 static bool
-open_zstd(Decompress *d, Status *st)
+refuse_bomb(const Decompress *d, uint64_t limit, const char *what, const char *option, Status *st)
 {
-    d->zstd = ZSTD_createDCtx();
-    if (d->zstd == NULL || ZSTD_isError(ZSTD_DCtx_setParameter(d->zstd, ZSTD_d_windowLogMax, ZSTD_WINDOW_LOG)))
-        return status_out_of_memory(st, 0);
-    d->zstd_next = ZSTD_FIRST;
-    return true;
+    const char *name = d->codec->name;
+
+    codec_fail(&d->in, name, "unpacks to more than is allowed", st);
+    memcpy(st->sqlstate, STATUS_LIMIT, sizeof(st->sqlstate));
+    return status_hint(st, "At most %" PRIu64 " %s are allowed. If the data is what it should be, allow more with \"%s\" (0: no limit).",
+                       limit, what, option);
 }
 
+/* Notes that n bytes more were unpacked; false when that is too much. */
 static bool
-open_gzip(Decompress *d, Status *st)
+within_limits(Decompress *d, size_t n, Status *st)
 {
-    if (inflateInit2(&d->zlib, GZIP_WINDOW) != Z_OK)
-        return status_out_of_memory(st, 0);
-    d->zlib_open = true;
+    const DecompressLimits *limits = &d->limits;
+
+    d->total += n;
+    if (limits->bytes > 0 && d->total > limits->bytes)
+        return refuse_bomb(d, limits->bytes, "bytes of content", "maxDecompressedBytes", st);
+    if (limits->ratio > 0 && d->total > DECOMPRESS_FREE && d->total / limits->ratio > decompress_stored(d))
+        return refuse_bomb(d, limits->ratio, "bytes of content for each stored one", "maxCompressionRatio", st);
     return true;
 }
-
-/* ---- the outside ----------------------------------------------------------- */
 
 static bool
 read_packed(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
 {
     Decompress *d = context;
 
+    *got = 0;
+    if (d->empty)
+        return true;
     if (d->failure.sqlstate[0] != '\0')
     {
         *st = d->failure;
         return false;
     }
-    if (d->kind == COMPRESSION_GZIP ? read_gzip(d, out, size, got, st) : read_zstd(d, out, size, got, st))
-        return true;
+    if (d->codec->read(d->state, out, size, got, st))
+        return within_limits(d, *got, st);
     if (*got == 0)
         return false;
     d->failure = *st;
     status_clear(st);
+    return within_limits(d, *got, st);
+}
+
+/* Reads the rest of a content for its faults alone. */
+static bool
+pass_rest(Decompress *d, Status *st)
+{
+    uint8_t nowhere[16384];
+    size_t got;
+
+    do
+        if (!read_packed(d, nowhere, sizeof(nowhere), &got, st))
+            return false;
+    while (got > 0);
     return true;
 }
 
-/* A zstd frame, or one to be skipped. */
-static bool
-zstd_magic(const uint8_t *in)
+bool
+decompress_next(Decompress *d, const char **name, bool *more, Status *st)
 {
-    return (in[0] == 0x28 && in[1] == 0xb5 && in[2] == 0x2f && in[3] == 0xfd) ||
-        ((in[0] & 0xf0) == 0x50 && in[1] == 0x2a && in[2] == 0x4d && in[3] == 0x18);
+    bool first = !d->begun;
+    CodecMember member = {NULL, false};
+
+    *name = NULL;
+    *more = first;
+    d->begun = true;
+    if (d->codec == NULL || d->codec->next == NULL || d->empty)
+        return true;
+    do
+        if ((!first || member.skip) && !pass_rest(d, st))
+            return false;
+        else if (!d->codec->next(d->state, &member, more, st))
+            return false;
+    while (*more && member.skip);
+    *name = member.name;
+    if (*more || !first)
+        return true;
+    *name = NULL;
+    *more = d->empty = true;
+    return true;
 }
+
+/* ---- what it is ------------------------------------------------------------ */
 
 /* Bytes to tell a file's kind by. */
 #define KIND_BYTES 64
 
 /* Files that are no text, and that nothing here can read. */
 static const struct Foreign { const char *magic; uint8_t length; bool letters; const char *what; } foreign[] = {
-    {"PK\x03\x04", 4, false, "a zip archive, or an .xlsx or .ods workbook"},
     {"\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1", 8, false, "an old Office file, perhaps an .xls workbook"},
-    {"BZh", 3, true, "bzip2 data"},
     {"\xFD" "7zXZ\0", 6, false, "xz data"},
+    {"\x02\x21\x4C\x18", 4, false, "LZ4 data of the old form without frames"},
+    {"PK\x07\x08PK", 6, false, "one part of a zip archive of several"},
     {"7z\xBC\xAF\x27\x1C", 6, false, "a 7z archive"},
     {"PAR1", 4, true, "a Parquet file"},
     {"ORC", 3, true, "an ORC file"},
@@ -325,13 +167,13 @@ static const struct Foreign { const char *magic; uint8_t length; bool letters; c
 static bool
 is_foreign(const Decompress *d, const struct Foreign *kind)
 {
-    size_t n = d->end < KIND_BYTES ? d->end : KIND_BYTES, i;
+    size_t n = d->in.end < KIND_BYTES ? d->in.end : KIND_BYTES, i;
     bool binary = !kind->letters;
 
-    if (n < kind->length || memcmp(d->input, kind->magic, kind->length) != 0)
+    if (n < kind->length || memcmp(d->in.data, kind->magic, kind->length) != 0)
         return false;
     for (i = kind->length; !binary && i < n; i++)
-        binary = d->input[i] < '\t' || (d->input[i] > '\r' && d->input[i] < ' ');
+        binary = d->in.data[i] < '\t' || (d->in.data[i] > '\r' && d->in.data[i] < ' ');
     return binary;
 }
 
@@ -342,7 +184,7 @@ may_be_foreign(const Decompress *d)
     size_t i;
 
     for (i = 0; i < sizeof(foreign) / sizeof(foreign[0]); i++)
-        if (d->end >= 4 && memcmp(d->input, foreign[i].magic, foreign[i].length < 4 ? foreign[i].length : 4) == 0)
+        if (d->in.end >= 4 && memcmp(d->in.data, foreign[i].magic, foreign[i].length < 4 ? foreign[i].length : 4) == 0)
             return true;
     return false;
 }
@@ -361,41 +203,111 @@ refuse_foreign(const Decompress *d, Status *st)
     return true;
 }
 
+static bool
+starts_with(const CodecInput *in, size_t at, const char *magic, size_t n)
+{
+    return in->end - at >= n && memcmp(in->data + at, magic, n) == 0;
+}
+
+/* A frame to be skipped, as zstd and LZ4 may both have in front; *n: how long it is. */
+static bool
+skipped_frame(const CodecInput *in, size_t at, uint64_t *n)
+{
+    const uint8_t *p = in->data + at;
+
+    if (in->end - at < 8 || (p[0] & 0xf0) != 0x50 || memcmp(p + 1, "\x2a\x4d\x18", 3) != 0)
+        return false;
+    *n = 8 + (uint64_t) codec_u32(p + 4);
+    return true;
+}
+
+/* What comes behind frames to be skipped; as far as the buffer shows it, else it is taken for zstd. */
+static bool
+detect_framed(CodecInput *in, Compression *kind, Status *st)
+{
+    uint64_t n;
+    size_t at = 0;
+
+    while (skipped_frame(in, at, &n))
+    {
+        *kind = COMPRESSION_ZSTD;
+        if (n > CODEC_INPUT_SIZE - 8 - at)
+            return true;
+        at += (size_t) n;
+        if (!codec_need(in, at + 8, st))
+            return false;
+        if (in->end < at)
+            return true;
+    }
+    if (starts_with(in, at, "\x28\xb5\x2f\xfd", 4))
+        *kind = COMPRESSION_ZSTD;
+    else if (starts_with(in, at, "\x04\x22\x4d\x18", 4))
+        *kind = COMPRESSION_LZ4;
+    return true;
+}
+
+/* bzip2's magic is text, but not with that of its first block, or of its end, behind it. */
+static bool
+is_bzip2(const CodecInput *in)
+{
+    return starts_with(in, 0, "BZh", 3) && in->end >= 10 && in->data[3] >= '1' && in->data[3] <= '9' &&
+        (starts_with(in, 4, "\x31\x41\x59\x26\x53\x59", 6) || starts_with(in, 4, "\x17\x72\x45\x38\x50\x90", 6));
+}
+
 /* Reads until the magic bytes are there, then names the codec. */
 static bool
 detect(Decompress *d, Status *st)
 {
-    while ((d->end < 4 || (d->end < KIND_BYTES && may_be_foreign(d))) && !d->stored_end)
-        if (!fill(d, st))
-            return false;
-    if (d->end >= 2 && d->input[0] == 0x1f && d->input[1] == 0x8b)
+    CodecInput *in = &d->in;
+
+    if (!codec_need(in, 4, st))
+        return false;
+    d->kind = COMPRESSION_NONE;
+    /* Only where the first bytes allow for it is it worth while to read on before the text begins. */
+    if ((starts_with(in, 0, "BZh", 3) || starts_with(in, 0, "\xff\x06\0", 3) || (in->end > 0 && (in->data[0] & 0xf0) == 0x50)) &&
+        !codec_need(in, 10, st))
+        return false;
+    if (may_be_foreign(d) && !codec_need(in, KIND_BYTES, st))
+        return false;
+    if (starts_with(in, 0, "\x1f\x8b", 2))
         d->kind = COMPRESSION_GZIP;
-    else
-        d->kind = d->end >= 4 && zstd_magic(d->input) ? COMPRESSION_ZSTD : COMPRESSION_NONE;
+    else if (is_bzip2(in))
+        d->kind = COMPRESSION_BZIP2;
+    else if (starts_with(in, 0, "\xff\x06\0\0sNaPpY", 10))
+        d->kind = COMPRESSION_SNAPPY;
+    else if (starts_with(in, 0, "PK\3\4", 4) || starts_with(in, 0, "PK\5\6", 4))
+        d->kind = COMPRESSION_ZIP;
+    else if (!detect_framed(in, &d->kind, st))
+        return false;
     return d->kind != COMPRESSION_NONE || refuse_foreign(d, st);
 }
 
+/* ---- the outside ----------------------------------------------------------- */
+
 bool
-decompress_open(Decompress **out, Compression compression, ByteSource stored, Status *st)
+decompress_open(Decompress **out, Compression compression, const DecompressLimits *limits, ByteSource stored, Status *st)
 {
     Decompress *d = calloc(1, sizeof(*d));
 
     if (d == NULL)
         return status_out_of_memory(st, sizeof(*d));
-    d->stored = stored;
+    d->in.stored = stored;
+    d->in.found = compression == COMPRESSION_AUTO;
+    d->in.data = calloc(1, CODEC_INPUT_SIZE);
+    d->limits = *limits;
     d->kind = compression;
-    d->input = calloc(1, INPUT_SIZE);
-    if (d->input == NULL)
+    if (d->in.data == NULL)
     {
         decompress_close(d);
-        return status_out_of_memory(st, INPUT_SIZE);
+        return status_out_of_memory(st, CODEC_INPUT_SIZE);
     }
     if (compression == COMPRESSION_AUTO && !detect(d, st))
     {
         decompress_close(d);
         return false;
     }
-    if ((d->kind == COMPRESSION_GZIP && !open_gzip(d, st)) || (d->kind == COMPRESSION_ZSTD && !open_zstd(d, st)))
+    d->codec = codecs[d->kind];
+    if (d->codec != NULL && !d->codec->open(&d->in, &d->state, st))
     {
         decompress_close(d);
         return false;
@@ -409,17 +321,16 @@ decompress_close(Decompress *d)
 {
     if (d == NULL)
         return;
-    if (d->zlib_open)
-        inflateEnd(&d->zlib);
-    ZSTD_freeDCtx(d->zstd);
-    free(d->input);
+    if (d->codec != NULL)
+        d->codec->close(d->state);
+    free(d->in.data);
     free(d);
 }
 
 ByteSource
 decompress_source(Decompress *d)
 {
-    return (ByteSource) {d->kind == COMPRESSION_NONE ? read_plain : read_packed, d};
+    return (ByteSource) {d->codec == NULL ? read_plain : read_packed, d};
 }
 
 Compression
@@ -431,24 +342,26 @@ decompress_kind(const Decompress *d)
 uint64_t
 decompress_stored(const Decompress *d)
 {
-    return d->stored_read - (d->end - d->at);
+    return codec_place(&d->in);
 }
-
-static const char *const names[] = {"auto", "none", "gzip", "zstd"};
 
 const char *
 compression_name(Compression compression)
 {
-    return names[compression];
+    return codecs[compression] != NULL ? codecs[compression]->name : compression == COMPRESSION_AUTO ? "auto" : "none";
+}
+
+const char *
+compression_names(void)
+{
+    return "auto, none, gzip, zstd, bzip2, lz4, snappy, zip";
 }
 
 bool
 compression_find(const char *name, Compression *out)
 {
-    size_t i;
-
-    for (i = 0; i < sizeof(names) / sizeof(names[0]); i++)
-        if (strcmp(names[i], name) == 0)
+    for (size_t i = 0; i < COMPRESSIONS; i++)
+        if (strcmp(compression_name((Compression) i), name) == 0)
         {
             *out = (Compression) i;
             return true;

@@ -13,7 +13,7 @@ static const struct { const char *ending, *format; } endings[] = {
     {".csv", "csv"}, {".txt", "csv"}, {".tsv", "tsv"}, {".tab", "tsv"},
 };
 
-static const char *const packed[] = {".gz", ".gzip", ".zst", ".zstd"};
+static const char *const packed[] = {".gz", ".gzip", ".zst", ".zstd", ".bz2", ".lz4", ".sz", ".snappy", ".zip"};
 
 const Format *
 format_find(const char *name)

@@ -42,13 +42,23 @@ typedef struct FormatRecord
 #define FIELD_MODIFIED_AT (-5)
 #define FIELD_RECORD (-6)   /* the whole record; of the builder's column for it */
 
+/*
+ * For a format's table of the keys in the request's "format" object: those of
+ * the session, known to be fine.  Their values go to `nowhere`, a json_t *.
+ */
+#define FORMAT_SESSION_KEYS(nowhere) \
+    {"format", JSON_FIELD_ANY, false, &(nowhere), 0, 0}, \
+    {"encoding", JSON_FIELD_ANY, false, &(nowhere), 0, 0}, \
+    {"compression", JSON_FIELD_ANY, false, &(nowhere), 0, 0}, \
+    {"maxDecompressedBytes", JSON_FIELD_ANY, false, &(nowhere), 0, 0}, \
+    {"maxCompressionRatio", JSON_FIELD_ANY, false, &(nowhere), 0, 0}
+
 typedef struct Format
 {
     const char *name;
 
     /*
-     * Reads the request's "format" object (the keys "format", "compression" and
-     * "encoding" are the session's and already known to be fine).  *options is given to
+     * Reads the request's "format" object.  *options is given to
      * open and to be freed by options_free; it borrows strings from `json`.
      */
     bool (*options_parse)(const json_t *json, void **options, Status *st);
@@ -106,7 +116,7 @@ const char *format_names(void);
 
 /*
  * The name of the format of an object of this name: by its ending, before that
- * of a compression (.gz, .zst), in any case; "csv" for one that is not known.
+ * of a compression (.gz, .zst, .zip...), in any case; "csv" for one that is not known.
  */
 const char *format_by_path(const char *path);
 

@@ -161,7 +161,7 @@ dead_letters_add(DeadLetters *letters, const Reject *reject)
     set_value(letter, COLUMN_VERSION, Int32GetDatum(letters->run.version));
     set_text(letter, COLUMN_SOURCE_NODE, split->source->id);
     set_text(letter, COLUMN_NODE, reject->node->id);
-    set_text(letter, COLUMN_SOURCE, split->path);
+    set_text(letter, COLUMN_SOURCE, split->place);
     set_value(letter, COLUMN_MODIFIED_AT, TimestampTzGetDatum(split->modified));
     set_value(letter, COLUMN_FILE_NUMBER, Int32GetDatum(split->number));
     set_value(letter, COLUMN_LINE, Int64GetDatum((int64) reject->at.line));

@@ -250,6 +250,8 @@ fetch_split(const LinkMessage *message, int ncolumns, bool *present)
     for (int i = 0; i < ncolumns; i++)
         present[i] = split.present[i] != 0;
     object->path = server_copy(split.path, split.path, "the name of a file");
+    object->place = server_copy(split.place, split.place, "the name of a file");
+    object->base = server_size(split.base);
     object->size = server_size(split.size);
     object->modified = server_time(split.mtime);
     object->etag = server_copy(split.etag, split.path, "the etag of a file");

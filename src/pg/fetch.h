@@ -20,13 +20,15 @@
 typedef struct FetchObject
 {
     char *path;
+    char *place;             /* only of a split: the path for people, with the member of an archive that is being read */
+    int64 base;              /* only of a split: bytes of content before it, in members read before */
     int64 size;
     TimestampTz modified;
     char *etag;
     char *head_hash;         /* only of a split */
     char *dialect;           /* only of a split: JSON */
     int64 rows;              /* only of a split: read so far */
-    int64 from;              /* rows that begin before this byte are not asked for */
+    int64 from;              /* rows that begin before this byte are not asked for; counted over all members */
     char *fields;            /* only of a split whose rows come with their records: JSON, as in wire.h */
     const GraphNode *source; /* the node that reads it, and its place in the run's reading from 0; set by the reader of splits */
     int number;

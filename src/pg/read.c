@@ -239,7 +239,7 @@ place_text(const Reading *reading, uint64 line, const char *field, const char *v
     StringInfoData out;
 
     initStringInfo(&out);
-    appendStringInfo(&out, "File \"%s\", line " UINT64_FORMAT, reading->split->path, line);
+    appendStringInfo(&out, "File \"%s\", line " UINT64_FORMAT, reading->split->place, line);
     if (field)
         appendStringInfo(&out, ", field \"%s\"", field);
     if (value)

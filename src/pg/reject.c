@@ -113,7 +113,7 @@ reject_place(const Reject *reject)
 
     initStringInfo(&where);
     if (reject->at.split)
-        appendStringInfo(&where, "File \"%s\", line " UINT64_FORMAT, reject->at.split->path, reject->at.line);
+        appendStringInfo(&where, "File \"%s\", line " UINT64_FORMAT, reject->at.split->place, reject->at.line);
     if (reject->field)
         appendStringInfo(&where, ", field \"%s\"", reject->field);
     if (reject->value)
@@ -257,7 +257,7 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
     values[run] = UUIDPGetDatum(run_id);
     values[number] = Int64GetDatum(ordinal);
     set_text(values, nulls, node, reject->node->id);
-    set_text(values, nulls, source, reject->at.split ? reject->at.split->path : NULL);
+    set_text(values, nulls, source, reject->at.split ? reject->at.split->place : NULL);
     values[line] = Int64GetDatum((int64) reject->at.line);
     values[offset] = Int64GetDatum((int64) reject->at.offset);
     nulls[line] = nulls[offset] = reject->at.split == NULL;

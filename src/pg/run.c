@@ -607,7 +607,7 @@ run_context(void *arg)
     const RunSource *source = run->reading;
 
     if (source && source->split && source->cells->nrows > 0)
-        errcontext("run of pipeline \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", run->slot->pipeline, source->split->path,
+        errcontext("run of pipeline \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", run->slot->pipeline, source->split->place,
                    source->cells->batch.header->first_line);
     else
         errcontext("run of pipeline \"%s\"", run->slot->pipeline);

@@ -41,7 +41,7 @@ run_batch_done(Run *run, RunSource *source)
 {
     if (run->policy != COMMIT_BATCH)
         return;
-    source->split->from = batch_end(source->cells);
+    source->split->from = source->split->base + batch_end(source->cells);
     if (run->counts.read - run->committed.counts.read >= commit_batch_rows(run->spec->execution_config))
         run_end_load(run, false);
 }

@@ -168,24 +168,44 @@ receive(Run *run, RunSource *source, LinkMessage *message)
         run_begin_load(run);
 }
 
+/* The next member of the archive that is being read: what is counted is counted on. */
+static void
+next_member(RunSource *source, FetchObject *split)
+{
+    const FetchObject *before = source->split;
+
+    if (strcmp(before->path, split->path) != 0)
+        link_misbehaved("kaireon-reader began a split that was not asked for");
+    split->number = before->number + 1;
+    split->from = before->from;
+    split->rows = before->rows;
+    source->members++;
+}
+
 static void
 begin_split(Run *run, RunSource *source, const LinkMessage *message)
 {
     MemoryContext old = MemoryContextSwitchTo(run->context);
+    FetchObject *before = source->split ? source->split : source->splits != NIL ? llast(source->splits) : NULL;
+    FetchObject *split = fetch_split(message, source->asked->ncolumns, source->present);
 
-    if (source->split || (run->replay == NULL && list_length(source->splits) >= list_length(source->files)))
+    split->source = source->asked->node;
+    if (source->split && run->replay == NULL)
+        next_member(source, split);
+    else if (source->split || (run->replay == NULL && list_length(source->splits) >= list_length(source->files)))
         link_misbehaved("kaireon-reader began a split that was not asked for");
-    source->split = fetch_split(message, source->asked->ncolumns, source->present);
-    source->split->source = source->asked->node;
-    source->split->number = list_length(source->splits);
-    if (run->replay == NULL)
-        run_begin_file(run, source);
+    else
+    {
+        split->number = list_length(source->splits) + source->members;
+        source->split = split;
+        if (run->replay == NULL)
+            run_begin_file(run, source);
+    }
     /* files of one kind share their fields */
-    if (source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->fields, source->split->fields) == 0)
-        source->split->fields = ((FetchObject *) llast(source->splits))->fields;
+    if (before && strcmp(before->fields, split->fields) == 0)
+        split->fields = before->fields;
     /* in a replay there is a split whenever the fields change */
-    if (run->replay && source->splits != NIL && strcmp(((FetchObject *) llast(source->splits))->path, source->split->path) == 0)
-        source->split = llast(source->splits);
+    source->split = run->replay && before && strcmp(before->path, split->path) == 0 ? before : split;
     MemoryContextSwitchTo(old);
 }
 

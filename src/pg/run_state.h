@@ -41,6 +41,7 @@ typedef struct RunSource
     List *splits;            /* FetchObject *: read whole */
     int recorded;            /* of these, which the ledger has by a commit */
     int earlier;             /* and those that earlier attempts of the run have committed */
+    int members;             /* of archives among them, behind the first of each */
     bool part_committed;     /* of the split being read */
     instr_time waiting;
     struct ReplaySource *replayed; /* of a replay: the dead letters that take the place of files; NULL: none do */

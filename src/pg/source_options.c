@@ -15,7 +15,7 @@
 #include "utils/numeric.h"
 
 static const char *const formats[] = {"auto", "csv", "tsv", NULL};
-static const char *const compressions[] = {"auto", "none", "gzip", "zstd", NULL};
+static const char *const compressions[] = {"auto", "none", "gzip", "zstd", "bzip2", "lz4", "snappy", "zip", NULL};
 static const char *const encodings[] = {"UTF-8", "LATIN1", "WINDOWS-1252", "UTF-16", "UTF-16LE", "UTF-16BE", NULL};
 static const char *const automatic[] = {"auto", NULL}; /* beside values of another kind */
 static const char *const newlines[] = {"auto", "lf", "crlf", "cr", NULL};
@@ -54,6 +54,8 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest
     {"thousandsSeparator", JSON_STRING, false, NULL}, \
     {"encoding", JSON_STRING, false, encodings}, \
     {"compression", JSON_STRING, false, compressions}, \
+    {"maxDecompressedBytes", JSON_NUMBER, false, NULL}, \
+    {"maxCompressionRatio", JSON_NUMBER, false, NULL}, \
     {"maxFieldBytes", JSON_NUMBER, false, NULL}, \
     {"maxRowBytes", JSON_NUMBER, false, NULL}
 
@@ -86,7 +88,7 @@ static const struct { const char *name; int min; int max; bool ascii; bool autom
 
 static const struct { const char *name; int64 min; int64 max; } numbers[] = {
     {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 128 << 20},
-    {"maxRowBytes", 1, 256 << 20}, {"rowLimit", 0, PG_INT64_MAX}, {"maxCalls", 1, 1000000}};
+    {"maxRowBytes", 1, 256 << 20}, {"maxDecompressedBytes", 0, PG_INT64_MAX}, {"maxCompressionRatio", 0, PG_INT64_MAX}, {"rowLimit", 0, PG_INT64_MAX}, {"maxCalls", 1, 1000000}};
 
 /* A text option as the reader gets it; NULL when it is absent. */
 static char *

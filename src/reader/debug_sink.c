@@ -244,7 +244,7 @@ begin_split(void *context, const WireSplit *split, const ColumnSpec *columns, St
 
     free(sink->path);
     free(sink->types);
-    sink->path = strndup(split->path.data, split->path.length);
+    sink->path = strndup(split->place.data, split->place.length);
     sink->types = malloc(split->ncols + 1);
     sink->records = split->fields.length > 0;
     sink->replayed = split->fields.length == 2;

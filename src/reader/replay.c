@@ -139,6 +139,7 @@ begin_split(Replay *replay, const Record *record, bool strict, Status *st)
     WireSplit message = {
         .split = replay->output.split,
         .path = {record->path, (uint32_t) strlen(record->path)},
+        .place = {record->path, (uint32_t) strlen(record->path)},
         .mtime = record->mtime,
         .dialect = {"{}", 2},
         .fields = {"[]", 2},

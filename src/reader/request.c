@@ -17,6 +17,9 @@
 
 #define MAX_FILES 1000000
 #define MAX_ROOTS 1000
+/* What may come out of a compressed object unless the request says otherwise. */
+#define MAX_DECOMPRESSED_BYTES (UINT64_C(1) << 40)
+#define MAX_COMPRESSION_RATIO 1000
 #define COUNT(array) (sizeof(array) / sizeof((array)[0]))
 
 static const struct { const char *name; ColumnKind kind; } column_types[] = {
@@ -237,6 +240,19 @@ format_text(const json_t *json, const char *key, const char **out, Status *st)
     return true;
 }
 
+/* A whole number from 0; *out stays as it is when it is absent. */
+static bool
+format_count(const json_t *json, const char *key, uint64_t *out, Status *st)
+{
+    const json_t *value = json_object_get(json, key);
+
+    if (value != NULL && (!json_is_integer(value) || json_integer_value(value) < 0))
+        return status_fail(st, STATUS_INVALID_VALUE, "format option \"%s\" must be a whole number from 0", key);
+    if (value != NULL)
+        *out = (uint64_t) json_integer_value(value);
+    return true;
+}
+
 static bool
 bad_format_value(const char *key, const char *value, const char *valid, Status *st)
 {
@@ -250,10 +266,13 @@ parse_stages(Request *request, const json_t *json, Status *st)
 {
     const char *compression, *encoding;
 
-    if (!format_text(json, "compression", &compression, st) || !format_text(json, "encoding", &encoding, st))
+    request->limits = (DecompressLimits) {MAX_DECOMPRESSED_BYTES, MAX_COMPRESSION_RATIO};
+    if (!format_text(json, "compression", &compression, st) || !format_text(json, "encoding", &encoding, st) ||
+        !format_count(json, "maxDecompressedBytes", &request->limits.bytes, st) ||
+        !format_count(json, "maxCompressionRatio", &request->limits.ratio, st))
         return false;
     if (compression != NULL && !compression_find(compression, &request->compression))
-        return bad_format_value("compression", compression, "auto, none, gzip, zstd", st);
+        return bad_format_value("compression", compression, compression_names(), st);
     if (encoding != NULL && !encoding_find(encoding, &request->encoding))
         return bad_format_value("encoding", encoding, encoding_names(), st);
     return true;

@@ -45,6 +45,7 @@ typedef struct Request
     bool by_name;           /* each file's name decides */
     void *tsv_options;      /* by_name: format_tsv's */
     Compression compression;
+    DecompressLimits limits;
     Encoding encoding;
     ColumnSpec *columns;
     uint32_t ncolumns;

@@ -3,7 +3,8 @@
  *
  * A read goes over its files one after another: open the object, put the
  * decompression over it, the encoding over that and the format on top, find out which field goes
- * into which column, then batch after batch.  The batch builder lives as long
+ * into which column, then batch after batch; of an archive the same for each
+ * member, all within the file's split.  The batch builder lives as long
  * as the request, so its memory is used for all files.
  */
 #include "reader/session.h"
@@ -31,15 +32,18 @@ typedef struct Session
     uint64_t rows;          /* of all splits */
 } Session;
 
-/* What is open for one file. */
-typedef struct Split
+/* Content on its way into a format, and how much of it passed. */
+typedef struct Counted { ByteSource source; uint64_t bytes; } Counted;
+
+/* What is open for one member of a file; a file that is no archive has one. */
+typedef struct Member
 {
-    const char *path;
-    uint64_t from;          /* rows that begin before this byte are left out */
-    void *object;
-    DriverInfo info;
-    Decompress *plain;
+    char *place;            /* file and member, for people */
+    const char *name;       /* in its archive; NULL: it is the file */
+    uint64_t base;          /* bytes of content before it */
+    Decompress *plain;      /* of an archive's member, to see what it is */
     EncodingStage *text;
+    Counted counted;
     const Format *format;
     const void *options;
     void *state;            /* the format's */
@@ -52,6 +56,17 @@ typedef struct Split
     uint8_t *present;
     char *dialect;
     char *field_list;       /* JSON; NULL: nobody asked for records */
+} Member;
+
+/* What is open for one file. */
+typedef struct Split
+{
+    const char *path;
+    uint64_t from;          /* rows that begin before this byte, counted over all members, are left out */
+    void *object;
+    DriverInfo info;
+    Decompress *plain;
+    Member member;
     uint64_t rows;
 } Split;
 
@@ -59,11 +74,11 @@ typedef struct Split
 
 /* The fields are column1, column2..., because the file has no header. */
 static bool
-is_numbered(const Split *split)
+is_numbered(const Member *m)
 {
     json_t *dialect = json_object();
-    bool numbered = dialect != NULL && split->format->describe(split->state, false, dialect) &&
-        json_is_false(json_object_get(dialect, "header")) && strcmp(split->names[0], "column1") == 0;
+    bool numbered = dialect != NULL && m->format->describe(m->state, false, dialect) &&
+        json_is_false(json_object_get(dialect, "header")) && strcmp(m->names[0], "column1") == 0;
 
     json_decref(dialect);
     return numbered;
@@ -71,77 +86,97 @@ is_numbered(const Split *split)
 
 /* Debug mode: the source's own fields, as text. */
 static bool
-take_all_columns(Split *split, Status *st)
+take_all_columns(Member *m, Status *st)
 {
     size_t i;
 
-    split->ncolumns = split->nnames > WIRE_MAX_FIELDS ? WIRE_MAX_FIELDS : (uint32_t) split->nnames;
-    split->own_columns = calloc(split->ncolumns + 1, sizeof(*split->own_columns));
-    if (split->own_columns == NULL)
+    m->ncolumns = m->nnames > WIRE_MAX_FIELDS ? WIRE_MAX_FIELDS : (uint32_t) m->nnames;
+    m->own_columns = calloc(m->ncolumns + 1, sizeof(*m->own_columns));
+    if (m->own_columns == NULL)
         return status_out_of_memory(st, 0);
-    for (i = 0; i < split->ncolumns; i++)
-        split->own_columns[i].name = split->names[i];
-    split->columns = split->own_columns;
+    for (i = 0; i < m->ncolumns; i++)
+        m->own_columns[i].name = m->names[i];
+    m->columns = m->own_columns;
     return true;
 }
 
 /* One column's field; what the source's names alone do not tell is added to the failure. */
 static bool
-map_column(const Split *split, const ColumnSpec *column, bool strict, int *field, Status *st)
+map_column(const Member *m, const ColumnSpec *column, bool strict, int *field, Status *st)
 {
-    if (column_find(split->names, split->nnames, column, strict, field, st))
+    if (column_find(m->names, m->nnames, column, strict, field, st))
         return true;
-    if (strcmp(st->sqlstate, STATUS_NO_COLUMN) == 0 && st->hint[0] == '\0' && is_numbered(split))
+    if (strcmp(st->sqlstate, STATUS_NO_COLUMN) == 0 && st->hint[0] == '\0' && is_numbered(m))
         status_hint(st, "The file was taken to have no header: say \"header\": true if it has one, or name its fields with \"columns\".");
     return false;
 }
 
 static bool
-map_columns(Session *s, Split *split, Status *st)
+map_columns(Session *s, Member *m, Status *st)
 {
     const Request *request = s->request;
     uint32_t i;
 
-    split->format->fields(split->state, &split->names, &split->nnames);
-    split->columns = request->columns;
-    split->ncolumns = request->ncolumns;
-    if (request->all_columns && !request->describe && !take_all_columns(split, st))
+    m->format->fields(m->state, &m->names, &m->nnames);
+    m->columns = request->columns;
+    m->ncolumns = request->ncolumns;
+    if (request->all_columns && !request->describe && !take_all_columns(m, st))
         return false;
-    split->map = calloc(split->ncolumns + 1, sizeof(*split->map));
-    split->present = calloc(split->ncolumns + 1, 1);
-    if (split->map == NULL || split->present == NULL)
+    m->map = calloc(m->ncolumns + 1, sizeof(*m->map));
+    m->present = calloc(m->ncolumns + 1, 1);
+    if (m->map == NULL || m->present == NULL)
         return status_out_of_memory(st, 0);
-    for (i = 0; i < split->ncolumns; i++)
+    for (i = 0; i < m->ncolumns; i++)
     {
         if (request->all_columns)
-            split->map[i] = (int) i;
-        else if (!map_column(split, &split->columns[i], !request->describe, &split->map[i], st))
+            m->map[i] = (int) i;
+        else if (!map_column(m, &m->columns[i], !request->describe, &m->map[i], st))
             return false;
-        split->present[i] = split->map[i] != FIELD_ABSENT;
+        m->present[i] = m->map[i] != FIELD_ABSENT;
     }
-    split->map[i] = FIELD_RECORD;
+    m->map[i] = FIELD_RECORD;
     if (request->describe)
         return true;
     if (request->all_columns)
         output_close(&s->output);
-    return output_open(&s->output, request, split->columns, split->ncolumns, st);
+    return output_open(&s->output, request, m->columns, m->ncolumns, st);
 }
 
 /* ---- one file ---------------------------------------------------------- */
 
+static bool
+read_counted(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Counted *counted = context;
+
+    if (!byte_source_read(counted->source, out, size, got, st))
+        return false;
+    counted->bytes += *got;
+    return true;
+}
+
+static void
+member_close(Member *m)
+{
+    if (m->state != NULL)
+        m->format->close(m->state);
+    encoding_close(m->text);
+    decompress_close(m->plain);
+    free(m->own_columns);
+    free(m->map);
+    free(m->present);
+    free(m->dialect);
+    free(m->field_list);
+    free(m->place);
+    *m = (Member) {.base = m->base + m->counted.bytes};
+}
+
 static void
 split_close(Session *s, Split *split)
 {
-    if (split->state != NULL)
-        split->format->close(split->state);
-    encoding_close(split->text);
+    member_close(&split->member);
     decompress_close(split->plain);
     s->request->driver->object_close(split->object);
-    free(split->own_columns);
-    free(split->map);
-    free(split->present);
-    free(split->dialect);
-    free(split->field_list);
 }
 
 static bool
@@ -161,30 +196,77 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
     const Request *request = s->request;
     const Driver *driver = request->driver;
 
-    if (!driver->object_open(s->driver, &file->entry, file->known, &split->object, &split->info, st) ||
-        !as_listed(file, &split->info, st))
+    return driver->object_open(s->driver, &file->entry, file->known, &split->object, &split->info, st) &&
+        as_listed(file, &split->info, st) &&
+        decompress_open(&split->plain, request->compression, &request->limits,
+                        (ByteSource) {driver->object_read, split->object}, st);
+}
+
+/* A member of an archive must be a file as it is: not compressed once more, and no document. */
+static bool
+check_content(Member *m, ByteSource *content, Status *st)
+{
+    static const DecompressLimits none;
+    const char *name;
+    bool more;
+
+    if (!decompress_open(&m->plain, COMPRESSION_AUTO, &none, *content, st))
         return false;
-    split->format = request_format(request, split->path, &split->options);
-    if (!decompress_open(&split->plain, request->compression, (ByteSource) {driver->object_read, split->object}, st) ||
-        !encoding_open(&split->text, request->encoding, decompress_source(split->plain), st))
+    if (decompress_kind(m->plain) != COMPRESSION_NONE)
     {
-        /* They read no more than a mark: what is wrong there is on the first line. */
+        status_fail(st, STATUS_NOT_SUPPORTED, "member \"%.400s\" of the archive is compressed once more (%s), which can't be read in this version",
+                    m->name, compression_name(decompress_kind(m->plain)));
+        return status_hint(st, "Take it out of the archive: it can be read on its own.");
+    }
+    *content = decompress_source(m->plain);
+    return decompress_next(m->plain, &name, &more, st);
+}
+
+/* The stages over the content at hand; they read no more than its first bytes. */
+static bool
+open_stages(const Request *request, Split *split, Status *st)
+{
+    Member *m = &split->member;
+    ByteSource content = decompress_source(split->plain);
+
+    if (m->name != NULL && !check_content(m, &content, st))
+        return false;
+    if (!encoding_open(&m->text, request->encoding, content, st))
+        return false;
+    m->counted.source = encoding_source(m->text);
+    return true;
+}
+
+static bool
+member_open(Session *s, Split *split, Status *st)
+{
+    const Request *request = s->request;
+    Member *m = &split->member;
+    size_t length = strlen(split->path) + (m->name == NULL ? 0 : strlen(m->name)) + 2;
+
+    m->place = malloc(length);
+    if (m->place == NULL)
+        return status_out_of_memory(st, length);
+    snprintf(m->place, length, "%s%s%s", split->path, m->name == NULL ? "" : "!", m->name == NULL ? "" : m->name);
+    m->format = request_format(request, m->name == NULL ? split->path : m->name, &m->options);
+    if (!open_stages(request, split, st))
+    {
+        /* What is wrong there is on the first line. */
         st->line = strcmp(st->sqlstate, STATUS_OUT_OF_MEMORY) == 0 ? 0 : 1;
         return false;
     }
-    return split->format->open(split->options, encoding_source(split->text), &split->state, st) &&
-        map_columns(s, split, st);
+    return m->format->open(m->options, (ByteSource) {read_counted, &m->counted}, &m->state, st) && map_columns(s, m, st);
 }
 
 /* The names of the source's fields as a JSON array, to be freed; NULL without memory. */
 static char *
-list_fields(const Split *split)
+list_fields(const Member *m)
 {
     json_t *list = json_array();
     char *text;
 
-    for (size_t i = 0; i < split->nnames; i++)
-        json_array_append_new(list, json_string(split->names[i]));
+    for (size_t i = 0; i < m->nnames; i++)
+        json_array_append_new(list, json_string(m->names[i]));
     text = json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return text;
@@ -195,19 +277,21 @@ describe(Session *s, Split *split, Status *st)
 {
     json_t *dialect = json_object();
     Compression kind = decompress_kind(split->plain);
+    Member *m = &split->member;
 
     if (dialect != NULL &&
-        json_object_set_new(dialect, "format", json_string(split->format->name)) == 0 &&
+        json_object_set_new(dialect, "format", json_string(m->format->name)) == 0 &&
         json_object_set_new(dialect, "compression", json_string(compression_name(kind))) == 0 &&
-        json_object_set_new(dialect, "encoding", json_string(encoding_name(encoding_kind(split->text)))) == 0 &&
+        (m->name == NULL || json_object_set_new(dialect, "member", json_string(m->name)) == 0) &&
+        json_object_set_new(dialect, "encoding", json_string(encoding_name(encoding_kind(m->text)))) == 0 &&
         /* a run's record is how the file was read, not what was in it */
-        split->format->describe(split->state, s->request->describe, dialect) &&
-        (!s->request->describe || split->format->survey(split->state, dialect)))
-        split->dialect = json_dumps(dialect, JSON_COMPACT | JSON_REAL_PRECISION(3));
+        m->format->describe(m->state, s->request->describe, dialect) &&
+        (!s->request->describe || m->format->survey(m->state, dialect)))
+        m->dialect = json_dumps(dialect, JSON_COMPACT | JSON_REAL_PRECISION(3));
     json_decref(dialect);
     if (s->request->records)
-        split->field_list = list_fields(split);
-    return (split->dialect != NULL && (split->field_list != NULL || !s->request->records)) || status_out_of_memory(st, 0);
+        m->field_list = list_fields(m);
+    return (m->dialect != NULL && (m->field_list != NULL || !s->request->records)) || status_out_of_memory(st, 0);
 }
 
 static WireStr
@@ -219,23 +303,26 @@ wire_str(const char *s)
 static bool
 announce(Session *s, Split *split, Status *st)
 {
+    const Member *m = &split->member;
     WireSplit message = {
         .split = s->output.split,
         .path = wire_str(split->path),
+        .place = wire_str(m->place),
+        .base = m->base,
         .size = split->info.size,
         .mtime = split->info.mtime,
         .etag = wire_str(split->info.etag),
         .head_hash = wire_str(split->info.head_hash),
-        .ncols = split->ncolumns,
-        .present = split->present,
+        .ncols = m->ncolumns,
+        .present = m->present,
     };
 
     if (!describe(s, split, st))
         return false;
-    message.dialect = wire_str(split->dialect);
-    if (split->field_list != NULL)
-        message.fields = wire_str(split->field_list);
-    return s->sink->split(s->sink->context, &message, split->columns, st);
+    message.dialect = wire_str(m->dialect);
+    if (m->field_list != NULL)
+        message.fields = wire_str(m->field_list);
+    return s->sink->split(s->sink->context, &message, m->columns, st);
 }
 
 static bool
@@ -254,14 +341,15 @@ static bool
 read_rows(Session *s, Split *split, Status *st)
 {
     const Request *request = s->request;
-    FormatSplit where = {.path = split->path, .mtime = split->info.mtime, .from = split->from};
+    Member *m = &split->member;
+    FormatSplit where = {.path = m->place, .mtime = split->info.mtime, .from = split->from > m->base ? split->from - m->base : 0};
     bool end = false;
 
     while (!end)
     {
         uint64_t limit = request->row_limit == 0 ? UINT64_MAX : request->row_limit - s->rows;
 
-        if (!split->format->next(split->state, &where, &s->output.builder, split->map, limit, &end, st))
+        if (!m->format->next(m->state, &where, &s->output.builder, m->map, limit, &end, st))
         {
             /* What was read before the error is not lost: a worker that commits by batch may keep it. */
             Status ignored;
@@ -274,17 +362,43 @@ read_rows(Session *s, Split *split, Status *st)
     return true;
 }
 
+/* Enough was read: of the rows that were asked for, or for a description. */
+static bool
+is_enough(const Session *s, bool begun)
+{
+    const Request *request = s->request;
+
+    return (request->describe && begun) || (request->row_limit > 0 && s->rows >= request->row_limit);
+}
+
+static bool
+read_member(Session *s, Split *split, Status *st)
+{
+    bool fine = member_open(s, split, st) && announce(s, split, st) && (s->request->describe || read_rows(s, split, st));
+
+    output_clear(&s->output);
+    if (!fine && st->path[0] == '\0' && split->member.place != NULL)
+        snprintf(st->path, sizeof(st->path), "%s", split->member.place);
+    member_close(&split->member);
+    return fine;
+}
+
 static bool
 read_file(Session *s, const RequestFile *file, Status *st)
 {
     Split split = {.path = file->entry.path, .from = file->from};
-    bool fine;
+    bool fine = split_open(s, &split, file, st), more = fine, begun = false;
 
-    fine = split_open(s, &split, file, st) && announce(s, &split, st);
+    while (more && !is_enough(s, begun))
+    {
+        fine = decompress_next(split.plain, &split.member.name, &more, st);
+        more = fine && more;
+        if (more)
+            fine = more = read_member(s, &split, st);
+        begun = true;
+    }
     if (fine && !s->request->describe)
-        fine = read_rows(s, &split, st) &&
-            s->sink->split_end(s->sink->context, s->output.split, split.rows, decompress_stored(split.plain), st);
-    output_clear(&s->output);
+        fine = s->sink->split_end(s->sink->context, s->output.split, split.rows, decompress_stored(split.plain), st);
     split_close(s, &split);
     if (!fine && st->path[0] == '\0')
         snprintf(st->path, sizeof(st->path), "%s", file->entry.path);
@@ -374,15 +488,13 @@ read_files(Session *s, const RequestFile *files, size_t n, Status *st)
 
     for (size_t i = 0; i < n; i++)
     {
-        if (request->row_limit > 0 && s->rows >= request->row_limit)
+        if (is_enough(s, i > 0))
             break;
         for (; told < n && told < i + EXPECTED && !request->describe && request->driver->object_expect != NULL; told++)
             if (files[told].known)
                 request->driver->object_expect(s->driver, &files[told].entry);
         if (!read_file(s, &files[i], st))
             return false;
-        if (request->describe)
-            break;
     }
     return true;
 }

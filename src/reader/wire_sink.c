@@ -203,7 +203,7 @@ send_split(void *context, const WireSplit *split, const ColumnSpec *columns, Sta
     WireWriter w;
 
     (void) columns;
-    if (!begin(sink, 128 + split->path.length + split->etag.length + split->head_hash.length +
+    if (!begin(sink, 128 + split->path.length + split->place.length + split->etag.length + split->head_hash.length +
                split->dialect.length + split->fields.length + split->ncols, &w, st))
         return false;
     wire_put_split(&w, split);

@@ -176,6 +176,8 @@ wire_put_split(WireWriter *w, const WireSplit *v)
 {
     wire_put_u32(w, v->split);
     wire_put_str(w, v->path.data, v->path.length);
+    wire_put_str(w, v->place.data, v->place.length);
+    wire_put_u64(w, v->base);
     wire_put_u64(w, v->size);
     wire_put_u64(w, (uint64_t) v->mtime);
     wire_put_str(w, v->etag.data, v->etag.length);
@@ -193,6 +195,8 @@ wire_get_split(WireReader *r, WireSplit *out)
 
     out->split = wire_get_u32(r);
     out->path = wire_get_str(r);
+    out->place = wire_get_str(r);
+    out->base = wire_get_u64(r);
     out->size = wire_get_u64(r);
     out->mtime = (int64_t) wire_get_u64(r);
     out->etag = wire_get_str(r);

@@ -103,11 +103,16 @@ typedef struct WireObject
     WireStr etag;     /* empty where the source has none */
 } WireObject;
 
-/* A split begins. */
+/*
+ * A split begins: an object, or the next member of an archive, whose split goes
+ * on with it under the same number: its lines and offsets begin anew.
+ */
 typedef struct WireSplit
 {
     uint32_t split;   /* its number, from 0 */
     WireStr path;
+    WireStr place;    /* the path as messages and _source have it: of an archive's member, with the member's name */
+    uint64_t base;    /* bytes of decompressed content before it, in the members that came before */
     uint64_t size;    /* bytes; 0 when not known */
     int64_t mtime;    /* microseconds since 1970-01-01 UTC */
     WireStr etag;
@@ -311,6 +316,7 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     "describe": the first of these;
  *                                     "read": a file may have "from": 1234, where the first row that is wanted
  *                                     begins: rows and rejects before that byte of the decompressed file are left out
+ *                                     (of an archive: of all its members' content, base and offset together)
  *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, or auto: by name, else csv
@@ -326,7 +332,9 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *     "quotes": "strict",             strict, lenient
  *     "decimalSeparator": ".", "thousandsSeparator": "",   for the cells of number columns
  *     "encoding": "UTF-8",            UTF-8, LATIN1, WINDOWS-1252, UTF-16, UTF-16LE, UTF-16BE; a BOM decides
- *     "compression": "auto",          auto, none, gzip, zstd
+ *     "compression": "auto",          auto, none, gzip, zstd, bzip2, lz4, snappy, zip
+ *     "maxDecompressedBytes": n,      bytes that may come out of a compressed file
+ *     "maxCompressionRatio": 1000,    and for each stored one, looked at behind the first 256 MB; 0: no limit
  *     "maxFieldBytes": n, "maxRowBytes": n },
  *   "columns": [                      in batch order; the same "name" may come several times
  *     {"name": "balance",             the source's field (a CSV header), or _source, _line, _offset, _modified_at

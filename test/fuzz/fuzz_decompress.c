@@ -1,5 +1,5 @@
 /*
- * fuzz_decompress.c: bytes as a stored object, plain or gzip, read in pieces.
+ * fuzz_decompress.c: bytes as a stored object in each compression, read in pieces.
  *
  * A bomb must not matter: output stops at 1 MB here.
  */
@@ -13,20 +13,28 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     static uint8_t out[4096];
-    size_t total = 0, got = 1;
+    static const Compression kinds[] = {COMPRESSION_AUTO, COMPRESSION_BZIP2, COMPRESSION_ZSTD, COMPRESSION_LZ4, COMPRESSION_GZIP,
+        COMPRESSION_SNAPPY, COMPRESSION_ZIP, COMPRESSION_AUTO};
+    static const DecompressLimits limits = {1 << 19, 1};
+    size_t total = 0, got = 0;
     Decompress *d = NULL;
+    const char *name;
+    bool more = true;
     Memory memory;
     Status st;
     bool fine;
 
     if (size < 1)
         return 0;
-    memory = (Memory) {data + 1, size - 1, 0, data[0] % 64 + 1};
+    memory = (Memory) {data + 1, size - 1, 0, data[0] % 32 + 1};
     status_clear(&st);
-    fine = decompress_open(&d, data[0] & 0x80 ? COMPRESSION_GZIP : data[0] & 0x40 ? COMPRESSION_ZSTD : COMPRESSION_AUTO,
-                           (ByteSource) {memory_read, &memory}, &st);
-    while (fine && got > 0 && total < (1 << 20))
+    fine = decompress_open(&d, kinds[data[0] >> 5], &limits, (ByteSource) {memory_read, &memory}, &st);
+    while (fine && more && total < (1 << 20))
     {
+        if (got == 0)
+            fine = decompress_next(d, &name, &more, &st);
+        if (!fine || !more)
+            break;
         fine = byte_source_read(decompress_source(d), out, sizeof(out), &got, &st);
         total += got;
     }

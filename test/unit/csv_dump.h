@@ -247,7 +247,11 @@ stages_open(Stages *s, ByteSource source, const DumpHow *how, Status *st)
     status_clear(st);
     if (encoding != NULL && !encoding_find(encoding, &kind))
         abort();
-    return (!how->packed || decompress_open(&s->plain, COMPRESSION_AUTO, source, st)) &&
+    static const DecompressLimits none;
+    const char *name;
+    bool more;
+
+    return (!how->packed || (decompress_open(&s->plain, COMPRESSION_AUTO, &none, source, st) && decompress_next(s->plain, &name, &more, st))) &&
         encoding_open(&s->text, kind, how->packed ? decompress_source(s->plain) : source, st) &&
         format_csv.open(s->options, encoding_source(s->text), &s->state, st);
 }

@@ -57,7 +57,7 @@ check_small(void)
     uint8_t memory[400], present[3] = {1, 0, 1};
     WireWriter w = {memory, sizeof(memory), 0, false};
     WireObject object = {str("a/b.csv"), 12, -5, str("")}, object2;
-    WireSplit split = {3, str("b"), 7, 9, str("e"), str("00ff"), str("{}"), str("[\"a\"]"), 3, present}, split2;
+    WireSplit split = {3, str("b"), str("b!c"), 11, 7, 9, str("e"), str("00ff"), str("{}"), str("[\"a\"]"), 3, present}, split2;
     WireFailure failure = {"22P04", str("m"), str("d"), str("h"), str("p"), 4, 5}, failure2;
     WireReject reject = {2, 10, 20, "22P04", str("why"), true, str("raw")}, reject2;
     WireReader r;
@@ -71,7 +71,7 @@ check_small(void)
     r = (WireReader) {memory, w.used, 0, false};
     ok(wire_get_object(&r, &object2) && same(object2.path, "a/b.csv") && object2.size == 12 &&
        object2.mtime == -5 && object2.etag.length == 0, "object");
-    ok(wire_get_split(&r, &split2) && split2.split == 3 && same(split2.head_hash, "00ff") &&
+    ok(wire_get_split(&r, &split2) && split2.split == 3 && same(split2.head_hash, "00ff") && same(split2.place, "b!c") && split2.base == 11 &&
        same(split2.dialect, "{}") && same(split2.fields, "[\"a\"]") && split2.ncols == 3 && split2.present[1] == 0, "split");
     ok(wire_get_failure(&r, &failure2) && strcmp(failure2.sqlstate, "22P04") == 0 && same(failure2.hint, "h") &&
        failure2.line == 4 && failure2.offset == 5, "failure");
