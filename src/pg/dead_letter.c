@@ -34,6 +34,9 @@ enum
     COLUMN_ATTEMPTS, COLUMN_CREATED_AT, COLUMNS
 };
 
+/* They are written before the end of a batch when they are larger than that together. */
+#define BOUND_BYTES (16 * 1024 * 1024)
+
 /* One letter, until it is written: the values of the columns, by value or in the context of those that wait. */
 typedef struct Letter
 {
@@ -259,4 +262,11 @@ dead_letters_flush(DeadLetters *letters)
     MemoryContextSwitchTo(old);
     letters->waiting = NIL;
     MemoryContextReset(letters->context);
+}
+
+void
+dead_letters_bound(DeadLetters *letters)
+{
+    if (letters && MemoryContextMemAllocated(letters->context, true) > BOUND_BYTES)
+        dead_letters_flush(letters);
 }

@@ -34,4 +34,7 @@ extern void dead_letters_add(DeadLetters *letters, const Reject *reject);
  */
 extern void dead_letters_flush(DeadLetters *letters);
 
+/* The same in between, of a batch that gives many: writes them if they take much memory. */
+extern void dead_letters_bound(DeadLetters *letters);
+
 #endif

@@ -58,6 +58,12 @@ guard_try(void (*work) (void *arg), void *arg, MemoryContext context)
 }
 
 ErrorData *
+guard_rehearse(void (*work) (void *arg), void *arg, MemoryContext context)
+{
+    return attempt(work, arg, context, compat_error_must_pass, false);
+}
+
+ErrorData *
 guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode))
 {
     return attempt(work, arg, context, must_pass, true);

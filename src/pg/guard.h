@@ -16,7 +16,10 @@
  */
 extern ErrorData *guard_try(void (*work) (void *arg), void *arg, MemoryContext context);
 
-/* The same with another opinion on which errors are raised on, by SQLSTATE. */
+/* The same, but what it did in the database is undone also when it returned: whether it could be done. */
+extern ErrorData *guard_rehearse(void (*work) (void *arg), void *arg, MemoryContext context);
+
+/* The same as guard_try with another opinion on which errors are raised on, by SQLSTATE. */
 extern ErrorData *guard_try_but(void (*work) (void *arg), void *arg, MemoryContext context, bool (*must_pass) (int sqlerrcode));
 
 /* The same, and none is: for what goes on whatever happened.  Who may be cancelled meanwhile holds that off. */

@@ -3,7 +3,8 @@
  * writing have in common.  See load.h and load_state.h.
  *
  * Slots are kept from batch to batch.  Rows are flushed once a batch, while
- * the message their text lies in is still there.
+ * the message their text lies in is still there; a way whose rows wait for
+ * others copies them.
  */
 #include "postgres.h"
 
@@ -89,7 +90,7 @@ flush(RowSink *sink)
         load_mark_filter(loader);
     if (loader->count > 0)
         loader->way->flush(loader);
-    if (loader->mark)
+    if (loader->mark && loader->way->drain == NULL)
         load_mark_advance(loader);
     for (int i = 0; i < loader->count; i++)
         ExecClearTuple(loader->slots[i]);
@@ -176,6 +177,12 @@ loader_counts(const Loader *loader)
     return &loader->counts;
 }
 
+int
+loader_waiting(const Loader *loader)
+{
+    return loader->waiting;
+}
+
 void
 load_reject_at(Loader *loader, RowPosition at, Reject *reject)
 {
@@ -245,6 +252,8 @@ load_touch(const Loader *loader, Datum *keys, bool *nulls)
 {
     ListCell *lc;
 
+    if (loader->rehearses)
+        return;
     foreach(lc, loader->summaries)
         summary_touch(lfirst(lc), keys, nulls);
 }
@@ -283,6 +292,8 @@ void
 loader_finish(Loader *loader)
 {
     flush(&loader->sink);
+    if (loader->way->drain)
+        loader->way->drain(loader);
     check_not_empty(loader);
     loader->way->finish(loader);
     for (int i = 0; i < loader->capacity; i++)

@@ -5,9 +5,9 @@
  * batch go to table_multi_insert, indexes after, as COPY does.  A row that
  * meets a unique conflict is taken out again and rejected; its neighbours
  * stay.  Tables with triggers, row security, partitions, generated columns or
- * foreign storage take the ordinary INSERT ... SELECT over the batch inside a
- * subtransaction, halved until the failing row is alone.  So do upserts, with
- * ON CONFLICT.  Strategies that replace all rows of a table write into a new heap
+ * foreign storage take the ordinary INSERT ... SELECT over the rows of many
+ * batches inside a subtransaction; when it fails, what can be loaded is found by
+ * trying (load_range.c).  So do upserts, with ON CONFLICT.  Strategies that replace all rows of a table write into a new heap
  * beside it, where they can (replace.h).
  */
 #ifndef KAIREON_LOAD_H
@@ -53,6 +53,8 @@ extern char *loader_mark(const Loader *loader);
 extern RowSink *loader_sink(Loader *loader);
 /* What became of the rows so far, but for those that were rejected. */
 extern const LoadCounts *loader_counts(const Loader *loader);
+/* Of how many rows that it was given it is not yet known whether they can be loaded. */
+extern int loader_waiting(const Loader *loader);
 /* Ends the load; what it opened is closed.  Raises KA014 when nothing came that could replace what there is. */
 extern void loader_finish(Loader *loader);
 

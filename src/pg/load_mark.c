@@ -131,21 +131,32 @@ load_mark_filter(Loader *loader)
 void
 load_mark_advance(Loader *loader)
 {
-    LoadMark *m = loader->mark;
+    const LoadMark *m = loader->mark;
     int best = -1;
-    MemoryContext old;
 
     for (int i = 0; i < loader->count; i++)
     {
         if (!loader->rejected[i] && (best < 0 || compare(m, value_of(loader, i), value_of(loader, best)) > 0))
             best = i;
     }
-    if (best < 0 || (m->moved && compare(m, value_of(loader, best), m->greatest) <= 0))
+    if (best >= 0)
+        load_mark_see(loader, loader->slots[best]);
+}
+
+void
+load_mark_see(Loader *loader, TupleTableSlot *slot)
+{
+    LoadMark *m = loader->mark;
+    bool null;
+    Datum value = slot_getattr(slot, m->attnum, &null);
+    MemoryContext old;
+
+    if (m->moved && compare(m, value, m->greatest) <= 0)
         return;
     old = MemoryContextSwitchTo(loader->context);
     if (m->moved && !m->att->attbyval)
         pfree(DatumGetPointer(m->greatest));
-    m->greatest = datumCopy(value_of(loader, best), m->att->attbyval, m->att->attlen);
+    m->greatest = datumCopy(value, m->att->attbyval, m->att->attlen);
     m->moved = true;
     MemoryContextSwitchTo(old);
 }

@@ -1,6 +1,6 @@
 /*
- * load_staged.c: statements over rows of the batch, which stand in a relation
- * "staged", and what is done when one fails.  See load_state.h.
+ * load_staged.c: statements over rows that are to be loaded, which stand in a
+ * relation "staged".  See load_state.h.
  */
 #include "postgres.h"
 
@@ -14,8 +14,6 @@
 #include "utils/lsyscache.h"
 #include "utils/memutils.h"
 #include "utils/plancache.h"
-
-#include "pg/guard.h"
 
 LoadStaged *
 load_staged_create(Loader *loader)
@@ -35,7 +33,9 @@ load_staged_create(Loader *loader)
     }
     staged->columns = columns.data;
     staged->namespace = get_namespace_name(RelationGetNamespace(loader->rel));
-    staged->store = tuplestore_begin_heap(false, false, work_mem);
+    staged->context = loader->context;
+    staged->owner = CurrentResourceOwner;
+    staged->store = staged->reads = tuplestore_begin_heap(false, false, work_mem);
     staged->desc = CreateTupleDescCopy(desc);
     MemoryContextSwitchTo(old);
     return staged;
@@ -45,6 +45,29 @@ void
 load_staged_destroy(LoadStaged *staged)
 {
     tuplestore_end(staged->store);
+}
+
+/* Each statement leaves a read pointer in the store, and each row that is put there looks at all of them. */
+#define CLEARED_MOST 16
+
+void
+load_staged_clear(LoadStaged *staged)
+{
+    MemoryContext context;
+    ResourceOwner owner = CurrentResourceOwner;
+
+    if (++staged->cleared < CLEARED_MOST)
+    {
+        tuplestore_clear(staged->store);
+        return;
+    }
+    context = MemoryContextSwitchTo(staged->context);
+    CurrentResourceOwner = staged->owner;
+    tuplestore_end(staged->store);
+    staged->store = staged->reads = tuplestore_begin_heap(false, false, work_mem);
+    staged->cleared = 0;
+    CurrentResourceOwner = owner;
+    MemoryContextSwitchTo(context);
 }
 
 char *
@@ -62,7 +85,7 @@ load_staged_connect(const LoadStaged *staged)
     enr->md.tupdesc = staged->desc;
     enr->md.enrtype = ENR_NAMED_TUPLESTORE;
     enr->md.enrtuples = 1000;
-    enr->reldata = staged->store;
+    enr->reldata = staged->reads;
     if (SPI_connect() != SPI_OK_CONNECT || SPI_register_relation(enr) != SPI_OK_REL_REGISTER)
         elog(ERROR, "could not prepare the load");
 }
@@ -129,26 +152,33 @@ load_staged_join_fields(const Loader *loader)
     return out.data;
 }
 
-/* ---- what fails ------------------------------------------------------------------ */
+/* ---- what a statement gives back ---------------------------------------------------- */
 
-typedef struct RangeWork { Loader *loader; LoadRange load; int from; int to; } RangeWork;
+typedef struct Receiver { DestReceiver as; const Loader *loader; } Receiver;
 
-static void
-load_range(void *arg)
+static bool
+receive(TupleTableSlot *slot, DestReceiver *self)
 {
-    RangeWork *work = arg;
-
-    work->load(work->loader, work->from, work->to);
+    slot_getallattrs(slot);
+    load_touch(((Receiver *) self)->loader, slot->tts_values, slot->tts_isnull);
+    return true;
 }
 
-ErrorData *
-load_try(Loader *loader, LoadRange load, int from, int to)
+static void
+receive_begin(DestReceiver *self, int operation, TupleDesc desc)
 {
-    RangeWork work = {loader, load, from, to};
-    LoadCounts before = loader->counts;
-    ErrorData *error = guard_try(load_range, &work, CurrentMemoryContext);
+}
 
-    if (error)
-        loader->counts = before;
-    return error;
+static void
+receive_end(DestReceiver *self)
+{
+}
+
+DestReceiver *
+load_touch_receiver(const Loader *loader)
+{
+    Receiver *receiver = palloc(sizeof(Receiver));
+
+    *receiver = (Receiver) {{receive, receive_begin, receive_end, receive_end, DestNone}, loader};
+    return &receiver->as;
 }

@@ -4,8 +4,8 @@
  * load.c is the sink, and knows what all ways of writing have in common.  Each
  * way has a file of its own: load_fast.c writes as COPY does, load_slow.c by
  * INSERT ... SELECT, load_upsert.c by INSERT ... ON CONFLICT, load_swap.c into a
- * new heap beside the table; load_staged.c has what load_slow.c and load_upsert.c
- * have in common.
+ * new heap beside the table; load_staged.c and load_range.c have what
+ * load_slow.c and load_upsert.c have in common.
  */
 #ifndef KAIREON_LOAD_STATE_H
 #define KAIREON_LOAD_STATE_H
@@ -14,7 +14,9 @@
 #include "executor/spi.h"
 #include "executor/tuptable.h"
 #include "nodes/execnodes.h"
+#include "tcop/dest.h"
 #include "utils/rel.h"
+#include "utils/resowner.h"
 #include "utils/tuplestore.h"
 
 #include "pg/load.h"
@@ -27,6 +29,8 @@ typedef struct LoadWay
     void (*open) (Loader *loader);
     /* The slots of a batch, at least one: each row is loaded or rejected.  The current context is Loader.batch. */
     void (*flush) (Loader *loader);
+    /* Of a way whose rows may wait behind a flush, and that moves the mark itself, else NULL: loads those that wait. */
+    void (*drain) (Loader *loader);
     void (*finish) (Loader *loader);
     /* Of a way that writes beside the table, else NULL: where to, and what puts it in the table's place. */
     Oid (*storage) (const Loader *loader);
@@ -58,6 +62,9 @@ struct Loader
     bool *rejected;          /* so far, of each */
     struct LoadMark *mark;   /* of a target with a watermark; else NULL */
     LoadCounts counts;
+    int waiting;             /* rows of which it is not yet known whether they can be loaded */
+    struct Course *course;   /* load_range.c's */
+    bool rehearses;          /* what is being done will be undone */
     Loader **all;            /* of the run, by place: see loader_introduce */
     int nall;
     List *summaries;         /* Summary *: of the table, which is a collection */
@@ -93,6 +100,9 @@ extern void load_mark_filter(Loader *loader);
 /* The batch is done: those that were loaded move the mark. */
 extern void load_mark_advance(Loader *loader);
 
+/* The row in the slot was loaded. */
+extern void load_mark_see(Loader *loader, TupleTableSlot *slot);
+
 /* ---- load_staged.c: statements over rows of the batch -------------------------- */
 
 #define STAGED_RELATION "staged"
@@ -101,6 +111,10 @@ extern void load_mark_advance(Loader *loader);
 typedef struct LoadStaged
 {
     Tuplestorestate *store;  /* its rows */
+    Tuplestorestate *reads;  /* it has these instead, for a while */
+    MemoryContext context;
+    ResourceOwner owner;
+    int cleared;             /* so often, since it was made */
     TupleDesc desc;          /* the table's */
     char *namespace;         /* that of the table when the statements were prepared */
     char *columns;           /* that take a value: "a, b" */
@@ -109,6 +123,9 @@ typedef struct LoadStaged
 /* In Loader.context. */
 extern LoadStaged *load_staged_create(Loader *loader);
 extern void load_staged_destroy(LoadStaged *staged);
+
+/* Takes out its rows; also inside a subtransaction. */
+extern void load_staged_clear(LoadStaged *staged);
 
 /* The table's name in statements. */
 extern char *load_staged_table(const Loader *loader, const LoadStaged *staged);
@@ -134,7 +151,12 @@ extern void load_staged_check(const Loader *loader, const LoadStaged *staged, SP
 /* The join fields of the table's summaries: "a, b". */
 extern char *load_staged_join_fields(const Loader *loader);
 
-/* Loads some of the batch's rows: those from `from` to before `to`, of the way's own order. */
+/* Takes the join fields that a statement gives back: load_touch; in the current context. */
+extern DestReceiver *load_touch_receiver(const Loader *loader);
+
+/* ---- load_range.c: rows of which some can't be loaded ----------------------------- */
+
+/* Loads some of the rows: those from `from` to before `to`, of the way's own order. */
 typedef void (*LoadRange) (Loader *loader, int from, int to);
 
 /*
@@ -142,5 +164,23 @@ typedef void (*LoadRange) (Loader *loader, int from, int to);
  * nothing of it is left, and the counts are as before.
  */
 extern ErrorData *load_try(Loader *loader, LoadRange load, int from, int to);
+
+/* How rows that wait are loaded. */
+typedef struct LoadRows
+{
+    LoadRange load;
+    int (*failed_at) (Loader *loader); /* after that has raised an error: at which row it was; -1: that is not known */
+    void (*reject) (Loader *loader, int row, Reject *reject);
+    bool at_once;            /* if it is known, then those before it can be loaded */
+    int piece;               /* so many are rehearsed at once, as experience shows; at first as many as there may be */
+} LoadRows;
+
+/*
+ * Loads rows 0 to before `count`, but for those that can't be, which are
+ * rejected, both in this order.  At most two subtransactions with a transaction
+ * ID are left of it, but for triggers that do otherwise the second time, and one
+ * more where what was found of bad rows fills kaireon.work_mem.
+ */
+extern void load_good_rows(Loader *loader, LoadRows *rows, int count);
 
 #endif

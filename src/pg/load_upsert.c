@@ -184,27 +184,6 @@ prepare(Loader *loader)
                                     STAGED_RELATION, key->predicate ? " AND " : "", key->predicate ? key->predicate : ""));
 }
 
-/* Takes the join fields that a statement gives back. */
-typedef struct Receiver { DestReceiver as; const Loader *loader; } Receiver;
-
-static bool
-receive(TupleTableSlot *slot, DestReceiver *self)
-{
-    slot_getallattrs(slot);
-    load_touch(((Receiver *) self)->loader, slot->tts_values, slot->tts_isnull);
-    return true;
-}
-
-static void
-receive_begin(DestReceiver *self, int operation, TupleDesc desc)
-{
-}
-
-static void
-receive_end(DestReceiver *self)
-{
-}
-
 /* What the executor counted of a statement over so many rows. */
 static void
 count(Loader *loader, const UpsertForm *form, int64 rows, int64 written, const Instrumentation *counted)
@@ -231,7 +210,6 @@ static int64
 execute(Loader *loader, UpsertForm *form, int64 rows)
 {
     const Upsert *upsert = loader->own;
-    Receiver receiver = {{receive, receive_begin, receive_end, receive_end, DestNone}, loader};
     QueryEnvironment *env = compile_environment(STAGED_RELATION, upsert->staged->desc, upsert->staged->store);
     CachedPlan *plan;
     QueryDesc *query;
@@ -242,7 +220,7 @@ execute(Loader *loader, UpsertForm *form, int64 rows)
     CommandCounterIncrement();
     PushActiveSnapshot(GetTransactionSnapshot());
     query = CreateQueryDesc(linitial_node(PlannedStmt, plan->stmt_list), "", GetActiveSnapshot(), InvalidSnapshot,
-                            loader->summaries ? &receiver.as : None_Receiver, NULL, env, INSTRUMENT_ROWS);
+                            loader->summaries ? load_touch_receiver(loader) : None_Receiver, NULL, env, INSTRUMENT_ROWS);
     ExecutorStart(query, 0);
     compat_executor_run(query, 0);
     ExecutorFinish(query);
@@ -296,7 +274,7 @@ load_rows(Loader *loader, int from, int to)
     int64 locked = 0, conflicts;
     ListCell *lc;
 
-    tuplestore_clear(upsert->staged->store);
+    load_staged_clear(upsert->staged);
     for (int i = from; i < to; i++)
     {
         /* in the order of keys they are anywhere in memory */

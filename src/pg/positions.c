@@ -2,8 +2,8 @@
  * positions.c: where rows came from, for those that wait in a set node.  See positions.h.
  *
  * An entry is the split's number and the line in one word, the offset in
- * another; with records, where the record lies in its file and how long it is
- * in two more.  Entries do not cross the temporary file's blocks or segments.
+ * another; with records, where the record lies in its file, and of what kind
+ * and how long it is, in two more.  Entries do not cross the temporary file's blocks or segments.
  */
 #include "postgres.h"
 
@@ -13,9 +13,11 @@
 #include "utils/memutils.h"
 
 #define LINE_BITS 40
+#define LENGTH_BITS 56
+#define LOW_BITS(word, bits) ((word) & ((UINT64CONST(1) << (bits)) - 1))
 #define SEGMENT_BYTES (INT64CONST(1) << 30) /* of a BufFile */
 
-typedef struct Entry { uint64 split_and_line; uint64 offset; uint64 record_at; uint64 record_length; } Entry;
+typedef struct Entry { uint64 split_and_line; uint64 offset; uint64 record_at; uint64 kind_and_length; } Entry;
 #define ENTRY_WITHOUT_RECORD offsetof(Entry, record_at)
 
 /* A temporary file that is written at its end and read anywhere. */
@@ -118,12 +120,12 @@ positions_add(Positions *positions, const RowPosition *at)
 {
     Entry entry;
 
-    entry.split_and_line = split_number(positions, at->split) << LINE_BITS | (at->line & ((UINT64CONST(1) << LINE_BITS) - 1));
+    entry.split_and_line = split_number(positions, at->split) << LINE_BITS | LOW_BITS(at->line, LINE_BITS);
     entry.offset = at->offset;
     if (positions->records.file)
     {
         entry.record_at = positions->records.end;
-        entry.record_length = at->record.length;
+        entry.kind_and_length = (uint64) at->record.kind << LENGTH_BITS | LOW_BITS(at->record.length, LENGTH_BITS);
         append(&positions->records, at->record.data, at->record.length);
     }
     append(&positions->entries, &entry, positions->entry_bytes);
@@ -135,18 +137,21 @@ positions_get(Positions *positions, int64 number)
 {
     RowPosition at = {0};
     Entry entry;
+    size_t length;
     char *record;
 
     if (number < 0 || number >= positions->count)
         elog(ERROR, "a row has no position");
     read_at(&positions->entries, number * (int64) positions->entry_bytes, &entry, positions->entry_bytes);
     at.split = positions->splits[entry.split_and_line >> LINE_BITS];
-    at.line = entry.split_and_line & ((UINT64CONST(1) << LINE_BITS) - 1);
+    at.line = LOW_BITS(entry.split_and_line, LINE_BITS);
     at.offset = entry.offset;
     if (positions->records.file == NULL)
         return at;
-    record = MemoryContextAllocHuge(CurrentMemoryContext, entry.record_length + 1);
-    read_at(&positions->records, (int64) entry.record_at, record, entry.record_length);
-    at.record = (RowRecord) {RECORD_FIELDS, record, entry.record_length};
+    length = LOW_BITS(entry.kind_and_length, LENGTH_BITS);
+    record = MemoryContextAllocHuge(CurrentMemoryContext, length + 1);
+    read_at(&positions->records, (int64) entry.record_at, record, length);
+    record[length] = '\0';
+    at.record = (RowRecord) {(RecordKind) (entry.kind_and_length >> LENGTH_BITS), record, length};
     return at;
 }

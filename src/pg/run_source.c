@@ -209,6 +209,17 @@ begin_split(Run *run, RunSource *source, const LinkMessage *message)
     MemoryContextSwitchTo(old);
 }
 
+/* Rows of which it is not yet known whether they can be loaded. */
+static int64
+rows_waiting(const Run *run)
+{
+    int64 rows = 0;
+
+    for (int i = 0; i < run->program->ntargets; i++)
+        rows += loader_waiting(run->loaders[i]);
+    return rows;
+}
+
 static void
 take_batch(Run *run, RunSource *source, const LinkMessage *message)
 {
@@ -231,7 +242,7 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     dead_letters_flush(run->rejects->letters);
     run_show_progress(run);
     if (run->replay == NULL)     /* letters are known to be bad */
-        rejects_check_all_bad(run->rejects, run->counts.read);
+        rejects_check_all_bad(run->rejects, run->counts.read - rows_waiting(run));
     run_batch_done(run, source);
 }
 

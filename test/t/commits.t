@@ -38,13 +38,14 @@ sub content
         ledger => $k->sql("SELECT string_agg(concat_ws('/', path, rows_read, is_complete, run_id = '$run'), ' ' ORDER BY path) FROM kaireon.source_state WHERE pipeline = '$name'") };
 }
 
-# A trigger holds the load at a row, until the lock is given up.
+# A trigger holds the load at a row, one of the fourth file or that one, until the lock is given up.
 sub gate
 {
-    my ($name) = @_;
+    my ($name, $row) = @_;
+    $row ||= 3555;
     $k->sql(qq(CREATE OR REPLACE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS \$\$BEGIN
         IF NEW.n = TG_ARGV[0]::int THEN PERFORM pg_advisory_xact_lock_shared(42); END IF; RETURN NEW; END\$\$;
-        CREATE TRIGGER gate BEFORE INSERT ON ds_$name FOR EACH ROW EXECUTE FUNCTION gate('3555')));
+        CREATE TRIGGER gate BEFORE INSERT ON ds_$name FOR EACH ROW EXECUTE FUNCTION gate('$row')));
     return;
 }
 
@@ -80,12 +81,13 @@ for my $policy (qw(run file batch))
 }
 # ---- disturbed between two commits
 
-# begun(NAME, POLICY): a run of that pipeline that waits in its fourth file, in a transaction after some commits.
+# begun(NAME, POLICY): a run of that pipeline that waits in its fourth file, in a transaction after some commits;
+# with one commit among the first rows, since later ones are loaded when all files were read.
 sub begun
 {
     my ($name, $policy, %execution) = @_;
     $k->make($name, fields => \@fields, @source, @drop, execution => { errorHandling => 'dlq', commit => $policy, batchSize => 300, %execution });
-    gate($name);
+    gate($name, $policy eq 'run' ? 555 : 0);
     my $run = $k->start($name);
     at_gate($k->worker_pid($run));
     return $run;

@@ -14,12 +14,12 @@ my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { nam
 # With one row a batch the reader has 32 rows under way and then waits, so that
 # these files keep it alive as long as their worker is held.
 $k->write_rows('many.csv', 100_000, sub { "$_[0],name $_[0]" }, 'id,name');
-$k->write_rows('few.csv', 1000, sub { "$_[0],name $_[0]" }, 'id,name');
+$k->write_rows('few.csv', 1500, sub { "$_[0],name $_[0]" }, 'id,name');
 my @many = (source => { resource => 'many.csv' }, execution => { batchSize => 1 });
 my @few = (source => { resource => 'few.csv' }, execution => { batchSize => 1 });
 $k->make('many', fields => \@fields, @many);
 $k->make('few', fields => \@fields, @few);
-# Here a trigger waits for an advisory lock at row 500.
+# Here a trigger waits for an advisory lock at row 500, when the first 1,000 rows were read.
 $k->make('gate', fields => \@fields, @few);
 my $gate = q(CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
     IF NEW.id = 500 THEN PERFORM pg_advisory_xact_lock_shared(42); END IF; RETURN NEW; END$$;
@@ -71,7 +71,7 @@ sub works
     my ($name, $what, $database) = @_;
     local $Test::Builder::Level = $Test::Builder::Level + 1;
     my $run = $k->run($name, $database);
-    is($run->{status} . ' ' . $k->sql("SELECT count(*), count(DISTINCT id) FROM ds_$name", $database), 'success 1000|1000', "$what: the next run loads all")
+    is($run->{status} . ' ' . $k->sql("SELECT count(*), count(DISTINCT id) FROM ds_$name", $database), 'success 1500|1500', "$what: the next run loads all")
       or diag($run->{error_message});
     $k->sql("TRUNCATE ds_$name", $database);
     return;
@@ -175,7 +175,7 @@ ok($k->same_postmaster, 'cancelled: the server never noticed');
     $k->sql("SELECT pg_terminate_backend($supervisor)");
     $k->gone($supervisor);
     $lock->close;
-    is($session->result, 'success|1000', 'supervisor terminated: the run goes on, and who waits for it is told');
+    is($session->result, 'success|1500', 'supervisor terminated: the run goes on, and who waits for it is told');
     $session->close;
     $k->sql('TRUNCATE ds_gate');
     my $launcher = $k->sql("SELECT pid FROM pg_stat_activity WHERE backend_type = 'kaireon launcher'");
@@ -231,7 +231,7 @@ $k->poll('the new setting', 'SHOW kaireon.max_workers', '1');
     ok($k->gone($reader, $worker), 'immediate stop: worker and reader are gone');
     $k->node->start;
     ended($running, 'failed', 'KA003', 'immediate stop, the run that was running', 'gate');
-    is($k->wait_run($queued) . ' ' . $k->sql('SELECT count(*) FROM ds_few'), 'success 1000', 'immediate stop: the run that was started runs after the restart');
+    is($k->wait_run($queued) . ' ' . $k->sql('SELECT count(*) FROM ds_few'), 'success 1500', 'immediate stop: the run that was started runs after the restart');
     my ($waited) = $k->rows("SELECT * FROM kaireon.runs WHERE pipeline = 'other'");
     like($k->wait_run($waited->{run_id}), qr/^(failed|cancelled)$/, 'immediate stop: the run somebody waited for is ended');
     is($k->sql('SELECT count(*) FROM ds_other'), 0, 'immediate stop: and did not run');
@@ -252,7 +252,7 @@ $k->poll('the new setting', 'SHOW kaireon.max_workers', '1');
     ok($k->gone($reader, $worker), 'fast stop: done while a run went on, and its processes are gone');
     $k->node->start;
     ended($running, 'failed', 'KA003', 'fast stop, the run that was running', 'gate');
-    is($k->wait_run($queued) . ' ' . $k->sql('SELECT count(*) FROM ds_few'), 'success 1000', 'fast stop: the run that was started runs after the restart');
+    is($k->wait_run($queued) . ' ' . $k->sql('SELECT count(*) FROM ds_few'), 'success 1500', 'fast stop: the run that was started runs after the restart');
     $k->settled('fast stop');
     works('gate', 'fast stop');
     eval { $lock->close };
