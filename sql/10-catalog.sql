@@ -279,10 +279,11 @@ CREATE TABLE kaireon_internal.outbox (
     run_id          uuid NOT NULL,
     node_id         text NOT NULL,
     connector_id    uuid NOT NULL,
-    path            text NOT NULL,          -- the file, as it was read: size and time besides
+    path            text NOT NULL,          -- the file, as it was read: size, time and etag besides
     target_path     text NOT NULL,
     size            bigint NOT NULL,
     modified_at     timestamptz NOT NULL,
+    etag            text NOT NULL DEFAULT '',
     status          text NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'done', 'failed')),
     attempts        int NOT NULL DEFAULT 0,
     next_attempt_at timestamptz NOT NULL DEFAULT clock_timestamp(),

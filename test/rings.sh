@@ -351,6 +351,10 @@ ring_tap()
         skip "PostgreSQL's test modules are not installed"
         return
     fi
+    "$ROOT/tools/peers" seaweedfs
+    export KAIREON_PEERS=$ROOT/build/peers
+    # where the user of the tests can't look in, they get a copy
+    as_pg test -x "$KAIREON_PEERS" || { cp -r "$KAIREON_PEERS" "$WORK_DIR/" && KAIREON_PEERS=$WORK_DIR/peers; }
     in_turn tap_one "$TREE"/test/t/*.t
     for file in "$TREE"/test/t/*.t
     do

@@ -14,6 +14,7 @@
 
 char *guc_local_fs_roots = NULL;
 char *guc_egress_allow = NULL;
+bool guc_instance_credentials = false;
 char *guc_local_fs_archive_roots = NULL;
 int guc_reader_memory_limit = 256;
 int guc_max_workers = 4;
@@ -108,6 +109,9 @@ guc_define(void)
     DefineCustomStringVariable("kaireon.egress_allow", "Where connectors may connect beside public addresses, separated by commas.",
                                "Names, *.domain, addresses and ranges, each with :PORT or :FROM-TO if not for all ports.",
                                &guc_egress_allow, "", PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
+    DefineCustomBoolVariable("kaireon.instance_credentials", "Whether connectors may use the machine's own credentials.",
+                             "Those in the server's environment and of the cloud's metadata service: of everybody who may make connectors.",
+                             &guc_instance_credentials, false, PGC_SIGHUP, GUC_SUPERUSER_ONLY, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.reader_memory_limit", "Memory a run's reader may use.", NULL, &guc_reader_memory_limit,
                             256, 16, 65536, PGC_SIGHUP, GUC_UNIT_MB, NULL, NULL, NULL);
     DefineCustomIntVariable("kaireon.max_workers", "Runs at the same time, in all databases; others wait.", NULL,

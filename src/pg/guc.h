@@ -7,6 +7,7 @@
 #include "postgres.h"
 
 extern char *guc_local_fs_archive_roots; /* the same, where files may be moved */
+extern bool guc_instance_credentials;
 extern char *guc_egress_allow;         /* comma-separated rules of src/net/egress.h */
 extern char *guc_local_fs_roots;       /* comma-separated absolute directories */
 extern int guc_reader_memory_limit;    /* MB */

@@ -424,6 +424,31 @@ append_list(StringInfo out, const char *key, const char *setting)
     }
 }
 
+/* What the environment says of the machine's own credentials, in the names that the clouds' own libraries use. */
+static void
+append_ambient(StringInfo out)
+{
+    static const char *const names[] = {
+        "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE",
+        "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI", "AWS_CONTAINER_CREDENTIALS_FULL_URI", "AWS_CONTAINER_AUTHORIZATION_TOKEN",
+        "AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE", "AWS_EC2_METADATA_SERVICE_ENDPOINT", "GOOGLE_APPLICATION_CREDENTIALS", "GCE_METADATA_HOST"};
+    bool first = true;
+
+    appendStringInfoString(out, ",\"ambient\":{");
+    for (int i = 0; i < lengthof(names); i++)
+    {
+        const char *value = getenv(names[i]);
+
+        /* JSON takes UTF-8 alone */
+        if (value == NULL || !pg_verify_mbstr(PG_UTF8, value, strlen(value), true))
+            continue;
+        appendStringInfo(out, "%s\"%s\":", first ? "" : ",", names[i]);
+        json_append_string(out, value);
+        first = false;
+    }
+    appendStringInfoChar(out, '}');
+}
+
 /* What a connector may reach: directories, and the network. */
 static void
 append_reach(StringInfo out, const LinkRequest *request)
@@ -436,6 +461,8 @@ append_reach(StringInfo out, const LinkRequest *request)
     appendStringInfoString(out, "],\"forbidden\":[");
     json_append_string(out, DataDir);
     appendStringInfoChar(out, ']');
+    if (guc_instance_credentials)
+        append_ambient(out);
 }
 
 /* What comes before the credentials in a request, and what after. */

@@ -73,7 +73,7 @@ look_up(const pg_uuid_t *pipeline, MemoryContext context)
 
     worker_begin();
     scope = catalog_begin();
-    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path FROM kaireon_internal.outbox o "
+    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag FROM kaireon_internal.outbox o "
                     "LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id "
                     "WHERE o.pipeline_id = $1 AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() ORDER BY o.id LIMIT $2",
                     2, types, values, NULL, SPI_OK_SELECT);
@@ -89,6 +89,7 @@ look_up(const pg_uuid_t *pipeline, MemoryContext context)
         action->file.size = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
         action->file.modified = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &null));
         action->target = copy_text(row, desc, 6, context);
+        action->file.etag = copy_text(row, desc, 7, context);
         old = MemoryContextSwitchTo(context);
         actions = lappend(actions, action);
         names = lappend(names, SPI_getvalue(row, desc, 2));

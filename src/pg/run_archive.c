@@ -25,8 +25,8 @@ want_moved(const Run *run, const RunSource *source, const FetchObject *file, boo
     const ConnectorSpec *connector = source->asked->connector ? source->asked->connector : &run->spec->connector;
     const GraphNode *node = archive_node(run, source);
     char *target = node ? archive_target(node, success, file->path, GetCurrentTimestamp()) : NULL;
-    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID};
-    Datum values[8];
+    Oid types[] = {UUIDOID, UUIDOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
+    Datum values[9];
 
     if (target == NULL)
         return;
@@ -38,8 +38,9 @@ want_moved(const Run *run, const RunSource *source, const FetchObject *file, boo
     values[5] = CStringGetTextDatum(target);
     values[6] = Int64GetDatum(file->size);
     values[7] = TimestampTzGetDatum(file->modified);
-    catalog_execute("INSERT INTO kaireon_internal.outbox (pipeline_id, run_id, node_id, connector_id, path, target_path, size, modified_at) "
-                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8)", 8, types, values, NULL, SPI_OK_INSERT);
+    values[8] = CStringGetTextDatum(file->etag ? file->etag : "");
+    catalog_execute("INSERT INTO kaireon_internal.outbox (pipeline_id, run_id, node_id, connector_id, path, target_path, size, modified_at, etag) "
+                    "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)", 9, types, values, NULL, SPI_OK_INSERT);
 }
 
 void

@@ -3,11 +3,12 @@
  */
 #include <string.h>
 
+#include "../connectors/amazon_s3/s3.h"
 #include "../connectors/http_pull/http_pull.h"
 #include "../connectors/local_fs/local_fs.h"
 #include "reader/driver.h"
 
-static const Driver *const drivers[] = {&driver_http_pull, &driver_local_fs};
+static const Driver *const drivers[] = {&driver_amazon_s3, &driver_http_pull, &driver_local_fs};
 
 const Driver *
 driver_find(const char *type)
@@ -23,5 +24,5 @@ driver_find(const char *type)
 const char *
 driver_types(void)
 {
-    return "http_pull, local_fs";
+    return "amazon_s3, http_pull, local_fs";
 }

@@ -10,7 +10,7 @@
 
 READER_CC ?= $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 READER_CLANG ?= clang
-READER_FLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Isrc -I/usr/include/libxml2 -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
+READER_FLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Isrc -isystem /usr/include/libxml2 -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
 READER_LIBS = -ljansson -lz -lzstd -lbz2 -llz4 -lsnappy -lcurl -lxml2 -lcrypto -lm
 
 # All but main, which the tests replace.
@@ -24,7 +24,7 @@ READER_OBJS = $(READER_SRCS:%.c=build/reader/%.o)
 UNIT_TESTS = $(patsubst test/unit/%.c,build/unit/%,$(sort $(wildcard test/unit/test_*.c)))
 FUZZ_TARGETS = $(patsubst test/fuzz/fuzz_%.c,build/fuzz/%,$(sort $(wildcard test/fuzz/fuzz_*.c)))
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Isrc -fno-omit-frame-pointer \
+FUZZ_FLAGS = -std=gnu11 -O1 -g -Wall -Wextra -Isrc -isystem /usr/include/libxml2 -fno-omit-frame-pointer \
              -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 build/reader/%.o: %.c $(READER_HDRS)

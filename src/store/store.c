@@ -66,6 +66,15 @@ store_close(Store *store)
     free(store->proxy);
 }
 
+/* Who was refused, or asked at the wrong place, is told what to look at. */
+static void
+add_hint(const Store *store, Status *st)
+{
+    if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, STATUS_UNKNOWN_USER) == 0 ||
+                                                      strcmp(st->sqlstate, STATUS_PROTOCOL) == 0))
+        (void) status_hint(st, "%s", store->hint);
+}
+
 bool
 store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange **exchange, Status *st)
 {
@@ -77,8 +86,7 @@ store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange
     if ((status >= 200 && status < 300) || status == also)
         return true;
     (void) http_refused(*exchange, st);
-    if (store->hint != NULL && (status == 401 || status == 403))
-        (void) status_hint(st, "%s", store->hint);
+    add_hint(store, st);
     http_free(*exchange);
     *exchange = NULL;
     return false;
@@ -212,8 +220,7 @@ store_object_open(Store *store, const DriverEntry *entry, bool listed, void **ou
     *out = NULL;
     if (!fine)
     {
-        if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, STATUS_UNKNOWN_USER) == 0))
-            (void) status_hint(st, "%s", store->hint);
+        add_hint(store, st);
         store_object_close(object);
         return false;
     }

@@ -45,32 +45,33 @@ SELECT a, 'alias of more than one' FROM built_in, jsonb_array_elements_text(COAL
  GROUP BY a HAVING count(*) > 1 OR a IN (SELECT type FROM built_in);
 
 -- An alias makes a connector of the real type.
-SELECT kaireon.create_connector('ct_bucket', 'aws_s3', '{"bucket": "b"}') IS NOT NULL;
+SELECT kaireon.create_connector('ct_bucket', 'aws_s3', '{"bucket": "raw"}') IS NOT NULL;
 SELECT type, category, auth_method, config FROM kaireon.connectors WHERE name = 'ct_bucket';
 SELECT ok, message, details FROM kaireon.test_connector('aws_s3', '{"bucket": "b", "prefx": "a"}');
-SELECT ok, message, details FROM kaireon.test_connector('gcs', '{"bucket": "b"}');
+SELECT ok, message, details FROM kaireon.test_connector('rest_api', '{"baseUrl": "https://host"}');
 
--- It can be made and looked at, not read.
-SELECT ok, message, details FROM kaireon.test_connector('ct_bucket');
-SELECT status, last_error FROM kaireon.connectors WHERE name = 'ct_bucket';
-SELECT pg_temp.try($$SELECT * FROM kaireon.read('ct_bucket', 'x.csv') AS t (a text)$$);
-SELECT pg_temp.try($$SELECT kaireon.preview('ct_bucket', 'x.csv')$$) LIMIT 1;
-SELECT pg_temp.try($$SELECT kaireon.list_objects('ct_bucket')$$) LIMIT 1;
-SELECT pg_temp.try($$SELECT kaireon.describe('ct_bucket', 'x.csv')$$) LIMIT 1;
-SELECT pg_temp.try($$SELECT kaireon.infer_fields('ct_bucket', 'x.csv')$$) LIMIT 1;
+-- One of a type that is not ready can be made and looked at, not read.
+SELECT kaireon.create_connector('ct_soon', 'apache_kafka', '{"bootstrapServers": "host:9092"}') IS NOT NULL;
+SELECT ok, message, details FROM kaireon.test_connector('ct_soon');
+SELECT status, last_error FROM kaireon.connectors WHERE name = 'ct_soon';
+SELECT pg_temp.try($$SELECT * FROM kaireon.read('ct_soon', 'x.csv') AS t (a text)$$);
+SELECT pg_temp.try($$SELECT kaireon.preview('ct_soon', 'x.csv')$$) LIMIT 1;
+SELECT pg_temp.try($$SELECT kaireon.list_objects('ct_soon')$$) LIMIT 1;
+SELECT pg_temp.try($$SELECT kaireon.describe('ct_soon', 'x.csv')$$) LIMIT 1;
+SELECT pg_temp.try($$SELECT kaireon.infer_fields('ct_soon', 'x.csv')$$) LIMIT 1;
 SELECT kaireon.create_schema('ct_target', '[{"name": "a"}]') IS NOT NULL;
-SELECT pg_temp.try($$SELECT kaireon.create_pipeline('ct_load', 'ct_bucket', 'ct_target')$$);
+SELECT pg_temp.try($$SELECT kaireon.create_pipeline('ct_load', 'ct_soon', 'ct_target')$$);
 SELECT kaireon.create_connector('ct_files', 'local_fs', '{"basePath": "/data"}') IS NOT NULL;
 SELECT kaireon.create_pipeline('ct_load', 'ct_files', 'ct_target') IS NOT NULL;
-SELECT pg_temp.try($$SELECT kaireon.update_pipeline('ct_load', connector => 'ct_bucket')$$);
-UPDATE kaireon_internal.pipeline SET connector_id = (SELECT id FROM kaireon_internal.connector WHERE name = 'ct_bucket') WHERE name = 'ct_load';
+SELECT pg_temp.try($$SELECT kaireon.update_pipeline('ct_load', connector => 'ct_soon')$$);
+UPDATE kaireon_internal.pipeline SET connector_id = (SELECT id FROM kaireon_internal.connector WHERE name = 'ct_soon') WHERE name = 'ct_load';
 SELECT * FROM kaireon.validate_pipeline('ct_load');
 
 -- A field of a field.
 SELECT pg_temp.try($$SELECT kaireon.create_connector('ct_bad', 'rest_api', '{"baseUrl": "https://a", "rateLimit": {"perSecond": 1}}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('ct_bad', 'rest_api', '{"baseUrl": "ftp://a"}')$$);
 
-SELECT kaireon.delete_pipeline('ct_load'), kaireon.delete_schema('ct_target'), kaireon.delete_connector('ct_files'), kaireon.delete_connector('ct_bucket');
+SELECT kaireon.delete_pipeline('ct_load'), kaireon.delete_schema('ct_target'), kaireon.delete_connector('ct_files'), kaireon.delete_connector('ct_bucket'), kaireon.delete_connector('ct_soon');
 
 -- ---- a config is seen by all who see the connector: no passwords in it, and none in the error
 SELECT kaireon.create_connector('ct_url', 'rest_api', '{"baseUrl": "https://user:secret@host/x"}');

@@ -7,7 +7,7 @@ RESET client_min_messages;
 SET client_encoding = 'UTF8';
 
 SELECT kaireon.create_connector('e_files', 'local_fs') IS NOT NULL;
-SELECT kaireon.create_connector('e_s3', 'amazon_s3', '{"bucket": "b"}', 'none') IS NOT NULL;
+SELECT kaireon.create_connector('e_soon', 'apache_kafka', '{"bootstrapServers": "host:9092"}', 'none') IS NOT NULL;
 SELECT kaireon.create_schema('e_target', '[{"name": "id", "dataType": "integer", "isPrimaryKey": true}, {"name": "name", "length": 20}, {"name": "profile", "dataType": "json"}]') IS NOT NULL;
 SET test.connector = 'e_files';
 SET test.schema = 'e_target';
@@ -44,7 +44,7 @@ SELECT pg_temp.enrich('{"connector": "e_files", "resource": "{id}.csv", "params"
 
 -- ---- what it needs
 SELECT pg_temp.enrich('{"connector": "e_none", "resource": "{id}.csv", "outputField": "profile"}');
-SELECT pg_temp.enrich('{"connector": "e_s3", "resource": "{id}.csv", "outputField": "profile"}');
+SELECT pg_temp.enrich('{"connector": "e_soon", "resource": "{id}.csv", "outputField": "profile"}');
 SELECT pg_temp.enrich('{"connector": "e_files", "resource": "{id}/{month}.csv", "params": {"month": "name"}, "outputField": "profile"}', '{"columns": ["id"]}');
 SELECT pg_temp.findings('[{"id": "r", "type": "source"}, {"id": "d", "type": "drop", "config": {"fields": ["key"]}},
     {"id": "e", "type": "enrich", "config": {"connector": "e_files", "resource": "{key}.csv", "outputField": "profile"}}, {"id": "w", "type": "target"}]');
@@ -82,6 +82,6 @@ SELECT kaireon.update_connector('e_other', new_name => 'e_another');
 SELECT c ->> 'name' FROM jsonb_array_elements(kaireon.export_pipeline('e_one') -> 'connectors') AS c;
 
 SELECT kaireon.delete_pipeline('e_one'), kaireon.delete_pipeline('e_two'), kaireon.delete_schema('e_target'), kaireon.delete_schema('e_hers');
-SELECT kaireon.delete_connector('e_files'), kaireon.delete_connector('e_s3'), kaireon.delete_connector('e_other'), kaireon.delete_connector('e_hers');
+SELECT kaireon.delete_connector('e_files'), kaireon.delete_connector('e_soon'), kaireon.delete_connector('e_other'), kaireon.delete_connector('e_hers');
 REVOKE CREATE ON SCHEMA public FROM e_user;
 DROP ROLE e_user;

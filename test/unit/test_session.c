@@ -6,6 +6,7 @@
  * makefile rule sees to that).  Every wait has an end: the alarm fails the
  * test when the reader hangs.
  */
+#define _GNU_SOURCE     /* memmem */
 #include "tap.h"
 
 #include <errno.h>

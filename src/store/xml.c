@@ -1,0 +1,78 @@
+/*
+ * xml.c: see xml.h.
+ */
+#define _GNU_SOURCE     /* timegm */
+#include "store/xml.h"
+
+#include <libxml/parser.h>
+#include <limits.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+xmlDoc *
+store_xml_parse(const Buf *body, const char *what, Status *st)
+{
+    xmlDoc *doc = body->used > INT_MAX ? NULL : xmlReadMemory((const char *) body->data, (int) body->used, "answer.xml", NULL,
+                                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
+
+    if (doc == NULL || xmlDocGetRootElement(doc) == NULL)
+    {
+        status_fail(st, STATUS_PROTOCOL, "%s is not XML that can be read", what);
+        status_hint(st, "Check the endpoint: something else may have answered.");
+        xmlFreeDoc(doc);
+        return NULL;
+    }
+    return doc;
+}
+
+const xmlNode *
+store_xml_find(const xmlNode *first, const char *name)
+{
+    for (; first != NULL; first = first->next)
+        if (first->type == XML_ELEMENT_NODE && strcmp((const char *) first->name, name) == 0)
+            return first;
+    return NULL;
+}
+
+char *
+store_xml_text(const xmlNode *first, const char *name)
+{
+    const xmlNode *node = store_xml_find(first, name);
+
+    return node == NULL ? NULL : (char *) xmlNodeGetContent(node);
+}
+
+const xmlNode *
+store_xml_anywhere(const xmlNode *node, const char *name)
+{
+    for (; node != NULL; node = node->next)
+    {
+        const xmlNode *below;
+
+        if (node->type == XML_ELEMENT_NODE && strcmp((const char *) node->name, name) == 0)
+            return node;
+        below = store_xml_anywhere(node->children, name);
+        if (below != NULL)
+            return below;
+    }
+    return NULL;
+}
+
+bool
+store_iso_time(const char *text, int64_t *micros)
+{
+    struct tm utc = {0};
+    int n = 0;
+    int64_t fraction = 0, unit = 100000;
+
+    if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &n) != 6)
+        return false;
+    utc.tm_year -= 1900;
+    utc.tm_mon--;
+    if (text[n] == '.')
+        for (n++; text[n] >= '0' && text[n] <= '9'; n++, unit /= 10)
+            fraction += (text[n] - '0') * unit;
+    *micros = (int64_t) timegm(&utc) * 1000000 + fraction;
+    return text[n] == 'Z' || text[n] == '\0';
+}

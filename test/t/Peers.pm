@@ -1,0 +1,110 @@
+# Peers.pm: real servers that tests read from, started on free ports of 127.0.0.1.
+#
+# tools/peers has installed them in $ENV{KAIREON_PEERS}.  What is not there makes
+# the test that wants it skip itself, by name.  Each server ends with its object.
+package Peers;
+
+use strict;
+use warnings;
+
+use IO::Socket::INET;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+use Test::More;
+use Time::HiRes qw(time usleep);
+
+sub free_port
+{
+    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!";
+    return $socket->sockport;
+}
+
+# answers(PORT, PATH): whether an HTTP server there says 200.
+sub answers
+{
+    my ($port, $path) = @_;
+    my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) or return 0;
+    print $socket "GET $path HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+    return (scalar(<$socket>) // '') =~ m{^HTTP/1\.\d 200};
+}
+
+# start(NAME, READY, COMMAND...): a server in a process group of its own; READY says when it answers.
+sub start
+{
+    my ($name, $ready, @command) = @_;
+    my $folder = PostgreSQL::Test::Utils::tempdir();
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0)
+    {
+        setpgrp;
+        chdir $folder;
+        open STDIN, '<', '/dev/null';
+        open STDOUT, '>', "$folder/log";
+        open STDERR, '>&', \*STDOUT;
+        exec @command or POSIX::_exit(127);
+    }
+    my $self = bless { pid => $pid, folder => $folder }, __PACKAGE__;
+    my $until = time + 60;
+    until ($ready->())
+    {
+        if (time > $until || waitpid($pid, POSIX::WNOHANG()) == $pid)
+        {
+            open my $log, '<', "$folder/log";
+            my @said = <$log>;
+            die "$name did not start: " . join('', @said > 15 ? @said[ -15 .. -1 ] : @said);
+        }
+        usleep(100_000);
+    }
+    return $self;
+}
+
+sub DESTROY
+{
+    my ($self) = @_;
+    local $?;
+    return unless $self->{pid};
+    # its data go with it, so it need not end well
+    kill 'KILL', -$self->{pid};
+    waitpid $self->{pid}, 0;
+    return;
+}
+
+our ($S3_ID, $S3_SECRET) = ('PEERADMIN0000000001', 'peer-admin-secret-0123456789abcdef');
+
+# seaweedfs(): an S3 server; {port} is where.
+sub seaweedfs
+{
+    my $weed = ($ENV{KAIREON_PEERS} // '') . '/weed';
+    plan(skip_all => 'SeaweedFS is not installed') unless -x $weed;
+    plan(skip_all => 'curl is not installed') if system('curl --version > /dev/null 2>&1');
+    my $data = PostgreSQL::Test::Utils::tempdir();
+    my %port = map { $_ => free_port() } qw(master volume filer s3);
+    open my $out, '>', "$data/s3.json" or die $!;
+    print $out qq({"identities": [{"name": "admin", "credentials": [{"accessKey": "$S3_ID", "secretKey": "$S3_SECRET"}], "actions": ["Admin", "Read", "List", "Tagging", "Write"]}]});
+    close $out;
+    my $self = start('SeaweedFS', sub { answers($port{s3}, '/healthz') }, $weed, '-logtostderr=true', 'server', "-dir=$data", '-ip=127.0.0.1', '-ip.bind=127.0.0.1',
+        "-master.port=$port{master}", "-master.port.grpc=" . free_port(), "-volume.port=$port{volume}", '-volume.port.grpc=' . free_port(), '-volume.max=100',
+        '-filer', "-filer.port=$port{filer}", '-filer.port.grpc=' . free_port(), '-s3', "-s3.port=$port{s3}", '-s3.port.grpc=' . free_port(), "-s3.config=$data/s3.json",
+        '-s3.port.iceberg=0', '-s3.port.lance=0', '-master.volumeSizeLimitMB=1024', '-master.telemetry=false');
+    $self->{port} = $port{s3};
+    return $self;
+}
+
+# s3(PORT, METHOD, PATH, CURL'S OPTIONS...): a signed request; dies when it fails.
+sub s3
+{
+    my ($port, $method, $path, @options) = @_;
+    my @command = ('curl', '-sS', '-f', '-o', '/dev/null', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
+    system(@command) == 0 or die "@command failed";
+    return;
+}
+
+# s3_put(PORT, BUCKET, KEY, FILE)
+sub s3_put
+{
+    my ($port, $bucket, $key, $file) = @_;
+    $key =~ s/([^A-Za-z0-9._~\/-])/sprintf '%%%02X', ord $1/ge;
+    return s3($port, 'PUT', "$bucket/$key", '-T', $file);
+}
+
+1;
