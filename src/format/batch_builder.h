@@ -28,6 +28,7 @@ typedef enum ColumnKind
 {
     COLUMN_TEXT = 0, COLUMN_VARCHAR, COLUMN_BOOL, COLUMN_INT2, COLUMN_INT4, COLUMN_INT8,
     COLUMN_NUMERIC, COLUMN_FLOAT4, COLUMN_FLOAT8, COLUMN_DATE, COLUMN_TIMESTAMP, COLUMN_TIMESTAMPTZ, COLUMN_RAW,
+    COLUMN_JSON,        /* as RAW; a format that knows JSON gives every value as its text */
     COLUMN_RECORD,      /* whole records; the last column */
     COLUMN_KINDS
 } ColumnKind;

@@ -144,7 +144,7 @@ static bool
 append_text(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
 {
     uint32_t row = column->filled, i;
-    bool raw = column->spec.kind == COLUMN_RAW;
+    bool raw = column->spec.kind == COLUMN_RAW || column->spec.kind == COLUMN_JSON;
 
     if (!reserve_text(column, cells, n, st))
         return false;

@@ -161,23 +161,17 @@ void
 csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which)
 {
     char *scratch = (char *) csv->scratch.data;
-    size_t length = strlen(split->path);
+    size_t length = 0;
     uint32_t i;
 
-    if (which == FIELD_SOURCE)
-        memcpy(scratch, split->path, length);
-    else if (which == FIELD_MODIFIED_AT)
-        length = pseudo_time(scratch, split->mtime);
     for (i = 0; i < n; i++)
     {
-        if (which == FIELD_LINE || which == FIELD_OFFSET)
+        /* of a source all rows have the same */
+        if (i == 0 || which == FIELD_LINE || which == FIELD_OFFSET)
         {
-            length = pseudo_number(scratch, which == FIELD_LINE ? csv->rows[i].line
-                                  : csv->base + csv->rows[i].start);
-            csv->cells[i] = (Cell) {scratch, length};
             scratch += length;
+            length = pseudo_text(scratch, which, split->path, split->mtime, csv->rows[i].line, csv->base + csv->rows[i].start);
         }
-        else
-            csv->cells[i] = (Cell) {scratch, length};
+        csv->cells[i] = (Cell) {scratch, length};
     }
 }

@@ -75,6 +75,16 @@ typedef struct Format
     void (*fields)(const void *state, const char *const **names, size_t *n);
 
     /*
+     * For a format whose rows may have other fields than `fields` says: the
+     * number of the field of this name, FIELD_ABSENT when there can't be one.
+     * Before the first `next` only.  Fails with 53200.  NULL: there are no others.
+     */
+    bool (*add_field)(void *state, const char *name, int *field, Status *st);
+
+    /* A row's record is its text, not its fields one after another. */
+    bool whole_records;
+
+    /*
      * Adds how the split is read to a JSON object and, when something was found
      * out, "confidence" and "reason".  With `contents` also what is in it:
      * "fields" (names in order), and in the reason what shows why.  False: no memory.
@@ -111,15 +121,25 @@ typedef struct Format
 /* The format of this name, or NULL. */
 const Format *format_find(const char *name);
 
-/* The names of all formats, "csv, ...", for hints. */
+/* The names of all formats and "auto", for hints. */
 const char *format_names(void);
 
 /*
- * The name of the format of an object of this name: by its ending, before that
- * of a compression (.gz, .zst, .zip...), in any case; "csv" for one that is not known.
+ * The format of an object of this name: by its ending, before that of a
+ * compression (.gz, .zst, .zip...), in any case; NULL for one that is not known.
  */
-const char *format_by_path(const char *path);
+const Format *format_by_path(const char *path);
 
-extern const Format format_csv, format_tsv;
+/*
+ * The format of an object whose name says nothing, by its first bytes (as
+ * UTF-8): JSON, JSON Lines when the first of several lines is an object, else CSV.
+ */
+const Format *format_by_content(const uint8_t *data, size_t n);
+
+/* All formats; NULL ends them. */
+#define FORMAT_COUNT 4
+extern const Format *const format_list[FORMAT_COUNT + 1];
+
+extern const Format format_csv, format_tsv, format_json, format_jsonl;
 
 #endif

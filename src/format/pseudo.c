@@ -4,6 +4,7 @@
 #include "format/pseudo.h"
 
 #include <stdio.h>
+#include <string.h>
 
 size_t
 pseudo_number(char *out, uint64_t value)
@@ -43,4 +44,17 @@ pseudo_time(char *out, int64_t micros)
     return (size_t) snprintf(out, PSEUDO_TIME_MAX, "%04d-%02d-%02d %02d:%02d:%02d.%06d+00", (int) y, (int) m,
                              (int) (doy - (153 * mp + 2) / 5 + 1), (int) (seconds / 3600),
                              (int) (seconds / 60 % 60), (int) (seconds % 60), fraction);
+}
+
+size_t
+pseudo_text(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset)
+{
+    size_t n = strlen(path);
+
+    if (which == FIELD_MODIFIED_AT)
+        return pseudo_time(out, mtime);
+    if (which != FIELD_SOURCE)
+        return pseudo_number(out, which == FIELD_LINE ? line : offset);
+    memcpy(out, path, n);
+    return n;
 }

@@ -8,6 +8,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "format/format.h"
+
 /* Bytes that a number takes at most, and a time. */
 #define PSEUDO_MAX 24
 #define PSEUDO_TIME_MAX 64
@@ -17,5 +19,8 @@ size_t pseudo_number(char *out, uint64_t value);
 
 /* Microseconds since 1970 as a timestamptz in UTC; the bytes written. */
 size_t pseudo_time(char *out, int64_t micros);
+
+/* What the pseudo-column FIELD_... holds for a row; the bytes written: those of the path, PSEUDO_TIME_MAX or PSEUDO_MAX at most. */
+size_t pseudo_text(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset);
 
 #endif

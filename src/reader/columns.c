@@ -114,3 +114,19 @@ column_find(const char *const *names, size_t nnames, const ColumnSpec *column, b
             return status_fail(st, STATUS_DUPLICATE_COLUMN, "source has more than one field \"%s\"", column->name);
     return true;
 }
+
+bool
+column_field(const Format *format, void *state, const ColumnSpec *column, bool strict, int *field, Status *st)
+{
+    const char *const *names;
+    size_t n;
+
+    format->fields(state, &names, &n);
+    if (!column_find(names, n, column, strict && format->add_field == NULL, field, st))
+        return false;
+    if (*field != FIELD_ABSENT || format->add_field == NULL)
+        return true;
+    if (!format->add_field(state, column->name, field, st))
+        return false;
+    return *field != FIELD_ABSENT || column_find(names, n, column, strict, field, st);
+}

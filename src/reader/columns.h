@@ -15,4 +15,10 @@
 STATUS_CHECK bool column_find(const char *const *names, size_t nnames, const ColumnSpec *column, bool strict,
                               int *field, Status *st);
 
+/*
+ * The same for a format's state: where its rows may have other fields than it
+ * says, the column gets a field of its own.
+ */
+STATUS_CHECK bool column_field(const Format *format, void *state, const ColumnSpec *column, bool strict, int *field, Status *st);
+
 #endif

@@ -116,6 +116,30 @@ take_names(Replay *replay, const Record *record, Status *st)
     return true;
 }
 
+/* Which field goes into which column: of the split's names, or of a format's rows, which have what fields they like. */
+static void
+map_fields(Replay *replay, bool strict, const Format *format, void *state)
+{
+    const Request *request = replay->request;
+    uint32_t i;
+
+    status_clear(&replay->wrong);
+    for (i = 0; i < request->ncolumns; i++)
+    {
+        Status wrong;
+        bool fine;
+
+        replay->map[i] = FIELD_ABSENT;
+        fine = state != NULL && format->add_field != NULL ? column_field(format, state, &request->columns[i], strict, &replay->map[i], &wrong)
+            : column_find(replay->names, replay->nnames, &request->columns[i], strict, &replay->map[i], &wrong);
+        if (!fine && replay->wrong.sqlstate[0] == '\0')
+            replay->wrong = wrong;
+        /* such a row may have any field, also where this record has none */
+        replay->present[i] = replay->map[i] != FIELD_ABSENT || (state == NULL && format != NULL && format->add_field != NULL);
+    }
+    replay->map[i] = FIELD_RECORD;
+}
+
 /* Does the record belong into the split that is open? */
 static bool
 continues(const Replay *replay, const Record *record)
@@ -132,7 +156,7 @@ continues(const Replay *replay, const Record *record)
 }
 
 static bool
-begin_split(Replay *replay, const Record *record, bool strict, Status *st)
+begin_split(Replay *replay, const Record *record, bool strict, const Format *format, void *state, Status *st)
 {
     const Request *request = replay->request;
     const Sink *sink = replay->output.sink;
@@ -146,24 +170,12 @@ begin_split(Replay *replay, const Record *record, bool strict, Status *st)
         .ncols = request->ncolumns,
         .present = replay->present,
     };
-    uint32_t i;
 
     if (!end_split(replay, st) || !take_names(replay, record, st))
         return false;
     replay->path = record->path;
     replay->mtime = record->mtime;
-    status_clear(&replay->wrong);
-    for (i = 0; i < request->ncolumns; i++)
-    {
-        Status wrong;
-
-        replay->map[i] = FIELD_ABSENT;
-        if (!column_find(replay->names, replay->nnames, &request->columns[i], strict, &replay->map[i], &wrong) &&
-            replay->wrong.sqlstate[0] == '\0')
-            replay->wrong = wrong;
-        replay->present[i] = replay->map[i] != FIELD_ABSENT;
-    }
-    replay->map[i] = FIELD_RECORD;
+    map_fields(replay, strict, format, state);
     return sink->split(sink->context, &message, request->columns, st);
 }
 
@@ -244,15 +256,8 @@ static void
 pseudo_cell(Replay *replay, const Record *record, int which, Cell *cell)
 {
     char *out = (char *) replay->scratch.data + replay->scratch.used;
-    size_t n;
 
-    if (which == FIELD_SOURCE)
-        memcpy(out, record->path, n = strlen(record->path));
-    else if (which == FIELD_MODIFIED_AT)
-        n = pseudo_time(out, record->mtime);
-    else
-        n = pseudo_number(out, (uint64_t) (which == FIELD_LINE ? record->line : record->offset));
-    *cell = (Cell) {out, n};
+    *cell = (Cell) {out, pseudo_text(out, which, record->path, record->mtime, (uint64_t) record->line, (uint64_t) record->offset)};
 }
 
 static bool
@@ -317,14 +322,14 @@ add_fields(Replay *replay, Record *record, Status *st)
 {
     const FormatRecord none = {0};
 
-    if (!take_fields(replay, record, st) || (!continues(replay, record) && !begin_split(replay, record, true, st)))
+    if (!take_fields(replay, record, st) || (!continues(replay, record) && !begin_split(replay, record, true, NULL, NULL, st)))
         return false;
     if (replay->wrong.sqlstate[0] != '\0')
         return reject(replay, record, &replay->wrong, st);
     if (replay->cells == NULL)
     {
-        replay->format = request_format(replay->request, record->path, &replay->options);
-        if (!replay->format->open_record(replay->options, &none, &replay->cells, st))
+        if (!request_format(replay->request, record->path, NULL, &replay->format, &replay->options, st) ||
+            !replay->format->open_record(replay->options, &none, &replay->cells, st))
             return false;
     }
     if (!make_room(replay, record, st))
@@ -335,14 +340,14 @@ add_fields(Replay *replay, Record *record, Status *st)
 
 /* The record is none that could be cut into fields. */
 static bool
-reject_raw(Replay *replay, Record *record, const Status *wrong, Status *st)
+reject_raw(Replay *replay, Record *record, const Format *format, const Status *wrong, Status *st)
 {
     if (strcmp(wrong->sqlstate, STATUS_OUT_OF_MEMORY) == 0)
     {
         *st = *wrong;
         return false;
     }
-    return (continues(replay, record) || begin_split(replay, record, false, st)) && reject(replay, record, wrong, st);
+    return (continues(replay, record) || begin_split(replay, record, false, format, NULL, st)) && reject(replay, record, wrong, st);
 }
 
 /* The row or reject that the format's state gives. */
@@ -353,8 +358,11 @@ add_opened(Replay *replay, Record *record, const Format *format, void *state, St
     bool end = false;
 
     format->fields(state, &record->names, &record->nnames);
-    if (!continues(replay, record) && !begin_split(replay, record, true, st))
+    if (!continues(replay, record) && !begin_split(replay, record, true, format, state, st))
         return false;
+    /* each record has a state, and fields, of its own */
+    if (format->add_field != NULL)
+        map_fields(replay, true, format, state);
     if (replay->wrong.sqlstate[0] != '\0')
         return reject(replay, record, &replay->wrong, st);
     if (!make_room(replay, record, st))
@@ -372,8 +380,9 @@ add_opened(Replay *replay, Record *record, const Format *format, void *state, St
 static bool
 add_raw(Replay *replay, Record *record, Status *st)
 {
+    const char *name = json_string_value(json_object_get(record->layout, "format"));
+    const Format *format, *found = name == NULL ? NULL : format_find(name);
     const void *options;
-    const Format *format = request_format(replay->request, record->path, &options);
     FormatRecord raw = {.layout = record->layout, .line = (uint64_t) record->line, .offset = (uint64_t) record->offset};
     Cell bytes;
     void *state = NULL;
@@ -381,12 +390,13 @@ add_raw(Replay *replay, Record *record, Status *st)
     bool fine;
 
     replay->scratch.used = 0;
-    if (!buf_reserve(&replay->scratch, value_room(record->raw), st) || !take_value(replay, record->raw, &bytes, st))
+    if (!request_format(replay->request, record->path, found, &format, &options, st) ||
+        !buf_reserve(&replay->scratch, value_room(record->raw), st) || !take_value(replay, record->raw, &bytes, st))
         return false;
     raw.raw = bytes.s;
     raw.n = bytes.n;
     if (!format->open_record(options, &raw, &state, &wrong))
-        return reject_raw(replay, record, &wrong, st);
+        return reject_raw(replay, record, format, &wrong, st);
     fine = add_opened(replay, record, format, state, st);
     format->close(state);
     return fine;

@@ -26,7 +26,7 @@ static const struct { const char *name; ColumnKind kind; } column_types[] = {
     {"text", COLUMN_TEXT}, {"varchar", COLUMN_VARCHAR}, {"bool", COLUMN_BOOL},
     {"int2", COLUMN_INT2}, {"int4", COLUMN_INT4}, {"int8", COLUMN_INT8},
     {"numeric", COLUMN_NUMERIC}, {"float4", COLUMN_FLOAT4}, {"float8", COLUMN_FLOAT8}, {"date", COLUMN_DATE},
-    {"timestamp", COLUMN_TIMESTAMP}, {"timestamptz", COLUMN_TIMESTAMPTZ}, {"raw", COLUMN_RAW},
+    {"timestamp", COLUMN_TIMESTAMP}, {"timestamptz", COLUMN_TIMESTAMPTZ}, {"raw", COLUMN_RAW}, {"json", COLUMN_JSON},
 };
 
 /* ---- columns ----------------------------------------------------------- */
@@ -278,29 +278,64 @@ parse_stages(Request *request, const json_t *json, Status *st)
     return true;
 }
 
+/* One format's options.  By name the file may be of another format, so what is wrong is only kept. */
+static bool
+parse_options(Request *request, size_t i, const json_t *json, Status *st)
+{
+    RequestFormat *format = &request->formats[i];
+
+    if (format_list[i]->options_parse(json, &format->options, st))
+        return true;
+    if (request->format != NULL || strcmp(st->sqlstate, STATUS_INVALID_VALUE) != 0)
+        return false;
+    format->wrong = strdup(st->message);
+    format->hint = strdup(st->hint);
+    status_clear(st);
+    return (format->wrong != NULL && format->hint != NULL) || status_out_of_memory(st, 0);
+}
+
+static bool
+only_json(const json_t *json)
+{
+    return json_is_object(json_object_get(json, "columns")) || json_object_get(json, "recordPath") != NULL || json_object_get(json, "flatten") != NULL;
+}
+
 static bool
 parse_format(Request *request, json_t *json, Status *st)
 {
     const char *name;
     json_t *empty = NULL;
-    bool fine;
+    bool fine = true, any = false;
+    size_t i;
 
     if (!format_text(json, "format", &name, st) || !parse_stages(request, json, st))
         return false;
-    request->by_name = name == NULL || strcmp(name, "auto") == 0;
-    request->format = request->by_name ? &format_csv : format_find(name);
-    if (request->format == NULL)
+    if (name != NULL && strcmp(name, "auto") != 0 && (request->format = format_find(name)) == NULL)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown format \"%s\"", name);
         return status_hint(st, "Known formats: %s.", format_names());
     }
     if (json == NULL && (json = empty = json_object()) == NULL)
         return status_out_of_memory(st, 0);
-    /* By name each file may be either; the options mean the same but for their defaults. */
-    fine = request->format->options_parse(json, &request->options, st) &&
-        (!request->by_name || format_tsv.options_parse(json, &request->tsv_options, st));
+    for (i = 0; fine && i < FORMAT_COUNT; i++)
+    {
+        if (request->format != NULL && request->format != format_list[i])
+            continue;
+        fine = parse_options(request, i, json, st);
+        any |= fine && request->formats[i].wrong == NULL;
+    }
+    if (!fine || any)
+    {
+        json_decref(empty);
+        return fine;
+    }
+    /* They are none of any format's: of JSON's when something is said that only JSON has. */
+    for (i = 0; format_list[i] != (only_json(json) ? &format_json : &format_csv); i++)
+        ;
+    status_fail(st, STATUS_INVALID_VALUE, "%s", request->formats[i].wrong);
+    status_hint(st, "%s", request->formats[i].hint);
     json_decref(empty);
-    return fine;
+    return false;
 }
 
 static bool
@@ -365,13 +400,31 @@ parse_root(Request *request, bool debug, Status *st)
         parse_columns(request, columns, debug, st);
 }
 
-const Format *
-request_format(const Request *request, const char *path, const void **options)
+bool
+request_wants_head(const Request *request, const char *path)
 {
-    bool tsv = request->by_name && format_find(format_by_path(path)) == &format_tsv;
+    return request->format == NULL && format_by_path(path) == NULL;
+}
 
-    *options = tsv ? request->tsv_options : request->options;
-    return tsv ? &format_tsv : request->format;
+bool
+request_format(const Request *request, const char *path, const Format *found,
+               const Format **format, const void **options, Status *st)
+{
+    const RequestFormat *own;
+    size_t i = 0;
+
+    *format = request->format != NULL ? request->format : format_by_path(path);
+    if (*format == NULL)
+        *format = found != NULL ? found : &format_csv;
+    while (format_list[i] != *format)
+        i++;
+    own = &request->formats[i];
+    *options = own->options;
+    if (own->wrong == NULL)
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, "%s", own->wrong);
+    status_detail(st, "The file is taken for %s.", (*format)->name);
+    return status_hint(st, "%s", own->hint);
 }
 
 static void
@@ -419,9 +472,12 @@ request_parse(Request *request, const char *text, size_t length, bool debug, Sta
 void
 request_free(Request *request)
 {
-    if (request->format != NULL)
-        request->format->options_free(request->options);
-    format_tsv.options_free(request->tsv_options);
+    for (size_t i = 0; i < FORMAT_COUNT; i++)
+    {
+        format_list[i]->options_free(request->formats[i].options);
+        free(request->formats[i].wrong);
+        free(request->formats[i].hint);
+    }
     free(request->columns);
     free(request->files);
     free(request->roots);

@@ -24,6 +24,14 @@ typedef struct RequestFile
     uint64_t from;  /* of a read: where the first row that is wanted begins, at the earliest */
 } RequestFile;
 
+/* What the request's "format" means to a format. */
+typedef struct RequestFormat
+{
+    void *options;
+    char *wrong;    /* the options are none of this format's: why, and what would be right; NULL: they are */
+    char *hint;
+} RequestFormat;
+
 typedef struct Request
 {
     json_t *root;           /* owns every string below */
@@ -40,10 +48,8 @@ typedef struct Request
     bool missing_ok;        /* a resource that does not exist has no objects */
     RequestFile *files;     /* NULL: what `resource` lists */
     size_t nfiles;
-    const Format *format;   /* by_name: of files that are not TSV */
-    void *options;
-    bool by_name;           /* each file's name decides */
-    void *tsv_options;      /* by_name: format_tsv's */
+    const Format *format;   /* NULL: each file's name, or what is in it, decides */
+    RequestFormat formats[FORMAT_COUNT];    /* as format_list has them */
     Compression compression;
     DecompressLimits limits;
     Encoding encoding;
@@ -58,8 +64,16 @@ typedef struct Request
     uint32_t credit;
 } Request;
 
-/* The format of an object of this path, and its options. */
-const Format *request_format(const Request *request, const char *path, const void **options);
+/* True when the first bytes of the object of this path are needed to know its format. */
+bool request_wants_head(const Request *request, const char *path);
+
+/*
+ * The format of an object of this path and its options; `found` is what its
+ * bytes look like (NULL: not known), which counts when the name says nothing.
+ * Fails with 22023 when the request's options are not of this format.
+ */
+STATUS_CHECK bool request_format(const Request *request, const char *path, const Format *found,
+                                 const Format **format, const void **options, Status *st);
 
 /*
  * From here on memory of parsed JSON is overwritten when it is freed: requests

@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "format/head.h"
 #include "reader/columns.h"
 #include "reader/output.h"
 #include "reader/replay.h"
@@ -44,6 +45,7 @@ typedef struct Member
     Decompress *plain;      /* of an archive's member, to see what it is */
     EncodingStage *text;
     Counted counted;
+    Head *head;             /* NULL: the name says the format */
     const Format *format;
     const void *options;
     void *state;            /* the format's */
@@ -102,13 +104,33 @@ take_all_columns(Member *m, Status *st)
 
 /* One column's field; what the source's names alone do not tell is added to the failure. */
 static bool
-map_column(const Member *m, const ColumnSpec *column, bool strict, int *field, Status *st)
+map_column(Member *m, const ColumnSpec *column, bool strict, int *field, Status *st)
 {
-    if (column_find(m->names, m->nnames, column, strict, field, st))
+    if (column_field(m->format, m->state, column, strict, field, st))
         return true;
     if (strcmp(st->sqlstate, STATUS_NO_COLUMN) == 0 && st->hint[0] == '\0' && is_numbered(m))
         status_hint(st, "The file was taken to have no header: say \"header\": true if it has one, or name its fields with \"columns\".");
     return false;
+}
+
+/*
+ * Rows may lack any field, so one that the first of them do not have is no
+ * mistake; but when they have none of those that are asked for, it is one.
+ */
+static bool
+check_fields(const Member *m, Status *st)
+{
+    const ColumnSpec *missing = NULL;
+    int field;
+
+    for (uint32_t i = 0; i < m->ncolumns; i++)
+    {
+        if (m->map[i] >= 0 && (size_t) m->map[i] < m->nnames)
+            return true;
+        if (m->map[i] >= 0 && m->columns[i].required && missing == NULL)
+            missing = &m->columns[i];
+    }
+    return missing == NULL || column_find(m->names, m->nnames, missing, true, &field, st);
 }
 
 static bool
@@ -135,8 +157,11 @@ map_columns(Session *s, Member *m, Status *st)
         m->present[i] = m->map[i] != FIELD_ABSENT;
     }
     m->map[i] = FIELD_RECORD;
+    m->format->fields(m->state, &m->names, &m->nnames);
     if (request->describe)
         return true;
+    if (!check_fields(m, st))
+        return false;
     if (request->all_columns)
         output_close(&s->output);
     return output_open(&s->output, request, m->columns, m->ncolumns, st);
@@ -160,6 +185,7 @@ member_close(Member *m)
 {
     if (m->state != NULL)
         m->format->close(m->state);
+    head_close(m->head);
     encoding_close(m->text);
     decompress_close(m->plain);
     free(m->own_columns);
@@ -237,6 +263,29 @@ open_stages(const Request *request, Split *split, Status *st)
     return true;
 }
 
+/* The format over them, which is by the name or, when that says nothing, by the first bytes. */
+static bool
+open_format(Session *s, Split *split, Status *st)
+{
+    Member *m = &split->member;
+    const char *name = m->name == NULL ? split->path : m->name;
+    ByteSource source = {read_counted, &m->counted};
+    const Format *found = NULL;
+    const uint8_t *bytes;
+    size_t n;
+
+    if (request_wants_head(s->request, name))
+    {
+        if (!head_open(&m->head, source, st))
+            return false;
+        source = head_source(m->head);
+        bytes = head_bytes(m->head, &n);
+        found = format_by_content(bytes, n);
+    }
+    return request_format(s->request, name, found, &m->format, &m->options, st) &&
+        m->format->open(m->options, source, &m->state, st) && map_columns(s, m, st);
+}
+
 static bool
 member_open(Session *s, Split *split, Status *st)
 {
@@ -248,17 +297,16 @@ member_open(Session *s, Split *split, Status *st)
     if (m->place == NULL)
         return status_out_of_memory(st, length);
     snprintf(m->place, length, "%s%s%s", split->path, m->name == NULL ? "" : "!", m->name == NULL ? "" : m->name);
-    m->format = request_format(request, m->name == NULL ? split->path : m->name, &m->options);
     if (!open_stages(request, split, st))
     {
         /* What is wrong there is on the first line. */
         st->line = strcmp(st->sqlstate, STATUS_OUT_OF_MEMORY) == 0 ? 0 : 1;
         return false;
     }
-    return m->format->open(m->options, (ByteSource) {read_counted, &m->counted}, &m->state, st) && map_columns(s, m, st);
+    return open_format(s, split, st);
 }
 
-/* The names of the source's fields as a JSON array, to be freed; NULL without memory. */
+/* What records are made of, as wire.h has it, to be freed; NULL without memory. */
 static char *
 list_fields(const Member *m)
 {
@@ -267,7 +315,7 @@ list_fields(const Member *m)
 
     for (size_t i = 0; i < m->nnames; i++)
         json_array_append_new(list, json_string(m->names[i]));
-    text = json_dumps(list, JSON_COMPACT);
+    text = m->format->whole_records ? strdup("{}") : json_dumps(list, JSON_COMPACT);
     json_decref(list);
     return text;
 }

@@ -118,7 +118,7 @@ typedef struct WireSplit
     WireStr etag;
     WireStr head_hash; /* sha256, lower-case hex, of the object's first 64 kB (as stored, not decompressed) */
     WireStr dialect;  /* JSON object: how the object is read (delimiter, header, ...) */
-    WireStr fields;   /* JSON array: the names of a record's fields, in order; empty unless records were asked for, [] in a replay */
+    WireStr fields;   /* JSON array: the names of a record's fields, in order; {} when a record is one JSON text; empty unless records were asked for, [] in a replay */
     uint32_t ncols;   /* columns of the request */
     const uint8_t *present; /* ncols bytes: 1 where this split has the column */
 } WireSplit;
@@ -173,7 +173,8 @@ bool wire_get_failure(WireReader *r, WireFailure *out);
  * A request with "record" gets one column more, the last, with the whole
  * record of each row: a WIRE_TEXT column of values whose bytes are no text but
  * the record's fields one after another (wire_get_field), as many as the split
- * has "fields".  Nobody has checked their encoding.
+ * has "fields".  Nobody has checked their encoding.  Where "fields" is {} the
+ * record is the text of one JSON object.
  *
  * A text cell in the arena is preceded by room for the receiver's length word,
  * so that it can be used where it lies: the slot points at the room, not at
@@ -319,7 +320,7 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     (of an archive: of all its members' content, base and offset together)
  *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
- *     "format": "auto",               csv, tsv, or auto: by name, else csv
+ *     "format": "auto",               csv, tsv, json, jsonl, or auto: by name, else by the first bytes
  *     "delimiter": ",",               one to eight bytes, or "auto": then quote and skipLines are, too, unless given
  *     "quote": "\"", "escape": "\"",   one character, "" for none; quote may be "auto"
  *     "newline": "auto",              auto, lf, crlf, cr
@@ -335,11 +336,15 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *     "compression": "auto",          auto, none, gzip, zstd, bzip2, lz4, snappy, zip
  *     "maxDecompressedBytes": n,      bytes that may come out of a compressed file
  *     "maxCompressionRatio": 1000,    and for each stored one, looked at behind the first 256 MB; 0: no limit
- *     "maxFieldBytes": n, "maxRowBytes": n },
+ *     "maxFieldBytes": n, "maxRowBytes": n,   of all formats, as encoding, compression and nullStrings; the others above are of CSV and TSV
+ *     "recordPath": "$",              json: which value has the rows (json.h)
+ *     "flatten": 0,                   json, jsonl: so many levels of objects become fields of their own, a_b
+ *     "columns": {"name": "$.a[0].b"} },   json, jsonl: the fields and their paths
  *   "columns": [                      in batch order; the same "name" may come several times
  *     {"name": "balance",             the source's field (a CSV header), or _source, _line, _offset, _modified_at
  *      "type": "numeric",             text, varchar, bool, int2, int4, int8, numeric, float4, float8,
- *                                     date, timestamp, timestamptz, or raw (WIRE_TEXT, every cell RAW)
+ *                                     date, timestamp, timestamptz, raw (WIRE_TEXT, every cell RAW), or json
+ *                                     (as raw; of a JSON source every cell is JSON text)
  *      "length": 255,                 varchar: characters
  *      "precision": 12, "scale": 2,   numeric: absent when unconstrained
  *      "coerce": false,               varchar: cut instead of BAD_LENGTH; others: RAW in place of any BAD_*

@@ -1,5 +1,5 @@
 /*
- * csv_dump.h: reads CSV from memory through the real format and writes what
+ * csv_dump.h: reads CSV (or another format) from memory through the real format and writes what
  * came out as text, so that a test compares one string.
  *
  * Output: one line a row, "<line>@<offset> [cell][cell]"; null is <null>, a
@@ -21,6 +21,7 @@
 #include "format/csv.h"
 #include "format/decompress.h"
 #include "format/encoding.h"
+#include "format/json.h"
 
 /* Memory that comes in a first piece of `first` bytes and then pieces of `step`. */
 typedef struct Pieces
@@ -158,6 +159,8 @@ dump_builder(Buf *out, BatchBuilder *b)
 
 typedef struct DumpHow
 {
+    const Format *format;   /* NULL: CSV */
+
     const char *options;    /* JSON, NULL for {} */
     CsvScanPath path;
     size_t first, step;     /* sizes of the pieces */
@@ -174,7 +177,8 @@ typedef struct DumpHow
 __attribute__((unused)) static void
 dump_rows(Buf *out, void *state, const DumpHow *how)
 {
-    FormatSplit split = {"dir/file.csv", INT64_C(86400000001)};
+    const Format *format = how->format ? how->format : &format_csv;
+    FormatSplit split = {.path = "dir/file.csv", .mtime = INT64_C(86400000001)};
     const char *const *names;
     ColumnSpec *specs;
     BatchBuilder builder;
@@ -183,7 +187,7 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
     bool end = false;
     Status st;
 
-    format_csv.fields(state, &names, &n);
+    format->fields(state, &names, &n);
     if (n > WIRE_MAX_COLUMNS)
         n = WIRE_MAX_COLUMNS;
     specs = calloc(n + 1, sizeof(*specs));
@@ -201,7 +205,7 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
         abort();
     while (!end)
     {
-        if (!format_csv.next(state, &split, &builder, how->map ? how->map : map, UINT64_MAX, &end, &st))
+        if (!format->next(state, &split, &builder, how->map ? how->map : map, UINT64_MAX, &end, &st))
         {
             dump_builder(out, &builder);
             say(out, "ERROR %s %s\n", st.sqlstate, st.message);
@@ -215,12 +219,12 @@ dump_rows(Buf *out, void *state, const DumpHow *how)
 }
 
 __attribute__((unused)) static void
-dump_survey(Buf *out, void *state)
+dump_survey(Buf *out, void *state, const Format *format)
 {
     json_t *dialect = json_object();
     char *text;
 
-    if (!format_csv.survey(state, dialect))
+    if (!format->survey(state, dialect))
         abort();
     text = json_dumps(json_object_get(dialect, "sample"), JSON_COMPACT);
     say(out, "%s", text);
@@ -231,6 +235,7 @@ dump_survey(Buf *out, void *state)
 /* What stands between the bytes and the rows, as in a session. */
 typedef struct Stages
 {
+    const Format *format;
     json_t *json;
     void *options, *state;
     Decompress *plain;
@@ -243,7 +248,10 @@ stages_open(Stages *s, ByteSource source, const DumpHow *how, Status *st)
     const char *encoding = json_string_value(json_object_get(s->json, "encoding"));
     Encoding kind = ENCODING_UTF8;
 
-    ((CsvOptions *) s->options)->path = how->path;
+    if (how->format == NULL)
+        ((CsvOptions *) s->options)->path = how->path;
+    else
+        ((JsOptions *) s->options)->portable = how->path == CSV_SCAN_PORTABLE;
     status_clear(st);
     if (encoding != NULL && !encoding_find(encoding, &kind))
         abort();
@@ -253,16 +261,16 @@ stages_open(Stages *s, ByteSource source, const DumpHow *how, Status *st)
 
     return (!how->packed || (decompress_open(&s->plain, COMPRESSION_AUTO, &none, source, st) && decompress_next(s->plain, &name, &more, st))) &&
         encoding_open(&s->text, kind, how->packed ? decompress_source(s->plain) : source, st) &&
-        format_csv.open(s->options, encoding_source(s->text), &s->state, st);
+        s->format->open(s->options, encoding_source(s->text), &s->state, st);
 }
 
 __attribute__((unused)) static void
 stages_close(Stages *s)
 {
-    format_csv.close(s->state);
+    s->format->close(s->state);
     encoding_close(s->text);
     decompress_close(s->plain);
-    format_csv.options_free(s->options);
+    s->format->options_free(s->options);
     json_decref(s->json);
 }
 
@@ -271,7 +279,7 @@ __attribute__((unused)) static char *
 csv_dump(const char *data, size_t n, const DumpHow *how)
 {
     Pieces pieces = {data, n, 0, how->first ? how->first : n, how->step ? how->step : n + 1};
-    Stages s = {.json = json_loads(how->options ? how->options : "{}", 0, NULL)};
+    Stages s = {.format = how->format ? how->format : &format_csv, .json = json_loads(how->options ? how->options : "{}", 0, NULL)};
     Buf out;
     Status st;
     char *text;
@@ -279,12 +287,12 @@ csv_dump(const char *data, size_t n, const DumpHow *how)
     buf_init(&out, SIZE_MAX / 2);
     if (s.json == NULL)
         abort();
-    if (!format_csv.options_parse(s.json, &s.options, &st))
+    if (!s.format->options_parse(s.json, &s.options, &st))
         say(&out, "OPTIONS %s %s\n", st.sqlstate, st.message);
     else if (!stages_open(&s, (ByteSource) {pieces_read, &pieces}, how, &st))
         say(&out, "ERROR %s %s\n", st.sqlstate, st.message);
     else if (how->survey)
-        dump_survey(&out, s.state);
+        dump_survey(&out, s.state, s.format);
     else
         dump_rows(&out, s.state, how);
     stages_close(&s);

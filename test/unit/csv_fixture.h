@@ -20,6 +20,9 @@ typedef struct Fixture
     size_t length;  /* of the input; 0: strlen */
 } Fixture;
 
+/* Of the inputs; NULL: CSV. */
+static const Format *fixture_format;
+
 /* The n bytes of `input`, read in every way, give what the fixture wants. */
 static void
 check_fixture_input(const Fixture *f, const char *input, size_t n, DumpHow how, const char *label)
@@ -48,7 +51,7 @@ check_fixture_input(const Fixture *f, const char *input, size_t n, DumpHow how, 
 static void
 check_fixture_packed(const Fixture *f, size_t n)
 {
-    DumpHow how = {.options = f->options, .packed = true};
+    DumpHow how = {.format = fixture_format, .options = f->options, .packed = true};
     size_t half = n / 2, size = 4 * n + 200, used;
     uint8_t *out = malloc(size);
 
@@ -65,7 +68,7 @@ check_fixture_packed(const Fixture *f, size_t n)
 static void
 check_fixture_utf16(const Fixture *f, size_t n, bool little)
 {
-    DumpHow how = {.options = f->options};
+    DumpHow how = {.format = fixture_format, .options = f->options};
     const uint8_t *in = (const uint8_t *) f->input, *end = in + n;
     uint8_t *out = malloc(2 * n + 2);
     size_t used = 0;
@@ -104,7 +107,7 @@ check_fixture_utf16(const Fixture *f, size_t n, bool little)
 __attribute__((unused)) static void
 check_fixture(const Fixture *f)
 {
-    DumpHow how = {.options = f->options, .path = CSV_SCAN_PORTABLE};
+    DumpHow how = {.format = fixture_format, .options = f->options, .path = CSV_SCAN_PORTABLE};
     size_t n = f->length ? f->length : strlen(f->input);
     bool other = f->options != NULL && strstr(f->options, "encoding") != NULL;
 

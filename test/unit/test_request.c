@@ -77,7 +77,7 @@ main(void)
     is_str(r.driver->type, "local_fs", "driver");
     ok(r.config.nroots == 1 && strcmp(r.config.roots[0], "/srv") == 0 && r.config.nforbidden == 1, "roots");
     ok(r.nfiles == 2 && r.files[0].known && r.files[0].entry.size == 3 && r.files[0].entry.mtime == -4 && !r.files[1].known, "files");
-    ok(r.compression == COMPRESSION_GZIP && ((CsvOptions *) r.options)->dialect.delimiter[0] == ';', "format");
+    ok(r.compression == COMPRESSION_GZIP && ((CsvOptions *) r.formats[0].options)->dialect.delimiter[0] == ';', "format");
     ok(r.ncolumns == 4 && r.columns[0].kind == COLUMN_VARCHAR && r.columns[0].length == 5 && r.columns[0].coerce &&
        r.columns[0].required, "varchar");
     ok(r.columns[1].kind == COLUMN_NUMERIC && r.columns[1].precision == 12 && r.columns[1].scale == 2 &&
