@@ -263,7 +263,7 @@ CREATE TABLE kaireon_internal.dead_letter (
     kind          text NOT NULL CHECK (kind IN ('record', 'raw', 'cut', 'row')), -- see the view
     record        jsonb NOT NULL,
     raw           bytea,                    -- of kind raw: its bytes, where the database has no text for them
-    layout        jsonb,                    -- of kind raw and cut: how its file was read, and its fields
+    layout        jsonb,                    -- of kind raw and cut, and of JSON: how its file was read, and its fields ({}: of JSON)
     attempts      int NOT NULL DEFAULT 0,   -- replays that could not load it either
     created_at    timestamptz NOT NULL DEFAULT now(),
     last_run_id   uuid,                     -- the last of these,

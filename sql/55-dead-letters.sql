@@ -141,12 +141,17 @@ CREATE FUNCTION kaireon_internal.edited_record(letter kaireon_internal.dead_lett
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE
     is_cut boolean := letter.kind = 'record';
-    fields text[] := CASE WHEN is_cut THEN ARRAY(SELECT jsonb_object_keys(letter.record)) ELSE ARRAY(SELECT jsonb_array_elements_text(letter.layout -> 'fields')) END;
+    fields text[] := CASE WHEN is_cut THEN ARRAY(SELECT jsonb_object_keys(letter.record))
+                          WHEN letter.layout -> 'fields' <> '{}' THEN ARRAY(SELECT jsonb_array_elements_text(letter.layout -> 'fields')) END;
     wrong text := (SELECT k FROM jsonb_object_keys(changes) AS k WHERE k <> ALL (fields) ORDER BY k COLLATE "C" LIMIT 1);
     missing text := (SELECT f FROM unnest(fields) WITH ORDINALITY AS u (f, n) WHERE NOT changes ? f ORDER BY n LIMIT 1);
     listed text := (SELECT string_agg(f, ', ' ORDER BY n) FROM unnest(fields) WITH ORDINALITY AS u (f, n) WHERE n <= 100);
     place text := format('Found in the record for dead letter %s.', letter.id);
 BEGIN
+    -- a JSON object has what fields it likes, and values of any kind
+    IF letter.layout -> 'fields' = '{}' THEN
+        RETURN CASE WHEN is_cut THEN letter.record ELSE '{}' END || changes;
+    END IF;
     IF wrong IS NOT NULL THEN
         PERFORM kaireon_internal.fail('22023', format('unknown field "%s"', wrong), place,
             COALESCE('Perhaps you meant "' || kaireon_internal.closest(wrong, fields) || '". ', '') || format('Its fields: %s.', listed));
@@ -181,7 +186,7 @@ BEGIN
     END IF;
     UPDATE kaireon_internal.dead_letter AS d
        SET record = edit_dead_letter.record, raw = NULL, edited_at = now(), kind = CASE WHEN as_fields THEN 'record' ELSE 'raw' END,
-           layout = CASE WHEN NOT as_fields THEN d.layout END
+           layout = CASE WHEN NOT as_fields OR d.layout -> 'fields' = '{}' THEN d.layout END
      WHERE d.id = letter.id;
     RETURN record;
 END

@@ -23,15 +23,12 @@ typedef struct Given
 static bool
 read_json(const json_t *json, bool lines, Given *g, Status *st)
 {
-    /* The session's: known to be fine. */
-    const char *format, *compression, *encoding;
+    json_t *nowhere;
     const JsonField fields[] = {
-        {"format", JSON_FIELD_TEXT, false, &format, 0, 0},
+        FORMAT_SESSION_KEYS(nowhere),
         {"columns", JSON_FIELD_OBJECT, false, &g->columns, 0, 0},
         {"flatten", JSON_FIELD_INT, false, &g->flatten, 0, JS_MAX_STEPS},
         {"nullStrings", JSON_FIELD_ARRAY, false, &g->nulls, 0, 0},
-        {"compression", JSON_FIELD_TEXT, false, &compression, 0, 0},
-        {"encoding", JSON_FIELD_TEXT, false, &encoding, 0, 0},
         {"maxFieldBytes", JSON_FIELD_INT, false, &g->max_field, 1, 128 << 20},
         {"maxRowBytes", JSON_FIELD_INT, false, &g->max_row, 1, 256 << 20},
         {"recordPath", JSON_FIELD_TEXT, false, &g->record_path, 0, 0},  /* the last: not of lines */

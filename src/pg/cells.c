@@ -53,7 +53,7 @@ static const int64 powers[] = {
 #define numeric_precision(typmod) ((((typmod) - VARHDRSZ) >> 16) & 0xffff)
 #define numeric_scale(typmod) ((((((typmod) - VARHDRSZ) & 0x7ff) ^ 1024) - 1024))
 
-/* The request's name of a type and the cells it comes in; raw when the reader can't convert it. */
+/* The request's name of a type and the cells it comes in; raw or json when the server's input function has to convert them. */
 static const char *
 reader_type(Oid type, int32 typmod, uint8 *wire)
 {
@@ -97,6 +97,10 @@ reader_type(Oid type, int32 typmod, uint8 *wire)
                 break;
             *wire = type == TIMESTAMPOID ? WIRE_TIMESTAMP : WIRE_TIMESTAMPTZ;
             return type == TIMESTAMPOID ? "timestamp" : "timestamptz";
+        case JSONOID:
+        case JSONBOID:
+            *wire = WIRE_TEXT;
+            return "json";
         default:
             break;
     }
@@ -133,12 +137,14 @@ cells_create(const ProgramSource *source, bool records)
     for (int i = 0; i < source->ncolumns; i++)
     {
         CellColumn *column = &cells->columns[i];
+        const char *type;
         Oid function;
 
         column->type = source->columns[i].type;
         column->typmod = source->columns[i].typmod;
         column->coerce = source->columns[i].coerce;
-        column->always_raw = strcmp(request_type(&source->columns[i], &column->wire), "raw") == 0;
+        type = request_type(&source->columns[i], &column->wire);
+        column->always_raw = strcmp(type, "raw") == 0 || strcmp(type, "json") == 0;
         if (source->columns[i].pattern)
             column->pattern = CStringGetTextDatum(source->columns[i].pattern);
         cells->expected[i] = column->wire;

@@ -123,7 +123,17 @@ set_record(DeadLetters *letters, Letter *letter, const RowPosition *at)
     switch (at->record.kind)
     {
         case RECORD_FIELDS:
-            record = record_object(&at->record, names_of(letters, at->split));
+            if (!record_is_whole(at->split->fields))
+            {
+                record = record_object(&at->record, names_of(letters, at->split));
+                break;
+            }
+            set_value(letter, COLUMN_LAYOUT, JsonbPGetDatum(layout_of(at->split)));
+            record = record_whole(&at->record);
+            if (record)
+                break;
+            kind = "raw";
+            record = record_string(&at->record, &exact);
             break;
         case RECORD_ROW:
             kind = "row";

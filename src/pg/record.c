@@ -14,6 +14,7 @@
 
 #include "pg/compat.h"
 #include "pg/encoding.h"
+#include "pg/guard.h"
 #include "pg/link.h"
 #include "wire/wire.h"
 
@@ -113,6 +114,32 @@ record_object(const RowRecord *record, List *names)
         broken("it has more fields than its split");
     object = pushJsonbValue(&state, WJB_END_OBJECT, NULL);
     return JsonbValueToJsonb(object);
+}
+
+bool
+record_is_whole(const char *fields)
+{
+    return fields[0] == '{';
+}
+
+typedef struct Whole { char *text; Jsonb *value; } Whole;
+
+static void
+parse_whole(void *arg)
+{
+    Whole *whole = arg;
+
+    whole->value = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(whole->text)));
+}
+
+Jsonb *
+record_whole(const RowRecord *record)
+{
+    Whole whole = {text_of(record->data, record->length), NULL};
+
+    if (whole.text == NULL || guard_try(parse_whole, &whole, CurrentMemoryContext) != NULL)
+        return NULL;
+    return whole.value;
 }
 
 Jsonb *

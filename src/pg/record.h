@@ -34,6 +34,12 @@ extern List *record_names(const char *fields);
 /* A record of kind RECORD_FIELDS; raises KA002 unless it has exactly these fields. */
 extern Jsonb *record_object(const RowRecord *record, List *names);
 
+/* Is the record of a split with these "fields" one JSON text? */
+extern bool record_is_whole(const char *fields);
+
+/* Such a record as jsonb; NULL when jsonb can't hold it (half a surrogate pair, bytes that are no text...). */
+extern Jsonb *record_whole(const RowRecord *record);
+
 /*
  * Bytes as jsonb: a string to look at, and *exact is NULL when it has all there
  * is to know, else the bytes (bytea).

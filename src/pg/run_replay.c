@@ -272,19 +272,24 @@ static void
 append_letter(StringInfo out, HeapTuple row, bool first)
 {
     TupleDesc desc = SPI_tuptable->tupdesc;
-    bool null, raw = SPI_getvalue(row, desc, 6)[1] == 'a';
+    bool null, raw = SPI_getvalue(row, desc, 6)[1] == 'a', whole;
 
+    /* a record that is a JSON text goes as such, so that its format reads it */
+    (void) SPI_getbinval(row, desc, 9, &null);
+    whole = !raw && !null;
     appendStringInfo(out, "%s{\"id\":\"%s\",\"path\":", first ? "" : ",", SPI_getvalue(row, desc, 1));
     json_append_string(out, SPI_getvalue(row, desc, 2));
     appendStringInfo(out, ",\"mtime\":" INT64_FORMAT ",\"line\":%s,\"offset\":%s,\"%s\":",
                      fetch_reader_time(DatumGetTimestampTz(SPI_getbinval(row, desc, 3, &null))), SPI_getvalue(row, desc, 4), SPI_getvalue(row, desc, 5),
-                     raw ? "raw" : "fields");
+                     raw || whole ? "raw" : "fields");
     (void) SPI_getbinval(row, desc, 8, &null);
     if (!null)                   /* bytes that are no text */
         appendStringInfo(out, "{\"hex\":\"%s\"}", SPI_getvalue(row, desc, 8));
+    else if (whole)
+        json_append_string(out, json_column(row, 7, &null));
     else
         appendStringInfoString(out, json_column(row, 7, &null));
-    if (raw)
+    if (raw || whole)
         appendStringInfo(out, ",\"layout\":%s", json_column(row, 9, &null));
     appendStringInfoChar(out, '}');
 }

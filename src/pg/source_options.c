@@ -14,7 +14,7 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
-static const char *const formats[] = {"auto", "csv", "tsv", NULL};
+static const char *const formats[] = {"auto", "csv", "tsv", "json", "jsonl", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", "zstd", "bzip2", "lz4", "snappy", "zip", NULL};
 static const char *const encodings[] = {"UTF-8", "LATIN1", "WINDOWS-1252", "UTF-16", "UTF-16LE", "UTF-16BE", NULL};
 static const char *const automatic[] = {"auto", NULL}; /* beside values of another kind */
@@ -40,7 +40,9 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest
     {"newline", JSON_STRING, false, newlines}, \
     {"header", JSON_BOOL | JSON_STRING, false, automatic}, \
     {"headerLines", JSON_NUMBER, false, NULL}, \
-    {"columns", JSON_STRINGS, false, NULL}, \
+    {"columns", JSON_STRINGS | JSON_OBJECT, false, NULL}, \
+    {"recordPath", JSON_STRING, false, NULL}, \
+    {"flatten", JSON_NUMBER, false, NULL}, \
     {"skipLines", JSON_NUMBER | JSON_STRING, false, automatic}, \
     {"footerLines", JSON_NUMBER, false, NULL}, \
     {"comment", JSON_STRING, false, NULL}, \
@@ -88,7 +90,7 @@ static const struct { const char *name; int min; int max; bool ascii; bool autom
 
 static const struct { const char *name; int64 min; int64 max; } numbers[] = {
     {"headerLines", 1, 100}, {"skipLines", 0, 1000000}, {"footerLines", 0, 10000}, {"maxFieldBytes", 1, 128 << 20},
-    {"maxRowBytes", 1, 256 << 20}, {"maxDecompressedBytes", 0, PG_INT64_MAX}, {"maxCompressionRatio", 0, PG_INT64_MAX}, {"rowLimit", 0, PG_INT64_MAX}, {"maxCalls", 1, 1000000}};
+    {"maxRowBytes", 1, 256 << 20}, {"flatten", 0, 32}, {"maxDecompressedBytes", 0, PG_INT64_MAX}, {"maxCompressionRatio", 0, PG_INT64_MAX}, {"rowLimit", 0, PG_INT64_MAX}, {"maxCalls", 1, 1000000}};
 
 /* A text option as the reader gets it; NULL when it is absent. */
 static char *
@@ -224,6 +226,93 @@ contradict(JsonComplain complain, void *arg, const char *one, const char *other,
     complain(arg, "contradiction", psprintf("\"%s\" and \"%s\" contradict each other", one, other), hint);
 }
 
+/* Which formats an option is for: all of them, CSV and TSV, JSON and JSON Lines, JSON alone. */
+typedef enum OptionFamily { OPTION_OF_ALL, OPTION_OF_CSV, OPTION_OF_JSON, OPTION_OF_DOCUMENT } OptionFamily;
+
+static OptionFamily
+option_family(const char *name)
+{
+    static const char *const of_csv[] = {"delimiter", "quote", "escape", "newline", "header", "headerLines", "skipLines", "footerLines", "comment", "trim",
+                                         "blankLines", "shortRows", "longRows", "quotes", "decimalSeparator", "thousandsSeparator"};
+
+    if (strcmp(name, "recordPath") == 0)
+        return OPTION_OF_DOCUMENT;
+    if (strcmp(name, "flatten") == 0)
+        return OPTION_OF_JSON;
+    for (size_t i = 0; i < lengthof(of_csv); i++)
+    {
+        if (strcmp(name, of_csv[i]) == 0)
+            return OPTION_OF_CSV;
+    }
+    return OPTION_OF_ALL;
+}
+
+static bool
+is_json(const char *format)
+{
+    return strcmp(format, "json") == 0 || strcmp(format, "jsonl") == 0;
+}
+
+/* Has the format the option? */
+static bool
+option_fits(const char *name, const char *format)
+{
+    switch (option_family(name))
+    {
+        case OPTION_OF_CSV:
+            return !is_json(format);
+        case OPTION_OF_JSON:
+            return is_json(format);
+        case OPTION_OF_DOCUMENT:
+            return strcmp(format, "json") == 0;
+        default:
+            return true;
+    }
+}
+
+static char *
+options_of(const char *format)
+{
+    StringInfoData out;
+
+    initStringInfo(&out);
+    for (const JsonKey *key = format_keys; key->name; key++)
+    {
+        if (option_fits(key->name, format))
+            appendStringInfo(&out, "%s%s", out.len ? ", " : "", key->name);
+    }
+    return out.data;
+}
+
+/* An option of another format would do nothing; with options of two formats no file could be read. */
+static void
+check_format(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    char *format = json_get_text(config, "format");
+    JsonbContainer *columns = json_get_container(config, "columns");
+    bool known = format && !is_auto(format), paths = columns && JsonContainerIsObject(columns);
+    const char *of_csv = columns && !paths ? "columns" : NULL, *of_json = paths ? "columns" : NULL;
+
+    for (const JsonKey *key = format_keys; key->name; key++)
+    {
+        OptionFamily family = option_family(key->name);
+
+        if (json_get(config, key->name) == NULL || family == OPTION_OF_ALL)
+            continue;
+        if (known && !option_fits(key->name, format))
+            complain(arg, "wrong_value", psprintf("\"%s\" is no option of format %s", key->name, format),
+                     psprintf("Options of %s: %s.", format, options_of(format)));
+        *(family == OPTION_OF_CSV ? &of_csv : &of_json) = key->name;
+    }
+    if (!known && of_csv && of_json)
+        contradict(complain, arg, of_csv, of_json, "One is an option of CSV, the other of JSON: no file could be read with both.");
+    if (known && columns && paths != is_json(format))
+        complain(arg, "wrong_type", psprintf("\"columns\" of format %s must be %s", format, paths ? "an array of names" : "an object of names and paths"),
+                 paths ? "For example [\"id\", \"city\"]." : "For example {\"city\": \"$.address.city\"}.");
+    if (paths && json_get(config, "flatten"))
+        contradict(complain, arg, "columns", "flatten", "Paths reach into objects by themselves.");
+}
+
 /* Options of which one would do nothing beside the other, as csv_options.c refuses them. */
 static void
 check_together(JsonbContainer *config, JsonComplain complain, void *arg)
@@ -276,6 +365,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     check_patterns(config, complain, arg);
     check_clashes(config, complain, arg);
     check_together(config, complain, arg);
+    check_format(config, complain, arg);
     nulls = json_get_container(config, "nullStrings");
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
     {

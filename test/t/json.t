@@ -1,0 +1,100 @@
+# JSON and JSON Lines through the server: pipelines, rejects, dead letters and
+# their replay, kaireon.read, preview, describe and infer_fields, options.
+use strict;
+use warnings;
+use IO::Compress::Gzip qw(gzip);
+use Kaireon;
+use Test::More;
+
+my $k = Kaireon->new('json');
+my @fields = (
+    { name => 'id', dataType => 'bigint', isPrimaryKey => \1 }, { name => 'name', dataType => 'varchar', length => 10 },
+    { name => 'amount', dataType => 'numeric' }, { name => 'active', dataType => 'boolean' }, { name => 'tags', dataType => 'json' }, { name => 'seen', dataType => 'timestamptz' });
+my @dlq = (execution => { errorHandling => 'dlq' });
+
+sub lines { return join('', map { "$_\n" } @_); }
+
+# read(FILE, COLUMNS, OPTIONS, WHAT)
+sub read_sql { my ($file, $columns, $options, $what) = @_; return 'SELECT ' . ($what || '*') . " FROM kaireon.read('files', '$file', " . $k->json($options || {}) . ") AS t($columns)"; }
+
+# ---- pipelines
+
+my @good = ('{"id":1,"name":"Ann","amount":12345678901234567890.123456789,"active":true,"tags":["a", {"b": 1.0}],"seen":"2026-01-02T03:04:05Z"}',
+    '{"seen":null,"tags":"x\"y","active":"no","amount":1e3,"name":"B\u00e9\ud83d\ude00","id":"2"}', '{"id":3,"other":{"x":1}}');
+my @bad = ('{"id":4,"name":"too long a name"}', '{"id":1.0}', '{"id":6,"name":"x\u0000"}', '{"id":7,"tags":{"a":"\ud800"}}', '{"id":8', '[9]', '{"id":10,}', '{"id":1,"name":"again"}');
+$k->write_file('a.jsonl', lines($good[0], '', $good[1], @bad, $good[2]));
+$k->make('a', fields => \@fields, source => { resource => 'a.jsonl' }, @dlq);
+my $run = $k->run('a');
+is(join('|', map { $run->{$_} } qw(status rows_read rows_loaded rows_failed rows_skipped)), 'partial|11|3|0|8', 'good lines are loaded, bad ones left');
+is($k->sql("SELECT concat_ws('|', id, name, amount, active, tags, seen AT TIME ZONE 'UTC') FROM ds_a ORDER BY id"),
+    qq(1|Ann|12345678901234567890.123456789|t|["a", {"b": 1.0}]|2026-01-02 03:04:05\n2|B\x{c3}\x{a9}\x{f0}\x{9f}\x{98}\x{80}|1000|f|"x\\"y"\n3),
+    'values: big numbers are exact, strings say what they say, nested values and strings are JSON in a json column, absent keys are null');
+is($k->sql("SELECT string_agg(concat_ws(' ', line, kind, field, sqlstate), E'\\n' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'a'"),
+    join("\n", '4 record name 22001', '5 record id 22P02', '6 raw name 22021', '7 raw tags 22P02', '8 raw 22P04', '9 raw 22P04', '10 raw 22P04', '11 record id 23505'), 'a dead letter for each of the others');
+is($k->sql("SELECT record FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 4"), '{"id": 4, "name": "too long a name"}', 'a record is the object');
+is($k->sql("SELECT record #>> '{}' FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 8"), '{"id":8', 'what is none is its text');
+like($k->sql("SELECT reason FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 10"), qr/^invalid JSON at line 10, column 10, path \$: a key in quotes is expected/, 'and the reason has line, column and path');
+
+sub edit { my ($line, $record) = @_; return $k->sql("SELECT kaireon.edit_dead_letter(id, '$record') FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = $line"); }
+
+is(edit(4, '{"name": "short", "tags": {"n": [1, 2]}}'), '{"id": 4, "name": "short", "tags": {"n": [1, 2]}}', 'fields are edited and added, with values of any kind');
+is(edit(5, '{"id": 5}'), '{"id": 5}', 'a number stays one');
+is(edit(8, '{"id": 8, "active": true}'), '{"id": 8, "active": true}', 'an object in place of a broken line');
+is(edit(10, '"{\"id\":10,\n\"amount\":1.5}"'), '"{\"id\":10,\n\"amount\":1.5}"', 'a text in its place');
+$run = ($k->rows("SELECT * FROM kaireon.replay_dead_letters('a')"))[0];
+is(join('|', map { $run->{$_} } qw(status rows_read rows_loaded rows_skipped)), 'partial|8|4|4', 'a replay loads what was mended') or diag explain $run;
+is($k->sql("SELECT string_agg(concat_ws('|', id, name, amount, active, tags), E'\\n' ORDER BY id) FROM ds_a WHERE id > 3"), qq(4|short|{"n": [1, 2]}\n5\n8|t\n10|1.5), 'as it is now');
+is($k->sql("SELECT string_agg(concat_ws(' ', line, sqlstate, attempts), ', ' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'a'"),
+    '6 22021 1, 7 22P02 1, 9 22P04 1, 11 23505 1', 'the others are left as they were');
+
+# ---- a document: recordPath, a broken element, commits by batch, resumed
+
+my $document = '{"meta": {"n": 2}, "data": {"items": [' . join(",\n", map { $_ == 1500 ? '{"id": oops}' : qq({"id":$_,"name":"n$_"}) } 1 .. 3000) . ']}}';
+$k->write_file('doc.json', $document);
+gzip(\$document => $k->files . '/doc2.json.gz') or die;
+$k->make('doc', fields => \@fields, source => { resource => 'doc*', recordPath => '$.data.items[*]' }, target => { loadingStrategy => 'upsert', keyFields => ['id'] }, execution => { commit => 'batch', errorHandling => 'skip', batchSize => 500 });
+$run = $k->run('doc');
+is(join('|', map { $run->{$_} } qw(status rows_read rows_loaded rows_updated rows_failed)), 'partial|6000|2999|0|0', 'elements of an array, of two files') or diag explain $run;
+like(($k->errors($run->{run_id}))[0]->{reason} // '', qr/invalid JSON at line 1500, column 8, path \$\.data\.items\[1499\]\.id: a value is expected/, 'a broken element is told by its place');
+
+$k->write_file('cut.json', "[{\"id\":1},\n{\"id\":2");
+$k->make('cut', fields => \@fields, source => { resource => 'cut.json' });
+$run = $k->run('cut');
+is("$run->{status} $run->{error_code}", 'failed 22P04', 'what ends within a row is an error of the file') or diag explain $run;
+is($k->sql('SELECT count(*) FROM ds_cut'), 0, 'nothing of it is loaded');
+
+# ---- read
+
+is($k->sql(read_sql('a.jsonl', 'id text, _line bigint, _offset bigint, _source text', {}, "concat_ws(' ', id, _line, _offset, _source)") . ' LIMIT 2'), "1 1 0 a.jsonl\n2 3 " . (length($good[0]) + 2) . ' a.jsonl', 'pseudo-columns');
+is($k->sql(read_sql('a.jsonl', 'id text, "coupon" text', { onError => 'skip' }, 'count(id), count(coupon)')), '8|0', 'a key that no row has is null');
+like($k->sql_error(read_sql('a.jsonl', '"Id" text')), qr/source has no field "Id".*Its fields: id, name.*there is "id"/s, 'but when none of the keys is there it is an error');
+is($k->sql(read_sql('doc.json', 'id int, name text', { recordPath => '$.data.items', rowLimit => 2 }, "string_agg(concat_ws(' ', id, name), ',')")), '1 n1,2 n2', 'with a limit');
+$k->write_file('nested', '[{"a":{"b":{"c":1}},"l":[7,8]},{"a":{"d":2}}]');
+is($k->sql(read_sql('nested', 'a_b_c int, a_d int, l jsonb', { flatten => 2 }, "string_agg(concat_ws(' ', a_b_c, a_d, l), ',')")), '1 [7, 8],2', 'flattened; without an ending the bytes tell the format');
+is($k->sql(read_sql('nested', 'c int, two int, b json', { columns => { c => '$.a.b.c', two => '$.l[1]', b => '$.a' } }, "string_agg(concat_ws(' ', c, two, b), ',')")), '1 8 {"b":{"c":1}},{"d":2}', 'by paths');
+like($k->sql_error(read_sql('nested', 'x int', { columns => { c => '$.a.b.c' } })), qr/source has no field "x".*Its fields: c\./s, 'with paths there are no other fields');
+like($k->sql_error(read_sql('nested', 'x int', { format => 'json', recordPath => '$.b' })), qr/there is nothing at recordPath "\$\.b"/, 'a path that leads to nothing');
+is($k->sql(read_sql('doc.json', 'id int', { recordPath => '$.data.items', onError => 'skip' }, 'count(*), sum(id)')), '2999|' . (3000 * 3001 / 2 - 1500), 'with bad rows left out');
+
+# ---- looking
+
+is($k->sql("SELECT kaireon.describe('files', 'nested', '{\"flatten\": 1}')"),
+    '{"path": "nested", "fields": ["a_b", "l", "a_d"], "sample": {"rows": 2}, "dialect": {"format": "json", "flatten": 1, "encoding": "UTF-8", "recordPath": "$", "compression": "none"}}', 'describe');
+is($k->sql("SELECT kaireon.preview('files', 'nested', '{\"flatten\": 2}')"), qq({"l": "[7,8]", "a_d": null, "a_b_c": "1"}\n{"l": null, "a_d": "2", "a_b_c": null}), 'preview');
+$k->write_file('typed.ndjson', lines(map { qq({"id":$_,"big":${_}000000000,"price":$_.25,"ok":true,"day":"2026-01-0$_","at":"2026-01-0${_}T00:00:00Z","name":"n","list":[$_],"none":null}) } 1 .. 9));
+is($k->sql("SELECT string_agg(concat(f ->> 'name', ' ', f ->> 'dataType', ' ' || (f ->> 'isPrimaryKey')), ', ') FROM jsonb_array_elements(kaireon.infer_fields('files', 'typed.ndjson')) AS f"),
+    'id integer true, big bigint, price numeric, ok boolean, day date, at timestamptz, name varchar, list json, none text', 'fields have their types');
+is($k->sql("SELECT status, rows_loaded FROM kaireon.run_pipeline(\$\$typed\$\$)") // '', 'success|9', 'which load')
+  if $k->sql("SELECT kaireon.create_schema('typed', kaireon.infer_fields('files', 'typed.ndjson')); SELECT kaireon.create_pipeline('typed', 'files', 'typed', '[{\"id\":\"r\",\"type\":\"source\",\"config\":{\"resource\":\"typed.ndjson\"}},{\"id\":\"t\",\"type\":\"target\"}]')");
+
+# ---- options
+
+like($k->sql_error(read_sql('nested', 'a int', { format => 'json', delimiter => ';' })), qr/"delimiter" is no option of format json.*Options of json: format, columns, recordPath, flatten, nullStrings, encoding/s, 'an option of CSV');
+like($k->sql_error(read_sql('nested', 'a int', { format => 'jsonl', recordPath => '$' })), qr/"recordPath" is no option of format jsonl/, 'lines have no recordPath');
+like($k->sql_error(read_sql('nested', 'a int', { format => 'json', columns => ['a'] })), qr/"columns" of format json must be an object of names and paths/, 'columns of JSON');
+like($k->sql_error(read_sql('nested', 'a int', { format => 'csv', columns => { a => '$.a' } })), qr/"columns" of format csv must be an array of names/, 'and of CSV');
+like($k->sql_error(read_sql('nested', 'a int', { header => \1, recordPath => '$' })), qr/"header" and "recordPath" contradict each other/, 'options of two formats');
+like($k->sql_error(read_sql('nested', 'a int', { delimiter => ';' })), qr/unknown key "delimiter" in format.*The file is taken for json/s, 'options of another format than the file has');
+like($k->sql_error(read_sql('nested', 'a int', { columns => { a => 'a' } })), qr/invalid path "a" for format option "columns".*A path is \$/s, 'a wrong path');
+
+done_testing;
