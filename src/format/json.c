@@ -89,7 +89,7 @@ sample(Json *js, Status *st)
     {
         if (found == JS_ROW_MORE)
         {
-            if (js->sampled > 0 || js->window.used + JS_CHUNK > js->window.max)
+            if (js->sampled > 0 || js->window.used >= JS_SAMPLE_MOST || js->window.used == js->window.max)
                 break;
             if (!js_fill(js, true, st))
                 return false;

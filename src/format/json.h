@@ -42,6 +42,7 @@
 #define JS_CHUNK (256U << 10)
 #define JS_SAMPLE (256U << 10)
 #define JS_SAMPLE_ROWS 1000
+#define JS_SAMPLE_MOST (4U << 20)   /* when not even one row is in JS_SAMPLE */
 #define JS_MAX_FIELDS 16384
 #define JS_MAX_DEPTH 1000
 #define JS_MAX_STEPS 32     /* of a path, and levels of flatten */

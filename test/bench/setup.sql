@@ -46,6 +46,11 @@ SELECT kaireon.create_pipeline(name => 'bench_append', connector => 'bench', sch
     {"id": "load", "type": "target", "config": {"loadingStrategy": "append", "validation": "skip"}}]',
     execution_config => '{"errorHandling": "skip"}') \g /dev/null
 
+SELECT kaireon.create_pipeline(name => 'bench_jsonl', connector => 'bench', schema => 'bench', nodes => '[
+    {"id": "read", "type": "source", "config": {"resource": "bench.jsonl"}},
+    {"id": "load", "type": "target", "config": {"loadingStrategy": "append", "validation": "skip"}}]',
+    execution_config => '{"errorHandling": "skip"}') \g /dev/null
+
 SELECT kaireon.create_pipeline(name => 'bench_replace', connector => 'bench', schema => 'bench', nodes => '[
     {"id": "read", "type": "source", "config": {"resource": "bench.csv", "format": "csv", "header": true}},
     {"id": "load", "type": "target", "config": {"loadingStrategy": "blue_green", "validation": "skip"}}]',
@@ -82,4 +87,5 @@ SELECT kaireon.create_pipeline(name => 'bench_' || e.name, connector => 'bench',
 CREATE TABLE copied (LIKE public.ds_bench);
 CREATE TABLE staging (customer_id text, email_address text, name text, ssn text, tier text,
     balance text, signup_date text, last_seen text, note text, active text);
+CREATE TABLE staging_json (doc jsonb);
 CREATE TABLE by_hand (LIKE public.ds_bench_chain);
