@@ -23,6 +23,7 @@ typedef struct KeyedRow
     int64 position;          /* where it came from (positions.h) */
     int earlier;             /* the row before it that it is in place of; -1: none */
     bool gone;               /* it was rejected, or another is in its place */
+    bool bad;                /* it was rejected */
 } KeyedRow;
 
 /* A row can't be loaded. */

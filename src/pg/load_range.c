@@ -26,7 +26,7 @@
 #define LEAST_PIECE 16
 
 /* A row that can't be loaded. */
-typedef struct BadRow { int row; Reject why; } BadRow;
+typedef struct BadRow { int i; int row; Reject why; } BadRow;
 
 typedef struct Course
 {
@@ -96,16 +96,19 @@ copied(Course *course, const char *text)
     return MemoryContextStrdup(course->kept, text);
 }
 
-/* The row can't be loaded, those before it can. */
+/* Row i can't be loaded, those before it can. */
 static void
-refuse(Course *course, int row, const ErrorData *error)
+refuse(Course *course, int i, const ErrorData *error)
 {
+    const LoadRows *rows = course->rows;
     const Rejects *rejects = course->loader->rejects;
     MemoryContext old = MemoryContextSwitchTo(course->kept);
     BadRow *bad = palloc(sizeof(BadRow));
     Reject why = load_reject_of(error);
+    bool again = false;
 
-    bad->row = row;
+    bad->i = i;
+    bad->row = rows->refuse ? rows->refuse(course->loader, i, &again) : i;
     bad->why = (Reject) {.kind = REJECT_OTHER, .node = course->loader->compiled->node, .sqlstate = why.sqlstate};
     bad->why.reason = copied(course, why.reason);
     bad->why.field = copied(course, why.field);
@@ -114,8 +117,8 @@ refuse(Course *course, int row, const ErrorData *error)
     course->found = lappend(course->found, bad);
     MemoryContextSwitchTo(old);
     course->bytes += sizeof(BadRow);
-    course->good = row;
-    course->bad = true;
+    course->good = i;
+    course->bad = !again;
     course->next = course->wall = 0;
     course->stops = rejects_stop(rejects, &bad->why) ||
                     (rejects->policy && rejects->policy->max_errors >= 0 && rejects->count + list_length(course->found) > rejects->policy->max_errors);
@@ -128,6 +131,8 @@ take_error(Course *course, int to, const ErrorData *error)
     LoadRows *rows = course->rows;
     int from = course->from, at = rows->failed_at(course->loader);
 
+    if (at == LOAD_AGAIN)
+        return;
     if (to - from == 1 || at == from)
         refuse(course, from, error);
     else if (at > from && rows->at_once && !course->keeps)
@@ -157,6 +162,19 @@ set_out(Course *course, int from)
     course->found = NIL;
     course->bytes = 0;
     MemoryContextReset(course->kept);
+}
+
+/* Nothing that was found holds. */
+static void
+take_back(Course *course, int from)
+{
+    for (int i = list_length(course->found) - 1; course->rows->restore && i >= 0; i--)
+    {
+        const BadRow *bad = list_nth(course->found, i);
+
+        course->rows->restore(course->loader, bad->i, bad->row);
+    }
+    set_out(course, from);
 }
 
 /* Loads what is known to be good. */
@@ -269,7 +287,7 @@ load_good_rows(Loader *loader, LoadRows *rows, int count)
             }
             if (course.keeps)
                 ReThrowError(error);
-            set_out(&course, from);
+            take_back(&course, from);
             course.keeps = true;
         }
     }

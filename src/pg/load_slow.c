@@ -119,23 +119,13 @@ insert_range(Loader *loader, int from, int to)
     SPI_finish();
 }
 
-/* The row that the statement had read last when it failed, if it had not read all of them. */
 static int
 failed_at(Loader *loader)
 {
     const SlowLoad *slow = loader->own;
-    Tuplestorestate *store = slow->staged->reads;
-    int left = 0, read;
 
-    if (loader->rel->rd_rules || tuplestore_ateof(store)) /* with rules there are several statements */
-        return -1;
-    while (tuplestore_advance(store, true))
-    {
-        CHECK_FOR_INTERRUPTS();
-        left++;
-    }
-    read = (int) tuplestore_tuple_count(store) - left;
-    return read > 0 ? slow->first + read - 1 : -1;
+    /* with rules there are several statements */
+    return loader->rel->rd_rules ? LOAD_AT_UNKNOWN : load_staged_failed_at(slow->staged, slow->first);
 }
 
 static void
@@ -182,7 +172,7 @@ prepare(Loader *loader)
 
     slow->staged = load_staged_create(loader);
     slow->plan = load_staged_insert(loader, slow->staged, "", "");
-    slow->rows = (LoadRows) {insert_range, failed_at, reject_row, fails_at_once(loader->rel), PG_INT32_MAX};
+    slow->rows = (LoadRows) {.load = insert_range, .failed_at = failed_at, .reject = reject_row, .at_once = fails_at_once(loader->rel), .piece = PG_INT32_MAX};
 }
 
 /* As the current context is: what is needed meanwhile. */

@@ -90,6 +90,23 @@ load_staged_connect(const LoadStaged *staged)
         elog(ERROR, "could not prepare the load");
 }
 
+int
+load_staged_failed_at(const LoadStaged *staged, int first)
+{
+    int64 rows = tuplestore_tuple_count(staged->reads), left = 0;
+
+    if (rows == 1)
+        return first;
+    if (tuplestore_ateof(staged->reads))
+        return LOAD_AT_UNKNOWN;
+    while (tuplestore_advance(staged->reads, true))
+    {
+        CHECK_FOR_INTERRUPTS();
+        left++;
+    }
+    return left < rows ? first + (int) (rows - left) - 1 : LOAD_AT_UNKNOWN;
+}
+
 SPIPlanPtr
 load_staged_prepare(const LoadStaged *staged, const char *sql)
 {

@@ -133,6 +133,13 @@ extern char *load_staged_table(const Loader *loader, const LoadStaged *staged);
 /* Connects SPI, with the relation; several loaders take turns, so none keeps it. */
 extern void load_staged_connect(const LoadStaged *staged);
 
+/*
+ * After a statement that reads it has failed: at which row, if the first is
+ * `first`; it had not read all of them then, or has only that one.  Else
+ * LOAD_AT_UNKNOWN.
+ */
+extern int load_staged_failed_at(const LoadStaged *staged, int first);
+
 /* A statement that reads the relation, prepared, until SPI_freeplan. */
 extern SPIPlanPtr load_staged_prepare(const LoadStaged *staged, const char *sql);
 
@@ -165,12 +172,18 @@ typedef void (*LoadRange) (Loader *loader, int from, int to);
  */
 extern ErrorData *load_try(Loader *loader, LoadRange load, int from, int to);
 
+#define LOAD_AT_UNKNOWN (-1)
+#define LOAD_AGAIN (-2)      /* the next try does otherwise */
+
 /* How rows that wait are loaded. */
 typedef struct LoadRows
 {
     LoadRange load;
-    int (*failed_at) (Loader *loader); /* after that has raised an error: at which row it was; -1: that is not known */
+    int (*failed_at) (Loader *loader); /* after that has raised an error: at which row it was, or: */
     void (*reject) (Loader *loader, int row, Reject *reject);
+    /* Of row i, which can't be loaded: its number for `reject`; *again: another one is row i now.  NULL: it is i, and there is no other. */
+    int (*refuse) (Loader *loader, int i, bool *again);
+    void (*restore) (Loader *loader, int i, int row); /* the number is that of row i again */
     bool at_once;            /* if it is known, then those before it can be loaded */
     int piece;               /* so many are rehearsed at once, as experience shows; at first as many as there may be */
 } LoadRows;

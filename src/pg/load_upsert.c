@@ -6,12 +6,12 @@
  * statement updates no row twice: the last one stands for all, and the one
  * before it takes its place when it can't be loaded.  What the clause is
  * depends on the columns that a row's lane delivers, so rows may take several
- * statements.  All of them are in one subtransaction, which is halved until the
- * failing row is alone.
+ * statements.  All of them are in one subtransaction; when it fails, what can be
+ * loaded is found by trying (load_range.c).
  *
- * Where nobody can tell the difference, rows of many batches wait until they
- * fill kaireon.work_mem, and are loaded in the order of their keys: pages of
- * index and table are then visited one after another, each once.
+ * Rows of many batches wait until they fill kaireon.work_mem.  Where nobody can
+ * tell the difference they are loaded in the order of their keys: pages of index
+ * and table are then visited one after another, each once.
  *
  * The executor is run directly, because it counts what SPI does not tell: how
  * many rows were in conflict, and how many of these the clause left as they are.
@@ -32,13 +32,14 @@
 #include "utils/snapmgr.h"
 
 #include "pg/compat.h"
+#include "pg/dead_letter.h"
 #include "pg/guc.h"
 #include "pg/load_key.h"
 #include "pg/positions.h"
 #include "pg/row_form.h"
 #include "pg/target_key.h"
 
-/* Rows wait only behind so many: whether all rows of a run are bad is to be known soon (rejects_check_all_bad). */
+/* At first no more rows wait: whether all rows of a run are bad is to be known soon (rejects_check_all_bad). */
 #define ROWS_AT_ONCE 1000
 
 /* A statement has at most so many rows, which its tuplestore can hold in memory. */
@@ -64,10 +65,12 @@ typedef struct Upsert
     SPIPlanPtr lock;         /* with summaries: finds whose rows will be updated, and locks them; NULL: their join fields stay */
     TupleTableSlot *slot;
     RowForm *form;
-    bool waits;              /* rows may wait, and be loaded in another order than they came */
+    LoadRows range;
+    bool by_key;             /* rows may be loaded in another order than they came */
     bool singly;             /* a statement a row, because triggers make away with some */
     bool unclear;            /* the counts of a statement do not say what became of its rows */
-    int64 taken;             /* rows so far */
+    int first;               /* of those that the statement at hand has */
+    bool begun;              /* the first rows have been loaded */
     /* those that wait: */
     MemoryContext context;
     Positions *positions;    /* NULL: none does */
@@ -101,7 +104,7 @@ minds_order(const TriggerDesc *triggers, Oid relid)
 
 /* May rows be loaded in the order of their keys?  Not where one can stand in another's way: by a second key, or a trigger. */
 static bool
-may_wait(const Loader *loader)
+may_sort(const Loader *loader)
 {
     bool alone = true;
     ListCell *lc;
@@ -114,7 +117,7 @@ may_wait(const Loader *loader)
             alone = false;
         index_close(index, NoLock);
     }
-    return alone && loader->mark == NULL && !minds_order(loader->rel->trigdesc, RelationGetRelid(loader->rel));
+    return alone && !minds_order(loader->rel->trigdesc, RelationGetRelid(loader->rel));
 }
 
 static void
@@ -269,11 +272,12 @@ prefetch_tuple(const char *tuple)
 static void
 load_rows(Loader *loader, int from, int to)
 {
-    const Upsert *upsert = loader->own;
+    Upsert *upsert = loader->own;
     UpsertForm *form = find_form(loader, upsert->rows[upsert->order[from]].clause);
     int64 locked = 0, conflicts;
     ListCell *lc;
 
+    upsert->first = from;
     load_staged_clear(upsert->staged);
     for (int i = from; i < to; i++)
     {
@@ -322,54 +326,65 @@ reject_row(Loader *loader, int row, Reject *reject)
 {
     const Upsert *upsert = loader->own;
 
-    if (!upsert->waits)      /* they are those of the batch */
-        loader->rejected[row] = true;
+    upsert->rows[row].bad = true;
     load_reject_at(loader, positions_get(upsert->positions, upsert->rows[row].position), reject);
+    dead_letters_bound(loader->rejects->letters);
 }
 
-/* The row can't be loaded; the one that it is in place of may. */
+/* The same of one that others were merged into: it stands for none of them any more. */
 static void
-reject_ordered(Loader *loader, int i, const ErrorData *error)
+reject_last(Loader *loader, int row, Reject *reject)
 {
-    Upsert *upsert = loader->own;
+    const Upsert *upsert = loader->own;
 
-    while (error)
-    {
-        int row = upsert->order[i];
-        Reject reject = load_reject_of(error);
-
-        reject_row(loader, row, &reject);
-        if (upsert->rows[row].earlier < 0)
-            return;
-        upsert->order[i] = upsert->rows[row].earlier;
+    if (upsert->rows[row].earlier >= 0)
         loader->counts.merged--;
-        error = load_try(loader, load_range, i, i + 1);
-    }
+    reject_row(loader, row, reject);
+}
+
+static int
+failed_at(Loader *loader)
+{
+    Upsert *upsert = loader->own;
+
+    if (!upsert->unclear)
+        return load_staged_failed_at(upsert->staged, upsert->first);
+    upsert->unclear = false;
+    upsert->singly = true;
+    return LOAD_AGAIN;
+}
+
+/* The one that it is in place of may be loaded. */
+static int
+refuse(Loader *loader, int i, bool *again)
+{
+    const Upsert *upsert = loader->own;
+    int row = upsert->order[i];
+
+    *again = upsert->rows[row].earlier >= 0;
+    if (*again)
+        upsert->order[i] = upsert->rows[row].earlier;
+    return row;
 }
 
 static void
-bisect(Loader *loader, int from, int to)
+restore(Loader *loader, int i, int row)
 {
-    Upsert *upsert = loader->own;
-    ErrorData *error;
-    int middle = from + (to - from) / 2;
+    const Upsert *upsert = loader->own;
 
-    check_stack_depth();
-    if (from >= to)
-        return;
-    error = load_try(loader, load_range, from, to);
-    if (error && upsert->unclear)
-    {
-        upsert->unclear = false;
-        upsert->singly = true;
-        error = load_try(loader, load_range, from, to);
-    }
-    if (error && to - from == 1)
-        reject_ordered(loader, from, error);
-    if (error == NULL || to - from == 1)
-        return;
-    bisect(loader, from, middle);
-    bisect(loader, middle, to);
+    upsert->order[i] = row;
+}
+
+/* Is a row that can't be loaded always the one that was just read? */
+static bool
+fails_at_once(const Loader *loader)
+{
+    const TriggerDesc *triggers = loader->rel->trigdesc;
+
+    return loader->rel->rd_rel->relkind == RELKIND_RELATION && loader->summaries == NIL &&
+           !(triggers && (triggers->trig_insert_after_row || triggers->trig_insert_after_statement || triggers->trig_insert_new_table ||
+                          triggers->trig_update_after_row || triggers->trig_update_after_statement || triggers->trig_update_new_table ||
+                          triggers->trig_update_old_table));
 }
 
 /* ---- batches ------------------------------------------------------------------------ */
@@ -391,13 +406,29 @@ add_row(Loader *loader, int i)
     row->tuple = row_form_minimal(upsert->form, loader->slots[i]);
     row->clause = find_form(loader, loader->clauses[i])->clause;
     row->position = positions_add(upsert->positions, &at);
-    row->gone = false;
+    row->gone = row->bad = false;
 }
 
 static int
 compare_places(const void *a, const void *b)
 {
     return *(const int *) a - *(const int *) b;
+}
+
+/* Rows that were loaded move the mark, and those that others came after. */
+static void
+advance_mark(Loader *loader)
+{
+    const Upsert *upsert = loader->own;
+
+    for (int i = 0; i < upsert->nrows; i++)
+    {
+        if (upsert->rows[i].bad)
+            continue;
+        ExecStoreMinimalTuple(upsert->rows[i].tuple, upsert->slot, false);
+        load_mark_see(loader, upsert->slot);
+    }
+    ExecClearTuple(upsert->slot);
 }
 
 /* Loads the rows that wait. */
@@ -413,16 +444,19 @@ load_waiting(Loader *loader)
     load_staged_check(loader, upsert->staged, ((UpsertForm *) linitial(upsert->forms))->plan);
     upsert->order = palloc_extended(sizeof(int) * upsert->nrows, MCXT_ALLOC_HUGE);
     upsert->nordered = load_key_merge(upsert->key, loader, upsert->rows, upsert->nrows, upsert->order, reject_row);
-    if (!upsert->waits)
+    if (!upsert->by_key)
         qsort(upsert->order, upsert->nordered, sizeof(int), compare_places);
     MemoryContextSwitchTo(loader->batch);
-    bisect(loader, 0, upsert->nordered);
+    load_good_rows(loader, &upsert->range, upsert->nordered);
+    if (loader->mark)
+        advance_mark(loader);
     load_key_reset(upsert->key);
     PopActiveSnapshot();
     positions_close(upsert->positions);
     upsert->positions = NULL;
     upsert->rows = NULL;
-    upsert->nrows = upsert->capacity = 0;
+    upsert->nrows = upsert->capacity = loader->waiting = 0;
+    upsert->begun = true;
     MemoryContextReset(upsert->context);
 }
 
@@ -433,7 +467,9 @@ flush_upsert(Loader *loader)
 
     if (upsert->staged == NULL)
     {
-        upsert->waits = may_wait(loader);
+        upsert->by_key = may_sort(loader);
+        upsert->range = (LoadRows) {.load = load_range, .failed_at = failed_at, .reject = reject_last, .refuse = refuse, .restore = restore,
+                                    .at_once = fails_at_once(loader), .piece = PG_INT32_MAX};
         prepare(loader);
     }
     MemoryContextSwitchTo(upsert->context);
@@ -442,20 +478,26 @@ flush_upsert(Loader *loader)
     for (int i = 0; i < loader->count; i++)
         add_row(loader, i);
     MemoryContextSwitchTo(loader->batch);
-    upsert->taken += loader->count;
-    if (!upsert->waits || upsert->taken <= ROWS_AT_ONCE || MemoryContextMemAllocated(upsert->context, true) >= guc_work_mem * (Size) 1024)
+    loader->waiting = upsert->nrows;
+    if ((!upsert->begun && upsert->nrows >= ROWS_AT_ONCE) || MemoryContextMemAllocated(upsert->context, true) >= guc_work_mem * (Size) 1024)
         load_waiting(loader);
+}
+
+static void
+drain_upsert(Loader *loader)
+{
+    MemoryContext old = MemoryContextSwitchTo(loader->batch);
+
+    load_waiting(loader);
+    MemoryContextSwitchTo(old);
 }
 
 static void
 finish_upsert(Loader *loader)
 {
     Upsert *upsert = loader->own;
-    MemoryContext old = MemoryContextSwitchTo(loader->batch);
     ListCell *lc;
 
-    load_waiting(loader);
-    MemoryContextSwitchTo(old);
     foreach(lc, upsert->forms)
         SPI_freeplan(((UpsertForm *) lfirst(lc))->plan);
     if (upsert->lock)
@@ -470,5 +512,6 @@ const LoadWay load_upsert = {
     .make_slot = make_slot,
     .open = open_upsert,
     .flush = flush_upsert,
+    .drain = drain_upsert,
     .finish = finish_upsert,
 };

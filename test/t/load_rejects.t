@@ -150,6 +150,32 @@ is($k->sql(q(SELECT count(*) || ' ' || count(DISTINCT id) FROM (SELECT id FROM d
     '5000 5000', 'each row is in the table or among the dead letters');
 is("$run->{rows_loaded} $run->{rows_skipped}", $k->sql(q(SELECT (SELECT count(*) FROM ds_dice) || ' ' || (SELECT count(*) FROM kaireon.dead_letters WHERE pipeline = 'dice'))), 'and counted there');
 
+# ---- upserts
+
+my @upsert = (target => { loadingStrategy => 'upsert' }, execution => { errorHandling => 'skip', batchSize => 1000 });
+$k->make('upserts', fields => \@fields, source => { resource => 'many.csv' }, @upsert);
+$k->sql('CREATE TRIGGER positive BEFORE INSERT ON ds_upserts FOR EACH ROW EXECUTE FUNCTION positive()');
+$run = $k->run('upserts');
+is("$run->{status} $run->{rows_loaded} $run->{rows_skipped}", 'partial 198000 2000', 'upsert, many rows: loaded') or diag($run->{error_message});
+cmp_ok(ids('upserts'), '<', 64, 'upsert, many rows: by a few subtransactions');
+is(in_order('upserts'), 't', 'upsert, many rows: in order');
+
+# Each key comes twice; of each tenth the last row is bad, of each hundredth both are.
+$k->make('twins', fields => \@fields, source => { resource => 'twins.csv' }, @upsert);
+$k->sql('CREATE TRIGGER no_boom BEFORE INSERT ON ds_twins FOR EACH ROW EXECUTE FUNCTION no_boom()');
+$k->write_rows('twins.csv', 8000, sub {
+    my $id = int(($_[0] + 1) / 2);
+    return "$id," . ($id % 100 == 0 || $_[0] % 2 == 0 && $id % 10 == 0 ? 'boom' : $_[0] % 2 ? 'first' : 'last') . ',1';
+}, 'id,name,amount');
+$run = $k->run('twins');
+is("$run->{status} $run->{rows_loaded} $run->{rows_merged} $run->{rows_skipped}", 'partial 3960 3600 440', 'upsert: keys that come twice') or diag($run->{error_message});
+is($k->sql('SELECT string_agg(name || $$ $$ || n, $$ $$ ORDER BY name) FROM (SELECT name, count(*) AS n FROM ds_twins GROUP BY name) AS g'), 'first 360 last 3600',
+    'where the last row of a key is bad, the one before stands for it');
+$k->sql('TRUNCATE ds_twins; DROP TRIGGER no_boom ON ds_twins; CREATE TRIGGER dice BEFORE INSERT ON ds_twins FOR EACH ROW EXECUTE FUNCTION dice()');
+$run = $k->run('twins');
+is("$run->{status} " . $k->count_identity($run->{run_id}), 'partial t', 'upsert: a trigger that throws dice') or diag($run->{error_message});
+is($run->{rows_loaded}, $k->sql('SELECT count(*) FROM ds_twins'), 'upsert: what counts as loaded is there');
+
 # ---- rows that stop the run
 
 $k->make('stops', fields => \@fields, source => { resource => 'stops.csv' }, execution => { errorHandling => 'fail' });
