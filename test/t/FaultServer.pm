@@ -145,7 +145,7 @@ sub _answer
     {
         my $body = '{"error": {"message": "who are you?"}}';
         _head($client, '401 Unauthorized', 'Content-Length' => length $body);
-        $client->syswrite($body);
+        $client->syswrite($body) unless $method eq 'HEAD';
         return 1;
     }
     if (my ($status, $times) = ($ask{fail} // '') =~ /^(\d+)(?:x(\d+))?$/)
