@@ -1,10 +1,7 @@
 /*
  * list.c: the files that a resource names.
  *
- * A resource is a file, a folder or a pattern.  What exists under exactly the
- * name that was given is meant, unless the name is a pattern that matches
- * itself (a file called "*.csv" must not hide the others from "*.csv") or one
- * whose wildcards were escaped (nor a file called "\*" the one called "*").  Else
+ * How a resource is understood stands in reader/listing.h.  Of a pattern
  * the components without wildcards are walked first, and the folders below them
  * are searched once each, carrying the set of components that may match next:
  * so "**" costs no more than the folders there are, and no file is found twice.
@@ -23,18 +20,15 @@
 #include <unistd.h>
 
 #include "../connectors/local_fs/local_fs.h"
-#include "core/glob.h"
 #include "core/path_pattern.h"
 #include "format/convert.h"
-
-typedef struct Found { char *path; uint64_t size; int64_t mtime; } Found;
+#include "reader/listing.h"
 
 typedef struct Walk
 {
     const LocalFs *fs;
     PathPattern pattern;
-    Found *found;
-    size_t nfound, size;
+    Listing listing;
     size_t folders;         /* entered so far */
     Status *st;
 } Walk;
@@ -42,28 +36,7 @@ typedef struct Walk
 static bool
 add_found(Walk *walk, const char *path, const struct stat *info)
 {
-    Found *f;
-
-    if (walk->nfound == LOCAL_FS_LIST_MAX)
-        return status_fail(walk->st, STATUS_LIMIT, "the listing has more than %d files", LOCAL_FS_LIST_MAX);
-    if (walk->nfound == walk->size)
-    {
-        size_t size = walk->size * 2 + 64;
-        Found *grown = realloc(walk->found, size * sizeof(*grown));
-
-        if (grown == NULL)
-            return status_out_of_memory(walk->st, size * sizeof(*grown));
-        walk->found = grown;
-        walk->size = size;
-    }
-    f = &walk->found[walk->nfound];
-    f->path = strdup(path);
-    if (f->path == NULL)
-        return status_out_of_memory(walk->st, strlen(path));
-    f->size = (uint64_t) info->st_size;
-    f->mtime = local_fs_mtime(info);
-    walk->nfound++;
-    return true;
+    return listing_add(&walk->listing, path, (uint64_t) info->st_size, local_fs_mtime(info), walk->st);
 }
 
 /* ---- folders ----------------------------------------------------------- */
@@ -116,13 +89,10 @@ walk_folder(Walk *walk, int at, const char *folder, PathNext next, int depth)
     bool fine = true;
     DIR *dir;
 
-    if (depth > LOCAL_FS_DEPTH || ++walk->folders > LOCAL_FS_FOLDERS_MAX)
+    if (!listing_enter(&walk->folders, depth, walk->st))
     {
         close(at);
-        if (depth > LOCAL_FS_DEPTH)
-            return status_fail(walk->st, STATUS_LIMIT, "folders are nested more than %d deep", LOCAL_FS_DEPTH);
-        status_fail(walk->st, STATUS_LIMIT, "the listing goes through more than %d folders", LOCAL_FS_FOLDERS_MAX);
-        return status_hint(walk->st, "Name a folder or a pattern that has fewer.");
+        return false;
     }
     dir = fdopendir(at);
     if (dir == NULL)
@@ -145,19 +115,19 @@ walk_folder(Walk *walk, int at, const char *folder, PathNext next, int depth)
     return fine;
 }
 
-/* Finds the files below `folder` that the pattern stands for. */
 static bool
-walk_pattern(Walk *walk, const char *folder, const char *pattern)
+walk_pattern(void *context, const char *folder, const char *pattern, Status *st)
 {
+    Walk *walk = context;
     int at, depth = folder[0] != '\0';
     const char *p;
 
-    if (!path_pattern_parse(&walk->pattern, pattern, walk->st))
+    if (!path_pattern_parse(&walk->pattern, pattern, st))
         return false;
     at = local_fs_open_base_again(walk->fs);
     if (at < 0)
-        return local_fs_os_fail("directory", walk->fs->base_path, errno, walk->st);
-    at = local_fs_walk_down(walk->fs, at, folder, folder, walk->st);
+        return local_fs_os_fail("directory", walk->fs->base_path, errno, st);
+    at = local_fs_walk_down(walk->fs, at, folder, folder, st);
     for (p = folder; *p != '\0'; p++)
         depth += *p == '/';
     return at >= 0 && walk_folder(walk, at, folder, path_pattern_begin(&walk->pattern), depth);
@@ -165,78 +135,38 @@ walk_pattern(Walk *walk, const char *folder, const char *pattern)
 
 /* ---- resources --------------------------------------------------------- */
 
-/* A file, or the files of a folder, of exactly this name; *exists says whether it is either. */
 static bool
-walk_exact(Walk *walk, const char *name, bool *exists)
+walk_exact(void *context, const char *name, bool *exists, Status *st)
 {
+    Walk *walk = context;
     struct stat info = {.st_mode = 0};
     int fd;
 
     *exists = true;
-    if (local_fs_open_file(walk->fs, name, &fd, &info, walk->st))
+    if (local_fs_open_file(walk->fs, name, &fd, &info, st))
     {
         close(fd);
         return add_found(walk, name, &info);
     }
     if (S_ISDIR(info.st_mode))
-        return walk_pattern(walk, name, "");
+        return walk_pattern(walk, name, "", st);
     *exists = false;
     return false;
-}
-
-static bool
-walk_resource(Walk *walk, const char *resource)
-{
-    size_t plain = path_plain_length(resource);
-    bool is_name = !glob_has_pattern(resource, strlen(resource)), exists, fine;
-    char *folder;
-
-    if (resource[0] == '\0')
-        return walk_pattern(walk, "", "");
-    if (is_name || (!path_matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
-    {
-        fine = walk_exact(walk, resource, &exists);
-        if (exists || is_name)
-            return fine;
-        status_clear(walk->st);
-    }
-    folder = malloc(plain + 1);
-    if (folder == NULL)
-        return status_out_of_memory(walk->st, plain);
-    glob_unescape(resource, plain, folder);
-    if (resource[plain] == '\0')
-        fine = walk_exact(walk, folder, &exists);
-    else
-    {
-        size_t n = strlen(folder);
-
-        if (n > 0)
-            folder[n - 1] = '\0';
-        fine = walk_pattern(walk, folder, resource + plain);
-    }
-    free(folder);
-    return fine;
-}
-
-static int
-compare_found(const void *a, const void *b)
-{
-    return strcmp(((const Found *) a)->path, ((const Found *) b)->path);
 }
 
 bool
 local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st)
 {
+    static const ListingWays ways = {walk_exact, walk_pattern};
     Walk walk = {.fs = fs, .st = st};
     char *relative;
     bool fine;
-    size_t i;
 
     if (resource == NULL)
         resource = "";
     if (path_goes_up(resource))
         return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
-    if (resource[0] == '/' && !local_fs_lies_below(resource, fs->base_path))
+    if (resource[0] == '/' && !listing_lies_below(resource, fs->base_path))
     {
         status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not lie below basePath \"%s\"", resource, fs->base_path);
         return status_hint(st, "Give the path relative to basePath.");
@@ -244,17 +174,7 @@ local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context,
     relative = path_clean(local_fs_relative(fs, resource));
     if (relative == NULL)
         return status_out_of_memory(st, strlen(resource));
-    fine = walk_resource(&walk, relative);
+    fine = listing_resolve(&ways, &walk, relative, st);
     free(relative);
-    if (fine && walk.nfound > 1)
-        qsort(walk.found, walk.nfound, sizeof(*walk.found), compare_found);
-    for (i = 0; i < walk.nfound; i++)
-    {
-        DriverEntry entry = {walk.found[i].path, walk.found[i].size, walk.found[i].mtime, ""};
-
-        fine = fine && emit(context, &entry, st);
-        free(walk.found[i].path);
-    }
-    free(walk.found);
-    return fine;
+    return listing_finish(&walk.listing, fine, emit, context, st);
 }

@@ -13,13 +13,13 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "core/json_fields.h"
+#include "core/sha256.h"
 
 #define HEAD_BYTES 65536
 
@@ -89,11 +89,10 @@ read_fail(const LocalFile *file, int error, Status *st)
 static bool
 hash_head(LocalFile *file, char *hex, Status *st)
 {
-    unsigned char digest[EVP_MAX_MD_SIZE];
-    unsigned int size = 0, i;
     uint8_t *head = malloc(HEAD_BYTES);
     size_t have = 0;
     ssize_t n;
+    bool fine;
 
     if (head == NULL)
         return status_out_of_memory(st, HEAD_BYTES);
@@ -108,15 +107,9 @@ hash_head(LocalFile *file, char *hex, Status *st)
         }
         have += (size_t) n;
     }
-    if (EVP_Digest(head, have, digest, &size, EVP_sha256(), NULL) != 1 || size != 32)
-    {
-        free(head);
-        return status_out_of_memory(st, 0);
-    }
+    fine = sha256_hex(head, have, hex, st);
     free(head);
-    for (i = 0; i < size; i++)
-        snprintf(hex + 2 * i, 3, "%02x", digest[i]);
-    return true;
+    return fine;
 }
 
 static void

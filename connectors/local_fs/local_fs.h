@@ -19,8 +19,6 @@
 extern const Driver driver_local_fs;
 
 #define LOCAL_FS_DEPTH PATH_DEPTH
-#define LOCAL_FS_LIST_MAX 1000000
-#define LOCAL_FS_FOLDERS_MAX 100000
 
 /* A directory, whatever its name. */
 typedef struct LocalFsId { dev_t device; ino_t inode; } LocalFsId;
@@ -85,9 +83,6 @@ int local_fs_open_base_again(const LocalFs *fs);
 
 /* The same, and makes the directories that are missing. */
 int local_fs_make_down(const LocalFs *fs, int fd, const char *rest, const char *path, Status *st);
-
-/* True when `path` equals `root` or lies below it; both absolute, without a slash at the end. */
-bool local_fs_lies_below(const char *path, const char *root);
 
 /* Modification time in microseconds since 1970. */
 int64_t local_fs_mtime(const struct stat *info);

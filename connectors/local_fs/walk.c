@@ -22,6 +22,7 @@
 #include <unistd.h>
 
 #include "../connectors/local_fs/local_fs.h"
+#include "reader/listing.h"
 
 int64_t
 local_fs_mtime(const struct stat *info)
@@ -112,14 +113,6 @@ enter(const LocalFs *fs, int at, const char *name, size_t n, const char *path, S
 }
 
 /* ---- the base ---------------------------------------------------------- */
-
-bool
-local_fs_lies_below(const char *path, const char *root)
-{
-    size_t n = strlen(root);
-
-    return strncmp(path, root, n) == 0 && (path[n] == '\0' || path[n] == '/' || (n > 0 && root[n - 1] == '/'));
-}
 
 static char *
 without_end_slash(const char *path)
@@ -333,7 +326,7 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
     {
         char *root = without_end_slash(config->roots[i]);
 
-        if (root != NULL && root[0] == '/' && local_fs_lies_below(fs->base_path, root))
+        if (root != NULL && root[0] == '/' && listing_lies_below(fs->base_path, root))
         {
             const char *rest = fs->base_path + strlen(root);
 
@@ -352,7 +345,7 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
 const char *
 local_fs_relative(const LocalFs *fs, const char *path)
 {
-    if (path[0] == '/' && local_fs_lies_below(path, fs->base_path))
+    if (path[0] == '/' && listing_lies_below(path, fs->base_path))
         path += strlen(fs->base_path);
     while (*path == '/')
         path++;

@@ -6,9 +6,10 @@
 #include "../connectors/amazon_s3/s3.h"
 #include "../connectors/http_pull/http_pull.h"
 #include "../connectors/local_fs/local_fs.h"
+#include "../connectors/sftp/sftp.h"
 #include "reader/driver.h"
 
-static const Driver *const drivers[] = {&driver_amazon_s3, &driver_http_pull, &driver_local_fs};
+static const Driver *const drivers[] = {&driver_amazon_s3, &driver_http_pull, &driver_local_fs, &driver_sftp};
 
 const Driver *
 driver_find(const char *type)
@@ -24,5 +25,5 @@ driver_find(const char *type)
 const char *
 driver_types(void)
 {
-    return "amazon_s3, http_pull, local_fs";
+    return "amazon_s3, http_pull, local_fs, sftp";
 }

@@ -3,11 +3,11 @@
  */
 #include "store/store.h"
 
-#include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/sha256.h"
 #include "net/url.h"
 
 /* What identifies the content of an object: see DriverInfo. */
@@ -189,8 +189,6 @@ take_expected(Store *store, const char *path)
 static bool
 read_head(StoreObject *object, char *hex, Status *st)
 {
-    unsigned char hash[EVP_MAX_MD_SIZE];
-    unsigned int length = 0;
     size_t got = 1;
 
     object->head = malloc(HEAD_BYTES);
@@ -202,11 +200,7 @@ read_head(StoreObject *object, char *hex, Status *st)
             return false;
         object->nhead += got;
     }
-    if (EVP_Digest(object->head, object->nhead, hash, &length, EVP_sha256(), NULL) != 1)
-        return status_out_of_memory(st, 0);
-    for (unsigned int i = 0; i < length; i++)
-        snprintf(hex + 2 * i, 3, "%02x", hash[i]);
-    return true;
+    return sha256_hex(object->head, object->nhead, hex, st);
 }
 
 bool

@@ -1,0 +1,110 @@
+/*
+ * listing.c: see listing.h.
+ */
+#include "reader/listing.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "core/glob.h"
+#include "core/path_pattern.h"
+
+bool
+listing_add(Listing *listing, const char *path, uint64_t size, int64_t mtime, Status *st)
+{
+    char *copy;
+
+    if (listing->nfiles == LISTING_FILES_MAX)
+        return status_fail(st, STATUS_LIMIT, "the listing has more than %d files", LISTING_FILES_MAX);
+    if (listing->nfiles == listing->size)
+    {
+        size_t room = listing->size * 2 + 64;
+        ListedFile *grown = realloc(listing->files, room * sizeof(*grown));
+
+        if (grown == NULL)
+            return status_out_of_memory(st, room * sizeof(*grown));
+        listing->files = grown;
+        listing->size = room;
+    }
+    copy = strdup(path);
+    if (copy == NULL)
+        return status_out_of_memory(st, strlen(path));
+    listing->files[listing->nfiles++] = (ListedFile) {copy, size, mtime};
+    return true;
+}
+
+bool
+listing_enter(size_t *folders, int depth, Status *st)
+{
+    if (depth > PATH_DEPTH)
+        return status_fail(st, STATUS_LIMIT, "folders are nested more than %d deep", PATH_DEPTH);
+    if (++*folders <= LISTING_FOLDERS_MAX)
+        return true;
+    status_fail(st, STATUS_LIMIT, "the listing goes through more than %d folders", LISTING_FOLDERS_MAX);
+    return status_hint(st, "Name a folder or a pattern that has fewer.");
+}
+
+bool
+listing_resolve(const ListingWays *ways, void *context, const char *resource, Status *st)
+{
+    size_t plain = path_plain_length(resource);
+    bool is_name = !glob_has_pattern(resource, strlen(resource)), exists, fine;
+    char *folder;
+
+    if (resource[0] == '\0')
+        return ways->pattern(context, "", "", st);
+    if (is_name || (!path_matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
+    {
+        fine = ways->exact(context, resource, &exists, st);
+        if (exists || is_name)
+            return fine;
+        status_clear(st);
+    }
+    folder = malloc(plain + 1);
+    if (folder == NULL)
+        return status_out_of_memory(st, plain);
+    glob_unescape(resource, plain, folder);
+    if (resource[plain] == '\0')
+        fine = ways->exact(context, folder, &exists, st);
+    else
+    {
+        size_t n = strlen(folder);
+
+        if (n > 0)
+            folder[n - 1] = '\0';
+        fine = ways->pattern(context, folder, resource + plain, st);
+    }
+    free(folder);
+    return fine;
+}
+
+static int
+compare_files(const void *a, const void *b)
+{
+    return strcmp(((const ListedFile *) a)->path, ((const ListedFile *) b)->path);
+}
+
+bool
+listing_finish(Listing *listing, bool fine, DriverEmit emit, void *context, Status *st)
+{
+    if (fine && listing->nfiles > 1)
+        qsort(listing->files, listing->nfiles, sizeof(*listing->files), compare_files);
+    for (size_t i = 0; i < listing->nfiles; i++)
+    {
+        DriverEntry entry = {listing->files[i].path, listing->files[i].size, listing->files[i].mtime, ""};
+
+        fine = fine && emit(context, &entry, st);
+        free(listing->files[i].path);
+    }
+    free(listing->files);
+    *listing = (Listing) {.files = NULL};
+    return fine;
+}
+
+bool
+listing_lies_below(const char *path, const char *root)
+{
+    size_t n = strlen(root);
+
+    return strncmp(path, root, n) == 0 && (path[n] == '\0' || path[n] == '/' || (n > 0 && root[n - 1] == '/'));
+}
