@@ -96,6 +96,13 @@ CREATE FUNCTION kaireon_internal.expire_dead_letters(pipeline uuid, days int) RE
                      WHERE l.pipeline_id = pipeline AND l.created_at < now() - make_interval(days => days) FOR UPDATE SKIP LOCKED)
 $$;
 
+-- Called at the end of a run that has replaced all that the pipeline had loaded.
+CREATE FUNCTION kaireon_internal.supersede_dead_letters(pipeline uuid, run uuid) RETURNS void
+    LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
+    DELETE FROM kaireon_internal.dead_letter AS d
+     WHERE d.id IN (SELECT l.id FROM kaireon_internal.dead_letter AS l WHERE l.pipeline_id = pipeline AND l.run_id <> run FOR UPDATE SKIP LOCKED)
+$$;
+
 -- ---- editing
 
 -- The letter of that id, locked, for its pipeline's owner; raises 42704, 42501, and 55006 while it is replayed.

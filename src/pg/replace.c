@@ -91,6 +91,26 @@ is_published(Relation table)
            GetSchemaPublications(RelationGetNamespace(table)) != NIL;
 }
 
+/* A publication the table is in whose subscribers are not told that it is emptied; NULL: there is none. */
+static char *
+find_deaf_publication(Relation table)
+{
+    List *all = list_concat(GetAllTablesPublications(), GetRelationPublications(RelationGetRelid(table)));
+    ListCell *lc;
+
+    all = list_concat(all, GetSchemaPublications(RelationGetNamespace(table)));
+    foreach(lc, all)
+    {
+        Publication *publication = GetPublication(lfirst_oid(lc));
+
+        if (!publication->pubactions.pubtruncate || !publication->pubactions.pubinsert)
+            return publication->name;
+    }
+    return NULL;
+}
+
+static const char deaf_hint[] = "Let the publication publish insert and truncate, or say \"swapPublished\": true in the node and refresh the subscriptions.";
+
 /* For an errdetail: "it is partitioned"; NULL when nothing does. */
 static const char *
 find_obstacle(Relation table, bool published)
@@ -128,6 +148,18 @@ refuse_referred(Relation table, const char *obstacle)
                         errmsg("the rows of table \"%s\" can't be replaced as a whole", RelationGetRelationName(table)),
                         errdetail("Table \"%s\" refers to it, and it would have to be emptied first: %s.", get_rel_name(referrer), obstacle),
                         errhint("Drop the foreign key, or load with another strategy.")));
+}
+
+static void
+refuse_deaf(Relation table, const ProgramTarget *target)
+{
+    char *deaf = target->swap_published ? NULL : find_deaf_publication(table);
+
+    if (deaf)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                        errmsg("publication \"%s\" does not tell its subscribers that the rows of table \"%s\" are replaced", deaf,
+                               RelationGetRelationName(table)),
+                        errdetail("They would keep the old rows beside the new ones."), errhint("%s", deaf_hint)));
 }
 
 /* What TRUNCATE ONLY does, of a table that is known by its OID; ONLY, unless it has no rows itself. */
@@ -231,6 +263,7 @@ replace_check(const ProgramTarget *target, List **findings)
     const char *obstacle;
     bool truncates;
     AclMode right;
+    char *deaf;
 
     if (table == NULL)
         return;
@@ -239,6 +272,9 @@ replace_check(const ProgramTarget *target, List **findings)
         graph_complain(findings, target->node->id, "permission_denied", right_hint(table, right),
                        "permission denied for table %s, all rows of which loading strategy %s replaces", RelationGetRelationName(table),
                        target_strategy_name(target->strategy));
+    if (!target->swap_published && (deaf = find_deaf_publication(table)) != NULL)
+        graph_complain(findings, target->node->id, "not_published", deaf_hint,
+                       "publication \"%s\" does not tell its subscribers that the rows of table %s are replaced", deaf, RelationGetRelationName(table));
     table_close(table, AccessShareLock);
 }
 
@@ -257,6 +293,7 @@ replace_begin(Relation *table, const ProgramTarget *target, Rejects *rejects)
                         errhint("%s", right_hint(*table, right))));
     if (obstacle == NULL)
         return true;
+    refuse_deaf(*table, target);
     refuse_referred(*table, obstacle);
     note_obstacle(*table, target, truncates, obstacle, rejects);
     table_close(*table, NoLock); /* TRUNCATE wants it for itself */

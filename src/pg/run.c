@@ -381,7 +381,10 @@ record_state(Run *run, bool last)
         archive_loaded(run);
     }
     if (last && !run->dry)
+    {
         record_expiry(run);
+        record_superseded(run);
+    }
     catalog_end(scope);
 }
 

@@ -280,6 +280,21 @@ record_expiry(Run *run)
         catalog_execute("SELECT kaireon_internal.expire_dead_letters($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
 }
 
+/* A run that replaces all rows that the pipeline has loaded has read anew what earlier runs could not load. */
+void
+record_superseded(Run *run)
+{
+    Oid types[] = {UUIDOID, UUIDOID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), UUIDPGetDatum(&run->slot->run_id)};
+
+    for (int i = 0; i < run->program->ntargets; i++)
+    {
+        if (!target_is_full_refresh(run_strategy(run, i)))
+            return;
+    }
+    catalog_execute("SELECT kaireon_internal.supersede_dead_letters($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+}
+
 static Datum
 optional_text(const char *text, char *null)
 {

@@ -281,6 +281,7 @@ extern int64 record_rows_before(Run *run, const GraphNode *node, int runs);
 
 /* Throws away dead letters that are older than the pipeline keeps them. */
 extern void record_expiry(Run *run);
+extern void record_superseded(Run *run);
 
 /* How the run ended; error and node may be NULL. */
 extern void record_end(Run *run, const char *status, const ErrorData *error, const char *node);

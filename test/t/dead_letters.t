@@ -217,6 +217,19 @@ $k->write_csv('one.csv', [qw(nothing)], [1]);
 is($k->run('kept')->{status}, 'failed', 'a run that fails');
 is($k->sql("SELECT min(created_at) > now() - interval '7 days' FROM kaireon.dead_letters WHERE pipeline = 'kept'"), 't', 'does so too');
 
+# ---- a full refresh reads everything anew
+
+$k->write_file('refresh.csv', "id,name,note\n1,a,x\ntwo,b,x\n");
+$k->make('refresh', fields => \@fields, source => { resource => 'refresh.csv' }, target => { loadingStrategy => 'blue_green' }, @dlq);
+$k->run('refresh') for 1, 2;
+my $letters = "SELECT count(*), count(DISTINCT run_id) FROM kaireon.dead_letters WHERE pipeline = 'refresh'";
+is($k->sql($letters), '1|1', 'a full refresh takes the letters of earlier ones away');
+$k->sql("SELECT kaireon.run_pipeline('refresh', '{\"dryRun\": true}')");
+is($k->sql($letters), '1|1', 'a dry run does not');
+$k->write_file('refresh.csv', "id,name,note\n");
+is($k->run('refresh')->{status}, 'failed', 'nor one that fails');
+is($k->sql($letters), '1|1', 'which leaves them');
+
 # ---- another encoding
 
 $k->sql("CREATE DATABASE latin ENCODING 'LATIN1' LOCALE 'C' TEMPLATE template0");

@@ -221,5 +221,15 @@ $k->sql('GRANT TRUNCATE ON heads TO loader');
 is($k->run('theirs')->{status} . ' ' . $k->sql('SELECT name FROM heads'), 'success new', 'who may empty the table, too, does');
 is($k->sql(q{SELECT relowner::regrole FROM pg_class WHERE relname = 'heads'}), 'postgres', 'and it stays whose it is');
 
+# ---- publications that do not publish what replaces the rows
+
+$k->write_csv('deaf.csv', [qw(id name)], [ 1, 'one' ]);
+$k->make('deaf', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name' } ], source => { resource => 'deaf.csv' }, target => { loadingStrategy => 'truncate_and_load' });
+$k->sql("CREATE PUBLICATION deaf FOR TABLE ds_deaf WITH (publish = 'insert')");
+like($k->sql("SELECT code, message FROM kaireon.validate_pipeline('deaf')"), qr/^not_published\|publication "deaf" does not tell its subscribers/, 'a publication without truncate: validate_pipeline says so');
+like($k->run('deaf')->{error_message}, qr/^publication "deaf" does not tell its subscribers that the rows of table "ds_deaf" are replaced/, 'and the run fails');
+$k->sql("ALTER PUBLICATION deaf SET (publish = 'insert, truncate')");
+is($k->run('deaf')->{status}, 'success', 'with it, it does not');
+
 $k->settled('all ways');
 done_testing();
