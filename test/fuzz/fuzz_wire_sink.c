@@ -98,7 +98,7 @@ answer(const Request *request, const Sink *sink, int worker, Status *st)
     split.present = present;
     for (i = 0; fine && i < request->nfiles && i < 100; i++)
     {
-        DriverEntry entry = {request->files[i].path, request->files[i].size, request->files[i].mtime, ""};
+        DriverEntry entry = request->files[i].entry;
 
         fine = sink->object(sink->context, &entry, st);
         drain(worker);

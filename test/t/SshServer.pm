@@ -40,7 +40,7 @@ sub new
     $self->{known} = join '', map { "[127.0.0.1]:$self->{port} " . join(' ', (split ' ', _read("$dir/host_$_.pub"))[ 0, 1 ]) . "\n" } @types;
     _write("$dir/sshd_config", join "\n", "Port $self->{port}", 'ListenAddress 127.0.0.1', (map { "HostKey $dir/host_$_" } @types),
         'PidFile none', "AuthorizedKeysFile $dir/authorized_keys", 'StrictModes no', 'UsePAM no', 'UseDNS no',
-        'PasswordAuthentication yes', 'MaxStartups 100', 'Subsystem sftp internal-sftp', $o{options} // '', '');
+        'PasswordAuthentication yes', 'MaxStartups 100', 'Subsystem sftp internal-sftp', _no_penalties(), $o{options} // '', '');
     if (defined $o{password})
     {
         my @compile = (split(' ', $ENV{CC} || 'cc'), '-shared', '-fPIC', '-O1', '-o', "$dir/ssh_password.so", dirname(__FILE__) . '/ssh_password.c');
@@ -72,6 +72,13 @@ sub _read { return PostgreSQL::Test::Utils::slurp_file($_[0]); }
 
 # Whether there is an sshd to run.
 sub here { return -x $SSHD; }
+
+# From 9.8 on, a server lets those wait who were refused before.
+sub _no_penalties
+{
+    my ($major, $minor) = `ssh -V 2>&1` =~ /OpenSSH_(\d+)\.(\d+)/;
+    return $major > 9 || ($major == 9 && $minor >= 8) ? ('PerSourcePenalties no') : ();
+}
 
 sub start
 {
