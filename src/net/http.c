@@ -7,6 +7,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "net/url.h"
+
 /* Longest sleep of a step: whoever waits looks around now and then. */
 #define STEP_MS 1000
 
@@ -17,6 +19,22 @@ http_now(void)
 
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (int64_t) now.tv_sec * 1000 + now.tv_nsec / 1000000;
+}
+
+/* The host of the configured proxy: it is judged in place of the one that a request is for. */
+static bool
+find_proxy_host(Http *http, Status *st)
+{
+    Url url;
+
+    if (http->settings.proxy == NULL)
+        return true;
+    if (!url_parse(&url, http->settings.proxy, "proxy", st))
+        return false;
+    http->proxy_host = url.host;
+    url.host = NULL;
+    url_free(&url);
+    return true;
 }
 
 bool
@@ -34,10 +52,12 @@ http_open(Http **out, const HttpSettings *settings, Status *st)
         return status_out_of_memory(st, sizeof(*http));
     http->settings = *settings;
     http->multi = curl_multi_init();
-    if (http->multi == NULL)
+    if (http->multi == NULL || !find_proxy_host(http, st))
     {
-        free(http);
-        return status_out_of_memory(st, 0);
+        bool fine = http->multi == NULL && status_out_of_memory(st, 0);
+
+        http_close(http);
+        return fine;
     }
     curl_multi_setopt(http->multi, CURLMOPT_MAX_HOST_CONNECTIONS, (long) settings->connections);
     curl_multi_setopt(http->multi, CURLMOPT_MAXCONNECTS, (long) settings->connections + 2);
@@ -53,6 +73,7 @@ http_close(Http *http)
     while (http->first != NULL)
         http_free(http->first);
     curl_multi_cleanup(http->multi);
+    free(http->proxy_host);
     free(http);
 }
 

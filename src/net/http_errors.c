@@ -42,7 +42,7 @@ http_explain(HttpExchange *exchange, CURLcode result)
     http_subject(exchange, subject, sizeof(subject));
     if (exchange->verdict != EGRESS_ALLOWED)
     {
-        egress_refuse(exchange->verdict, exchange->host, (const struct sockaddr *) &exchange->refused, st);
+        egress_refuse(exchange->verdict, http_peer(exchange), (const struct sockaddr *) &exchange->refused, st);
         return;
     }
     switch (result)

@@ -195,6 +195,7 @@ judge_whole(HttpExchange *exchange)
     uint64_t all = 0;
 
     exchange->discard = exchange->request->from + exchange->received;
+    exchange->whole |= !exchange->known && exchange->request->from == 0;
     if (length == NULL || !read_u64(&length, &all) || all > INT64_MAX)
         return is_same_object(exchange, -1);
     return is_same_object(exchange, (int64_t) all);
@@ -295,8 +296,10 @@ on_body(char *data, size_t one, size_t n, void *context)
     }
     if (request->ranged)
     {
-        /* A whole object goes on behind the range only where the caller takes it from this one answer. */
-        end = exchange->response.status == 206 ? request->to - request->from : UINT64_MAX;
+        end = exchange->whole ? UINT64_MAX : request->to - request->from;
+        /* What a whole object has behind the range. */
+        if (length > end - exchange->received && exchange->response.status != 206)
+            length = (size_t) (end - exchange->received);
         if (length > end - exchange->received)
         {
             status_fail(&exchange->failure, STATUS_PROTOCOL, "the server sent more bytes than were asked for");
@@ -320,6 +323,12 @@ on_body(char *data, size_t one, size_t n, void *context)
     return all;
 }
 
+const char *
+http_peer(const HttpExchange *exchange)
+{
+    return exchange->http->proxy_host != NULL ? exchange->http->proxy_host : exchange->host;
+}
+
 /* The one place where a connection is allowed: this is the address that will be used. */
 static curl_socket_t
 on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
@@ -327,7 +336,7 @@ on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
     HttpExchange *exchange = context;
     const Egress *egress = exchange->http->settings.egress;
 
-    exchange->verdict = purpose == CURLSOCKTYPE_IPCXN ? egress_judge(egress, exchange->host, &address->addr, 0) : EGRESS_FAMILY;
+    exchange->verdict = purpose == CURLSOCKTYPE_IPCXN ? egress_judge(egress, http_peer(exchange), &address->addr, 0) : EGRESS_FAMILY;
     if (exchange->verdict != EGRESS_ALLOWED)
     {
         memcpy(&exchange->refused, &address->addr, address->addrlen < sizeof(exchange->refused) ? address->addrlen : sizeof(exchange->refused));
@@ -601,7 +610,7 @@ is_complete(const HttpExchange *exchange)
         return true;
     if (exchange->total < 0)
         return true;
-    if (exchange->response.status != 206 || end > (uint64_t) exchange->total)
+    if (exchange->whole || end > (uint64_t) exchange->total)
         end = (uint64_t) exchange->total;
     return request->from + exchange->received >= end;
 }

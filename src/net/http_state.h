@@ -24,6 +24,7 @@ struct Http
 {
     HttpSettings settings;
     CURLM *multi;
+    char *proxy_host;       /* where all connections go; NULL: to where requests go */
     HttpExchange *first;    /* all exchanges */
 };
 
@@ -61,12 +62,16 @@ struct HttpExchange
 
     /* what the first answer said of the object */
     bool known;
+    bool whole;             /* ranges are not known there: all of it is taken from one answer */
     char etag[300];
     char modified[100];
     int64_t total;          /* bytes; -1: not known */
 
     Status failure;
 };
+
+/* The host that connections of the exchange go to. */
+const char *http_peer(const HttpExchange *exchange);
 
 /* Milliseconds of a clock that only goes on. */
 int64_t http_now(void);

@@ -137,7 +137,7 @@ serve(int reader, int worker)
         }
         drain(worker);
     }
-    if (strcmp(st.sqlstate, STATUS_CLOSED) != 0 && strcmp(st.sqlstate, STATUS_PROTOCOL) != 0 && strcmp(st.sqlstate, STATUS_OUT_OF_MEMORY) != 0)
+    if (strcmp(st.sqlstate, STATUS_CLOSED) != 0 && strcmp(st.sqlstate, STATUS_NONSENSE) != 0 && strcmp(st.sqlstate, STATUS_OUT_OF_MEMORY) != 0)
         abort();
     buf_free(&json);
     wire_sink_free(&wire);

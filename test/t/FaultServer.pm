@@ -10,6 +10,7 @@
 #     /fail=503x2/a.csv      the first two answers have status 503; fail=503: all of them
 #     /after=1/...           those answers say Retry-After: 1
 #     /noranges/a.csv        ranges are not known
+#     /onerange/a.csv        nor are they after the first
 #     /notags/               no ETag
 #     /etags/a.csv           another ETag with each answer
 #     /longer=10/ /shorter=10/    Content-Length is wrong by that
@@ -126,7 +127,7 @@ sub _answer
     {
         return 0 unless sysread $client, $request, 65536, length $request;
     }
-    my ($method, $path) = $request =~ m{^(\S+) (\S+)} or return 0;
+    my ($method, $path) = $request =~ m{^(\S+) (?:http://[^/\s]+)?(\S+)} or return 0; # a whole URL: as a proxy
     my %in = map { /^([^:]+):\s*(.*?)\r?$/ ? (lc $1 => $2) : () } split /\n/, $request;
     my @parts = split m{/}, $path =~ s/\?.*//r;
     shift @parts;
@@ -179,7 +180,8 @@ sub _send
     my $status = '200 OK';
     my $all = length $content;
     $out->{'Accept-Ranges'} = 'bytes';
-    if (!exists $ask->{noranges} && ($in->{range} // '') =~ /^bytes=(\d+)-(\d*)$/)
+    my $forgotten = exists $ask->{noranges} || (exists $ask->{onerange} && $method eq 'GET' && $self->_count("range$path") > 0);
+    if (!$forgotten && ($in->{range} // '') =~ /^bytes=(\d+)-(\d*)$/)
     {
         my ($from, $to) = ($1, $2 eq '' || $2 >= $all ? $all - 1 : $2);
         if ($from >= $all)

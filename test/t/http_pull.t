@@ -80,7 +80,7 @@ like(read_error('a.csv', 'anywhere'), qr/22023: .*needs baseUrl/, 'a path withou
 # ---- what goes wrong and is put right
 
 is(read_sum('a.csv'), "$ROWS|$sum", 'all of a file of several parts');
-is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'chunked/noranges/a.csv', 'notags/a.csv', 'cut=400000/a.csv', 'cutonce=1000/a.csv',
+is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'onerange/a.csv', 'onerange/cutonce=1000/a.csv', 'chunked/noranges/a.csv', 'notags/a.csv', 'cut=400000/a.csv', 'cutonce=1000/a.csv',
     'cutonce=1000/noranges/a.csv', 'fail=503x2/a.csv', 'fail=429x1/after=1/a.csv', 'fail=500x2/a.csv', "to=%2Fa.csv/x", "to=%2Fto=%252Fa.csv%2Fx/x";
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty file');
 
@@ -103,6 +103,16 @@ close $closed;
 $k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'; SELECT pg_reload_conf()");
 $k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = '127.0.0.1'");
 like(read_error("http://127.0.0.1:$nobody/a.csv", 'anywhere'), qr/08001: could not connect to "127\.0\.0\.1"/, 'nobody there');
+
+# ---- a proxy is where connections go, whatever they are for
+
+$k->sql("ALTER SYSTEM SET kaireon.egress_allow = 'named.example'; SELECT pg_reload_conf()");
+$k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = 'named.example'");
+connector('by_proxy', { baseUrl => 'http://named.example', proxy => $server->url, maxAttempts => 1 });
+like(read_error('small.csv', 'by_proxy'), qr/42501: connection to "127\.0\.0\.1" is not allowed/, 'a proxy that is not allowed, for a host that is');
+$k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'; SELECT pg_reload_conf()");
+$k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = '127.0.0.1'");
+is(read_sum('small.csv', 'by_proxy'), '2|3', 'a proxy that is allowed');
 
 # ---- credentials
 
