@@ -113,9 +113,9 @@ END
 $$;
 
 -- Every difference between a field and the column it has; t: that column as a
--- field, null where it can't be one.
+-- field, null where it can't be one.  hint: null where refresh_schema helps.
 CREATE FUNCTION kaireon_internal.field_drift(s kaireon_internal.schema, f kaireon_internal.field, column_name text, t kaireon_internal.field)
-    RETURNS TABLE (severity text, message text)
+    RETURNS TABLE (severity text, message text, hint text)
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
 DECLARE
@@ -123,36 +123,37 @@ DECLARE
 BEGIN
     IF column_name IS DISTINCT FROM f.name THEN
         RETURN QUERY SELECT 'error', format('field "%s" of the schema is not in its table', f.name)
-            || COALESCE(': its column is called "' || column_name || '" now', '');
+            || COALESCE(': its column is called "' || column_name || '" now', ''), NULL;
     END IF;
     SELECT format_type(a.atttypid, a.atttypmod) AS column_type, a.atthasdef, a.attgenerated <> '' AS generated INTO c
       FROM pg_attribute AS a WHERE a.attrelid = s.relation AND a.attname = column_name AND NOT a.attisdropped AND a.attnum > 0;
     IF NOT FOUND THEN
         RETURN;
     ELSIF c.generated THEN
-        RETURN QUERY SELECT 'error', format('the column of field "%s" is generated and can''t be loaded', f.name);
+        RETURN QUERY SELECT 'error', format('the column of field "%s" is generated and can''t be loaded', f.name), NULL;
         RETURN;
     END IF;
     IF t.name IS NULL THEN
         RETURN QUERY SELECT 'warning', format('field "%s" is %s in the schema, but %s in its table, which no field can be', f.name,
-                                              kaireon_internal.column_type(f), c.column_type);
+                                              kaireon_internal.column_type(f), c.column_type),
+            'Runs still load it, as far as its type takes the values. Give the column a type that a field can have, or take the field out with kaireon.drop_field.';
         RETURN;
     ELSIF kaireon_internal.column_type(t) <> kaireon_internal.column_type(f) THEN
-        RETURN QUERY SELECT 'warning', format('field "%s" is %s in the schema, but %s in its table', f.name, kaireon_internal.column_type(f), c.column_type);
+        RETURN QUERY SELECT 'warning', format('field "%s" is %s in the schema, but %s in its table', f.name, kaireon_internal.column_type(f), c.column_type), NULL;
     END IF;
     IF t.is_nullable <> f.is_nullable THEN
         RETURN QUERY SELECT 'warning', format(CASE WHEN f.is_nullable THEN 'field "%s" may be null in the schema, but not in its table'
-                                                   ELSE 'field "%s" may not be null in the schema, but may in its table' END, f.name);
+                                                   ELSE 'field "%s" may not be null in the schema, but may in its table' END, f.name), NULL;
     END IF;
     IF t.is_unique <> f.is_unique AND NOT (f.is_unique AND kaireon_internal.key_columns(s.relation) IS NOT DISTINCT FROM ARRAY[column_name]) THEN
         RETURN QUERY SELECT 'warning', format(CASE WHEN f.is_unique THEN 'field "%s" is unique in the schema, but not in its table'
-                                                   ELSE 'field "%s" is unique in its table, but not in the schema' END, f.name);
+                                                   ELSE 'field "%s" is unique in its table, but not in the schema' END, f.name), NULL;
     END IF;
     IF NOT c.atthasdef AND kaireon_internal.default_sql(f) IS NOT NULL THEN
-        RETURN QUERY SELECT 'warning', format('field "%s" has default %s in the schema, but none in its table', f.name, f.default_value);
+        RETURN QUERY SELECT 'warning', format('field "%s" has default %s in the schema, but none in its table', f.name, f.default_value), NULL;
     ELSIF c.atthasdef AND NOT kaireon_internal.same_default(f, t) THEN
         RETURN QUERY SELECT 'warning', format('field "%s" has %s in the schema, but %s in its table', f.name,
-            COALESCE('default ' || f.default_value, 'no default'), COALESCE(t.default_value, 'another'));
+            COALESCE('default ' || f.default_value, 'no default'), COALESCE(t.default_value, 'another')), NULL;
     END IF;
 END
 $$;
@@ -183,10 +184,10 @@ BEGIN
                kaireon_internal.relation_name(c.oid), s.owner)
       FROM pg_class AS c WHERE c.oid = s.relation AND NOT kaireon_internal.may_change(s.owner, c.relowner)
        AND EXISTS (SELECT FROM pg_roles AS r WHERE r.oid = s.owner);
-    RETURN QUERY SELECT d.severity, d.message, refresh
+    RETURN QUERY SELECT d.severity, d.message, COALESCE(d.hint, refresh)
       FROM (SELECT o AS f, kaireon_internal.column_of(s, o) AS column_name FROM kaireon_internal.field AS o WHERE o.schema_id = s.id) AS h
            LEFT JOIN kaireon_internal.table_fields(s.relation, '{}') AS t ON t.name = h.column_name
-           CROSS JOIN LATERAL kaireon_internal.field_drift(s, h.f, h.column_name, t) WITH ORDINALITY AS d (severity, message, n)
+           CROSS JOIN LATERAL kaireon_internal.field_drift(s, h.f, h.column_name, t) WITH ORDINALITY AS d (severity, message, hint, n)
      ORDER BY (h.f).ordinal, d.n;
     IF known IS DISTINCT FROM (SELECT array_agg(h ORDER BY h) FROM unnest(held) AS h) THEN
         RETURN QUERY SELECT 'warning', format('the primary key is %s in the schema, but %s in its table',
@@ -248,7 +249,9 @@ $$;
 
 -- Puts the fields that the table has in place of those in the catalog.  They
 -- keep their place, display name and description, and a default that is the
--- same the way it was written.  Links follow; gives the names of new fields.
+-- same the way it was written.  One whose column has a type that no field has
+-- stays: without it pipelines would leave the column null and say nothing.
+-- Links follow; gives the names of new fields.
 CREATE FUNCTION kaireon_internal.replace_fields(caller regrole, schema_id uuid) RETURNS text[]
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 #variable_conflict use_variable
@@ -263,11 +266,17 @@ DECLARE
     renamed text[] := '{}';
     added text[];
 BEGIN
-    FOR pair IN SELECT f, h FROM kaireon_internal.field AS f LEFT JOIN unnest(held) AS h ON h.name = kaireon_internal.column_of(s, f)
+    FOR pair IN SELECT f, h, a.attname::text AS column_name
+                  FROM kaireon_internal.field AS f
+                       LEFT JOIN pg_attribute AS a ON a.attrelid = s.relation AND a.attname = kaireon_internal.column_of(s, f) AND a.attgenerated = ''
+                       LEFT JOIN unnest(held) AS h ON h.name = a.attname
                  WHERE f.schema_id = s.id ORDER BY f.ordinal LOOP
         old := pair.f;
         new := pair.h;
-        IF new.name IS NULL THEN
+        IF new.name IS NULL AND pair.column_name IS NOT NULL THEN -- of a type that no field has, as a domain: it is loaded as before
+            new := old;
+            new.name := pair.column_name;
+        ELSIF new.name IS NULL THEN
             IF kaireon_internal.field_uses(s, old.name) IS NOT NULL THEN
                 PERFORM kaireon_internal.fail('2BP01', format('field "%s" of schema "%s" is gone, but in use', old.name, s.name),
                     format('Used in %s.', kaireon_internal.field_uses(s, old.name)), 'Change that with kaireon.update_schema first.');

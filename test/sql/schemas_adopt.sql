@@ -153,6 +153,7 @@ $$;
 SELECT pg_temp.change(c) FROM unnest(ARRAY[
     'ALTER TABLE ds_sd DROP COLUMN a', 'ALTER TABLE ds_sd RENAME a TO alpha', 'ALTER TABLE ds_sd RENAME a TO alpha; ALTER TABLE ds_sd RENAME b TO a', 'ALTER TABLE ds_sd ALTER a TYPE bigint',
     'ALTER TABLE ds_sd ALTER c TYPE varchar(20)', 'ALTER TABLE ds_sd ALTER c TYPE text', 'ALTER TABLE ds_sd ALTER d TYPE numeric(6,3)', 'ALTER TABLE ds_sd ALTER a TYPE inet USING NULL',
+    'CREATE DOMAIN sd_whole AS integer; ALTER TABLE ds_sd ALTER a TYPE sd_whole; ALTER TABLE ds_sd RENAME a TO alpha',
     'ALTER TABLE ds_sd ALTER c DROP NOT NULL', 'ALTER TABLE ds_sd ALTER a SET NOT NULL', 'ALTER TABLE ds_sd DROP CONSTRAINT ds_sd_b_key', 'CREATE UNIQUE INDEX ON ds_sd (a)',
     'ALTER TABLE ds_sd DROP CONSTRAINT ds_sd_pkey', 'ALTER TABLE ds_sd DROP CONSTRAINT ds_sd_pkey, ADD PRIMARY KEY (k, c)', 'ALTER TABLE ds_sd ALTER c DROP DEFAULT',
     $$ALTER TABLE ds_sd ALTER c SET DEFAULT 'y'$$, 'ALTER TABLE ds_sd ALTER a SET DEFAULT 5', 'ALTER TABLE ds_sd ALTER a SET DEFAULT 5 + random()', 'ALTER TABLE ds_sd ALTER d SET DEFAULT 1.00',
