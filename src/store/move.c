@@ -1,0 +1,72 @@
+/*
+ * move.c: see move.h.
+ */
+#include "store/move.h"
+
+#include <stdio.h>
+#include <string.h>
+
+/* So many objects of one name in one folder. */
+#define NAMES_MAX 10000
+/* So often may a name be free when it is looked at, and taken when it is written. */
+#define TAKEN_MAX 20
+
+/* The first of to, to.1, to.2... that is free, or where the copy, or the object itself, is already. */
+static bool
+find_place(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, StoreFound *found, Status *st)
+{
+    for (int i = 0; i < NAMES_MAX; i++)
+    {
+        int n = i == 0 ? snprintf(place, size, "%s", to) : snprintf(place, size, "%s.%d", to, i);
+
+        if (n < 0 || (size_t) n >= size)
+            return status_fail(st, STATUS_LIMIT, "the name \"%.200s...\" is too long", to);
+        *found = STORE_NOTHING;
+        if (strcmp(place, entry->path) == 0)
+            return true;
+        if (!mover->look(mover->context, entry, place, true, found, st))
+            return false;
+        if (*found != STORE_OTHER)
+            return true;
+    }
+    return status_fail(st, STATUS_LIMIT, "there are %d files called \"%s\" already", NAMES_MAX, to);
+}
+
+/* Has the copy made, at *place. */
+static bool
+have_copy(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, StoreFound here, Status *st)
+{
+    for (int i = 0; i < TAKEN_MAX; i++)
+    {
+        StoreFound there;
+        bool taken = false;
+
+        if (!find_place(mover, entry, to, place, size, &there, st))
+            return false;
+        if (there == STORE_IT || (strcmp(place, entry->path) == 0 && here == STORE_IT))
+            return true;
+        if (here == STORE_NOTHING)
+            return status_fail(st, STATUS_NO_FILE, "file \"%s\" does not exist", entry->path);
+        if (here == STORE_OTHER)
+        {
+            status_fail(st, STATUS_CHANGED, "file \"%s\" is no longer as it was loaded", entry->path);
+            return status_detail(st, "It was written since, and stays where it is.");
+        }
+        if (!mover->copy(mover->context, entry, place, &taken, st))
+            return false;
+        if (!taken)
+            return true;
+    }
+    return status_fail(st, STATUS_IO, "something else was written to \"%s\" each time that file \"%s\" was about to be copied there", place, entry->path);
+}
+
+bool
+store_move(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st)
+{
+    StoreFound here;
+
+    if (!mover->look(mover->context, entry, entry->path, false, &here, st) || !have_copy(mover, entry, to, place, size, here, st))
+        return false;
+    /* What was written under the old name after the copy was made is another object. */
+    return here != STORE_IT || strcmp(place, entry->path) == 0 || mover->remove(mover->context, entry, st);
+}
