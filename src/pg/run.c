@@ -505,12 +505,8 @@ examine_failure(Failure *failure)
         record_earlier(run);
         catalog_end(scope);
     }
-    if (run->rejects)
-    {
-        run->counts.skipped = run->rejects->count - (run->rejects->failure != NULL);
-        if (run->rejects->failure)
-            node = run->rejects->failure->node->id;
-    }
+    if (run->rejects && run->rejects->failure)
+        node = run->rejects->failure->node->id;
     if (run->judged)
         node = run->judged->id;
     run->counts.filtered = run->committed.counts.filtered;
@@ -534,6 +530,7 @@ examine_failure(Failure *failure)
     }
     run->counts.loaded = run->committed.counts.loaded;
     run->counts.updated = run->committed.counts.updated;
+    run->counts.skipped = run->committed.counts.skipped;
     run->counts.failed = run->counts.read - run->counts.loaded - run->counts.updated - run->counts.skipped - run->counts.filtered - run->counts.merged;
     if (was_cancelled(error))
         error->message = "the run was cancelled";
