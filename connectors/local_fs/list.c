@@ -36,7 +36,9 @@ typedef struct Walk
 static bool
 add_found(Walk *walk, const char *path, const struct stat *info)
 {
-    return listing_add(&walk->listing, path, (uint64_t) info->st_size, local_fs_mtime(info), walk->st);
+    const DriverEntry entry = {path, (uint64_t) info->st_size, local_fs_mtime(info), ""};
+
+    return listing_add(&walk->listing, &entry, walk->st);
 }
 
 /* ---- folders ----------------------------------------------------------- */

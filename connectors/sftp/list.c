@@ -52,6 +52,14 @@ complete(Walk *walk, LIBSSH2_SFTP_ATTRIBUTES *info, bool *gone)
     return rc == 0 || *gone || sftp_path_fail(walk->sftp, rc, "read", walk->path, walk->st);
 }
 
+static bool
+add_file(Walk *walk, const char *path, const LIBSSH2_SFTP_ATTRIBUTES *info)
+{
+    const DriverEntry entry = {path, info->filesize, sftp_mtime(info), ""};
+
+    return listing_add(&walk->listing, &entry, walk->st);
+}
+
 /* One entry of a folder, which matched; folders go into `below`. */
 static bool
 walk_entry(Walk *walk, const char *folder, LIBSSH2_SFTP_ATTRIBUTES *info, bool whole, PathNext next, Listing *below)
@@ -73,8 +81,8 @@ walk_entry(Walk *walk, const char *folder, LIBSSH2_SFTP_ATTRIBUTES *info, bool w
         return status_hint(walk->st, "Rename the file, or use a pattern that does not match it.");
     }
     if (sftp_is_file(info))
-        return listing_add(&walk->listing, walk->path, info->filesize, sftp_mtime(info), walk->st);
-    return listing_add(below, walk->path, next, 0, walk->st);
+        return add_file(walk, walk->path, info);
+    return listing_add(below, &(DriverEntry) {walk->path, next, 0, ""}, walk->st);
 }
 
 /* All entries of an open folder. */
@@ -165,7 +173,7 @@ walk_exact(void *context, const char *name, bool *exists, Status *st)
     }
     *exists = sftp_is_file(&info) || sftp_is_folder(&info);
     if (sftp_is_file(&info))
-        return listing_add(&walk->listing, name, info.filesize, sftp_mtime(&info), st);
+        return add_file(walk, name, &info);
     if (sftp_is_folder(&info))
         return walk_pattern(walk, name, "", st);
     return status_fail(st, STATUS_WRONG_KIND, "\"%s\" is not a regular file", name);

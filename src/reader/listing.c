@@ -10,9 +10,9 @@
 #include "core/path_pattern.h"
 
 bool
-listing_add(Listing *listing, const char *path, uint64_t size, int64_t mtime, Status *st)
+listing_add(Listing *listing, const DriverEntry *entry, Status *st)
 {
-    char *copy;
+    ListedFile *file;
 
     if (listing->nfiles == LISTING_FILES_MAX)
         return status_fail(st, STATUS_LIMIT, "the listing has more than %d files", LISTING_FILES_MAX);
@@ -26,11 +26,11 @@ listing_add(Listing *listing, const char *path, uint64_t size, int64_t mtime, St
         listing->files = grown;
         listing->size = room;
     }
-    copy = strdup(path);
-    if (copy == NULL)
-        return status_out_of_memory(st, strlen(path));
-    listing->files[listing->nfiles++] = (ListedFile) {copy, size, mtime};
-    return true;
+    file = &listing->files[listing->nfiles++];
+    *file = (ListedFile) {strdup(entry->path), entry->size, entry->mtime, NULL};
+    if (entry->etag[0] != '\0')
+        file->etag = strdup(entry->etag);
+    return (file->path != NULL && (file->etag != NULL || entry->etag[0] == '\0')) || status_out_of_memory(st, strlen(entry->path));
 }
 
 bool
@@ -70,7 +70,7 @@ listing_resolve(const ListingWays *ways, void *context, const char *resource, St
     {
         size_t n = strlen(folder);
 
-        if (n > 0)
+        if (strspn(folder, "/") < n)
             folder[n - 1] = '\0';
         fine = ways->pattern(context, folder, resource + plain, st);
     }
@@ -91,10 +91,12 @@ listing_finish(Listing *listing, bool fine, DriverEmit emit, void *context, Stat
         qsort(listing->files, listing->nfiles, sizeof(*listing->files), compare_files);
     for (size_t i = 0; i < listing->nfiles; i++)
     {
-        DriverEntry entry = {listing->files[i].path, listing->files[i].size, listing->files[i].mtime, ""};
+        ListedFile *file = &listing->files[i];
+        DriverEntry entry = {file->path, file->size, file->mtime, file->etag == NULL ? "" : file->etag};
 
         fine = fine && emit(context, &entry, st);
-        free(listing->files[i].path);
+        free(file->path);
+        free(file->etag);
     }
     free(listing->files);
     *listing = (Listing) {.files = NULL};

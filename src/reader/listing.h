@@ -1,6 +1,7 @@
 /*
- * listing.h: what drivers whose objects lie in folders have in common when
- * they list: how a resource is understood, and the sorted list of files.
+ * listing.h: what drivers have in common when they list: how a resource is
+ * understood, and the sorted list of files.  Stores that have keys instead of
+ * folders come here by store/keys.h.
  *
  * A resource is a file, a folder or a pattern.  What exists under exactly the
  * name that was given is meant, unless the name is a pattern that matches
@@ -15,7 +16,13 @@
 #define LISTING_FILES_MAX 1000000
 #define LISTING_FOLDERS_MAX 100000
 
-typedef struct ListedFile { char *path; uint64_t size; int64_t mtime; } ListedFile;
+typedef struct ListedFile
+{
+    char *path;
+    uint64_t size;
+    int64_t mtime;
+    char *etag;             /* NULL: none */
+} ListedFile;
 
 /* All zero to begin with. */
 typedef struct Listing
@@ -27,19 +34,22 @@ typedef struct Listing
 /* How a driver looks; both are given the context. */
 typedef struct ListingWays
 {
-    /* Adds the file, or the files of the folder, of exactly this name; *exists says whether it is either. */
+    /*
+     * Adds the file, or the files of the folder, of exactly this name; *exists says whether it is
+     * either, and is true where that could not be found out: then the failure stands.
+     */
     bool (*exact)(void *context, const char *name, bool *exists, Status *st);
-    /* Adds the files below `folder` that the pattern stands for. */
+    /* Adds the files below `folder` that the pattern stands for; of slashes alone only where `resource` begins with them. */
     bool (*pattern)(void *context, const char *folder, const char *pattern, Status *st);
 } ListingWays;
 
-/* Fails with 54000 when there are too many. */
-STATUS_CHECK bool listing_add(Listing *listing, const char *path, uint64_t size, int64_t mtime, Status *st);
+/* Copies the entry.  Fails with 54000 when there are too many. */
+STATUS_CHECK bool listing_add(Listing *listing, const DriverEntry *entry, Status *st);
 
 /* One more folder is entered, at this depth; *folders counts.  Fails with 54000. */
 STATUS_CHECK bool listing_enter(size_t *folders, int depth, Status *st);
 
-/* Finds what `resource` names: a path without "." and empty components, below the base. */
+/* Finds what `resource` names below the base: of drivers with folders a path without "." and empty components. */
 STATUS_CHECK bool listing_resolve(const ListingWays *ways, void *context, const char *resource, Status *st);
 
 /* Emits all, sorted by path, when `fine`; frees the list.  Returns whether all went well. */

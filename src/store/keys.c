@@ -1,5 +1,8 @@
 /*
  * keys.c: see keys.h.
+ *
+ * A key is looked for by a listing of what begins with it, which sees a folder
+ * of that name in the same way as one that somebody made.
  */
 #include "store/keys.h"
 
@@ -7,9 +10,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "core/glob.h"
 #include "core/path_pattern.h"
 #include "format/convert.h"
+#include "reader/listing.h"
 
 typedef struct Search
 {
@@ -17,33 +20,8 @@ typedef struct Search
     PathPattern pattern;
     const char *exact;      /* the one key that is looked for; else: */
     size_t skip;            /* bytes of keys in front of what the pattern is about */
-    DriverEntry *found;     /* strings are ours */
-    size_t nfound, size;
+    Listing listing;
 } Search;
-
-static bool
-add_found(Search *search, const DriverEntry *entry, Status *st)
-{
-    DriverEntry *copy;
-
-    if (search->nfound == KEYS_MAX)
-        return status_fail(st, STATUS_LIMIT, "the listing has more than %d objects", KEYS_MAX);
-    if (search->nfound == search->size)
-    {
-        size_t size = search->size * 2 + 64;
-        DriverEntry *grown = realloc(search->found, size * sizeof(*grown));
-
-        if (grown == NULL)
-            return status_out_of_memory(st, size * sizeof(*grown));
-        search->found = grown;
-        search->size = size;
-    }
-    copy = &search->found[search->nfound++];
-    *copy = *entry;
-    copy->path = strdup(entry->path);
-    copy->etag = strdup(entry->etag);
-    return (copy->path != NULL && copy->etag != NULL) || status_out_of_memory(st, strlen(entry->path));
-}
 
 /* The key itself comes first of all that begin with it, where the store sorts. */
 static bool
@@ -54,7 +32,7 @@ on_exact(void *context, const DriverEntry *entry, bool *stop, Status *st)
     if (strcmp(entry->path, search->exact) != 0)
         return true;
     *stop = true;
-    return add_found(search, entry, st);
+    return listing_add(&search->listing, entry, st);
 }
 
 static bool
@@ -68,23 +46,25 @@ on_key(void *context, const DriverEntry *entry, bool *stop, Status *st)
         return true;
     if (!convert_utf8_valid(entry->path, n))
         return status_fail(st, STATUS_BAD_ENCODING, "the name of an object is not valid UTF-8");
-    return add_found(search, entry, st);
+    return listing_add(&search->listing, entry, st);
 }
 
-/* The objects that `pattern`, below the folder `folder` ("a/b/" or ""), stands for. */
+/* The objects that the pattern stands for, below `folder`: "a/b", "" or slashes alone. */
 static bool
-search_pattern(Search *search, const char *folder, const char *pattern, Status *st)
+search_pattern(void *context, const char *folder, const char *pattern, Status *st)
 {
+    Search *search = context;
+    bool slash = folder[strspn(folder, "/")] != '\0', flat, fine;
     /* The first name's plain beginning narrows it down as well. */
-    size_t plain = strcspn(pattern, "*?[\\/"), size = strlen(folder) + plain + 1;
-    bool flat, fine = path_pattern_parse(&search->pattern, pattern, st);
+    size_t plain = strcspn(pattern, "*?[\\/"), size = strlen(folder) + plain + 2;
     char *prefix = malloc(size);
 
     if (prefix == NULL)
         return status_out_of_memory(st, size);
-    snprintf(prefix, size, "%s%.*s", folder, (int) plain, pattern);
+    snprintf(prefix, size, "%s%s%.*s", folder, slash ? "/" : "", (int) plain, pattern);
+    search->skip = strlen(folder) + slash;
+    fine = path_pattern_parse(&search->pattern, pattern, st);
     flat = search->pattern.ncomponents == 1;
-    search->skip = strlen(folder);
     fine = fine && search->lister->list(search->lister->context, prefix, flat, on_key, search, st);
     free(prefix);
     return fine;
@@ -92,90 +72,39 @@ search_pattern(Search *search, const char *folder, const char *pattern, Status *
 
 /* An object, or those of a folder, of exactly this name. */
 static bool
-search_exact(Search *search, const char *name, bool *exists, Status *st)
+search_exact(void *context, const char *name, bool *exists, Status *st)
 {
-    size_t size = strlen(name) + 2;
+    Search *search = context;
+    size_t n = strlen(name);
+    bool is_folder = n > 0 && name[n - 1] == '/', fine = true;
     char *folder;
-    bool fine;
 
-    if (size > 2 && name[size - 3] == '/')
-    {
-        *exists = true;
-        return search_pattern(search, name, "", st) &&
-            (search->nfound > 0 || status_fail(st, STATUS_NO_FILE, "folder \"%s\" does not exist", name));
-    }
+    *exists = true; /* a listing that fails says nothing about the name */
     search->exact = name;
-    if (!search->lister->list(search->lister->context, name, true, on_exact, search, st))
+    if (!is_folder && !search->lister->list(search->lister->context, name, true, on_exact, search, st))
         return false;
-    *exists = search->nfound > 0;
-    if (*exists)
+    if (search->listing.nfiles > 0)
         return true;
-    folder = malloc(size);
+    folder = strndup(name, is_folder && name[strspn(name, "/")] != '\0' ? n - 1 : n);
     if (folder == NULL)
-        return status_out_of_memory(st, size);
-    snprintf(folder, size, "%s/", name);
+        return status_out_of_memory(st, n);
     fine = search_pattern(search, folder, "", st);
     free(folder);
-    *exists = search->nfound > 0;
-    return fine;
-}
-
-static bool
-search_resource(Search *search, const char *resource, Status *st)
-{
-    size_t plain = path_plain_length(resource);
-    bool is_name = !glob_has_pattern(resource, strlen(resource)), exists = false, fine = true;
-    char *folder;
-
-    if (resource[0] == '\0')
-        return search_pattern(search, "", "", st);
-    if (is_name || (!path_matches_itself(resource) && !glob_has_escape(resource, strlen(resource))))
-        fine = search_exact(search, resource, &exists, st);
-    if (!fine || exists)
+    if (!fine || search->listing.nfiles > 0)
         return fine;
-    if (is_name)
-        return status_fail(st, STATUS_NO_FILE, "file \"%s\" does not exist", resource);
-    folder = malloc(plain + 1);
-    if (folder == NULL)
-        return status_out_of_memory(st, plain);
-    glob_unescape(resource, plain, folder);
-    if (resource[plain] != '\0')
-        fine = search_pattern(search, folder, resource + plain, st);
-    else
-    {
-        fine = search_exact(search, folder, &exists, st);
-        if (fine && !exists)
-            fine = status_fail(st, STATUS_NO_FILE, "file \"%s\" does not exist", folder);
-    }
-    free(folder);
-    return fine;
-}
-
-static int
-compare_found(const void *a, const void *b)
-{
-    return strcmp(((const DriverEntry *) a)->path, ((const DriverEntry *) b)->path);
+    *exists = false;
+    return status_fail(st, STATUS_NO_FILE, "%s \"%s\" does not exist", is_folder ? "folder" : "file", name);
 }
 
 bool
 keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st)
 {
+    static const ListingWays ways = {search_exact, search_pattern};
     Search search = {.lister = lister};
-    bool fine;
 
     if (resource == NULL)
         resource = "";
     if (path_goes_up(resource))
         return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
-    fine = search_resource(&search, resource + (resource[0] == '/'), st);
-    if (fine && search.nfound > 1)
-        qsort(search.found, search.nfound, sizeof(*search.found), compare_found);
-    for (size_t i = 0; i < search.nfound; i++)
-    {
-        fine = fine && emit(context, &search.found[i], st);
-        free((char *) search.found[i].path);
-        free((char *) search.found[i].etag);
-    }
-    free(search.found);
-    return fine;
+    return listing_finish(&search.listing, listing_resolve(&ways, &search, resource + (resource[0] == '/'), st), emit, context, st);
 }

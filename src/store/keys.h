@@ -2,9 +2,9 @@
  * keys.h: resources of stores that have keys, not folders.
  *
  * A key is a path whose folders exist only in name.  What a resource means is
- * the same as for files (connectors/local_fs/list.c): the object of exactly
- * that key, else the objects of that folder, else a pattern with *, ?, [..]
- * and **.  Keys that end in a slash stand for folders and are no objects.
+ * the same as for files (reader/listing.h): the object of exactly that key,
+ * else the objects of that folder, else a pattern with *, ?, [..] and **.
+ * Keys that end in a slash stand for folders and are no objects.
  */
 #ifndef KAIREON_KEYS_H
 #define KAIREON_KEYS_H
@@ -23,8 +23,6 @@ typedef struct KeyLister
     bool (*list)(void *context, const char *prefix, bool flat, KeyEmit emit, void *emit_context, Status *st);
     void *context;
 } KeyLister;
-
-#define KEYS_MAX 1000000
 
 /* As Driver.list. */
 STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);

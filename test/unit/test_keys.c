@@ -1,0 +1,104 @@
+/*
+ * test_keys.c: what resources mean in stores that have keys instead of folders.
+ *
+ * A store of a few keys that answers listings of a prefix, and fails when it is told to.
+ */
+#include "tap.h"
+
+#include <stdlib.h>
+
+#include "store/keys.h"
+
+typedef struct Fake
+{
+    const char *const *keys;
+    int calls, fails_at;    /* the call that fails, from 1 on; 0: none */
+} Fake;
+
+static bool
+list_fake(void *context, const char *prefix, bool flat, KeyEmit emit, void *emit_context, Status *st)
+{
+    Fake *fake = context;
+    size_t n = strlen(prefix);
+    bool stop = false;
+
+    if (++fake->calls == fake->fails_at)
+        return status_fail(st, STATUS_IO, "the connection broke");
+    for (const char *const *key = fake->keys; *key != NULL && !stop; key++)
+    {
+        const DriverEntry entry = {*key, 7, 1700000000000000, (*key)[0] == 'e' ? "" : *key};
+        const char *slash = strncmp(*key, prefix, n) == 0 ? strchr(*key + n, '/') : NULL;
+
+        if (strncmp(*key, prefix, n) != 0 || (flat && slash != NULL && slash[1] != '\0'))
+            continue;
+        if (!emit(emit_context, &entry, &stop, st))
+            return false;
+    }
+    return true;
+}
+
+typedef struct Found { char text[700]; bool whole; } Found;
+
+static bool
+on_entry(void *context, const DriverEntry *entry, Status *st)
+{
+    Found *found = context;
+    size_t n = strlen(found->text);
+
+    (void) st;
+    snprintf(found->text + n, sizeof(found->text) - n, "%s%s", n > 0 ? " " : "", entry->path);
+    found->whole = found->whole && entry->size == 7 && entry->mtime == 1700000000000000 &&
+        strcmp(entry->etag, entry->path[0] == 'e' ? "" : entry->path) == 0;
+    return true;
+}
+
+/* What the store lists for a resource: paths, or "SQLSTATE message". */
+static void
+check(Fake *fake, const char *resource, const char *expected, const char *what)
+{
+    const KeyLister lister = {list_fake, fake};
+    Found found = {"", true};
+    Status st;
+
+    status_clear(&st);
+    fake->calls = 0;
+    if (!keys_list(&lister, resource, on_entry, &found, &st))
+        snprintf(found.text, sizeof(found.text), "%s %s", st.sqlstate, st.message);
+    is_str(found.text, expected, "%s", what);
+    ok(found.whole, "with size, time and etag");
+}
+
+int
+main(void)
+{
+    static const char *const keys[] = {"/lead.csv", "a.csv", "a/", "a/b.csv", "a/c.csv", "a/d/e.csv", "d1/x.csv", "d2/y.csv", "empty-etag.csv",
+                                       "v1.csv", "v[1].csv", "w1.csv", "z/", NULL};
+    static const char *const unsorted[] = {"b/2.csv", "a/9.csv", "b/1.csv", NULL};
+    Fake fake = {keys, 0, 0}, mixed = {unsorted, 0, 0};
+
+    check(&fake, NULL, "a.csv empty-etag.csv v1.csv v[1].csv w1.csv", "the base, without folders and what is in them");
+    check(&fake, "a.csv", "a.csv", "a key");
+    check(&fake, "/a.csv", "a.csv", "a slash in front means the base");
+    check(&fake, "a", "a/b.csv a/c.csv", "a folder");
+    check(&fake, "a/", "a/b.csv a/c.csv", "with its slash");
+    check(&fake, "a/**", "a/b.csv a/c.csv a/d/e.csv", "and all below it");
+    check(&fake, "*/*.csv", "/lead.csv a/b.csv a/c.csv d1/x.csv d2/y.csv", "a pattern over folders, one of which has an empty name");
+    check(&fake, "v[1].csv", "v[1].csv", "the key of that very name goes before the pattern");
+    check(&fake, "v\\[1\\].csv", "v[1].csv", "an escaped name");
+    check(&fake, "w[1].csv", "w1.csv", "a pattern where there is no such key");
+    check(&fake, "//*.csv", "/lead.csv", "keys may begin with a slash");
+    check(&fake, "//lead.csv", "/lead.csv", "by name, too");
+    check(&mixed, "**/*.csv", "a/9.csv b/1.csv b/2.csv", "what comes unsorted is sorted");
+    check(&fake, "nothing.csv", "58P01 file \"nothing.csv\" does not exist", "a name that is not there");
+    check(&fake, "no/", "58P01 folder \"no/\" does not exist", "nor is a folder");
+    check(&fake, "no*", "", "a pattern finds nothing");
+    check(&fake, "a/../b", "42501 \"a/../b\" contains \"..\"", "no way up");
+
+    fake.fails_at = 1;
+    check(&fake, "v[1].csv", "58030 the connection broke", "when the name can't be asked for, the pattern is not tried instead");
+    check(&fake, "a", "58030 the connection broke", "nor for a plain name");
+    fake.fails_at = 2;
+    check(&fake, "w[1].csv", "58030 the connection broke", "nor where its folder can't be listed");
+    is_int(fake.calls, 2, "no further request");
+    return done();
+}
