@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "../connectors/amazon_s3/s3.h"
+#include "core/secret.h"
 #include "net/ambient.h"
 #include "net/url.h"
 #include "store/xml.h"
@@ -26,19 +27,11 @@ static const Sigv4Scope *sts_scope(const S3 *s3, Sigv4Scope *scope);
 /* ---- keys -------------------------------------------------------------------- */
 
 static void
-wipe(char *text)
-{
-    if (text != NULL)
-        explicit_bzero(text, strlen(text));
-    free(text);
-}
-
-static void
 keys_clear(S3Keys *keys)
 {
-    wipe(keys->id);
-    wipe(keys->secret);
-    wipe(keys->token);
+    secret_free(keys->id);
+    secret_free(keys->secret);
+    secret_free(keys->token);
     memset(keys, 0, sizeof(*keys));
 }
 
@@ -149,10 +142,7 @@ sts_scope(const S3 *s3, Sigv4Scope *scope)
 static bool
 add_field(Buf *form, const char *name, const char *value, Status *st)
 {
-    if (value == NULL)
-        return true;
-    return buf_append(form, "&", 1, st) && buf_append(form, name, strlen(name), st) && buf_append(form, "=", 1, st) &&
-        url_encode(form, value, strlen(value), false, st);
+    return value == NULL || url_add_parameter(form, "&", name, value, st);
 }
 
 /* The keys in an answer of the token service. */
@@ -176,8 +166,8 @@ take_sts_answer(const Buf *body, S3Keys *keys, Status *st)
         fine = keys_set(keys, id, secret, token, st);
     keys->expires = expiration(until);
     xmlFree(id);
-    wipe(secret);
-    wipe(token);
+    secret_free(secret);
+    secret_free(token);
     xmlFree(until);
     xmlFreeDoc(doc);
     return fine;
@@ -243,7 +233,7 @@ ask_container(const S3Credentials *c, S3Keys *keys, Status *st)
     buf_init(&body, 1U << 20);
     fine = fine && ambient_ask("GET", url, headers, headers[0].value == NULL ? 0 : 1, &body, st) && take_json(&body, keys, st);
     buf_free(&body);
-    wipe(token);
+    secret_free(token);
     return fine;
 }
 
@@ -292,7 +282,7 @@ ask_machine(S3 *s3, S3Keys *keys, Status *st)
         char *token = ambient_file(identity, st);
         bool fine = token != NULL && assume(s3, role, token, keys, st);
 
-        wipe(token);
+        secret_free(token);
         return fine;
     }
     if (ambient_value(c->ambient, "AWS_CONTAINER_CREDENTIALS_RELATIVE_URI") != NULL || ambient_value(c->ambient, "AWS_CONTAINER_CREDENTIALS_FULL_URI") != NULL)

@@ -11,12 +11,6 @@
 #include "store/keys.h"
 #include "store/xml.h"
 
-static bool
-add_parameter(Buf *url, const char *name, const char *value, Status *st)
-{
-    return buf_append(url, name, strlen(name), st) && buf_append(url, "=", 1, st) && url_encode(url, value, strlen(value), false, st);
-}
-
 /* Parameters in the order of their names, as they are signed. */
 static bool
 page_url(const S3 *s3, const char *prefix, bool flat, const char *token, Buf *url, Status *st)
@@ -29,9 +23,9 @@ page_url(const S3 *s3, const char *prefix, bool flat, const char *token, Buf *ur
         return status_out_of_memory(st, size);
     snprintf(whole, size, "%s%s", s3->prefix, prefix);
     fine = buf_append(url, s3->base, strlen(s3->base), st) && buf_append(url, "/?", 2, st) &&
-        (token == NULL || (add_parameter(url, "continuation-token", token, st) && buf_append(url, "&", 1, st))) &&
-        (!flat || (add_parameter(url, "delimiter", "/", st) && buf_append(url, "&", 1, st))) && add_parameter(url, "list-type", "2", st) &&
-        buf_append(url, "&", 1, st) && add_parameter(url, "prefix", whole, st) && buf_append(url, "", 1, st);
+        (token == NULL || (url_add_parameter(url, "", "continuation-token", token, st) && buf_append(url, "&", 1, st))) &&
+        (!flat || (url_add_parameter(url, "", "delimiter", "/", st) && buf_append(url, "&", 1, st))) &&
+        url_add_parameter(url, "", "list-type", "2", st) && url_add_parameter(url, "&", "prefix", whole, st) && buf_append(url, "", 1, st);
     free(whole);
     return fine;
 }

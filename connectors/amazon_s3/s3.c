@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "net/url.h"
+#include "store/keys.h"
 
 static void
 s3_close(void *session)
@@ -140,21 +141,6 @@ check_region(const char *region, Status *st)
     return status_hint(st, "Regions are called like eu-central-1.");
 }
 
-/* A folder's name, with a slash at its end and none at its beginning. */
-static char *
-folder_name(const char *prefix)
-{
-    size_t n;
-    char *copy;
-
-    prefix += strspn(prefix, "/");
-    n = strlen(prefix);
-    copy = malloc(n + 2);
-    if (copy != NULL)
-        snprintf(copy, n + 2, "%s%s", prefix, n > 0 && prefix[n - 1] != '/' ? "/" : "");
-    return copy;
-}
-
 /* What the config says; only names, nothing is asked yet. */
 typedef struct Config
 {
@@ -192,7 +178,7 @@ open_session(S3 *s3, const DriverConfig *config, const Config *c, Status *st)
 
     s3->bucket = strdup(c->bucket);
     s3->region = strdup(c->region);
-    s3->prefix = folder_name(c->prefix);
+    s3->prefix = keys_folder(c->prefix);
     if (s3->bucket == NULL || s3->region == NULL || s3->prefix == NULL)
         return status_out_of_memory(st, 0);
     s3->signer = (HttpSigner) {sign, stale, s3};

@@ -14,14 +14,6 @@
 #include "../connectors/sftp/sftp.h"
 #include "net/base64.h"
 
-void
-sftp_wipe(char *secret)
-{
-    if (secret != NULL)
-        explicit_bzero(secret, strlen(secret));
-    free(secret);
-}
-
 /* ---- passwords -------------------------------------------------------------- */
 
 static void

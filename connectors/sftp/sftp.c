@@ -9,6 +9,7 @@
 
 #include "core/json_fields.h"
 #include "core/path_pattern.h"
+#include "core/secret.h"
 #include "reader/listing.h"
 
 /* ---- paths ------------------------------------------------------------------ */
@@ -85,9 +86,9 @@ sftp_close(void *session)
     sftp_disconnect(sftp);
     hostkeys_close(&sftp->keys);
     egress_close(&sftp->egress);
-    sftp_wipe(sftp->password);
-    sftp_wipe(sftp->private_key);
-    sftp_wipe(sftp->passphrase);
+    secret_free(sftp->password);
+    secret_free(sftp->private_key);
+    secret_free(sftp->passphrase);
     free(sftp->user);
     free(sftp->host);
     free(sftp->name);

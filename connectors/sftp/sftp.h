@@ -113,9 +113,6 @@ STATUS_CHECK bool hostkeys_check(const Sftp *sftp, char *type, size_t size, bool
 /* Fails with 28000, 08006 or 22023. */
 STATUS_CHECK bool sftp_login(Sftp *sftp, Status *st);
 
-/* Overwrites and frees; NULL is allowed. */
-void sftp_wipe(char *secret);
-
 /* ---- sftp.c, list.c, read.c, move.c ---------------------------------------- */
 
 /* The path that the server knows: `path`, which is relative, below the base.  Fails with 54000. */

@@ -120,6 +120,9 @@ typedef struct HttpResponse
 /* The value of a header, or NULL. */
 const char *http_response_header(const HttpResponse *response, const char *name);
 
+/* "Sat, 01 Jun 2024 12:00:00 GMT" in microseconds since 1970; false: it is none. */
+bool http_time(const char *text, int64_t *micros);
+
 /* The time a header says (Last-Modified), in microseconds since 1970; false: it is not there. */
 bool http_response_time(const HttpResponse *response, const char *name, int64_t *micros);
 

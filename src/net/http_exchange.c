@@ -80,15 +80,22 @@ http_response_header(const HttpResponse *response, const char *name)
 }
 
 bool
-http_response_time(const HttpResponse *response, const char *name, int64_t *micros)
+http_time(const char *text, int64_t *micros)
 {
-    const char *value = http_response_header(response, name);
-    time_t seconds = value == NULL ? -1 : curl_getdate(value, NULL);
+    time_t seconds = curl_getdate(text, NULL);
 
     if (seconds == -1)
         return false;
     *micros = (int64_t) seconds * 1000000;
     return true;
+}
+
+bool
+http_response_time(const HttpResponse *response, const char *name, int64_t *micros)
+{
+    const char *value = http_response_header(response, name);
+
+    return value != NULL && http_time(value, micros);
 }
 
 /* A header's value into a field of fixed size; one that is too long counts as none. */

@@ -193,6 +193,13 @@ url_encode(Buf *out, const char *s, size_t n, bool slashes, Status *st)
 }
 
 bool
+url_add_parameter(Buf *out, const char *before, const char *name, const char *value, Status *st)
+{
+    return buf_append(out, before, strlen(before), st) && buf_append(out, name, strlen(name), st) && buf_append(out, "=", 1, st) &&
+        url_encode(out, value, strlen(value), false, st);
+}
+
+bool
 url_same_origin(const char *a, const char *b)
 {
     Url x, y;

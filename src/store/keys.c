@@ -23,6 +23,20 @@ typedef struct Search
     Listing listing;
 } Search;
 
+char *
+keys_folder(const char *prefix)
+{
+    size_t n;
+    char *copy;
+
+    prefix += strspn(prefix, "/");
+    n = strlen(prefix);
+    copy = malloc(n + 2);
+    if (copy != NULL)
+        snprintf(copy, n + 2, "%s%s", prefix, n > 0 && prefix[n - 1] != '/' ? "/" : "");
+    return copy;
+}
+
 /* The key itself comes first of all that begin with it, where the store sorts. */
 static bool
 on_exact(void *context, const DriverEntry *entry, bool *stop, Status *st)

@@ -24,6 +24,9 @@ typedef struct KeyLister
     void *context;
 } KeyLister;
 
+/* A prefix as keys begin with it: "" or with a slash at its end, and none at its beginning; to be freed.  NULL: no memory. */
+char *keys_folder(const char *prefix);
+
 /* As Driver.list. */
 STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);
 
