@@ -45,21 +45,24 @@ BEGIN
 END
 $$;
 
+-- Who holds one of these relations: 'process 1 (ann, active: SELECT ...), process 2'; NULL when nobody else does.
+CREATE FUNCTION kaireon_internal.holders(caller regrole, VARIADIC relations oid[]) RETURNS text
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid)
+      FROM (SELECT DISTINCT l.pid FROM pg_locks AS l
+             WHERE l.locktype = 'relation' AND l.relation = ANY (relations) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
+               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) AS h
+$$;
+
 -- Runs a statement on a schema's table as a role whose rights the caller has.
 -- Raises 55P03 with those who hold the table when it can't be had in time.
 CREATE FUNCTION kaireon_internal.ddl_as(role regrole, caller regrole, schema kaireon_internal.schema, statement text) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
-DECLARE
-    holders text;
 BEGIN
     PERFORM kaireon_internal.as_role(role, statement);
 EXCEPTION WHEN lock_not_available THEN
-    SELECT string_agg(kaireon_internal.process_name(caller, h.pid), ', ' ORDER BY h.pid) INTO holders
-      FROM (SELECT DISTINCT l.pid FROM pg_locks AS l
-             WHERE l.locktype = 'relation' AND l.relation IN (schema.relation, schema.summary_relation) AND l.granted AND l.pid IS DISTINCT FROM pg_backend_pid()
-               AND l.database = (SELECT d.oid FROM pg_database AS d WHERE d.datname = current_database())) AS h;
     PERFORM kaireon_internal.fail('55P03', format('the table of schema "%s" is in use', schema.name),
-        'By ' || holders || '.', kaireon_internal.lock_hint());
+        'By ' || kaireon_internal.holders(caller, schema.relation, schema.summary_relation) || '.', kaireon_internal.lock_hint());
 END
 $$;
 

@@ -30,6 +30,7 @@
 #include "utils/rls.h"
 #include "utils/snapmgr.h"
 
+#include "pg/catalog.h"
 #include "pg/compat.h"
 #include "pg/foreign_keys.h"
 #include "pg/guard.h"
@@ -329,10 +330,29 @@ pause_for(long ms)
     CHECK_FOR_INTERRUPTS();
 }
 
+/* Who keeps the table from being locked, as far as `owner` may know. */
+static char *
+name_holders(Oid table, Oid owner)
+{
+    Oid types[] = {REGROLEOID, OIDOID};
+    Datum values[] = {ObjectIdGetDatum(owner), ObjectIdGetDatum(table)};
+    MemoryContext context = CurrentMemoryContext;
+    CatalogScope scope = catalog_begin();
+    char *holders;
+
+    catalog_execute("SELECT kaireon_internal.holders($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+    holders = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+    if (holders)
+        holders = MemoryContextStrdup(context, holders);
+    catalog_end(scope);
+    return holders;
+}
+
 void
-replace_lock(Oid table, instr_time *since)
+replace_lock(Oid table, Oid owner, instr_time *since)
 {
     long pause = FIRST_PAUSE;
+    char *holders;
 
     for (int i = 0; i < LOCK_ATTEMPTS; i++)
     {
@@ -346,7 +366,9 @@ replace_lock(Oid table, instr_time *since)
             return;
         }
     }
+    holders = name_holders(table, owner);
     ereport(ERROR, (errcode(ERRCODE_LOCK_NOT_AVAILABLE), errmsg("table \"%s\" could not be locked for the exchange", get_rel_name(table)),
-                    errdetail("Others used it each of the %d times that it was tried, for as long as kaireon.swap_lock_timeout.", LOCK_ATTEMPTS),
-                    errhint("See in pg_locks who holds it, and run the pipeline again.")));
+                    errdetail("Others used it each of the %d times that it was tried, for as long as kaireon.swap_lock_timeout; now %s.", LOCK_ATTEMPTS,
+                              holders ? holders : "nobody"),
+                    errhint("Run the pipeline again when they are done, or raise kaireon.swap_lock_timeout.")));
 }

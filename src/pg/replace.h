@@ -35,6 +35,6 @@ extern void replace_check(const ProgramTarget *target, List **findings);
  * to leave it, and are let through before it is tried again.  Raises 55P03 after
  * many times.  *since is when it was locked.
  */
-extern void replace_lock(Oid table, instr_time *since);
+extern void replace_lock(Oid table, Oid owner, instr_time *since);
 
 #endif

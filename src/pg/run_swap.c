@@ -42,11 +42,12 @@ run_swap(Run *run)
     if (run->swapped)
         return;
     run->swapped = palloc0(sizeof(instr_time) * Max(run->program->ntargets, 1));
+    run_enter(run, STAGE_EXCHANGING);
     run_report("exchanging tables");
     for (int i = 0; i < run->program->ntargets; i++)
     {
         if (loader_swaps(run->loaders[i]))
-            replace_lock(run->program->targets[i].schema->relid, &run->swapped[i]);
+            replace_lock(run->program->targets[i].schema->relid, run->slot->owner, &run->swapped[i]);
     }
     for (int i = 0; i < run->program->ntargets; i++)
     {

@@ -77,6 +77,7 @@ $run = $k->start('gens');
 $k->poll('the run to want the table', q{SELECT EXISTS (SELECT FROM pg_stat_activity WHERE backend_type = 'kaireon run' AND query = 'exchanging tables')});
 my $old = $gen - 1;
 is($k->sql(seen()), "$rows $old $old", 'others are let through while it waits');
+is($k->sql("SELECT stage FROM kaireon.progress WHERE run_id = '$run'"), 'exchanging', 'its progress says for what it waits');
 is($reader->query(seen()), "$rows $old $old", 'it sees the old rows');
 is($k->sql("SELECT status FROM kaireon.runs WHERE run_id = '$run'"), 'running', 'and the run waits');
 $reader->query('COMMIT');
