@@ -462,8 +462,14 @@ kaireon_replay_dead_letters(PG_FUNCTION_ARGS)
 {
     Jsonb *filter = json_arg(fcinfo);
     char *options = psprintf("{\"replay\": %s}", filter ? JsonbToCString(NULL, &filter->root, VARSIZE(filter)) : "null");
+    char *name = name_arg(fcinfo);
+    Datum run = run_and_wait(name, DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(options))));
+    bool null;
+    Datum rows = GetAttributeByName(DatumGetHeapTupleHeader(run), "rows_read", &null);
 
-    PG_RETURN_DATUM(run_and_wait(name_arg(fcinfo), DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(options)))));
+    if (!null && DatumGetInt64(rows) == 0)
+        ereport(NOTICE, (errmsg("pipeline \"%s\" has no dead letter that is meant", name), errhint("See view kaireon.dead_letters.")));
+    PG_RETURN_DATUM(run);
 }
 
 /* ---- starting without waiting ------------------------------------------------------ */

@@ -8,6 +8,8 @@
 
 #include <math.h>
 
+#include "mb/pg_wchar.h"
+
 #include "pg/commit_policy.h"
 #include "pg/graph.h"
 #include "pg/json.h"
@@ -61,7 +63,8 @@ check_max_errors(Jsonb *config, List **findings)
         return;
     if (!read_max_errors(text, &policy.max_errors, &policy.max_percent))
         graph_complain(findings, NULL, "wrong_value", "It is a number of rows, or a share of the rows read: 100, \"0.5%\".",
-                       "\"%s\" is not a valid value of key \"maxErrors\" of execution_config", text);
+                       "\"%.*s\" is not a valid value of key \"maxErrors\" of execution_config",
+                       pg_mbcliplen(text, strlen(text), 40), text);
     policy = execution_config_errors(config);
     if (!error_policy_goes_on(&policy))
         graph_complain(findings, NULL, "wrong_value", "Say \"errorHandling\": \"skip\" or \"dlq\".",

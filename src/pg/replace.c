@@ -139,6 +139,8 @@ find_obstacle(Relation table, bool published)
 
 /* ---- emptying it ------------------------------------------------------------------------- */
 
+static const char *const referred_hint = "Drop the foreign key, or load with another strategy.";
+
 static void
 refuse_referred(Relation table, const char *obstacle)
 {
@@ -148,7 +150,7 @@ refuse_referred(Relation table, const char *obstacle)
         ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED),
                         errmsg("the rows of table \"%s\" can't be replaced as a whole", RelationGetRelationName(table)),
                         errdetail("Table \"%s\" refers to it, and it would have to be emptied first: %s.", get_rel_name(referrer), obstacle),
-                        errhint("Drop the foreign key, or load with another strategy.")));
+                        errhint("%s", referred_hint)));
 }
 
 static void
@@ -264,6 +266,7 @@ replace_check(const ProgramTarget *target, List **findings)
     const char *obstacle;
     bool truncates;
     AclMode right;
+    Oid referrer;
     char *deaf;
 
     if (table == NULL)
@@ -276,6 +279,10 @@ replace_check(const ProgramTarget *target, List **findings)
     if (!target->swap_published && (deaf = find_deaf_publication(table)) != NULL)
         graph_complain(findings, target->node->id, "not_published", deaf_hint,
                        "publication \"%s\" does not tell its subscribers that the rows of table %s are replaced", deaf, RelationGetRelationName(table));
+    if (obstacle && OidIsValid(referrer = foreign_keys_find_referrer(table)))
+        graph_complain(findings, target->node->id, "referred_to", referred_hint,
+                       "the rows of table %s can't be replaced as a whole: table %s refers to it, and it would have to be emptied first, because %s",
+                       RelationGetRelationName(table), get_rel_name(referrer), obstacle);
     table_close(table, AccessShareLock);
 }
 

@@ -151,6 +151,8 @@ check_way('to itself', 'CREATE TABLE odd (id integer PRIMARY KEY, name text, bos
 $k->sql('CREATE TABLE of_odd (id integer REFERENCES odd)');
 $run = $k->run('odd_blue_green');
 is("$run->{status} $run->{error_code} $run->{error_detail}", 'failed 0A000 Table "of_odd" refers to it, and it would have to be emptied first: it has a foreign key to itself.', 'one that others refer to is refused');
+is($k->sql("SELECT code, message FROM kaireon.validate_pipeline('odd_blue_green')"),
+    q(referred_to|the rows of table odd can't be replaced as a whole: table of_odd refers to it, and it would have to be emptied first, because it has a foreign key to itself (Drop the foreign key, or load with another strategy.)), 'and validate_pipeline says so before');
 $k->sql('DROP TABLE of_odd');
 
 # ---- a collection's summary

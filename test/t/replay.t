@@ -56,6 +56,8 @@ is("$run->{trigger} $run->{version} $run->{bytes_read}", 'replay 1 0', 'the run 
 is(letters('life', "concat_ws(' ', line, attempts, last_run_id = '$run->{run_id}', last_tried_at IS NOT NULL)"), join("\n", map { "$_ 1 t t" } qw(3 5 6 7 8 4)), 'each was tried once');
 is($k->sql("SELECT string_agg(line::text, ' ' ORDER BY ordinal) FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"), '3 5 4 6 7 8', 'run_errors has them at their place in the file');
 is($k->node_counts($run), 'read 6/5/1 load 5/0/5', 'and each node counts');
+my (undef, undef, $notice) = $k->node->psql('postgres', q(SELECT kaireon.replay_dead_letters('life', '{"ids": [0]}')));
+like($notice, qr/NOTICE:  pipeline "life" has no dead letter that is meant/, 'a filter that means none is told of');
 is(edit("record ->> 'id' = '2'", q('{"amount": 12.5}')), 1, 'a field is edited');
 is(edit('line = 6', q('"6,f,3,whole"')), 1, 'a row that could not be cut is given anew');
 is(edit('line = 7', q('{"name": "h"}')), 1, 'bytes become text');
