@@ -356,6 +356,19 @@ name_holders(Oid table, Oid owner)
 }
 
 void
+replace_recheck(const ProgramTarget *target)
+{
+    Relation table = table_open(target->schema->relid, NoLock);
+
+    if (!target->swap_published && is_published(table))
+        ereport(ERROR, (errcode(ERRCODE_T_R_SERIALIZATION_FAILURE),
+                        errmsg("table \"%s\" was published while its rows were loaded", RelationGetRelationName(table)),
+                        errdetail("Subscribers would not see that its storage is exchanged."),
+                        errhint("Run the pipeline again: it takes another way then.")));
+    table_close(table, NoLock);
+}
+
+void
 replace_lock(Oid table, Oid owner, instr_time *since)
 {
     long pause = FIRST_PAUSE;

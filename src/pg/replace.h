@@ -37,4 +37,7 @@ extern void replace_check(const ProgramTarget *target, List **findings);
  */
 extern void replace_lock(Oid table, Oid owner, instr_time *since);
 
+/* Of a table that is locked: raises 40001 when it was published meanwhile, for which its schema or all tables can be. */
+extern void replace_recheck(const ProgramTarget *target);
+
 #endif

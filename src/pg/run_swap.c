@@ -46,8 +46,10 @@ run_swap(Run *run)
     run_report("exchanging tables");
     for (int i = 0; i < run->program->ntargets; i++)
     {
-        if (loader_swaps(run->loaders[i]))
-            replace_lock(run->program->targets[i].schema->relid, run->slot->owner, &run->swapped[i]);
+        if (!loader_swaps(run->loaders[i]))
+            continue;
+        replace_lock(run->program->targets[i].schema->relid, run->slot->owner, &run->swapped[i]);
+        replace_recheck(&run->program->targets[i]);
     }
     for (int i = 0; i < run->program->ntargets; i++)
     {

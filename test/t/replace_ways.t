@@ -233,5 +233,24 @@ like($k->run('deaf')->{error_message}, qr/^publication "deaf" does not tell its 
 $k->sql("ALTER PUBLICATION deaf SET (publish = 'insert, truncate')");
 is($k->run('deaf')->{status}, 'success', 'with it, it does not');
 
+# ---- a publication of all tables, those of the catalog too, and one that comes while rows are loaded
+
+$k->make('all', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name' } ], source => { resource => 'deaf.csv', incremental => \1 });
+$k->sql('CREATE PUBLICATION everything FOR ALL TABLES');
+is($k->run('all')->{status}, 'success', 'a publication of all tables: an incremental run');
+is($k->run('deaf')->{status}, 'success', 'a run that replaces');
+is($k->sql("SELECT kaireon.reset_source_state('all')"), 1, 'the state is forgotten');
+is($k->run('all')->{error_code}, '23505', 'and read again');
+$k->sql("SELECT kaireon.delete_pipeline('all'); SELECT kaireon.confirm_instance(); DROP PUBLICATION everything; DROP PUBLICATION deaf");
+my $reader = $k->session;
+$reader->query('BEGIN; SELECT FROM ds_deaf LIMIT 1');
+my $id = $k->start('deaf');
+$k->poll('the run to want the table', "SELECT stage = 'exchanging' FROM kaireon.progress WHERE run_id = '$id'");
+$k->sql('CREATE PUBLICATION late FOR ALL TABLES');
+$reader->query('COMMIT');
+$k->wait_run($id);
+is($k->run_row($id)->{error_code} . ' ' . $k->run_row($id)->{error_message}, '40001 table "ds_deaf" was published while its rows were loaded', 'a publication that comes meanwhile: the run fails');
+is($k->run('deaf')->{status}, 'success', 'the next one takes the other way');
+
 $k->settled('all ways');
 done_testing();
