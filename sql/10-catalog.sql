@@ -43,6 +43,8 @@ CREATE TABLE kaireon_internal.instance (
     confirmed_at  timestamptz NOT NULL DEFAULT now(),
     confirmed_by  text NOT NULL             -- a role's name: it need not be there any more
 );
+-- Without a key it could not be changed while a publication is FOR ALL TABLES.
+ALTER TABLE kaireon_internal.instance REPLICA IDENTITY FULL;
 
 CREATE TABLE kaireon_internal.connector_type (
     type          text PRIMARY KEY,
@@ -316,6 +318,7 @@ CREATE TABLE kaireon_internal.source_file (
 -- By the path's hash: a path may be longer than an index entry.
 CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
     (pipeline_id, node_id, md5(path), size, modified_at, head_hash);
+ALTER TABLE kaireon_internal.source_file REPLICA IDENTITY FULL; -- as of instance
 
 -- Up to where targets with a watermark have loaded, written with the rows.
 CREATE TABLE kaireon_internal.watermark (
@@ -323,6 +326,7 @@ CREATE TABLE kaireon_internal.watermark (
     node_id       text NOT NULL,            -- of the target
     field         text NOT NULL,            -- of its schema
     mark          text NOT NULL,            -- the greatest value that was loaded
+    type_class    text NOT NULL,            -- of its column, as far as the order of values depends on it
     run_id        uuid NOT NULL,            -- by
     loaded_at     timestamptz NOT NULL DEFAULT now(),
     PRIMARY KEY (pipeline_id, node_id)

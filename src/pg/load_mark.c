@@ -9,9 +9,15 @@
 
 #include "pg/load_state.h"
 
+#include <math.h>
+
+#include "catalog/pg_type.h"
 #include "utils/builtins.h"
+#include "utils/date.h"
 #include "utils/datum.h"
 #include "utils/lsyscache.h"
+#include "utils/numeric.h"
+#include "utils/timestamp.h"
 #include "utils/typcache.h"
 
 typedef struct LoadMark
@@ -79,12 +85,28 @@ value_of(const Loader *loader, int i)
     return slot_getattr(loader->slots[i], loader->mark->attnum, &null);
 }
 
-static void
-reject_null(Loader *loader, int i)
+/* A value that none is greater than: a mark there would keep out all that ever comes. */
+static bool
+is_endless(const LoadMark *m, Datum value)
 {
-    Reject reject = {.sqlstate = ERRCODE_NOT_NULL_VIOLATION, .field = unconstify(char *, loader->mark->field)};
+    switch (m->att->atttypid)
+    {
+        case FLOAT4OID: return isnan(DatumGetFloat4(value)) || DatumGetFloat4(value) == HUGE_VALF;
+        case FLOAT8OID: return isnan(DatumGetFloat8(value)) || DatumGetFloat8(value) == HUGE_VAL;
+        case NUMERICOID: return numeric_is_nan(DatumGetNumeric(value)) || numeric_is_inf(DatumGetNumeric(value));
+        case DATEOID: return DATE_IS_NOEND(DatumGetDateADT(value));
+        case TIMESTAMPOID:
+        case TIMESTAMPTZOID: return TIMESTAMP_IS_NOEND(DatumGetTimestamp(value));
+        default: return false;
+    }
+}
 
-    reject.reason = psprintf("null value in field \"%s\", which is the watermark", loader->mark->field);
+static void
+reject_value(Loader *loader, int i, int sqlstate, const char *what)
+{
+    Reject reject = {.sqlstate = sqlstate, .field = unconstify(char *, loader->mark->field)};
+
+    reject.reason = psprintf("%s in field \"%s\", which is the watermark", what, loader->mark->field);
     load_reject(loader, i, &reject);
 }
 
@@ -97,7 +119,9 @@ is_new(Loader *loader, int i)
     Datum value = slot_getattr(loader->slots[i], m->attnum, &null);
 
     if (null)
-        reject_null(loader, i);
+        reject_value(loader, i, ERRCODE_NOT_NULL_VIOLATION, "null value");
+    else if (is_endless(m, value))
+        reject_value(loader, i, ERRCODE_NUMERIC_VALUE_OUT_OF_RANGE, "endless value");
     else if (m->known && compare(m, value, m->stored) <= 0)
         loader->counts.behind++;
     else

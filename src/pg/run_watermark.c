@@ -12,10 +12,11 @@
 
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
+#include "parser/parse_coerce.h"
 #include "utils/builtins.h"
 
-/* The target that a mark is of: of that node and field; NULL: there is none any more. */
-static Loader *
+/* The number of the target that a mark is of: of that node and field; -1: there is none any more. */
+static int
 find_marked(const Run *run, const char *node, const char *field)
 {
     for (int i = 0; i < run->program->ntargets; i++)
@@ -23,9 +24,19 @@ find_marked(const Run *run, const char *node, const char *field)
         const ProgramTarget *target = &run->program->targets[i];
 
         if (target->watermark >= 0 && strcmp(target->node->id, node) == 0 && strcmp(target->schema->fields[target->watermark].name, field) == 0)
-            return run->loaders[i];
+            return i;
     }
-    return NULL;
+    return -1;
+}
+
+/* What says how values of a type are ordered: its category, "N"; or itself where that has types of all kinds. */
+static char *
+type_class(const ProgramTarget *target)
+{
+    Oid type = target->schema->fields[target->watermark].type;
+    TYPCATEGORY category = TypeCategory(type);
+
+    return category == TYPCATEGORY_USER ? format_type_be(type) : psprintf("%c", category);
 }
 
 void
@@ -40,33 +51,38 @@ watermark_read(Run *run)
         if (run->program->targets[i].watermark >= 0)
             loader_set_mark(run->loaders[i], NULL);
     }
-    count = catalog_execute("SELECT node_id, field, mark FROM kaireon_internal.watermark WHERE pipeline_id = $1 ORDER BY node_id",
+    count = catalog_execute("SELECT node_id, field, mark, type_class FROM kaireon_internal.watermark WHERE pipeline_id = $1 ORDER BY node_id",
                             1, types, values, NULL, SPI_OK_SELECT);
     for (uint64 i = 0; i < count; i++)
     {
         char *node = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 1);
         char *field = SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 2);
-        Loader *loader = find_marked(run, node, field);
+        int target = find_marked(run, node, field);
 
-        if (loader == NULL)
+        if (target < 0)
             ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                             errmsg("pipeline \"%s\" has loaded up to a watermark, which it does not use any more", run->spec->name),
                             errdetail("It is that of field \"%s\" at node \"%s\".  What a run by another strategy would load is not known.", field, node),
                             errhint("Forget it with kaireon.reset_source_state('%s'), after which the next run loads all that there is; or load as before.", run->spec->name)));
-        loader_set_mark(loader, SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3));
+        if (strcmp(SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 4), type_class(&run->program->targets[target])) != 0)
+            ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                            errmsg("field \"%s\" is of another type than when pipeline \"%s\" loaded up to its watermark", field, run->spec->name),
+                            errdetail("Values of its type are in another order, so the mark at node \"%s\" does not tell which rows are new.", node),
+                            errhint("Forget it with kaireon.reset_source_state('%s'), after which the next run loads all that there is.", run->spec->name)));
+        loader_set_mark(run->loaders[target], SPI_getvalue(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, 3));
     }
 }
 
 void
 watermark_write(Run *run)
 {
-    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID};
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, UUIDOID, TEXTOID};
 
     for (int i = 0; i < run->program->ntargets; i++)
     {
         const ProgramTarget *target = &run->program->targets[i];
         char *mark = target->watermark >= 0 ? loader_mark(run->loaders[i]) : NULL;
-        Datum values[5];
+        Datum values[6];
 
         if (mark == NULL)
             continue;
@@ -75,8 +91,9 @@ watermark_write(Run *run)
         values[2] = CStringGetTextDatum(target->schema->fields[target->watermark].name);
         values[3] = CStringGetTextDatum(mark);
         values[4] = UUIDPGetDatum(&run->slot->run_id);
-        catalog_execute("INSERT INTO kaireon_internal.watermark (pipeline_id, node_id, field, mark, run_id) VALUES ($1, $2, $3, $4, $5) "
-                        "ON CONFLICT (pipeline_id, node_id) DO UPDATE SET mark = excluded.mark, run_id = excluded.run_id, loaded_at = now()",
-                        5, types, values, NULL, SPI_OK_INSERT);
+        values[5] = CStringGetTextDatum(type_class(target));
+        catalog_execute("INSERT INTO kaireon_internal.watermark (pipeline_id, node_id, field, mark, run_id, type_class) VALUES ($1, $2, $3, $4, $5, $6) "
+                        "ON CONFLICT (pipeline_id, node_id) DO UPDATE SET mark = excluded.mark, type_class = excluded.type_class, run_id = excluded.run_id, loaded_at = now()",
+                        6, types, values, NULL, SPI_OK_INSERT);
     }
 }

@@ -93,6 +93,26 @@ is(mark('people'), '-', 'there is none');
 is($k->sql(q[SELECT count(*) FROM kaireon.validate_pipeline('people')]), 0, 'nor anything wrong with the pipeline');
 is(counts($k->run('people')), 'success: 1 = 0 1 0 0 0', 'then it runs');
 
+# Values that nothing is greater than, and another order of values.
+$k->make('ends', fields => [ { name => 'key', dataType => 'integer' }, { name => 'n', dataType => $_->[0] } ], source => { resource => 'ends.csv' },
+    target => { loadingStrategy => 'incremental_watermark', watermarkField => 'n' }, execution => { errorHandling => 'skip' }),
+    $run = load('ends', 'ends', 'key,n', "1,$_->[1]", "2,$_->[2]", "3,$_->[1]"),
+    is(counts($run) . " $run->{error_code}", "partial: 3 = 2 0 0 0 1 ", "$_->[0]: a row with $_->[2] is a bad one"),
+    is(join(q( ), @{ ($k->errors($run->{run_id}))[0] }{qw(sqlstate reason)}), q(22003 endless value in field "n", which is the watermark), "$_->[0]: and why"),
+    like(mark('ends'), qr/^load watermark n $_->[1]/, "$_->[0]: and does not move the mark"),
+    $k->sql("SELECT kaireon.delete_pipeline('ends'); SELECT kaireon.delete_schema('ends')")
+    for [ 'double', 5, 'NaN' ], [ 'real', 5, 'Infinity' ], [ 'numeric', 5, 'NaN' ], [ 'date', '2024-01-01', 'infinity' ], [ 'timestamptz', '2024-01-01', 'infinity' ];
+$k->make('order', fields => [ { name => 'key', dataType => 'integer' }, { name => 'n', dataType => 'integer' } ], source => { resource => 'order.csv' },
+    target => { loadingStrategy => 'incremental_watermark', watermarkField => 'n' });
+is(counts(load('order', 'order', 'key,n', '1,9')), 'success: 1 = 1 0 0 0 0', 'a mark of an integer');
+$k->sql(q[SELECT kaireon.alter_field('order', 'n', '{"dataType": "bigint"}')]);
+is(counts(load('order', 'order', 'key,n', '1,9', '2,10')), 'success: 2 = 1 0 0 1 0', 'is one of a bigint');
+$k->sql(q[SELECT kaireon.alter_field('order', 'n', '{"dataType": "text"}', true)]);
+$run = load('order', 'order', 'key,n', '3,100');
+is("$run->{status} $run->{error_code} $run->{error_message}", 'failed 55000 field "n" is of another type than when pipeline "order" loaded up to its watermark', 'but not of a text, whose order is another');
+$k->sql(q[SELECT kaireon.reset_source_state('order')]);
+is(counts($k->run('order')), 'success: 1 = 1 0 0 0 0', 'once it is forgotten, it runs');
+
 # A run that is killed does not move it.
 $k->sql(q[SELECT kaireon.reset_source_state('events'); TRUNCATE ds_events; ALTER TABLE ds_events DROP CONSTRAINT v_key]);
 $k->write_rows('events.csv', 20000, sub { "$_[0],x,2024-01-01" }, 'key,v,changed');
