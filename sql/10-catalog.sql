@@ -209,6 +209,7 @@ CREATE TABLE kaireon_internal.run_node (
     rows_rejected bigint NOT NULL DEFAULT 0,
     duration_ms   float8 NOT NULL DEFAULT 0,
     locked_ms     float8,                   -- of a target whose table was exchanged: how long nobody else could use it
+    resource      text,                     -- of a source: what it read
     PRIMARY KEY (run_id, node_id)
 );
 

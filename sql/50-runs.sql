@@ -36,12 +36,13 @@ COMMENT ON COLUMN kaireon.runs.attempt IS 'more than 1: the run was retried or r
 COMMENT ON COLUMN kaireon.runs.commits IS 'commits before the run''s end; what a run has committed that failed, stays: resume_run goes on behind it';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
-SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms
+SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms, n.resource
   FROM kaireon_internal.run_node n
   JOIN kaireon_internal.run r ON r.run_id = n.run_id
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.run_nodes IS 'rows in and out of each node of a run, and its time';
 COMMENT ON COLUMN kaireon.run_nodes.locked_ms IS 'of a target whose table was exchanged for a new one: how long nobody else could use it';
+COMMENT ON COLUMN kaireon.run_nodes.resource IS 'of a source: what it read, with the dates of its pattern as of the time at which the run was asked for';
 
 CREATE VIEW kaireon.run_errors WITH (security_barrier) AS
 SELECT e.run_id, r.pipeline, e.ordinal, e.node_id, e.source, e.line, e."offset", e.field, e.reason, e.sqlstate, e.value, e.severity, e.expression

@@ -183,7 +183,7 @@ COMMENT ON FUNCTION kaireon.cancel_run(uuid) IS 'Cancels a queued or running run
 CREATE FUNCTION kaireon.validate_pipeline(name text)
     RETURNS TABLE (node_id text, severity text, code text, message text)
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_validate_pipeline';
-COMMENT ON FUNCTION kaireon.validate_pipeline(text) IS 'Everything that is wrong with a pipeline''s newest version; no rows: nothing';
+COMMENT ON FUNCTION kaireon.validate_pipeline(text) IS 'Everything that is wrong with a pipeline''s newest version; no rows: nothing. Severity info: what a pattern with dates stands for now';
 
 CREATE FUNCTION kaireon.preview_pipeline(name text, max_rows int DEFAULT 20, node text DEFAULT NULL) RETURNS SETOF jsonb
     LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_preview_pipeline';

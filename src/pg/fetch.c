@@ -7,11 +7,13 @@
 
 #include "common/int.h"
 #include "mb/pg_wchar.h"
+#include "access/xact.h"
 #include "miscadmin.h"
 
 #include "pg/cells.h"
 #include "pg/encoding.h"
 #include "pg/errors.h"
+#include "pg/file_pattern.h"
 #include "pg/json.h"
 #include "pg/source_options.h"
 
@@ -20,17 +22,6 @@
 /* A listing is kept in memory. */
 #define MAX_OBJECTS 2000000
 #define UNIX_TO_POSTGRES_US (INT64CONST(946684800) * USECS_PER_SEC)
-
-/* What the source node reads: its resource or path; "" when it names none. */
-static char *
-resource_of(const GraphNode *source)
-{
-    char *resource = json_get_text(source->config, "resource");
-
-    if (resource == NULL)
-        resource = json_get_text(source->config, "path");
-    return resource ? resource : pstrdup("");
-}
 
 bool
 fetch_is_incremental(const GraphNode *source)
@@ -102,7 +93,7 @@ compare_newest(const ListCell *a, const ListCell *b)
     return -compare_modified(a, b);
 }
 
-/* A listing comes by path; two orderings want otherwise. */
+/* A listing comes by path, which is fine for the other orderings too. */
 static void
 order_objects(List *objects, const GraphNode *source)
 {
@@ -115,7 +106,7 @@ order_objects(List *objects, const GraphNode *source)
 }
 
 static List *
-list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source, bool missing_ok)
+list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at, bool missing_ok)
 {
     LinkRequest request = {.operation = "list", .missing_ok = missing_ok};
     LinkMessage message;
@@ -124,7 +115,7 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = resource_of(source);
+    request.resource = file_pattern_resource(source->config, at);
     link_request(link, &request);
     for (;;)
     {
@@ -154,15 +145,21 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
 }
 
 List *
-fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at)
 {
-    return list_objects(link, connector, source, false);
+    return list_objects(link, connector, source, at, file_pattern_may_miss(source->config));
+}
+
+List *
+fetch_list_now(Link *link, const ConnectorSpec *connector, const GraphNode *source)
+{
+    return file_pattern_select(source->config, fetch_list(link, connector, source, GetCurrentStatementStartTimestamp()));
 }
 
 List *
 fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source)
 {
-    return list_objects(link, connector, source, true);
+    return list_objects(link, connector, source, GetCurrentStatementStartTimestamp(), true);
 }
 
 int64
@@ -214,7 +211,7 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = resource_of(source->node);
+    request.resource = "";
     request.files = list.data;
     request.format = source_format(source->node->config);
     request.columns = columns.data;
@@ -269,6 +266,14 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
     StringInfoData list;
     LinkMessage message;
 
+    if (object == NULL && json_get(source->config, "pattern"))
+    {
+        List *listed = fetch_list_now(link, connector, source);
+
+        if (listed == NIL)
+            return NULL;
+        object = linitial(listed);
+    }
     if (object)
     {
         initStringInfo(&list);
@@ -280,7 +285,7 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = resource_of(source);
+    request.resource = object ? "" : file_pattern_resource(source->config, GetCurrentStatementStartTimestamp());
     request.format = source_format(source->config);
     link_request(link, &request);
     while (link_receive(link, &message, true) && message.type != WIRE_END)

@@ -37,10 +37,17 @@ typedef struct FetchObject
 extern bool fetch_is_incremental(const GraphNode *source);
 extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: none */
 
-/* Lists the source's objects (FetchObject *), in the order its "ordering" says. */
-extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source);
+/*
+ * Lists the source's objects (FetchObject *), in the order its "ordering" says;
+ * dates of a pattern are as of `at`.  What file_pattern_select would leave out
+ * is among them: it needs a transaction, this does not.
+ */
+extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at);
 
-/* The same; a resource that does not exist has none. */
+/* In a statement: the same as of now, without that. */
+extern List *fetch_list_now(Link *link, const ConnectorSpec *connector, const GraphNode *source);
+
+/* Of a source without a pattern; a resource that does not exist has none. */
 extern List *fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source);
 
 /* How much is read, beside what the source node says; 0: no further limit.  With their records? */

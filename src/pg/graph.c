@@ -67,6 +67,12 @@ graph_warn(List **findings, const char *node_id, const char *code, const char *h
     add_finding(findings, "warning", node_id, code, hint, message);
 }
 
+void
+graph_tell(List **findings, const char *node_id, const char *code, char *message)
+{
+    add_finding(findings, "info", node_id, code, NULL, message);
+}
+
 const Finding *
 graph_first_error(List *findings)
 {

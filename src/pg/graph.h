@@ -43,7 +43,7 @@ typedef struct Graph
     GraphEdge *edges;
 } Graph;
 
-/* Something wrong (severity "error") or doubtful ("warning") about a pipeline. */
+/* Something wrong (severity "error"), doubtful ("warning") or good to know ("info") about a pipeline. */
 typedef struct Finding
 {
     char *node_id;           /* NULL: the pipeline as a whole */
@@ -84,6 +84,9 @@ extern void graph_complain(List **findings, const char *node_id, const char *cod
 
 /* The same of severity warning: something that works, but perhaps not as meant. */
 extern void graph_warn(List **findings, const char *node_id, const char *code, const char *hint, char *message);
+
+/* The same of severity info: nothing is wrong. */
+extern void graph_tell(List **findings, const char *node_id, const char *code, char *message);
 
 /* A JsonComplain (json.h) that makes findings of a node; its arg. */
 typedef struct GraphComplaint { List **findings; const char *node_id; } GraphComplaint;

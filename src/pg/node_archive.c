@@ -7,7 +7,9 @@
 #include "postgres.h"
 
 #include "pg/archive.h"
+#include "pg/date_tokens.h"
 #include "pg/fetch.h"
+#include "pg/file_pattern.h"
 #include "pg/flow.h"
 #include "pg/node.h"
 
@@ -16,25 +18,7 @@ static const JsonKey archive_keys[] = {
 
 static const char *const folder_keys[] = {"successFolder", "failureFolder"};
 
-/* What a folder may contain: so many parts of a time, from year, month, day, hour, minute, second on. */
-static const struct { const char *token; int first, count; const char *between; } tokens[] = {
-    {"{YYYY-MM-DD}", 0, 3, "-"}, {"{YYYYMMDD}", 0, 3, ""}, {"{YYYY}", 0, 1, ""}, {"{MM}", 1, 1, ""},
-    {"{DD}", 2, 1, ""}, {"{HH}", 3, 1, ""}, {"{mm}", 4, 1, ""}, {"{ss}", 5, 1, ""},
-};
-
-#define TOKEN_HINT "Dates are written {YYYY}, {MM}, {DD}, {HH}, {mm}, {ss}, {YYYY-MM-DD} or {YYYYMMDD}, in UTC."
-
-/* The token that begins there; -1: none. */
-static int
-find_token(const char *at)
-{
-    for (size_t i = 0; i < lengthof(tokens); i++)
-    {
-        if (strncmp(at, tokens[i].token, strlen(tokens[i].token)) == 0)
-            return (int) i;
-    }
-    return -1;
-}
+#define TOKEN_HINT "Dates are written " DATE_TOKENS ", in UTC."
 
 /* ---- the node ------------------------------------------------------------------ */
 
@@ -65,9 +49,8 @@ check_folder(const GraphNode *node, const char *key, const char *folder, List **
     }
     for (const char *at = strchr(folder, '{'); at; at = strchr(at + 1, '{'))
     {
-        if (find_token(at) < 0)
-            graph_complain(findings, node->id, "wrong_value", TOKEN_HINT, "\"%s\" contains \"%.*s\", which is no date", key,
-                           (int) strcspn(at, "}") + (strchr(at, '}') != NULL), at);
+        if (date_token_length(at) == 0)
+            graph_complain(findings, node->id, "wrong_value", TOKEN_HINT, "\"%s\" contains \"%s\", which is no date", key, date_token_shown(at));
         else if (at < folder + first)
             graph_complain(findings, node->id, "wrong_value", "For example \"done/{YYYY-MM-DD}\".", "\"%s\" must begin with a fixed name", key);
     }
@@ -114,11 +97,9 @@ holds(const GraphNode *archive, const char *path)
 static bool
 holds_source(const GraphNode *archive, const GraphNode *source)
 {
-    char *resource = json_get_text(source->config, "resource"), *slash;
+    char *resource = file_pattern_resource(source->config, GetCurrentTimestamp()), *slash;
     size_t fixed;
 
-    if (resource == NULL && (resource = json_get_text(source->config, "path")) == NULL)
-        return false;
     fixed = strcspn(resource, "*?[\\");
     if (resource[fixed] == '\0')
         return holds(archive, resource) || holds(archive, psprintf("%s/.", resource));
@@ -190,24 +171,6 @@ archive_of(const Graph *graph, const GraphNode *source)
     return NULL;
 }
 
-/* What a token stands for at that time, in UTC. */
-static void
-append_date(StringInfo out, int token, TimestampTz at)
-{
-    struct pg_tm tm;
-    fsec_t fraction;
-
-    if (timestamp2tm(at, NULL, &tm, &fraction, NULL, NULL) != 0)
-        elog(ERROR, "timestamp out of range");
-    for (int i = 0; i < tokens[token].count; i++)
-    {
-        const int parts[] = {tm.tm_year, tm.tm_mon, tm.tm_mday, tm.tm_hour, tm.tm_min, tm.tm_sec};
-        int part = tokens[token].first + i;
-
-        appendStringInfo(out, "%s%0*d", i > 0 ? tokens[token].between : "", part == 0 ? 4 : 2, parts[part]);
-    }
-}
-
 char *
 archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at)
 {
@@ -218,18 +181,7 @@ archive_target(const GraphNode *archive, bool success, const char *path, Timesta
     if (folder == NULL)
         return NULL;
     initStringInfo(&out);
-    while (*folder)
-    {
-        int token = find_token(folder);
-
-        if (token < 0)
-            appendStringInfoChar(&out, *folder++);
-        else
-        {
-            append_date(&out, token, at);
-            folder += strlen(tokens[token].token);
-        }
-    }
+    appendStringInfoString(&out, date_tokens_expand(folder, at, NULL));
     while (out.len > 0 && out.data[out.len - 1] == '/')
         out.data[--out.len] = '\0';
     appendStringInfo(&out, "/%s", name ? name + 1 : path);

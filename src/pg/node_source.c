@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "pg/file_pattern.h"
 #include "pg/flow.h"
 #include "pg/node.h"
 #include "pg/source_options.h"
@@ -13,6 +14,12 @@ source_node_check(const GraphNode *node, List **findings)
     GraphComplaint complaint = {findings, node->id};
 
     source_check(node->config, SOURCE_OF_NODE, "config of a source node", graph_complain_config, &complaint);
+    if (file_pattern_has_dates(node->config) && !graph_is_wrong(*findings, node))
+    {
+        TimestampTz now = GetCurrentTimestamp();
+
+        graph_tell(findings, node->id, "pattern_expands", psprintf("the pattern stands for \"%s\" now", file_pattern_shown(node->config, &now)));
+    }
 }
 
 static void
@@ -30,12 +37,7 @@ source_write(Compiler *c, const GraphNode *node)
 static void
 source_describe(const GraphNode *node, StringInfo out)
 {
-    char *resource = json_get_text(node->config, "resource");
-
-    if (resource == NULL)
-        resource = json_get_text(node->config, "path");
-    if (resource)
-        appendStringInfoString(out, resource);
+    appendStringInfoString(out, file_pattern_shown(node->config, NULL));
 }
 
 const NodeOp node_source = {

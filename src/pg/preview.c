@@ -219,7 +219,7 @@ read_from(Preview *preview, Execution *execution, int number)
     LinkMessage message;
     List *files;
 
-    files = archive_leave_out(preview->program->graph, source->node, fetch_list(link, connector, source->node));
+    files = archive_leave_out(preview->program->graph, source->node, fetch_list_now(link, connector, source->node));
     fetch_read(link, connector, source, files, &limits);
     while (preview->left > 0 && link_receive(link, &message, true) && message.type != WIRE_END)
     {

@@ -195,7 +195,7 @@ kaireon_list_objects(PG_FUNCTION_ARGS)
 
     InitMaterializedSRF(fcinfo, 0);
     link = link_open();
-    foreach(lc, fetch_list(link, &source->connector, &source->node))
+    foreach(lc, fetch_list_now(link, &source->connector, &source->node))
     {
         FetchObject *object = lfirst(lc);
         Datum values[4];
@@ -281,7 +281,7 @@ try_source(ReadSource *source, TestResult *result)
 {
     Link *link = link_open();
 
-    result->objects = list_length(fetch_list(link, &source->connector, &source->node));
+    result->objects = list_length(fetch_list_now(link, &source->connector, &source->node));
     link_close(link);
 }
 

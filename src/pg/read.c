@@ -23,6 +23,7 @@
 #include "pg/compat.h"
 #include "pg/guard.h"
 #include "pg/errors.h"
+#include "pg/file_pattern.h"
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/reject.h"
@@ -134,7 +135,7 @@ read_set_options(ReadSource *source, const char *resource, Jsonb *options)
     pushJsonbValue(&state, WJB_VALUE, &text);
     config = JsonbValueToJsonb(pushJsonbValue(&state, WJB_END_OBJECT, NULL));
     config = DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, JsonbPGetDatum(options), JsonbPGetDatum(config)));
-
+    file_pattern_check(&config->root, raise_complaint, NULL);
     rule = json_get_text(&config->root, "onError");
     if (rule)
         source->on_error = strcmp(rule, "null") == 0 ? READ_NULL : strcmp(rule, "skip") == 0 ? READ_SKIP : READ_FAIL;
@@ -212,7 +213,7 @@ reading_open(ReadSource *source, SourceColumn *columns, int ncolumns, int64 row_
     List *files;
 
     reading->link = link_open();
-    files = fetch_list(reading->link, &source->connector, &source->node);
+    files = fetch_list_now(reading->link, &source->connector, &source->node);
     fetch_read(reading->link, &source->connector, &reading->asked, files, &limits);
     MemoryContextSwitchTo(old);
     return reading;

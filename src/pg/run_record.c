@@ -11,6 +11,7 @@
 #include "utils/builtins.h"
 
 #include "pg/errors.h"
+#include "pg/file_pattern.h"
 #include "pg/json.h"
 #include "pg/node.h"
 #include "pg/target.h"
@@ -113,11 +114,12 @@ record_running(Run *run)
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', attempt = attempt + 1, attempt_at = clock_timestamp(), retry_at = NULL, "
                         "started_at = coalesce(started_at, clock_timestamp()), worker_pid = $3, error_code = NULL, error_message = NULL, "
                         "error_detail = NULL, error_hint = NULL, error_node = NULL, commits = CASE WHEN progress IS NULL THEN 0 ELSE commits END "
-                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}'",
+                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}', queued_at",
                         3, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
                         errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
     run->dry = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
+    run->asked_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &null));
     take_replay(run, take_json(run, 1));
     record_earlier(run);
     forget_attempt(run);
@@ -227,14 +229,15 @@ loaded_by(const Run *run, const GraphNode *node)
 void
 record_nodes(Run *run, bool failed)
 {
-    Oid types[] = {UUIDOID, INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, FLOAT8OID};
+    Oid types[] = {UUIDOID, INT4OID, TEXTOID, TEXTOID, INT8OID, INT8OID, INT8OID, FLOAT8OID, TEXTOID};
     const Graph *graph = run->program->graph;
 
     for (int i = 0; i < graph->nnodes; i++)
     {
         const GraphNode *node = &graph->nodes[i];
         int64 out = run->nodes[i].out;
-        Datum values[8];
+        bool reads = node->op->kind == NODE_SOURCE && run->replay == NULL;
+        Datum values[9];
 
         if (node->op->kind == NODE_TARGET)
             out = run->committed.nodes[i].out + (failed ? 0 : loaded_by(run, node));
@@ -246,10 +249,11 @@ record_nodes(Run *run, bool failed)
         values[5] = Int64GetDatum(out);
         values[6] = Int64GetDatum(run->rejects->per_node[i]);
         values[7] = Float8GetDatum(record_node_time(run, node));
-        catalog_execute("INSERT INTO kaireon_internal.run_node (run_id, ordinal, node_id, node_type, rows_in, rows_out, rows_rejected, duration_ms) "
-                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8) ON CONFLICT (run_id, node_id) DO UPDATE SET rows_in = excluded.rows_in, "
+        values[8] = reads ? CStringGetTextDatum(file_pattern_shown(node->config, &run->asked_at)) : (Datum) 0;
+        catalog_execute("INSERT INTO kaireon_internal.run_node (run_id, ordinal, node_id, node_type, rows_in, rows_out, rows_rejected, duration_ms, resource) "
+                        "VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT (run_id, node_id) DO UPDATE SET rows_in = excluded.rows_in, "
                         "rows_out = excluded.rows_out, rows_rejected = excluded.rows_rejected, duration_ms = excluded.duration_ms",
-                        8, types, values, NULL, SPI_OK_INSERT);
+                        9, types, values, reads ? NULL : "        n", SPI_OK_INSERT);
     }
 }
 

@@ -20,6 +20,7 @@
 #include "pg/archive.h"
 #include "pg/dead_letter.h"
 #include "pg/errors.h"
+#include "pg/file_pattern.h"
 #include "pg/injection.h"
 #include "pg/json.h"
 #include "pg/rights.h"
@@ -114,9 +115,10 @@ open_source(Run *run, RunSource *source)
 
     source->link = link_open();
     run->slot->reader_pid = link_pid(source->link);
-    listed = fetch_list(source->link, connector_of(run, source), node);
+    listed = fetch_list(source->link, connector_of(run, source), node, run->asked_at);
     worker_begin();
     MemoryContextSwitchTo(run->context);
+    listed = file_pattern_select(node->config, listed);
     listed = archive_not_waiting(run, source, archive_leave_out(run->input.graph, node, listed));
     source->files = run_files_left(run, source, listed);
     worker_commit();

@@ -69,6 +69,7 @@ typedef struct Run
     PipelineSpec *spec;
     CompileInput input;
     Program *program;
+    TimestampTz asked_at;    /* when it was asked for: the time that dates in patterns are of, in all attempts */
     int64 epoch;             /* of the lease */
     Replay *replay;          /* NULL: it reads its sources */
     bool dry;                /* all that it does is undone */

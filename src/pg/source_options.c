@@ -14,6 +14,8 @@
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
+#include "pg/file_pattern.h"
+
 static const char *const formats[] = {"auto", "csv", "tsv", "json", "jsonl", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", "zstd", "bzip2", "lz4", "snappy", "zip", NULL};
 static const char *const encodings[] = {"UTF-8", "LATIN1", "WINDOWS-1252", "UTF-16", "UTF-16LE", "UTF-16BE", NULL};
@@ -26,7 +28,7 @@ static const char *const long_rows[] = {"reject", "truncate", "truncateEmpty", N
 static const char *const quote_rules[] = {"strict", "lenient", NULL};
 static const char *const error_rules[] = {"fail", "null", "skip", NULL};
 static const char *const results[] = {"first", "all", NULL};
-static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest_by_mtime", "oldest_by_mtime", NULL};
+static const char *const orderings[] = {"fifo_by_name", "lexicographic", "process_all", "latest_by_mtime", "oldest_by_mtime", NULL};
 
 /* What no separator of a number may be. */
 #define NUMBER_CHARACTERS "0123456789+-eE\r\n"
@@ -63,12 +65,12 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "latest
 
 static const JsonKey format_keys[] = {FORMAT_KEYS, {NULL, 0, false, NULL}};
 static const JsonKey node_keys[] = {
-    {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, FORMAT_KEYS,
+    {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey read_keys[] = {
-    FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
+    {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"rowLimit", JSON_NUMBER, false, NULL},
     {"onError", JSON_STRING, false, error_rules}, {NULL, 0, false, NULL}};
 static const JsonKey ask_keys[] = {
@@ -360,6 +362,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
         complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), "A file that the limit cuts would be taken for loaded.");
     if (json_get(config, "resource") && json_get(config, "path"))
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), "They mean the same: leave out one.");
+    file_pattern_check(config, complain, arg);
     check_texts(config, complain, arg);
     check_numbers(config, complain, arg);
     check_patterns(config, complain, arg);

@@ -50,6 +50,7 @@ is($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', 'daily'
 is($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', 'daily/**')"), 'daily/big.csv daily/deep/er/one.csv daily/empty.csv daily/one.csv daily/two.csv', 'and with them');
 is($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', '*/**/one.csv')"), 'daily/deep/er/one.csv daily/one.csv', 'a pattern of folders');
 is($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', 'daily/*o*.csv')"), 'daily/one.csv daily/two.csv', 'a pattern of names');
+is($k->sql("SELECT sum(id) FROM kaireon.read('s3', 'daily/', '{\"pattern\": {\"type\": \"regex\", \"value\": \"(deep/er/)?(one|two).csv\"}}') AS t(id int)"), 4, 'a regular expression');
 is($k->sql("SELECT path, size FROM kaireon.list_objects('s3', 'daily/one.csv')"), 'daily/one.csv|14', 'one object');
 is($k->sql("SELECT count(*) FROM kaireon.list_objects('s3', 'none*.csv')"), 0, 'a pattern that matches nothing');
 like(error_of("SELECT * FROM kaireon.list_objects('s3', 'none.csv')"), qr/58P01: file "none\.csv" does not exist/, 'a name that is not there');

@@ -81,6 +81,8 @@ is(list('in/.hid*'), 'in/.hidden.csv', 'hidden names are asked for');
 is(list('in/[x].csv'), 'in/[x].csv', 'what has the very name is meant');
 is(list('in/x*'), '', 'a pattern without matches');
 is(list('empty'), '', 'an empty folder');
+is($k->sql(q(SELECT kaireon.describe('ssh', './in/', '{"pattern": {"type": "regex", "value": "deep/.*/e\\\\.csv"}}') ->> 'path')), 'in/deep/er/e.csv', 'a regular expression');
+is($k->sql(q(SELECT count(*) FROM kaireon.preview('ssh', 'in', '{"pattern": {"type": "dateGlob", "value": "x/{YYYY}/*.csv"}}'))), 0, 'a folder of a date that is not there');
 is($k->sql("SELECT size, modified_at = to_timestamp(" . (stat "$files/in/a.csv")[9] . ") FROM kaireon.list_objects('ssh', 'in/a.csv')"), '20|t', 'size and time');
 like(list_error('in/gone.csv'), qr/58P01: "in\/gone\.csv" does not exist/, 'a file that is not there');
 like(list_error('gone/*.csv'), qr/58P01: "gone" does not exist/, 'a folder that is not there');
