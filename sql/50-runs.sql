@@ -10,15 +10,22 @@ CREATE TYPE kaireon.run AS (
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
+-- May an error's text quote a row?  What triggers, rules and hooks raise may, whatever
+-- SQLSTATE they choose; of what stops a run elsewhere the classes are known.
+CREATE FUNCTION kaireon_internal.quotes_rows(error_node text, error_code text) RETURNS boolean
+    LANGUAGE sql IMMUTABLE AS $$
+    SELECT error_node IS NOT NULL OR pg_catalog.left(error_code, 2) OPERATOR(pg_catalog.<>) ALL ('{KA,08,0A,25,28,2B,40,42,53,54,55,57,58}')
+$$;
+
 CREATE VIEW kaireon.runs WITH (security_barrier) AS
 SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy, r.started_at, r.finished_at,
        COALESCE(r.finished_at, clock_timestamp()) - r.started_at AS duration,
        r.rows_read, r.rows_loaded, r.rows_updated, r.rows_failed, r.rows_skipped, r.rows_filtered, r.rows_merged, r.bytes_read,
        r.error_code,
-       -- What PostgreSQL says about a row quotes it, as a rule.
-       CASE WHEN r.error_node IS NULL AND left(r.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN r.error_message
+       CASE WHEN NOT kaireon_internal.quotes_rows(r.error_node, r.error_code) OR kaireon_internal.may_read(r.owner) THEN r.error_message
             WHEN r.error_code IS NOT NULL THEN 'a row could not be loaded' END AS error_message,
-       CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail, r.error_hint,
+       CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail,
+       CASE WHEN NOT kaireon_internal.quotes_rows(r.error_node, r.error_code) OR kaireon_internal.may_read(r.owner) THEN r.error_hint END AS error_hint,
        r.options @> '{"dryRun": true}' AS is_dry_run,
        r.attempt, r.commits
   FROM kaireon_internal.run r

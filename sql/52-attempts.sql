@@ -5,9 +5,11 @@
 CREATE VIEW kaireon.run_attempts WITH (security_barrier) AS
 SELECT a.run_id, r.pipeline, a.attempt, a.started_at, a.finished_at, a.status, a.error_code,
        -- As in view runs.
-       CASE WHEN a.error_node IS NULL AND left(a.error_code, 2) <> ALL ('{22,23,P0}') OR kaireon_internal.may_read(r.owner) THEN a.error_message
+       CASE WHEN NOT kaireon_internal.quotes_rows(a.error_node, a.error_code) OR kaireon_internal.may_read(r.owner) THEN a.error_message
             WHEN a.error_code IS NOT NULL THEN 'a row could not be loaded' END AS error_message,
-       CASE WHEN kaireon_internal.may_read(r.owner) THEN a.error_detail END AS error_detail, a.error_hint, a.next_attempt_at
+       CASE WHEN kaireon_internal.may_read(r.owner) THEN a.error_detail END AS error_detail,
+       CASE WHEN NOT kaireon_internal.quotes_rows(a.error_node, a.error_code) OR kaireon_internal.may_read(r.owner) THEN a.error_hint END AS error_hint,
+       a.next_attempt_at
   FROM (SELECT o.run_id, o.attempt, o.started_at, o.finished_at, o.status, o.error_code, o.error_message, o.error_detail, o.error_hint, o.error_node,
                CASE WHEN o.attempt = q.attempt AND q.status = 'queued' THEN q.retry_at END AS next_attempt_at
           FROM kaireon_internal.run_attempt AS o

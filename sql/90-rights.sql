@@ -75,7 +75,7 @@ $$;
 
 -- Views call these with the rights of whoever selects; schema kaireon_internal
 -- stays closed, so they can't be called by name.
-GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole),
+GRANT EXECUTE ON FUNCTION kaireon_internal.may_see(regrole), kaireon_internal.may_read(regrole), kaireon_internal.quotes_rows(text, text),
     kaireon_internal.progress_slots(), kaireon_internal.expression_functions(), kaireon.version(), kaireon_internal.this_instance(),
     kaireon_internal.instance_differences(bigint, oid, oid, text, text, text)
     TO kaireon_admin, kaireon_operator, kaireon_viewer;

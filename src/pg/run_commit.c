@@ -219,9 +219,9 @@ pg_noreturn static void
 refuse_file(const Run *run, const char *path, const char *what)
 {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("file \"%s\" %s", path, what),
-                    errdetail("Run %s has committed a part of it, and can't tell where the rest begins.",
-                              DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(&run->slot->run_id)))),
-                    errhint("Put the file back as it was and call kaireon.resume_run, or remove what was loaded and run the pipeline.")));
+                    errdetail("An attempt or run before this one has committed a part of it, and it can't be told where the rest begins."),
+                    errhint("Put the file back as it was and resume or run again; or remove what was loaded, call kaireon.reset_source_state('%s') and run the pipeline.",
+                            run->spec->name)));
     pg_unreachable();
 }
 

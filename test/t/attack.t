@@ -262,6 +262,15 @@ as('fritz', q(SELECT kaireon.update_pipeline('fritz', execution_config => '{"err
 $run = $k->run('fritz')->{run_id};
 like(as('operator', "SELECT error_detail FROM kaireon.runs WHERE run_id = '$run'"), qr/line 3.*"x"/, 'why a run failed is for operators, with the value');
 is(as('viewer', "SELECT error_code, error_message, error_detail IS NULL FROM kaireon.runs WHERE run_id = '$run'"), '22P02|a row could not be loaded|t', 'for viewers without');
+as('fritz', q(CREATE FUNCTION fritz.tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'row %', NEW.n USING ERRCODE = 'MY001', HINT = 'row ' || NEW.n; END$$;
+    CREATE CONSTRAINT TRIGGER tell AFTER INSERT ON fritz.ds_fritz DEFERRABLE INITIALLY DEFERRED FOR EACH ROW EXECUTE FUNCTION fritz.tell();
+    SELECT kaireon.update_pipeline('fritz', execution_config => '{"errorHandling": "skip"}', nodes =>
+        '[{"id": "s", "type": "source", "config": {"resource": "bad.csv"}}, {"id": "t", "type": "target"}]')));
+$run = $k->run('fritz')->{run_id};
+like(as('operator', "SELECT error_message, error_hint FROM kaireon.runs WHERE run_id = '$run'"), qr/^row \d\|row \d$/, 'what a trigger raises at the commit is for operators');
+is(as('viewer', "SELECT error_code, error_message, error_hint IS NULL FROM kaireon.runs WHERE run_id = '$run'"), 'MY001|a row could not be loaded|t', 'whatever SQLSTATE it chooses, not for viewers');
+is(as('viewer', "SELECT error_message, error_hint IS NULL FROM kaireon.run_attempts WHERE run_id = '$run'"), 'a row could not be loaded|t', 'in view run_attempts neither');
+as('fritz', 'DROP TRIGGER tell ON fritz.ds_fritz');
 for my $view (grep { $_ ne 'expression_functions' } split /\n/, as('viewer', q(SELECT relname FROM pg_class WHERE relnamespace = 'kaireon'::regnamespace AND relkind = 'v' ORDER BY 1)))
 {
     unlike(as('viewer', "SELECT coalesce(string_agg(v::text, ' '), '') FROM kaireon.$view AS v"), qr/s3cret|"x"/, "and kaireon.$view shows them no value");
