@@ -318,7 +318,7 @@ CREATE TABLE kaireon_internal.source_file (
 );
 -- By the path's hash: a path may be longer than an index entry.
 CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
-    (pipeline_id, node_id, md5(path), size, modified_at, head_hash);
+    (pipeline_id, node_id, md5(path), size, modified_at, head_hash, etag);
 ALTER TABLE kaireon_internal.source_file REPLICA IDENTITY FULL; -- as of instance
 
 -- Up to where targets with a watermark have loaded, written with the rows.

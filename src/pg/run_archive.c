@@ -87,10 +87,10 @@ archive_not_waiting(Run *run, const RunSource *source, List *listed)
         return listed;
     scope = catalog_begin();
     listed = run_ask_files(run, source->asked->node, listed,
-                           "SELECT l.place FROM unnest($3, $4, $5) WITH ORDINALITY AS l (path, size, modified_at, place), "
+                           "SELECT l.place FROM unnest($3, $4, $5, $6) WITH ORDINALITY AS l (path, size, modified_at, etag, place), "
                            "LATERAL (SELECT FROM kaireon_internal.outbox AS o WHERE o.pipeline_id = $1 AND md5(o.path) = md5(l.path) AND o.path = l.path "
                            "AND o.size = l.size AND o.modified_at = l.modified_at AND o.status <> 'done' LIMIT 1) AS waits ORDER BY l.place",
-                           is_not_found, NULL);
+                           false, is_not_found, NULL);
     catalog_end(scope);
     return listed;
 }

@@ -182,7 +182,7 @@ record_file(Run *run, const GraphNode *node, const FetchObject *file, bool whole
 
     catalog_execute("INSERT INTO kaireon_internal.source_file (pipeline_id, node_id, path, size, modified_at, etag, head_hash, "
                     "dialect, run_id, rows_read, next_offset) VALUES ($1, $2, $3, $4, $5, $6, $7, nullif($8, '')::jsonb, $9, $10, $11) "
-                    "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash) DO UPDATE SET run_id = excluded.run_id, "
+                    "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash, etag) DO UPDATE SET run_id = excluded.run_id, "
                     "rows_read = excluded.rows_read, next_offset = excluded.next_offset, dialect = excluded.dialect, loaded_at = now()",
                     11, types, values, whole ? "          n" : NULL, SPI_OK_INSERT);
 }

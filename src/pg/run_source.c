@@ -31,12 +31,13 @@
 /* So many files are asked for at once. */
 #define FILES_AT_ONCE 10000
 
-/* Paths, sizes and times of files from a place of the listing on, as arrays; returns how many. */
+/* Paths, sizes, times and etags of files from a place of the listing on, as arrays; returns how many. */
 static int
 make_arrays(List *listed, int first, Datum *arrays)
 {
     int count = Min(list_length(listed) - first, FILES_AT_ONCE);
     Datum *paths = palloc(sizeof(Datum) * count), *sizes = palloc(sizeof(Datum) * count), *times = palloc(sizeof(Datum) * count);
+    Datum *etags = palloc(sizeof(Datum) * count);
 
     for (int i = 0; i < count; i++)
     {
@@ -45,10 +46,12 @@ make_arrays(List *listed, int first, Datum *arrays)
         paths[i] = CStringGetTextDatum(file->path);
         sizes[i] = Int64GetDatum(file->size);
         times[i] = TimestampTzGetDatum(file->modified);
+        etags[i] = CStringGetTextDatum(file->etag);
     }
     arrays[0] = PointerGetDatum(construct_array(paths, count, TEXTOID, -1, false, TYPALIGN_INT));
     arrays[1] = PointerGetDatum(construct_array(sizes, count, INT8OID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
     arrays[2] = PointerGetDatum(construct_array(times, count, TIMESTAMPTZOID, sizeof(int64), FLOAT8PASSBYVAL, TYPALIGN_DOUBLE));
+    arrays[3] = PointerGetDatum(construct_array(etags, count, TEXTOID, -1, false, TYPALIGN_INT));
     return count;
 }
 
@@ -76,18 +79,18 @@ keep_files(Run *run, List *listed, int first, int count, List *left, RunKeepFile
 }
 
 List *
-run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, RunKeepFile keep, void *arg)
+run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, bool versions, RunKeepFile keep, void *arg)
 {
     MemoryContext chunk = AllocSetContextCreate(CurrentMemoryContext, "kaireon listing", ALLOCSET_DEFAULT_SIZES);
-    Oid types[] = {UUIDOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, UUIDOID, BOOLOID, BOOLOID};
+    Oid types[] = {UUIDOID, TEXTOID, TEXTARRAYOID, INT8ARRAYOID, TIMESTAMPTZARRAYOID, TEXTARRAYOID, UUIDOID, BOOLOID, BOOLOID, BOOLOID};
     List *left = NIL;
     int count;
 
     for (int first = 0; first < list_length(listed); first += count)
     {
         MemoryContext old = MemoryContextSwitchTo(chunk);
-        Datum values[lengthof(types)] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), 0, 0, 0, UUIDPGetDatum(&run->slot->run_id),
-                                         BoolGetDatum(run->earlier != NULL), BoolGetDatum(fetch_is_incremental(node))};
+        Datum values[lengthof(types)] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), 0, 0, 0, 0, UUIDPGetDatum(&run->slot->run_id),
+                                         BoolGetDatum(run->earlier != NULL), BoolGetDatum(fetch_is_incremental(node)), BoolGetDatum(versions)};
 
         count = make_arrays(listed, first, &values[2]);
         MemoryContextSwitchTo(old);

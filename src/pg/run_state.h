@@ -5,8 +5,8 @@
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
  * loaded, run_judge.c decides whether that may be committed, run_hooks.c calls
  * the targets' hooks, run_dry.c undoes what is only to be tried, run_archive.c
- * says what becomes of the files, run_commit.c commits before the end and goes
- * on from such a commit, and run_record.c writes what became of it all into the
+ * says what becomes of the files, run_files.c which of them are read, run_commit.c
+ * commits before the end and goes on from such a commit, and run_record.c writes what became of it all into the
  * catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
@@ -123,12 +123,12 @@ extern void run_open_sources(Run *run);
  * catalog_begin.  The query is asked of many files at once.  It gives one row
  * at most for each, in their order, whose first column is the file's place,
  * from 1 on; `keep` gets a file with its row (in SPI_tuptable), or NULL.  The
- * query's parameters: pipeline, node, arrays of paths, sizes and times; the
- * run, whether it goes on from an earlier attempt, whether the source is
- * incremental.
+ * query's parameters: pipeline, node, arrays of paths, sizes, times and etags;
+ * the run, whether it goes on from an earlier attempt, whether the source is
+ * incremental, `versions`.
  */
 typedef bool (*RunKeepFile)(void *arg, FetchObject *file, HeapTuple row);
-extern List *run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, RunKeepFile keep, void *arg);
+extern List *run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, bool versions, RunKeepFile keep, void *arg);
 
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
@@ -157,11 +157,13 @@ extern void run_committed(Run *run);
 extern void run_restore_counts(Run *run);
 extern void run_restore(Run *run);
 
+/* ---- run_files.c ------------------------------------------------------------------------ */
+
 /*
  * Of a listing, the files that are left to be read, and from where on: without
  * those that the ledger has, or that the run has committed before.  In a
  * transaction.  Raises 55000 when a file of which the run has a part is not as
- * it was.
+ * it was, or where one has changed that was loaded and must not.
  */
 extern List *run_files_left(Run *run, RunSource *source, List *listed);
 

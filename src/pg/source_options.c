@@ -30,6 +30,8 @@ static const char *const error_rules[] = {"fail", "null", "skip", NULL};
 static const char *const results[] = {"first", "all", NULL};
 static const char *const orderings[] = {"fifo_by_name", "lexicographic", "process_all", "latest_by_mtime", "oldest_by_mtime", NULL};
 
+static const char *const changes[] = {"reload", "ignore", "fail", NULL};
+
 /* What no separator of a number may be. */
 #define NUMBER_CHARACTERS "0123456789+-eE\r\n"
 
@@ -67,7 +69,7 @@ static const JsonKey format_keys[] = {FORMAT_KEYS, {NULL, 0, false, NULL}};
 static const JsonKey node_keys[] = {
     {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
-    {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL},
+    {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL}, {"changedFiles", JSON_STRING, false, changes},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey read_keys[] = {
     {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
@@ -360,6 +362,8 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     limit = json_get(config, "rowLimit");
     if (json_get_bool(config, "incremental", false) && limit && limit->type == jbvNumeric && whole_number(limit, &rows) && rows > 0)
         complain(arg, "wrong_value", psprintf("%s takes \"incremental\" or \"rowLimit\", not both", what), "A file that the limit cuts would be taken for loaded.");
+    if (json_get(config, "changedFiles") && !json_get_bool(config, "incremental", false))
+        complain(arg, "wrong_value", pstrdup("\"changedFiles\" needs \"incremental\": true"), "A source that is not incremental reads all files in each run.");
     if (json_get(config, "resource") && json_get(config, "path"))
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), "They mean the same: leave out one.");
     file_pattern_check(config, complain, arg);

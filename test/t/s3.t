@@ -80,6 +80,22 @@ Peers::s3_put($port, 'data', 'in/daily/two.csv', "$files/one.csv");
 $run = $k->run('big');
 is("$run->{status} $run->{rows_read}", 'success 1', 'but one that was written anew');
 
+# What the ledger says of the time and the etag of two.csv, of all its versions.
+sub forge { $k->sql("UPDATE kaireon_internal.source_file SET $_[0] WHERE path = 'daily/two.csv'"); return; }
+forge(q(modified_at = modified_at - interval '1 hour'));
+$run = $k->run('big');
+is("$run->{status} $run->{rows_read}", 'success 0', 'the same content with another time is the same version');
+forge(q(loaded_at = loaded_at - CASE WHEN rows_read = 1 AND etag = (SELECT etag FROM kaireon.list_objects('s3', 'daily/two.csv')) THEN interval '1 hour' ELSE '0' END));
+$run = $k->run('big');
+is("$run->{status} $run->{rows_read}", 'success 1', 'unless another was loaded since');
+$k->sql(q(DELETE FROM kaireon_internal.source_file WHERE path = 'daily/two.csv'));
+$k->run('big');
+forge(q(etag = 'another'));
+$k->sql(q(SELECT kaireon.update_pipeline('big', nodes => (SELECT jsonb_set(nodes, '{0,config,changedFiles}', '"fail"') FROM kaireon.pipelines WHERE name = 'big'))));
+$run = $k->run('big');
+is("$run->{status} $run->{error_code} $run->{error_message}", 'failed 55000 file "daily/two.csv" has changed since it was loaded', 'another etag with the same size and time is another version');
+like($run->{error_detail}, qr/^"daily\/two\.csv" had 14 bytes of \S+ \S+, etag "another" and has 14 bytes of \S+ \S+, etag "[0-9a-f]{32}" now\.$/, 'the error says what it was and is');
+
 $k->make('moved', connector => 's3', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' } ],
     source => { resource => 'daily/one.csv' }, nodes => [ { id => 'done', type => 'archive', config => { successFolder => 'done/x' } } ], target => { loadingStrategy => 'upsert' });
 for my $time ('', '.1')
