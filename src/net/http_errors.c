@@ -139,10 +139,14 @@ bool
 http_refused(const HttpExchange *exchange, Status *st)
 {
     unsigned status = exchange->response.status;
+    const char *code = http_response_header(&exchange->response, "x-ms-error-code");
     char subject[600], said[SHOWN * 4];
 
     http_subject(exchange, subject, sizeof(subject));
     explain_body(&exchange->response.error, said, sizeof(said));
+    /* The answer to HEAD has no body; Azure's has the error's name in a header. */
+    if (said[0] == '\0' && code != NULL)
+        snprintf(said, sizeof(said), "%.100s", code);
     switch (status)
     {
         case 404:

@@ -27,12 +27,23 @@
 
 /* ---- headers ------------------------------------------------------------- */
 
+static bool
+add_line(HttpHeaders *headers, const char *line, Status *st)
+{
+    struct curl_slist *longer = curl_slist_append(headers->list, line);
+
+    if (longer == NULL)
+        return status_out_of_memory(st, strlen(line));
+    headers->list = longer;
+    return true;
+}
+
 bool
 http_header_add(HttpHeaders *headers, const char *name, const char *value, Status *st)
 {
     size_t size = strlen(name) + strlen(value) + 3;
     char *line = malloc(size);
-    struct curl_slist *longer = NULL;
+    bool fine;
 
     for (const char *at = value; *at != '\0' && line != NULL; at++)
         if (((unsigned char) *at < ' ' && *at != '\t') || *at == 0x7f)
@@ -40,18 +51,14 @@ http_header_add(HttpHeaders *headers, const char *name, const char *value, Statu
             free(line);
             return status_fail(st, STATUS_INVALID_VALUE, "header \"%s\" has a line end or control character in it", name);
         }
-    if (line != NULL)
-    {
-        /* libcurl takes a header without a value for one that is to be left out, unless it ends in a semicolon. */
-        snprintf(line, size, value[0] == '\0' ? "%s;" : "%s: %s", name, value);
-        longer = curl_slist_append(headers->list, line);
-        explicit_bzero(line, size);
-        free(line);
-    }
-    if (longer == NULL)
+    if (line == NULL)
         return status_out_of_memory(st, size);
-    headers->list = longer;
-    return true;
+    /* libcurl takes a header without a value for one that is to be left out, unless it ends in a semicolon. */
+    snprintf(line, size, value[0] == '\0' ? "%s;" : "%s: %s", name, value);
+    fine = add_line(headers, line, st);
+    explicit_bzero(line, size);
+    free(line);
+    return fine;
 }
 
 void
@@ -383,8 +390,8 @@ add_headers(HttpExchange *exchange, Status *st)
         what.if_match = if_match;
         fine = fine && http_header_add(&exchange->headers, "If-Match", if_match, st);
     }
-    /* No answer would be waited for before the body is sent. */
-    fine = fine && (request->body == NULL || http_header_add(&exchange->headers, "Expect", "", st));
+    /* No answer is waited for before the body is sent: libcurl leaves that header out. */
+    fine = fine && (request->body == NULL || add_line(&exchange->headers, "Expect:", st));
     return fine && (request->signer == NULL || !own || request->signer->sign(request->signer->context, &what, &exchange->headers, st));
 }
 

@@ -188,13 +188,13 @@ step(Transfers *all, bool wait, Status *st)
 
 /* ---- the beginning ------------------------------------------------------------ */
 
-/* An empty object has no range: its content-range is "bytes", a star and "/0". */
+/* An empty object has no range, not even one from 0: its content-range, if it is told, is "bytes", a star and "/0". */
 static bool
 is_empty(const HttpResponse *response)
 {
     const char *range = http_response_header(response, "content-range");
 
-    return response->status == 416 && range != NULL && strcmp(range, "bytes *" "/0") == 0;
+    return response->status == 416 && (range == NULL || strcmp(range, "bytes *" "/0") == 0);
 }
 
 static void

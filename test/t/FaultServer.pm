@@ -11,6 +11,7 @@
 #     /after=1/...           those answers say Retry-After: 1
 #     /noranges/a.csv        ranges are not known
 #     /onerange/a.csv        nor are they after the first
+#     /bare416/              a range that is not there is refused without saying how much there is
 #     /notags/               no ETag
 #     /etags/a.csv           another ETag with each answer
 #     /longer=10/ /shorter=10/    Content-Length is wrong by that
@@ -186,7 +187,7 @@ sub _send
         my ($from, $to) = ($1, $2 eq '' || $2 >= $all ? $all - 1 : $2);
         if ($from >= $all)
         {
-            _head($client, '416 Range Not Satisfiable', 'Content-Range' => "bytes */$all", 'Content-Length' => 0);
+            _head($client, '416 Range Not Satisfiable', exists $ask->{bare416} ? () : ('Content-Range' => "bytes */$all"), 'Content-Length' => 0);
             return 1;
         }
         $content = substr $content, $from, $to - $from + 1;

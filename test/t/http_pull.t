@@ -83,6 +83,7 @@ is(read_sum('a.csv'), "$ROWS|$sum", 'all of a file of several parts');
 is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'onerange/a.csv', 'onerange/cutonce=1000/a.csv', 'chunked/noranges/a.csv', 'notags/a.csv', 'cut=400000/a.csv', 'cutonce=1000/a.csv',
     'cutonce=1000/noranges/a.csv', 'fail=503x2/a.csv', 'fail=429x1/after=1/a.csv', 'fail=500x2/a.csv', "to=%2Fa.csv/x", "to=%2Fto=%252Fa.csv%2Fx/x";
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty file');
+is($k->sql("SELECT count(*) FROM kaireon.read('web', 'bare416/empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'one of a server that does not say that it is empty');
 
 # ---- what can't be
 
