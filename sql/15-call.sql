@@ -211,8 +211,9 @@ BEGIN
                 format('Valid values: %s.', listed));
         END IF;
         IF rule ? 'pattern' AND (item.value #>> '{}') !~ (rule ->> 'pattern') THEN
+            -- the query of a URL may hold a signature
             PERFORM kaireon_internal.fail('22023',
-                format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(item.value::text, 100) || ' ' END,
+                format('invalid value %sfor key "%s"', CASE WHEN secret THEN '' ELSE left(regexp_replace(item.value::text, '\?.*', '?..."'), 100) || ' ' END,
                        item.key), found_in, rule ->> 'patternHint');
         END IF;
         IF (rule ? 'min' AND (item.value #>> '{}')::numeric < (rule ->> 'min')::numeric) OR

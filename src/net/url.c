@@ -192,6 +192,30 @@ url_encode(Buf *out, const char *s, size_t n, bool slashes, Status *st)
     return true;
 }
 
+static int
+hex_digit(char c)
+{
+    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
+}
+
+void
+url_decode(char *text)
+{
+    char *out = text;
+
+    for (; *text != '\0'; text++)
+    {
+        if (text[0] == '%' && hex_digit(text[1]) >= 0 && hex_digit(text[2]) >= 0)
+        {
+            *out++ = (char) (hex_digit(text[1]) * 16 + hex_digit(text[2]));
+            text += 2;
+        }
+        else
+            *out++ = *text;
+    }
+    *out = '\0';
+}
+
 bool
 url_add_parameter(Buf *out, const char *before, const char *name, const char *value, Status *st)
 {

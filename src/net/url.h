@@ -40,6 +40,9 @@ char *url_resolve(const char *base, const char *reference, Status *st);
  */
 STATUS_CHECK bool url_encode(Buf *out, const char *s, size_t n, bool slashes, Status *st);
 
+/* Takes each %XX out of a text, in place. */
+void url_decode(char *text);
+
 /* Appends `before` ("?", "&" or ""), and name=value with the value encoded. */
 STATUS_CHECK bool url_add_parameter(Buf *out, const char *before, const char *name, const char *value, Status *st);
 

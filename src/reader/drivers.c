@@ -4,12 +4,13 @@
 #include <string.h>
 
 #include "../connectors/amazon_s3/s3.h"
+#include "../connectors/azure_blob_storage/azure.h"
 #include "../connectors/http_pull/http_pull.h"
 #include "../connectors/local_fs/local_fs.h"
 #include "../connectors/sftp/sftp.h"
 #include "reader/driver.h"
 
-static const Driver *const drivers[] = {&driver_amazon_s3, &driver_http_pull, &driver_local_fs, &driver_sftp};
+static const Driver *const drivers[] = {&driver_amazon_s3, &driver_azure_blob_storage, &driver_http_pull, &driver_local_fs, &driver_sftp};
 
 const Driver *
 driver_find(const char *type)
@@ -25,5 +26,5 @@ driver_find(const char *type)
 const char *
 driver_types(void)
 {
-    return "amazon_s3, http_pull, local_fs, sftp";
+    return "amazon_s3, azure_blob_storage, http_pull, local_fs, sftp";
 }

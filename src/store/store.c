@@ -3,6 +3,7 @@
  */
 #include "store/store.h"
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -12,6 +13,8 @@
 
 /* What identifies the content of an object: see DriverInfo. */
 #define HEAD_BYTES 65536
+/* So many characters of a secret are not shown any more. */
+#define SECRET_LEAST 6
 
 struct StoreObject
 {
@@ -66,13 +69,38 @@ store_close(Store *store)
     free(store->proxy);
 }
 
-/* Who was refused, or asked at the wrong place, is told what to look at. */
+/* Puts asterisks in place of a secret, also of one of which only the beginning is there. */
 static void
-add_hint(const Store *store, Status *st)
+hide(char *text, const char *secret)
 {
+    size_t n;
+
+    for (char *at = text; *at != '\0'; at++)
+    {
+        for (n = 0; secret[n] != '\0' && tolower((unsigned char) at[n]) == tolower((unsigned char) secret[n]); n++)
+            ;
+        if (n >= SECRET_LEAST || (n > 0 && secret[n] == '\0'))
+            memset(at, '*', n);
+    }
+}
+
+/*
+ * Finishes a failure, and returns false.  Who was refused, or asked at the wrong place, is
+ * told what to look at.
+ */
+static bool
+failed(const Store *store, Status *st)
+{
+    for (size_t i = 0; i < sizeof(store->secrets) / sizeof(store->secrets[0]); i++)
+        if (store->secrets[i] != NULL)
+        {
+            hide(st->message, store->secrets[i]);
+            hide(st->detail, store->secrets[i]);
+        }
     if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, STATUS_UNKNOWN_USER) == 0 ||
                                                       strcmp(st->sqlstate, STATUS_PROTOCOL) == 0))
         (void) status_hint(st, "%s", store->hint);
+    return false;
 }
 
 bool
@@ -81,15 +109,21 @@ store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange
     unsigned status;
 
     if (!http_call(store->http, request, exchange, st))
-        return false;
+        return failed(store, st);
     status = http_response(*exchange)->status;
-    if ((status >= 200 && status < 300) || status == also)
+    if ((status >= 200 && status < 300) || status == also || also == STORE_ANY)
         return true;
-    (void) http_refused(*exchange, st);
-    add_hint(store, st);
+    (void) store_refused(store, *exchange, st);
     http_free(*exchange);
     *exchange = NULL;
     return false;
+}
+
+bool
+store_refused(const Store *store, const HttpExchange *exchange, Status *st)
+{
+    (void) http_refused(exchange, st);
+    return failed(store, st);
 }
 
 void
@@ -214,9 +248,8 @@ store_object_open(Store *store, const DriverEntry *entry, bool listed, void **ou
     *out = NULL;
     if (!fine)
     {
-        add_hint(store, st);
         store_object_close(object);
-        return false;
+        return failed(store, st);
     }
     if (listed)
         snprintf(object->etag, sizeof(object->etag), "%s", entry->etag);
@@ -241,7 +274,7 @@ store_object_read(void *context, uint8_t *out, size_t size, size_t *got, Status 
         free(object->head);
         object->head = NULL;
         object->nhead = object->at = 0;
-        return transfer_read(object->transfer, out, size, got, st);
+        return transfer_read(object->transfer, out, size, got, st) || failed(object->store, st);
     }
     *got = n < size ? n : size;
     memcpy(out, object->head + object->at, *got);

@@ -33,6 +33,7 @@ typedef struct Store
     bool unsized;               /* a listed size of 0 may mean that it is not known */
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
     const char *hint;           /* for who is refused */
+    const char *secrets[2];     /* texts that URLs have in them and no failure shows, whatever a server repeats; NULL: none */
 } Store;
 
 /*
@@ -65,10 +66,15 @@ void store_object_close(void *object);
 void store_object_expect(Store *store, const DriverEntry *entry);
 
 /*
- * Sends a request and keeps its whole answer, of at most `max` bytes.  Fails as
- * http_call does, and with http_refused when the status is neither 2xx nor `also`.
+ * Sends a request and keeps its whole answer, of at most body_max bytes.  Fails as
+ * http_call does, and as store_refused when the status is neither 2xx nor `also`
+ * (STORE_ANY: whatever it is).
  */
+#define STORE_ANY 1
 STATUS_CHECK bool store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange **exchange, Status *st);
+
+/* http_refused, with the hint for it, and without secrets.  Returns false. */
+bool store_refused(const Store *store, const HttpExchange *exchange, Status *st);
 
 /* An etag without its quotes, into `out`; "" for none. */
 void store_plain_etag(const char *etag, char *out, size_t size);

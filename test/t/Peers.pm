@@ -7,7 +7,10 @@ package Peers;
 use strict;
 use warnings;
 
+use Digest::SHA;
+use HTTP::Tiny;
 use IO::Socket::INET;
+use MIME::Base64;
 use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
@@ -88,6 +91,50 @@ sub seaweedfs
         '-s3.port.iceberg=0', '-s3.port.lance=0', '-master.volumeSizeLimitMB=1024', '-master.telemetry=false');
     $self->{port} = $port{s3};
     return $self;
+}
+
+our ($AZURE_ACCOUNT, $AZURE_KEY) = ('peeracct', MIME::Base64::encode_base64('peer-azure-account-key-0123456789', ''));
+
+# azurite(): Azure Blob Storage; {port} is where.
+sub azurite
+{
+    my $program = ($ENV{KAIREON_PEERS} // '') . '/azurite/node_modules/.bin/azurite-blob';
+    plan(skip_all => 'Azurite is not installed') unless -x $program;
+    my $data = PostgreSQL::Test::Utils::tempdir();
+    my $port = free_port();
+    local $ENV{AZURITE_ACCOUNTS} = "$AZURE_ACCOUNT:$AZURE_KEY";
+    my $self = start('Azurite', sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) }, $program, '--blobHost', '127.0.0.1', '--blobPort', $port,
+        '--location', $data, '--disableTelemetry', '--silent');
+    $self->{port} = $port;
+    return $self;
+}
+
+# azure_sas(PERMISSIONS, EXPIRY, START): a signature for all containers and blobs of the account.
+sub azure_sas
+{
+    my ($permissions, $expiry, $start) = @_;
+    my %sas = (sv => '2021-12-02', ss => 'b', srt => 'co', sp => $permissions, se => $expiry, $start ? (st => $start) : ());
+    my $text = join('', map { "$_\n" } $AZURE_ACCOUNT, $sas{sp}, $sas{ss}, $sas{srt}, $sas{st} // '', $sas{se}, '', '', $sas{sv}, '');
+    $sas{sig} = Digest::SHA::hmac_sha256_base64($text, MIME::Base64::decode_base64($AZURE_KEY)) . '=';
+    return join '&', map { "$_=" . $sas{$_} =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ger } sort keys %sas;
+}
+
+# azure(PORT, METHOD, PATH, CONTENT, HEADERS...): a request with a signature for everything; dies when it fails.
+sub azure
+{
+    my ($port, $method, $path, $content, %headers) = @_;
+    my $url = "http://127.0.0.1:$port/$AZURE_ACCOUNT/$path" . ($path =~ /\?/ ? '&' : '?') . azure_sas('rwdlacup', '2099-01-01T00:00:00Z');
+    my $answer = HTTP::Tiny->new->request($method, $url, { content => $content // '', headers => { 'x-ms-version' => '2021-12-02', %headers } });
+    $answer->{success} or die "$method $path: $answer->{status} $answer->{content}";
+    return $answer;
+}
+
+# azure_put(PORT, CONTAINER, BLOB, CONTENT, HEADERS...)
+sub azure_put
+{
+    my ($port, $container, $blob, $content, %headers) = @_;
+    $blob =~ s/([^A-Za-z0-9._~\/-])/sprintf '%%%02X', ord $1/ge;
+    return azure($port, 'PUT', "$container/$blob", $content, 'x-ms-blob-type' => 'BlockBlob', %headers);
 }
 
 # s3(PORT, METHOD, PATH, CURL'S OPTIONS...): a signed request; dies when it fails.

@@ -1,0 +1,106 @@
+# TamperProxy.pm: stands before an HTTP server and changes what goes through it.
+#
+#     my $proxy = TamperProxy->new($port, sub { my ($request, $answer, $n) = @_; ... });
+#
+# For each answer the function is called, in a process of its own, with the
+# request's head as text, the answer ({head} and {body}, to be changed; head
+# ends in an empty line) and how often that first line was asked for before.
+# log() has the requests' first lines.
+package TamperProxy;
+
+use strict;
+use warnings;
+
+use Fcntl qw(:flock);
+use IO::Socket::INET;
+use POSIX ();
+use PostgreSQL::Test::Utils;
+
+sub new
+{
+    my ($class, $port, $tamper) = @_;
+    my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die "listen: $!";
+    my $self = bless { to => $port, port => $listener->sockport, tamper => $tamper, state => PostgreSQL::Test::Utils::tempdir() }, $class;
+    my $pid = fork // die "fork: $!";
+    if ($pid == 0)
+    {
+        $SIG{CHLD} = 'IGNORE';
+        $SIG{TERM} = sub { kill 'TERM', -$$; POSIX::_exit(0); };
+        setpgrp;
+        while (1)
+        {
+            my $client = $listener->accept or next;
+            my $child = fork // next;
+            if ($child == 0)
+            {
+                $SIG{TERM} = $SIG{CHLD} = 'DEFAULT';
+                close $listener;
+                eval { $self->_pass($client); 1 } or warn $@;
+                POSIX::_exit(0);
+            }
+            close $client;
+        }
+    }
+    $self->{pid} = $pid;
+    return $self;
+}
+
+sub port { return $_[0]{port}; }
+
+sub DESTROY
+{
+    my ($self) = @_;
+    local $?;
+    kill 'TERM', $self->{pid} if $self->{pid};
+    waitpid $self->{pid}, 0 if $self->{pid};
+    return;
+}
+
+# log(): the first lines of all requests.
+sub log
+{
+    my ($self) = @_;
+    open my $in, '<', "$self->{state}/log" or return ();
+    chomp(my @lines = <$in>);
+    return @lines;
+}
+
+# Notes a request; how often it was asked for before.
+sub _note
+{
+    my ($self, $line) = @_;
+    open my $log, '+>>', "$self->{state}/log" or die $!;
+    flock $log, LOCK_EX;
+    seek $log, 0, 0;
+    my $before = grep { $_ eq "$line\n" } <$log>;
+    print $log "$line\n";
+    close $log;
+    return $before;
+}
+
+# One request and its answer; then the connection ends.
+sub _pass
+{
+    my ($self, $client) = @_;
+    my ($request, $answer) = ('', '');
+    while ($request !~ /\r\n\r\n/) { return unless sysread $client, $request, 65536, length $request; }
+    my ($head, $body) = split /(?<=\r\n\r\n)/, $request, 2;
+    $body //= '';
+    my ($size) = $head =~ /^Content-Length: *(\d+)/mi;
+    while (length $body < ($size // 0)) { return unless sysread $client, $body, 65536, length $body; }
+    my ($first) = $head =~ /^(.*?) HTTP/;
+    my $before = $self->_note($first);
+
+    my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{to}) or die "connect: $!";
+    syswrite $server, ($head =~ s/\r\n\r\n$/\r\nConnection: close\r\n\r\n/r) . $body;
+    while (sysread $server, $answer, 1 << 20, length $answer) { }
+    my %answer;
+    @answer{qw(head body)} = split /(?<=\r\n\r\n)/, $answer, 2;
+    $answer{body} //= '';
+    $self->{tamper}->($head, \%answer, $before);
+    $answer = $answer{head} . $answer{body};
+    while (length $answer) { my $n = syswrite $client, $answer; last unless $n; substr $answer, 0, $n, ''; }
+    return;
+}
+
+1;
