@@ -5,6 +5,7 @@
 # For each answer the function is called, in a process of its own, with the
 # request's head as text, the answer ({head} and {body}, to be changed; head
 # ends in an empty line) and how often that first line was asked for before.
+# An answer that came in chunks goes on whole, of the length that it has then.
 # log() has the requests' first lines.
 package TamperProxy;
 
@@ -97,7 +98,15 @@ sub _pass
     my %answer;
     @answer{qw(head body)} = split /(?<=\r\n\r\n)/, $answer, 2;
     $answer{body} //= '';
+    my $chunked = $answer{head} =~ s/^Transfer-Encoding: *chunked\r\n//mi;
+    if ($chunked)
+    {
+        my ($rest, $whole) = ($answer{body}, '');
+        while ($rest =~ s/^([0-9A-Fa-f]+)\r\n// && hex $1) { $whole .= substr $rest, 0, hex $1, ''; $rest =~ s/^\r\n//; }
+        $answer{body} = $whole;
+    }
     $self->{tamper}->($head, \%answer, $before);
+    $answer{head} =~ s/\r\n$/"Content-Length: " . length($answer{body}) . "\r\n\r\n"/e if $chunked;
     $answer = $answer{head} . $answer{body};
     while (length $answer) { my $n = syswrite $client, $answer; last unless $n; substr $answer, 0, $n, ''; }
     return;

@@ -107,6 +107,22 @@ is($k->sql("SELECT count(*), count(DISTINCT path), min(path), max(path) FROM kai
 is($k->sql("SELECT count(*) FROM kaireon.list_objects('many', 'odd/*')"), 2600, 'those of a folder');
 is($k->sql("SELECT count(*) FROM kaireon.list_objects('many', '*/0513?.csv')"), 10, 'and of a pattern');
 
+# What the emulator does not do: real folders, names that XML can't hold, a page that comes twice.
+my $other_listing = TamperProxy->new($port, sub {
+    my ($request, $answer) = @_;
+    $answer->{body} =~ s{<Name>in/daily/one\.csv</Name>}{<Name Encoded="true">in%2Fdaily%2Fone.csv</Name>};
+    $answer->{body} =~ s{(<Name>in/daily/two\.csv</Name>.*?<Properties>)}{$1<ResourceType>directory</ResourceType>};
+    $answer->{body} =~ s{<NextMarker ?/>|<NextMarker></NextMarker>}{<NextMarker>again</NextMarker>} if $request =~ /prefix=in%2Fodd/;
+});
+connector('other_listing', { prefix => 'in', endpoint => 'http://127.0.0.1:' . $other_listing->port . "/$account" });
+is(paths('other_listing', 'daily/*o*.csv'), 'daily/one.csv', 'a name that is encoded, and a folder');
+like(error_of("SELECT * FROM kaireon.list_objects('other_listing', 'odd/*')"), qr/08P01: the listing of container "data" does not go on/, 'a listing that does not end');
+is($k->sql("SELECT count(*) FROM (SELECT FROM kaireon.read('other_listing', 'daily/big.csv') AS t(id bigint, name text) LIMIT 10) AS q"), 10, 'ten rows of a blob');
+my $parts = sub { return scalar grep { m{^GET /\w+/data/in/daily/big\.csv} } $other_listing->log };
+my $first = $parts->();
+is(read_sum('other_listing', 'daily/big.csv'), "$ROWS|$sum", 'and all of them');
+cmp_ok($first, '<', $parts->() - $first, 'which are more requests');
+
 # ---- pipelines
 
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' });
