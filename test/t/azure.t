@@ -172,10 +172,11 @@ ok($k->poll('the outbox', "SELECT status = 'done' FROM kaireon.outbox WHERE path
 is(paths('azure', 'd*/leased**') // '', '', 'and no longer there');
 is(paths('azure', 'done/leased/*'), 'done/leased/leased.csv', 'one copy was made');
 
-# A copy that is not made at once: the first answers say so.  The answer to the second copy is lost.
+# A copy that is not made at once: the first answers say so.  The answer to the second copy is lost, the third one fails.
 my $pending = TamperProxy->new($port, sub {
     my ($request, $answer, $before) = @_;
     $answer->{head} =~ s/x-ms-copy-status: \w+/x-ms-copy-status: pending/i if $request =~ m{^PUT|^HEAD /\w+/data/in/done/slow/one\.csv } && $before < 3;
+    $answer->{head} =~ s/x-ms-copy-status: \w+/x-ms-copy-status: failed/i if $request =~ m{^HEAD /\w+/data/in/done/failed/one\.csv } && $before == 1;
     @$answer{qw(head body)} = ('', '') if $request =~ m{^PUT /\w+/data/in/done/slow/one\.csv\.1 } && $before == 0;
 });
 connector('slow', { prefix => 'in', endpoint => 'http://127.0.0.1:' . $pending->port . "/$account" });
@@ -184,6 +185,10 @@ is(moved('slowly', 'slow', 'done/slow'), 'done/slow/one.csv', 'a copy that takes
 cmp_ok(scalar(grep { $_ eq "HEAD /$account/data/in/done/slow/one.csv" } $pending->log), '>=', 4, 'by looking again');
 put('in/daily/one.csv', $two);
 is(moved('slowly', 'slow', 'done/slow'), 'done/slow/one.csv done/slow/one.csv.1', 'a copy of which the answer was lost is not made twice');
+
+put('in/daily/one.csv', $one);
+is(moved('failed_copy', 'slow', 'done/failed'), 'done/failed/one.csv', 'a copy that came to nothing is made again');
+is(scalar(grep { $_ eq "DELETE /$account/data/in/done/failed/one.csv" } $pending->log), 1, 'and was taken away before');
 
 # ---- a blob that changes while it is read
 
