@@ -13,8 +13,8 @@ COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 -- May an error's text quote a row?  What triggers, rules and hooks raise may, whatever
 -- SQLSTATE they choose; of what stops a run elsewhere the classes are known.
 CREATE FUNCTION kaireon_internal.quotes_rows(error_node text, error_code text) RETURNS boolean
-    LANGUAGE sql IMMUTABLE AS $$
-    SELECT error_node IS NOT NULL OR pg_catalog.left(error_code, 2) OPERATOR(pg_catalog.<>) ALL ('{KA,08,0A,25,28,2B,40,42,53,54,55,57,58}')
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT error_node IS NOT NULL OR left(error_code, 2) <> ALL ('{KA,08,0A,25,28,2B,40,42,53,54,55,57,58}')
 $$;
 
 CREATE VIEW kaireon.runs WITH (security_barrier) AS

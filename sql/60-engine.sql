@@ -206,3 +206,62 @@ CREATE FUNCTION kaireon.pipeline_diagram(name text, format text DEFAULT 'text') 
     LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_pipeline_diagram';
 COMMENT ON FUNCTION kaireon.pipeline_diagram(text, text) IS
     'A drawing of a pipeline with the last run''s row counts: text, mermaid or dot';
+
+-- ---- text that a client hands over
+
+-- Does a version of a pipeline read what is uploaded?
+CREATE FUNCTION kaireon_internal.reads_uploads(p kaireon_internal.pipeline) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM kaireon_internal.pipeline_version AS v
+                    CROSS JOIN jsonb_array_elements(v.nodes) AS n
+                    JOIN kaireon_internal.connector AS c
+                      ON CASE WHEN n -> 'config' ->> 'connector' IS NULL THEN c.id = p.connector_id ELSE c.name = n -> 'config' ->> 'connector' END
+         WHERE v.pipeline_id = p.id AND v.version = COALESCE(p.published_version, p.draft_version)
+           AND n ->> 'type' = 'source' AND c.type = 'csv_upload')
+$$;
+
+-- The pipeline that loads what is uploaded to a name: the one of that name, else
+-- the one that loads the schema of that name.
+CREATE FUNCTION kaireon_internal.find_upload_pipeline(caller regrole, name text) RETURNS text
+    LANGUAGE plpgsql STABLE SET search_path = pg_catalog, pg_temp AS $$
+#variable_conflict use_variable
+DECLARE
+    p kaireon_internal.pipeline := (SELECT o FROM kaireon_internal.pipeline AS o WHERE o.name = name);
+    s kaireon_internal.schema;
+    found text[];
+    making text;
+BEGIN
+    IF p.id IS NOT NULL AND (kaireon_internal.reads_uploads(p) OR NOT kaireon_internal.may_see_as(caller, p.owner)) THEN
+        RETURN name;
+    END IF;
+    SELECT o.* INTO s FROM kaireon_internal.schema AS o WHERE o.name = kaireon_internal.safe_name(name);
+    making := format('Make one: SELECT kaireon.create_connector(''uploads'', ''csv_upload''); SELECT kaireon.create_pipeline(%L, ''uploads'', %L);',
+                     'upload_' || COALESCE(s.name, 'customers'), COALESCE(s.name, 'customers'));
+    IF s.id IS NULL AND p.id IS NOT NULL THEN
+        PERFORM kaireon_internal.fail('42809', format('pipeline "%s" does not read what is uploaded', name), 'Its source is no connector of type "csv_upload".',
+            'Run it with kaireon.run_pipeline, or upload to another one.');
+    ELSIF s.id IS NULL THEN
+        PERFORM kaireon_internal.fail('42704', format('there is no pipeline or schema "%s"', name), 'Text is uploaded to a pipeline that reads a connector of type "csv_upload", or to the schema that it loads.', making);
+    END IF;
+    found := ARRAY(SELECT o.name FROM kaireon_internal.pipeline AS o
+                    WHERE o.schema_id = s.id AND o.status <> 'archived' AND kaireon_internal.may_see_as(caller, o.owner) AND kaireon_internal.reads_uploads(o)
+                    ORDER BY o.name COLLATE "C");
+    IF found = '{}' THEN
+        PERFORM kaireon_internal.fail('55000', format('no pipeline loads what is uploaded to schema "%s"', s.name), 'That takes a pipeline with a connector of type "csv_upload".', making);
+    ELSIF cardinality(found) > 1 THEN
+        PERFORM kaireon_internal.fail('42725', format('several pipelines load what is uploaded to schema "%s"', s.name), format('They are %s.', array_to_string(found, ', ')),
+            'Name the pipeline instead of the schema.');
+    END IF;
+    RETURN found[1];
+END
+$$;
+
+CREATE FUNCTION kaireon.upload_csv(schema text, content text, options jsonb DEFAULT '{}') RETURNS kaireon.run
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_upload_csv_text';
+COMMENT ON FUNCTION kaireon.upload_csv(text, text, jsonb) IS
+    'Loads text, as a file would be, by the pipeline of that name or the one of that schema, which reads a connector of type csv_upload';
+CREATE FUNCTION kaireon.upload_csv(schema text, content bytea, options jsonb DEFAULT '{}') RETURNS kaireon.run
+    LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_upload_csv_bytes';
+COMMENT ON FUNCTION kaireon.upload_csv(text, bytea, jsonb) IS
+    'The same of a file''s bytes, compressed or in another encoding too';

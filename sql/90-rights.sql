@@ -93,7 +93,7 @@ BEGIN
     END LOOP;
     FOR f IN SELECT p.oid FROM pg_catalog.pg_proc AS p
               WHERE p.pronamespace OPERATOR(pg_catalog.=) 'kaireon'::regnamespace
-                AND p.proname OPERATOR(pg_catalog.=) ANY ('{run_pipeline,start_pipeline,cancel_run,resume_run,replay_dead_letters,validate_pipeline,'
+                AND p.proname OPERATOR(pg_catalog.=) ANY ('{run_pipeline,start_pipeline,upload_csv,cancel_run,resume_run,replay_dead_letters,validate_pipeline,'
                     'explain_pipeline,pipeline_columns,pipeline_diagram,pause_pipeline,resume_pipeline,retry_outbox}'::name[])
     LOOP
         EXECUTE pg_catalog.format('GRANT EXECUTE ON FUNCTION %s TO kaireon_operator', f);

@@ -204,10 +204,11 @@ kaireon_call(PG_FUNCTION_ARGS)
     return result;
 }
 
-void
+char *
 call_internal(const char *sql, int nargs, Oid *types, Datum *values)
 {
     MemoryContext context = CurrentMemoryContext;
+    char *volatile result = NULL;
 
     PG_TRY();
     {
@@ -216,6 +217,9 @@ call_internal(const char *sql, int nargs, Oid *types, Datum *values)
         error_context_stack = NULL;
         scope = catalog_begin();
         catalog_execute(sql, nargs, types, values, NULL, SPI_OK_SELECT);
+        result = SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1);
+        if (result)
+            result = MemoryContextStrdup(context, result);
         catalog_end(scope);
     }
     PG_CATCH();
@@ -223,6 +227,7 @@ call_internal(const char *sql, int nargs, Oid *types, Datum *values)
         throw_without_context(context);
     }
     PG_END_TRY();
+    return result;
 }
 
 /*

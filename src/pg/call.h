@@ -37,9 +37,10 @@ extern PGDLLEXPORT Datum kaireon_call(PG_FUNCTION_ARGS);
 
 /*
  * A statement that calls a function of kaireon_internal, for the server's side
- * itself: as the extension's owner; errors as those of kaireon_call.
+ * itself: as the extension's owner; errors as those of kaireon_call.  Gives
+ * what it returns as text; NULL: null.
  */
-extern void call_internal(const char *sql, int nargs, Oid *types, Datum *values);
+extern char *call_internal(const char *sql, int nargs, Oid *types, Datum *values);
 
 /*
  * kaireon_internal.as_role(role regrole, sql text) RETURNS text: runs one or

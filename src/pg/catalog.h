@@ -24,6 +24,7 @@ struct ConnectorSpec
     char *type;
     Jsonb *config;
     Auth auth;
+    const char *upload;      /* of type csv_upload: the file that has the text; NULL: none */
 };
 
 /* Everything a run needs to know, in the context it was loaded in. */

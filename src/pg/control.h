@@ -22,6 +22,7 @@
 #define CONTROL_OPTIONS 4096
 #define CONTROL_NAME 1024    /* a pipeline's name: 255 characters */
 #define CONTROL_FAILURE 512
+#define CONTROL_UPLOAD 128
 
 typedef enum SlotState
 {
@@ -56,6 +57,7 @@ typedef struct RunSlot
     pid_t reader_pid;
     TimestampTz started_at;
     char options[CONTROL_OPTIONS]; /* JSON */
+    char upload[CONTROL_UPLOAD]; /* the temporary file with what the waiting session uploads; empty: nothing */
     bool connected;          /* the worker is the pipeline's owner */
     bool refused;            /* the row could not be made: the failure says why */
     int failure_code;        /* why the worker could not connect, or the first error after that; 0: none */

@@ -13,6 +13,7 @@
 #include "executor/spi.h"
 #include "fmgr.h"
 #include "funcapi.h"
+#include "mb/pg_wchar.h"
 #include "miscadmin.h"
 #include "storage/ipc.h"
 #include "storage/lmgr.h"
@@ -35,12 +36,17 @@
 #include "pg/shortage.h"
 #include "pg/standstill.h"
 #include "pg/target.h"
+#include "pg/upload.h"
 #include "pg/worker.h"
 
 extern PGDLLEXPORT Datum kaireon_run_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_run_pipeline);
 extern PGDLLEXPORT Datum kaireon_replay_dead_letters(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_replay_dead_letters);
+extern PGDLLEXPORT Datum kaireon_upload_csv_text(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_upload_csv_text);
+extern PGDLLEXPORT Datum kaireon_upload_csv_bytes(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_upload_csv_bytes);
 extern PGDLLEXPORT Datum kaireon_start_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_start_pipeline);
 extern PGDLLEXPORT Datum kaireon_cancel_run(PG_FUNCTION_ARGS);
@@ -56,6 +62,7 @@ typedef struct Wanted
     Oid owner;
     int version;
     char *options;
+    char upload[CONTROL_UPLOAD]; /* what it loads; empty: what its source has */
 } Wanted;
 
 static void
@@ -315,6 +322,7 @@ request_run(const Wanted *wanted, pg_uuid_t *run_id)
         slot->waiter = MyLatch;
         slot->waiter_pid = MyProcPid;
         strlcpy(slot->options, wanted->options, CONTROL_OPTIONS);
+        strlcpy(slot->upload, wanted->upload, CONTROL_UPLOAD);
     }
     LWLockRelease(control->lock);
     if (slot == NULL)
@@ -375,6 +383,7 @@ wait_for_run(const Wanted *wanted, RunSlot *slot)
 typedef struct Request
 {
     char *name;
+    bool uploads;            /* the name may also be that of the schema that is loaded */
     Jsonb *options;
     Wanted wanted;
     pg_uuid_t run_id;
@@ -389,11 +398,30 @@ refuse_closed(const Wanted *wanted)
                     errhint("Use ALTER DATABASE ... ALLOW_CONNECTIONS true, or kaireon.start_pipeline, which queues a run until then.")));
 }
 
+/* The pipeline that loads what is uploaded to that name, and nothing of replays. */
+static void
+find_upload(Request *request)
+{
+    static const JsonKey keys[] = {{"version", JSON_INTEGER, false, NULL}, {"dryRun", JSON_BOOL, false, NULL}, {NULL, 0, false, NULL}};
+    Oid types[] = {REGROLEOID, TEXTOID};
+    Datum values[2];
+
+    if (request->options && JB_ROOT_IS_OBJECT(request->options))
+        json_check(&request->options->root, keys, "options", complain_option, NULL);
+    if (request->name == NULL)
+        return; /* refused with the others */
+    values[0] = ObjectIdGetDatum(GetUserId());
+    values[1] = CStringGetTextDatum(request->name);
+    request->name = call_internal("SELECT kaireon_internal.find_upload_pipeline($1, $2)", 2, types, values);
+}
+
 static void
 look_at_wanted(void *arg)
 {
     Request *request = arg;
 
+    if (request->uploads)
+        find_upload(request);
     find_wanted(request->name, request->options, &request->wanted, true);
     check_own_locks(&request->wanted);
     if (!worker_can_connect(MyDatabaseId))
@@ -435,16 +463,22 @@ read_run(void *arg)
  * While it waits it holds no lock on the catalog: whoever wants such a table for
  * himself would wait for it, and the run for him.
  */
+static void
+begin_waiting(Request *request)
+{
+    if (worker_is_run())
+        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a run can't wait for a run"),
+                        errdetail("It would keep its locks and a worker, which the other may need."),
+                        errhint("kaireon.start_pipeline starts one when this one has committed.")));
+    guard_look(look_at_wanted, request, CurrentMemoryContext);
+}
+
 static Datum
 run_and_wait(char *name, Jsonb *options)
 {
     Request request = {.name = name, .options = options};
 
-    if (worker_is_run())
-        ereport(ERROR, (errcode(ERRCODE_FEATURE_NOT_SUPPORTED), errmsg("a run can't wait for a run"),
-                        errdetail("It would keep its locks and a worker, which the other may need."),
-                        errhint("kaireon.start_pipeline starts one when this one has committed.")));
-    guard_look(look_at_wanted, &request, CurrentMemoryContext);
+    begin_waiting(&request);
     wait_for_run(&request.wanted, request_run(&request.wanted, &request.run_id));
     guard_look(read_run, &request, CurrentMemoryContext);
     return request.run;
@@ -470,6 +504,64 @@ kaireon_replay_dead_letters(PG_FUNCTION_ARGS)
     if (!null && DatumGetInt64(rows) == 0)
         ereport(NOTICE, (errmsg("pipeline \"%s\" has no dead letter that is meant", name), errhint("See view kaireon.dead_letters.")));
     PG_RETURN_DATUM(run);
+}
+
+/* ---- loading what the caller hands over -------------------------------------------------- */
+
+static void
+drop_upload(int code, Datum path)
+{
+    upload_drop(DatumGetCString(path));
+}
+
+/* While the run is waited for, its reader has the bytes in a temporary file. */
+static Datum
+upload_and_wait(FunctionCallInfo fcinfo, const char *bytes, size_t length)
+{
+    Request request = {.name = name_arg(fcinfo), .uploads = true, .options = PG_ARGISNULL(2) ? NULL : PG_GETARG_JSONB_P(2)};
+    char *path = request.wanted.upload;
+
+    begin_waiting(&request);
+    PG_ENSURE_ERROR_CLEANUP(drop_upload, CStringGetDatum(path));
+    {
+        upload_keep(bytes, length, path, CONTROL_UPLOAD);
+        wait_for_run(&request.wanted, request_run(&request.wanted, &request.run_id));
+    }
+    PG_END_ENSURE_ERROR_CLEANUP(drop_upload, CStringGetDatum(path));
+    upload_drop(path);
+    guard_look(read_run, &request, CurrentMemoryContext);
+    return request.run;
+}
+
+static void
+refuse_null_upload(void)
+{
+    ereport(ERROR, (errcode(ERRCODE_NULL_VALUE_NOT_ALLOWED), errmsg("the content must not be null"),
+                    errhint("An empty text has no rows.")));
+}
+
+Datum
+kaireon_upload_csv_text(PG_FUNCTION_ARGS)
+{
+    text *content;
+    char *utf8;
+
+    if (PG_ARGISNULL(1))
+        refuse_null_upload();
+    content = PG_GETARG_TEXT_PP(1);
+    utf8 = pg_server_to_any(VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content), PG_UTF8);
+    PG_RETURN_DATUM(upload_and_wait(fcinfo, utf8, utf8 == VARDATA_ANY(content) ? VARSIZE_ANY_EXHDR(content) : strlen(utf8)));
+}
+
+Datum
+kaireon_upload_csv_bytes(PG_FUNCTION_ARGS)
+{
+    bytea *content;
+
+    if (PG_ARGISNULL(1))
+        refuse_null_upload();
+    content = PG_GETARG_BYTEA_PP(1);
+    PG_RETURN_DATUM(upload_and_wait(fcinfo, VARDATA_ANY(content), VARSIZE_ANY_EXHDR(content)));
 }
 
 /* ---- starting without waiting ------------------------------------------------------ */

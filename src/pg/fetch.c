@@ -16,6 +16,7 @@
 #include "pg/file_pattern.h"
 #include "pg/json.h"
 #include "pg/source_options.h"
+#include "pg/upload.h"
 
 /* Rows in a message: small enough that the reader fills one while another is loaded. */
 #define BATCH_ROWS 1000
@@ -38,6 +39,8 @@ fetch_row_limit(const GraphNode *source)
 static char *
 config_text(const ConnectorSpec *connector)
 {
+    if (connector->upload)
+        return upload_config(connector);
     return JsonbToCString(NULL, &connector->config->root, VARSIZE(connector->config));
 }
 
@@ -213,7 +216,7 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
     request.auth = &connector->auth;
     request.resource = "";
     request.files = list.data;
-    request.format = source_format(source->node->config);
+    request.format = source_format(upload_format(connector, source->node->config));
     request.columns = columns.data;
     request.records = limits->records;
     request.row_limit = limit;

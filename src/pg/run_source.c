@@ -24,6 +24,7 @@
 #include "pg/injection.h"
 #include "pg/json.h"
 #include "pg/rights.h"
+#include "pg/upload.h"
 #include "pg/worker.h"
 
 /* ---- opening ---------------------------------------------------------------------------- */
@@ -107,7 +108,9 @@ run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, 
 static const ConnectorSpec *
 connector_of(const Run *run, const RunSource *source)
 {
-    return source->asked->connector ? source->asked->connector : &run->spec->connector;
+    const ConnectorSpec *connector = source->asked->connector ? source->asked->connector : &run->spec->connector;
+
+    return run->slot->upload[0] ? upload_connector(connector, run->slot->upload) : connector;
 }
 
 static void

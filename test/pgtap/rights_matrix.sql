@@ -12,7 +12,7 @@ SELECT 'kaireon.' || f, least FROM (VALUES
     ('viewer', ARRAY['version', 'progress_bar', 'export_pipeline', 'pipeline_diff', 'field_mapping', 'mask_ssn', 'mask_email', 'mask_phone', 'mask_credit_card', 'map_value', 'split_field', 'plain_number', 'iso_time', 'rule', 'observe', 'keyed_hash',
                      'bounded_size', 'bounded_lpad', 'bounded_rpad', 'bounded_repeat', 'bounded_replace', 'bounded_regexp_replace',
                      'bounded_btrim', 'bounded_contained', 'bounded_contains', 'bounded_has_all', 'bounded_has_any', 'bounded_ilike', 'bounded_like', 'bounded_ltrim', 'bounded_nilike', 'bounded_nlike', 'bounded_overlaps', 'bounded_position', 'bounded_rtrim', 'bounded_split_part', 'bounded_string_to_array', 'bounded_strpos', 'bounded_translate', 'bounded_without']),
-    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'replay_dead_letters', 'cancel_run', 'resume_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
+    ('operator', ARRAY['run_pipeline', 'start_pipeline', 'upload_csv', 'replay_dead_letters', 'cancel_run', 'resume_run', 'retry_outbox', 'validate_pipeline', 'explain_pipeline', 'pipeline_columns', 'pipeline_diagram',
                        'pause_pipeline', 'resume_pipeline']),
     ('admin', ARRAY['confirm_instance', 'rotate_master_key', 'create_connector', 'update_connector', 'delete_connector', 'create_schema',
                     'update_schema', 'delete_schema', 'add_field', 'alter_field', 'drop_field', 'adopt_table', 'refresh_schema', 'create_pipeline', 'update_pipeline',
@@ -102,7 +102,7 @@ BEGIN
     RETURN NEXT is_empty($q$SELECT p.oid::regprocedure FROM pg_proc AS p WHERE p.pronamespace IN ('kaireon'::regnamespace, 'kaireon_internal'::regnamespace)
                              AND (p.prosecdef OR has_function_privilege('m_none', p.oid, 'EXECUTE'))$q$, title || ': PUBLIC executes nothing, and nothing is SECURITY DEFINER');
     RETURN NEXT set_eq($q$SELECT p.oid::regprocedure::text FROM pg_proc AS p WHERE p.pronamespace = 'kaireon_internal'::regnamespace AND has_function_privilege('m_admin', p.oid, 'EXECUTE')$q$,
-                       ARRAY['kaireon_internal.may_see(regrole)', 'kaireon_internal.may_read(regrole)', 'kaireon_internal.progress_slots()', 'kaireon_internal.expression_functions()',
+                       ARRAY['kaireon_internal.may_see(regrole)', 'kaireon_internal.may_read(regrole)', 'kaireon_internal.quotes_rows(text,text)', 'kaireon_internal.progress_slots()', 'kaireon_internal.expression_functions()',
                              'kaireon_internal.this_instance()', 'kaireon_internal.instance_differences(bigint,oid,oid,text,text,text)'], title || ': what views call, and nothing else');
 END
 $$;
