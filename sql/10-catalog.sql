@@ -321,6 +321,23 @@ CREATE UNIQUE INDEX source_file_key ON kaireon_internal.source_file
     (pipeline_id, node_id, md5(path), size, modified_at, head_hash, etag);
 ALTER TABLE kaireon_internal.source_file REPLICA IDENTITY FULL; -- as of instance
 
+-- Files that were left out because they failed ("onFileError"), until they are loaded.
+CREATE TABLE kaireon_internal.file_failure (
+    pipeline_id   uuid NOT NULL REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
+    node_id       text NOT NULL,
+    path          text NOT NULL,
+    size          bigint NOT NULL,          -- of the version that failed last, as listed
+    modified_at   timestamptz NOT NULL,
+    etag          text NOT NULL DEFAULT '',
+    run_id        uuid NOT NULL,            -- that tried it last
+    failures      int NOT NULL DEFAULT 1,   -- runs that this version has failed in
+    failed_at     timestamptz NOT NULL DEFAULT now(),
+    error_code    text NOT NULL,
+    error_message text NOT NULL,
+    error_detail  text
+);
+CREATE UNIQUE INDEX file_failure_key ON kaireon_internal.file_failure (pipeline_id, node_id, md5(path));
+
 -- Up to where targets with a watermark have loaded, written with the rows.
 CREATE TABLE kaireon_internal.watermark (
     pipeline_id   uuid NOT NULL REFERENCES kaireon_internal.pipeline (id) ON DELETE CASCADE,
@@ -350,5 +367,6 @@ SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox_id_seq', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.source_file', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.file_failure', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.watermark', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter_id_seq', '');

@@ -32,7 +32,7 @@ SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy,
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
 COMMENT ON COLUMN kaireon.runs.status IS 'queued, running, success, partial, failed or cancelled';
-COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed, since its last commit: none of them was loaded';
+COMMENT ON COLUMN kaireon.runs.rows_failed IS 'rows read by a run that failed, since its last commit, and of files that were left out: none of them was loaded';
 COMMENT ON COLUMN kaireon.runs.rows_skipped IS 'bad rows that were left out; run_errors says why';
 COMMENT ON COLUMN kaireon.runs.rows_merged IS 'rows that set nodes (deduplicate, aggregate, joins) made fewer; negative where they made more';
 COMMENT ON COLUMN kaireon.runs.error_code IS 'SQLSTATE of what ended the run';
@@ -65,20 +65,31 @@ COMMENT ON COLUMN kaireon.run_errors.expression IS 'of an error in a node, the e
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
 SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
-       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark, f.next_offset IS NULL AS is_complete
+       f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark, f.next_offset IS NULL AS is_complete,
+       NULL::int AS failures, NULL::text AS error_code, NULL::text AS error_message, NULL::text AS error_detail
   FROM kaireon_internal.source_file f
   JOIN kaireon_internal.pipeline p ON p.id = f.pipeline_id
  WHERE kaireon_internal.may_see(p.owner)
  UNION ALL
 SELECT p.name, w.node_id, 'watermark', NULL, NULL, NULL, NULL, NULL, NULL, w.run_id, w.loaded_at, NULL, w.field,
        -- A value of a row.
-       CASE WHEN kaireon_internal.may_read(p.owner) THEN w.mark END, true
+       CASE WHEN kaireon_internal.may_read(p.owner) THEN w.mark END, true, NULL, NULL, NULL, NULL
   FROM kaireon_internal.watermark w
   JOIN kaireon_internal.pipeline p ON p.id = w.pipeline_id
- WHERE kaireon_internal.may_see(p.owner);
+ WHERE kaireon_internal.may_see(p.owner)
+ UNION ALL
+SELECT p.name, x.node_id, 'failure', x.path, x.size, x.modified_at, NULLIF(x.etag, ''), NULL, NULL, x.run_id, NULL, NULL, NULL, NULL, false, x.failures, x.error_code,
+       -- They may quote a row.
+       CASE WHEN kaireon_internal.may_read(p.owner) THEN x.error_message END, CASE WHEN kaireon_internal.may_read(p.owner) THEN x.error_detail END
+  FROM kaireon_internal.file_failure x
+  JOIN kaireon_internal.pipeline p ON p.id = x.pipeline_id
+ WHERE kaireon_internal.may_see(p.owner) AND NOT EXISTS (SELECT FROM kaireon_internal.source_file f
+           WHERE f.pipeline_id = x.pipeline_id AND f.node_id = x.node_id AND md5(f.path) = md5(x.path) AND f.path = x.path AND f.next_offset IS NULL AND f.loaded_at > x.failed_at);
 COMMENT ON VIEW kaireon.source_state IS 'what each pipeline has loaded: committed together with the rows';
-COMMENT ON COLUMN kaireon.source_state.kind IS 'file, of a source node; or watermark, of a target node';
+COMMENT ON COLUMN kaireon.source_state.kind IS 'file, of a source node; failure, a file that was left out because it failed, until it is loaded; or watermark, of a target node';
 COMMENT ON COLUMN kaireon.source_state.mark IS 'the greatest value that was loaded of the field; not for viewers';
+COMMENT ON COLUMN kaireon.source_state.failures IS 'of a failure: the runs that this version of the file has failed in';
+COMMENT ON COLUMN kaireon.source_state.error_message IS 'why it failed the last time; not for viewers, because it may quote a row';
 COMMENT ON COLUMN kaireon.source_state.is_complete IS 'false: a run has committed a part of the file, and not gone on';
 
 CREATE FUNCTION kaireon_internal.reset_source_state(caller regrole, pipeline text)
@@ -86,16 +97,19 @@ CREATE FUNCTION kaireon_internal.reset_source_state(caller regrole, pipeline tex
 DECLARE
     p kaireon_internal.pipeline := kaireon_internal.get_pipeline(caller, pipeline);
     files bigint;
+    failures bigint;
     marks bigint;
 BEGIN
     PERFORM kaireon_internal.check_no_run(p);
     DELETE FROM kaireon_internal.source_file AS f WHERE f.pipeline_id = p.id;
     GET DIAGNOSTICS files = ROW_COUNT;
+    DELETE FROM kaireon_internal.file_failure AS x WHERE x.pipeline_id = p.id;
+    GET DIAGNOSTICS failures = ROW_COUNT;
     DELETE FROM kaireon_internal.watermark AS w WHERE w.pipeline_id = p.id;
     GET DIAGNOSTICS marks = ROW_COUNT;
     -- Nor is there anything to go on from.
     UPDATE kaireon_internal.run AS r SET progress = NULL WHERE r.pipeline_id = p.id AND r.progress IS NOT NULL;
-    RETURN files + marks;
+    RETURN files + failures + marks;
 END
 $$;
 

@@ -62,13 +62,16 @@ commit_policy_check(Jsonb *config, const Graph *graph, List **findings)
 {
     CommitPolicy policy = JB_ROOT_IS_OBJECT(config) ? commit_policy(config) : COMMIT_RUN;
 
-    for (int i = 0; policy != COMMIT_RUN && i < graph->nnodes; i++)
+    for (int i = 0; i < graph->nnodes; i++)
     {
         const GraphNode *node = &graph->nodes[i];
-        const char *reason = needs_run(node);
+        const char *reason = policy == COMMIT_RUN ? NULL : needs_run(node);
 
         if (reason)
             graph_complain(findings, node->id, "wrong_commit", "Leave \"commit\" out of execution_config: the run then commits once, at its end.",
                            "node \"%s\" (%s) %s, but the pipeline commits after each %s", node->id, node->op->name, reason, commit_policies[policy]);
+        if (node->op->kind == NODE_SOURCE && policy != COMMIT_FILE && fetch_skips_failing(node))
+            graph_complain(findings, node->id, "wrong_commit", "Say \"commit\": \"file\" in execution_config, so that each file is loaded whole or not at all.",
+                           "\"onFileError\": \"skip\" of node \"%s\" needs a pipeline that commits after each file", node->id);
     }
 }

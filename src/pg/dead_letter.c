@@ -258,6 +258,15 @@ update_letters(const List *waiting)
 }
 
 void
+dead_letters_discard(DeadLetters *letters)
+{
+    if (letters == NULL)
+        return;
+    letters->waiting = NIL;
+    MemoryContextReset(letters->context);
+}
+
+void
 dead_letters_flush(DeadLetters *letters)
 {
     MemoryContext old;

@@ -33,6 +33,8 @@ extern void dead_letters_add(DeadLetters *letters, const Reject *reject);
  * after each batch and at its end.  NULL is allowed.
  */
 extern void dead_letters_flush(DeadLetters *letters);
+/* Forgets those that were not written. */
+extern void dead_letters_discard(DeadLetters *letters);
 
 /* The same in between, of a batch that gives many: writes them if they take much memory. */
 extern void dead_letters_bound(DeadLetters *letters);

@@ -30,6 +30,14 @@ fetch_is_incremental(const GraphNode *source)
     return json_get_bool(source->config, "incremental", false);
 }
 
+bool
+fetch_skips_failing(const GraphNode *source)
+{
+    char *rule = json_get_text(source->config, "onFileError");
+
+    return rule && strcmp(rule, "skip") == 0;
+}
+
 int64
 fetch_row_limit(const GraphNode *source)
 {

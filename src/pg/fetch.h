@@ -35,6 +35,7 @@ typedef struct FetchObject
 } FetchObject;
 
 extern bool fetch_is_incremental(const GraphNode *source);
+extern bool fetch_skips_failing(const GraphNode *source); /* a file that fails is left out */
 extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: none */
 
 /*

@@ -51,6 +51,7 @@ struct Link
     size_t body_size;
     uint32 used_credit;
     bool answering;          /* a request's last message has not come yet */
+    bool blames_file;        /* the last request failed at one */
     int logged;
 };
 
@@ -350,6 +351,12 @@ log_message(Link *link, WireReader *r)
 }
 
 bool
+link_blames_file(const Link *link)
+{
+    return link->blames_file;
+}
+
+bool
 link_receive(Link *link, LinkMessage *message, bool wait)
 {
     for (;;)
@@ -379,6 +386,7 @@ link_receive(Link *link, LinkMessage *message, bool wait)
                 link->answering = false;
                 if (!wire_get_failure(&r, &failure))
                     link_misbehaved("kaireon-reader failed and sent an error that can't be read");
+                link->blames_file = failure.path.length > 0;
                 raise_failure(&failure);
             case WIRE_BATCH:
             case WIRE_OBJECT:

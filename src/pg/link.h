@@ -39,6 +39,9 @@ extern pid_t link_pid(const Link *link);
  */
 extern bool link_receive(Link *link, LinkMessage *message, bool wait);
 
+/* Was the last error of that kind about a file? */
+extern bool link_blames_file(const Link *link);
+
 /* A text the reader sent, as the server's: palloc'd; one that is not UTF-8 is replaced by a note of that. */
 extern char *link_text(WireStr text);
 

@@ -42,6 +42,8 @@ rejects_create(const char *pipeline, const Program *program, const ErrorPolicy *
     rejects->pipeline = pipeline;
     rejects->validation_fails = palloc0(sizeof(bool) * program->graph->nnodes);
     rejects->per_node = palloc0(sizeof(int64) * program->graph->nnodes);
+    rejects->nnodes = program->graph->nnodes;
+    rejects->mark.per_node = palloc0(sizeof(int64) * rejects->nnodes);
     rejects->limit = guc_max_logged_errors;
     rejects->never_stops = policy == NULL;
     if (policy == NULL)
@@ -260,7 +262,7 @@ write_one(Relation rel, CatalogIndexState indexes, const Rejects *rejects, const
     set_text(values, nulls, source, reject->at.split ? reject->at.split->place : NULL);
     values[line] = Int64GetDatum((int64) reject->at.line);
     values[offset] = Int64GetDatum((int64) reject->at.offset);
-    nulls[line] = nulls[offset] = reject->at.split == NULL;
+    nulls[line] = nulls[offset] = reject->at.split == NULL || reject->at.line == 0;
     set_text(values, nulls, field, reject->field);
     set_text(values, nulls, sqlstate, unpack_sql_state(reject->sqlstate));
     set_text(values, nulls, reason, reject->reason);
@@ -300,7 +302,33 @@ rejects_write(Rejects *rejects, const pg_uuid_t *run_id)
 }
 
 void
-rejects_committed(Rejects *rejects)
+rejects_committed(Rejects *rejects, bool written)
 {
-    rejects->written = list_length(rejects->kept);
+    int64 *per_node = rejects->mark.per_node;
+
+    if (written)
+        rejects->written = list_length(rejects->kept);
+    memcpy(per_node, rejects->per_node, sizeof(int64) * rejects->nnodes);
+    rejects->mark = (struct RejectsMark) {rejects->count, rejects->conflicts, rejects->slow, rejects->kept_bytes, rejects->some_good, per_node};
+    rejects->marked = list_length(rejects->kept);
+}
+
+void
+rejects_go_back(Rejects *rejects)
+{
+    for (int i = rejects->marked; i < list_length(rejects->kept); i++)
+    {
+        Reject *reject = list_nth(rejects->kept, i);
+
+        pfree(reject->reason);
+        pfree(reject);
+    }
+    rejects->kept = list_truncate(rejects->kept, rejects->marked);
+    rejects->failure = NULL;
+    memcpy(rejects->per_node, rejects->mark.per_node, sizeof(int64) * rejects->nnodes);
+    rejects->count = rejects->mark.count;
+    rejects->conflicts = rejects->mark.conflicts;
+    rejects->slow = rejects->mark.slow;
+    rejects->kept_bytes = rejects->mark.kept_bytes;
+    rejects->some_good = rejects->mark.some_good;
 }

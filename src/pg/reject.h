@@ -59,6 +59,9 @@ typedef struct Rejects
     int64 kept_bytes;
     int limit;
     Reject *failure;         /* the row that stopped the run, if one did */
+    int nnodes;
+    int marked;              /* of those that are kept, as the last commit left them: */
+    struct RejectsMark { int64 count, conflicts, slow, kept_bytes; bool some_good; int64 *per_node; } mark;
     DeadLetters *letters;    /* where rows are kept whole; NULL: none are */
     bool keeps_all;          /* every row that is left out becomes a dead letter */
 } Rejects;
@@ -110,7 +113,9 @@ extern void rejects_note(Rejects *rejects, const Reject *reject);
 
 /* Writes what was kept since the last commit (and the failure, if any) to run_error; inside a transaction. */
 extern void rejects_write(Rejects *rejects, const pg_uuid_t *run_id);
-/* That transaction has committed, and the run goes on. */
-extern void rejects_committed(Rejects *rejects);
+/* That is where rejects_go_back goes back to; `written`: by that transaction, which has committed. */
+extern void rejects_committed(Rejects *rejects, bool written);
+/* What was rejected since then is not so any more. */
+extern void rejects_go_back(Rejects *rejects);
 
 #endif

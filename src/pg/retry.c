@@ -16,6 +16,7 @@
 #include "pg/worker.h"
 
 #define MAX_ATTEMPTS 100
+#define DEFAULT_ATTEMPTS 3 /* as kaireon_internal.retry_run has it */
 #define MAX_PAUSE 86400
 
 static const char *const backoffs[] = {"exponential", "constant", NULL};
@@ -85,6 +86,14 @@ retry_run(const pg_uuid_t *run_id, int sqlstate)
     if (pause)
         ereport(LOG, (errcode(sqlstate), errmsg("kaireon will try run %s again in %s s", DatumGetCString(DirectFunctionCall1(uuid_out, values[0])), pause)));
     return pause != NULL;
+}
+
+bool
+retry_has_attempts(Jsonb *config, int attempt)
+{
+    JsonbContainer *retry = json_get_container(&config->root, "retry");
+
+    return retry && attempt < json_get_int(retry, "maxAttempts", DEFAULT_ATTEMPTS);
 }
 
 bool

@@ -25,6 +25,9 @@ extern void retry_check(Jsonb *config, List **findings);
  */
 extern bool retry_run(const pg_uuid_t *run_id, int sqlstate);
 
+/* Has a run with such an execution_config attempts left behind this one? */
+extern bool retry_has_attempts(Jsonb *config, int attempt);
+
 /* The same: is the run queued for an attempt behind the one that is over, before which `before` had begun?  *attempt: how many have now. */
 extern bool retry_waits(const pg_uuid_t *run_id, int before, int *attempt);
 

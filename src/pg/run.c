@@ -131,6 +131,7 @@ start(Run *run)
         RunSource *source = &run->sources[i];
 
         source->asked = &run->program->sources[i];
+        source->passing_at = -1;
         source->cells = cells_create(source->asked, run->rejects->letters != NULL);
         source->present = palloc0(sizeof(bool) * Max(source->asked->ncolumns, 1));
     }
@@ -397,7 +398,7 @@ record_rows(Run *run, bool last)
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
     if (last)
-        record_end(run, run->rejects->count > 0 ? "partial" : "success", NULL, NULL);
+        record_end(run, run->rejects->count > 0 || run->left_out > 0 ? "partial" : "success", NULL, NULL);
     else
         run_record_commit(run);
     catalog_end(scope);
@@ -445,7 +446,7 @@ run_end_load(Run *run, bool last)
     injection_point("hooks-after");
     count_rows(run);
     if (last)
-        rejects_check_share(run->rejects, run->counts.read);
+        rejects_check_share(run->rejects, run->counts.read - run->counts.failed);
     dead_letters_flush(run->rejects->letters);
     injection_point("load-finished");
     record_state(run, last);
@@ -507,6 +508,8 @@ examine_failure(Failure *failure)
     }
     if (run->rejects && run->rejects->failure)
         node = run->rejects->failure->node->id;
+    if (run->all_left_out && run->left_out_at)
+        node = run->left_out_at->id;
     if (run->judged)
         node = run->judged->id;
     run->counts.filtered = run->committed.counts.filtered;
@@ -626,7 +629,7 @@ perform(Run *run)
             replay_begin(run);
         else
             run_open_sources(run);
-        load(run);
+        run_load_files(run, load);
         run_end_load(run, true);
         error_context_stack = callback.previous;
     }

@@ -72,6 +72,13 @@ archive_failed(Run *run, int sqlstate)
         want_moved(run, run->reading, run->reading->split, false);
 }
 
+void
+archive_left_out(Run *run, const RunSource *source, const FetchObject *file, int sqlstate)
+{
+    if (file->from == 0 && is_about_data(sqlstate))
+        want_moved(run, source, file, false);
+}
+
 static bool
 is_not_found(void *arg, FetchObject *file, HeapTuple row)
 {

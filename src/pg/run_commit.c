@@ -95,8 +95,8 @@ describe_progress(const Run *run)
 
     initStringInfo(&out);
     appendStringInfo(&out, "{\"rowsRead\":" INT64_FORMAT ",\"rowsLoaded\":" INT64_FORMAT ",\"rowsUpdated\":" INT64_FORMAT
-                     ",\"rowsFiltered\":" INT64_FORMAT ",\"rowsMerged\":" INT64_FORMAT ",\"bytesRead\":" INT64_FORMAT,
-                     c->read, c->loaded, c->updated, c->filtered, c->merged, c->bytes);
+                     ",\"rowsFiltered\":" INT64_FORMAT ",\"rowsMerged\":" INT64_FORMAT ",\"rowsFailed\":" INT64_FORMAT ",\"bytesRead\":" INT64_FORMAT,
+                     c->read, c->loaded, c->updated, c->filtered, c->merged, c->failed, c->bytes);
     appendStringInfo(&out, ",\"rejects\":" INT64_FORMAT ",\"conflicts\":" INT64_FORMAT ",\"slow\":" INT64_FORMAT ",\"errors\":%d,\"someGood\":%s,\"nodes\":[",
                      rejects->count, rejects->conflicts, rejects->slow, rejects->earlier + list_length(rejects->kept), rejects->some_good ? "true" : "false");
     for (int i = 0; i < run->program->graph->nnodes; i++)
@@ -114,13 +114,14 @@ describe_progress(const Run *run)
 void
 run_record_commit(Run *run)
 {
-    Oid types[] = {UUIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
+    Oid types[] = {UUIDOID, TEXTOID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID, INT8OID};
     const RunCounts *c = &run->counts;
     Datum values[] = {UUIDPGetDatum(&run->slot->run_id), CStringGetTextDatum(describe_progress(run)), Int64GetDatum(c->read), Int64GetDatum(c->loaded),
-                      Int64GetDatum(c->updated), Int64GetDatum(c->skipped), Int64GetDatum(c->filtered), Int64GetDatum(c->merged), Int64GetDatum(c->bytes)};
+                      Int64GetDatum(c->updated), Int64GetDatum(c->skipped), Int64GetDatum(c->filtered), Int64GetDatum(c->merged), Int64GetDatum(c->bytes),
+                      Int64GetDatum(c->failed)};
 
     if (catalog_execute("UPDATE kaireon_internal.run SET commits = commits + 1, progress = $2::jsonb, rows_read = $3, rows_loaded = $4, rows_updated = $5, "
-                        "rows_skipped = $6, rows_filtered = $7, rows_merged = $8, bytes_read = $9, rows_failed = 0 WHERE run_id = $1 AND status = 'running'",
+                        "rows_skipped = $6, rows_filtered = $7, rows_merged = $8, bytes_read = $9, rows_failed = $10 WHERE run_id = $1 AND status = 'running'",
                         lengthof(types), types, values, NULL, SPI_OK_UPDATE) != 1)
         record_ended_by_other();
 }
@@ -137,12 +138,13 @@ run_committed(Run *run)
     }
     committed->commits++;
     committed->counts = run->counts;
+    committed->done_bytes = run->done_bytes;
     for (int i = 0; i < run->program->nsources; i++)
     {
         run->sources[i].recorded = list_length(run->sources[i].splits);
         run->sources[i].part_committed = run->sources[i].split != NULL;
     }
-    rejects_committed(run->rejects);
+    rejects_committed(run->rejects, true);
     run->nodes = committed->nodes;
     run->execution = NULL;
     run->loading = false;
@@ -179,6 +181,7 @@ run_restore_counts(Run *run)
     counts->skipped = json_get_int(earlier, "rejects", 0);
     counts->filtered = json_get_int(earlier, "rowsFiltered", 0);
     counts->merged = json_get_int(earlier, "rowsMerged", 0);
+    counts->failed = json_get_int(earlier, "rowsFailed", 0);
     counts->bytes = json_get_int(earlier, "bytesRead", 0);
     run->counts = *counts;
 }
@@ -202,4 +205,5 @@ run_restore(Run *run)
     rejects->some_good = json_get_bool(earlier, "someGood", false);
     for (int i = 0; i < nnodes && i < json_count(earlier, "nodes"); i++)
         restore_node(run, i, json_get_object(earlier, "nodes", i));
+    rejects_committed(rejects, false);
 }

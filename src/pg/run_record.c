@@ -114,12 +114,13 @@ record_running(Run *run)
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', attempt = attempt + 1, attempt_at = clock_timestamp(), retry_at = NULL, "
                         "started_at = coalesce(started_at, clock_timestamp()), worker_pid = $3, error_code = NULL, error_message = NULL, "
                         "error_detail = NULL, error_hint = NULL, error_node = NULL, commits = CASE WHEN progress IS NULL THEN 0 ELSE commits END "
-                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}', queued_at",
+                        "WHERE run_id = $1 AND status = 'queued' RETURNING options -> 'replay', options @> '{\"dryRun\": true}', queued_at, attempt",
                         3, types, values, NULL, SPI_OK_UPDATE_RETURNING) != 1)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("the run is not queued any more"),
                         errdetail("It was cancelled, or ended by another process, before it began."), errhint("Run the pipeline again.")));
     run->dry = DatumGetBool(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
     run->asked_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &null));
+    run->attempt = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 4, &null));
     take_replay(run, take_json(run, 1));
     record_earlier(run);
     forget_attempt(run);
@@ -185,6 +186,8 @@ record_file(Run *run, const GraphNode *node, const FetchObject *file, bool whole
                     "ON CONFLICT (pipeline_id, node_id, md5(path), size, modified_at, head_hash, etag) DO UPDATE SET run_id = excluded.run_id, "
                     "rows_read = excluded.rows_read, next_offset = excluded.next_offset, dialect = excluded.dialect, loaded_at = now()",
                     11, types, values, whole ? "          n" : NULL, SPI_OK_INSERT);
+    if (whole)
+        left_out_loaded(run, node, file);
 }
 
 void

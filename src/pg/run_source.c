@@ -148,6 +148,7 @@ run_open_sources(Run *run)
         foreach(lc, run->sources[i].files)
             total += ((FetchObject *) lfirst(lc))->size;
     }
+    run->committed.done_bytes = run->done_bytes;
     pg_atomic_write_u64(&run->slot->bytes_total, total);
     run_enter(run, STAGE_OPENING);
     injection_point("source-listed");
@@ -250,7 +251,7 @@ take_batch(Run *run, RunSource *source, const LinkMessage *message)
     dead_letters_flush(run->rejects->letters);
     run_show_progress(run);
     if (run->replay == NULL)     /* letters are known to be bad */
-        rejects_check_all_bad(run->rejects, run->counts.read - rows_waiting(run));
+        rejects_check_all_bad(run->rejects, run->counts.read - run->counts.failed - rows_waiting(run));
     run_batch_done(run, source);
 }
 
@@ -305,10 +306,18 @@ run_read_source(Run *run, RunSource *source)
 {
     FetchLimits limits = {0, json_get_int(&run->spec->execution_config->root, "batchSize", 0),
                           run->rejects->letters != NULL};
+    List *files = list_copy_tail(source->files, list_length(source->splits));
 
+    if (source->link == NULL)
+    {
+        /* a file behind which the run goes on was left out */
+        if (files == NIL)
+            return;
+        source->link = link_open();
+    }
     run->reading = source;
     run->slot->reader_pid = link_pid(source->link);
-    fetch_read(source->link, connector_of(run, source), source->asked, source->files, &limits);
+    fetch_read(source->link, connector_of(run, source), source->asked, files, &limits);
     run_take_answer(run, source);
     if (source->split || (list_length(source->splits) < list_length(source->files) && fetch_row_limit(source->asked->node) == 0))
         link_misbehaved("kaireon-reader ended before it had read everything");

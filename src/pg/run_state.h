@@ -5,8 +5,8 @@
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
  * loaded, run_judge.c decides whether that may be committed, run_hooks.c calls
  * the targets' hooks, run_dry.c undoes what is only to be tried, run_archive.c
- * says what becomes of the files, run_files.c which of them are read, run_commit.c
- * commits before the end and goes on from such a commit, and run_record.c writes what became of it all into the
+ * says what becomes of the files, run_files.c which of them are read,
+ * run_left_out.c goes on without those that fail, run_commit.c commits before the end and goes on from such a commit, and run_record.c writes what became of it all into the
  * catalog.
  */
 #ifndef KAIREON_RUN_STATE_H
@@ -43,6 +43,7 @@ typedef struct RunSource
     int earlier;             /* and those that earlier attempts of the run have committed */
     int members;             /* of archives among them, behind the first of each */
     bool part_committed;     /* of the split being read */
+    int passing_at;          /* so many files were read when one was left out for what may be over soon; -1: none was */
     instr_time waiting;
     struct ReplaySource *replayed; /* of a replay: the dead letters that take the place of files; NULL: none do */
 } RunSource;
@@ -58,6 +59,7 @@ typedef struct RunCommitted
 {
     int commits;
     RunCounts counts;
+    int64 done_bytes;
     NodeCounts *nodes;       /* by GraphNode.ordinal; of a target, out is what its table got */
     double *times;           /* the same: ms of earlier attempts */
 } RunCommitted;
@@ -73,6 +75,7 @@ typedef struct Run
     int64 epoch;             /* of the lease */
     Replay *replay;          /* NULL: it reads its sources */
     bool dry;                /* all that it does is undone */
+    int attempt;
     CommitPolicy policy;
     RunCommitted committed;
     Jsonb *earlier;          /* of a run that is resumed: how far it came (run_commit.c); NULL: it begins */
@@ -93,6 +96,10 @@ typedef struct Run
     const GraphNode *judged; /* the node whose check on all rows failed the run, or NULL */
     RunCounts counts;
     int64 done_bytes;        /* of the splits before the one being read */
+    int left_out;            /* files that failed, in this attempt */
+    ErrorData *first_left_out; /* why the first of them did, */
+    const GraphNode *left_out_at; /* and at which node a row of it; NULL: it was no row */
+    bool all_left_out;       /* that has failed the run */
 } Run;
 
 /* ---- run.c ---------------------------------------------------------------------------- */
@@ -170,6 +177,18 @@ extern List *run_files_left(Run *run, RunSource *source, List *listed);
 /* A split begins: the rows of the file that were committed before count, and it must be the same file (else 55000). */
 extern void run_begin_file(Run *run, RunSource *source);
 
+/* ---- run_left_out.c --------------------------------------------------------------------- */
+
+/*
+ * Loads the sources by `load`, which goes on where it is called again: without
+ * files that fail, where their source node says so.  Raises the first error when
+ * that leaves none.  Afterwards the load's transaction is open.
+ */
+extern void run_load_files(Run *run, void (*load) (Run *run));
+
+/* In the transaction that has loaded the file, between catalog_begin and catalog_end: it does not fail any more. */
+extern void left_out_loaded(const Run *run, const GraphNode *node, const FetchObject *file);
+
 /* ---- run_replay.c ----------------------------------------------------------------------- */
 
 /*
@@ -197,6 +216,8 @@ extern void replay_end(Run *run);
 extern void archive_loaded(Run *run);
 /* So does the file whose rows failed the run. */
 extern void archive_failed(Run *run, int sqlstate);
+/* And one that was left out. */
+extern void archive_left_out(Run *run, const RunSource *source, const FetchObject *file, int sqlstate);
 /* Of a listing, what does not wait to be moved: it was loaded. */
 extern List *archive_not_waiting(Run *run, const RunSource *source, List *listed);
 

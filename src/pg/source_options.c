@@ -30,6 +30,7 @@ static const char *const error_rules[] = {"fail", "null", "skip", NULL};
 static const char *const results[] = {"first", "all", NULL};
 static const char *const orderings[] = {"fifo_by_name", "lexicographic", "process_all", "latest_by_mtime", "oldest_by_mtime", NULL};
 
+static const char *const file_errors[] = {"fail", "skip", NULL};
 static const char *const changes[] = {"reload", "ignore", "fail", NULL};
 
 /* What no separator of a number may be. */
@@ -69,7 +70,7 @@ static const JsonKey format_keys[] = {FORMAT_KEYS, {NULL, 0, false, NULL}};
 static const JsonKey node_keys[] = {
     {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
-    {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL}, {"changedFiles", JSON_STRING, false, changes},
+    {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL}, {"changedFiles", JSON_STRING, false, changes}, {"onFileError", JSON_STRING, false, file_errors},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey read_keys[] = {
     {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
