@@ -70,9 +70,10 @@ is($k->sql("SELECT kaireon.preview('s3', 'daily/one.csv') ->> 'name'"), 'one', '
 # ---- pipelines
 
 $k->make('big', connector => 's3', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' } ],
-    source => { resource => 'daily/[bot]*.csv', incremental => \1 }, target => { loadingStrategy => 'upsert' });
+    source => { resource => 'daily/*.csv', incremental => \1 }, target => { loadingStrategy => 'upsert' });
 my $run = $k->run('big');
 is("$run->{status} $run->{rows_read}", 'success ' . ($ROWS + 2), 'a pipeline reads all objects');
+is($k->sql(q(SELECT rows_read FROM kaireon.source_state WHERE path = 'daily/empty.csv')), 0, 'one without a byte too');
 is($k->sql('SELECT count(*), sum(id) FROM ds_big'), "$ROWS|$sum", 'the table has them');
 $run = $k->run('big');
 is("$run->{status} $run->{rows_read}", 'success 0', 'and none of them again');

@@ -90,6 +90,7 @@ like(list_error('in/../big.csv'), qr/42501: .*contains "\.\."/, '..');
 like(list_error('/etc/passwd'), qr/42501: .*does not lie below basePath/, 'a path that lies elsewhere');
 for (1 .. 5000) { $k->write_file("many/$_", ''); }
 is($k->sql("SELECT count(*) FROM kaireon.list_objects('ssh', 'many')"), 5000, 'a folder of 5,000');
+is($k->sql("SELECT count(*) FROM kaireon.read('ssh', 'many/12*') AS t(n int)"), 0, 'files without a byte have no rows');
 SKIP: {
     skip 'root may read everything', 2 if $< == 0;
     chmod 0, "$files/in/b.csv", "$files/empty";
