@@ -469,13 +469,27 @@ typedef struct Failure
 {
     Run *run;
     ErrorData *error;
-    const char *node;        /* where, or NULL */
+    const char *node;        /* where, or NULL; "": in code, it is not known at which */
 } Failure;
+
+/* What an error's context ends with. */
+#define RUN_CONTEXT "run of pipeline"
+
+
+/* Somebody has asked for that; a trigger may choose the same SQLSTATE. */
+static volatile sig_atomic_t cancel_asked = false;
 
 static bool
 was_cancelled(const ErrorData *error)
 {
-    return error->sqlerrcode == ERRCODE_QUERY_CANCELED;
+    return error->sqlerrcode == ERRCODE_QUERY_CANCELED && cancel_asked;
+}
+
+/* Was it within a function or a statement, so that its text may be about a row, whatever its SQLSTATE says? */
+static bool
+was_in_code(const ErrorData *error)
+{
+    return error->context && strncmp(error->context, RUN_CONTEXT, strlen(RUN_CONTEXT)) != 0;
 }
 
 /* What the server says too little about. */
@@ -540,7 +554,7 @@ examine_failure(Failure *failure)
     error->hint = resource_hint(error);
     if (run->committed.commits > 0 || run->earlier)
         error->hint = psprintf("%s%s%s", error->hint ? error->hint : "", error->hint ? " " : "", RUN_RESUME_HINT);
-    failure->node = node;
+    failure->node = node == NULL && was_in_code(error) ? "" : node;
 }
 
 /* The run's row. */
@@ -610,10 +624,10 @@ run_context(void *arg)
     const RunSource *source = run->reading;
 
     if (source && source->split && source->cells->nrows > 0)
-        errcontext("run of pipeline \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", run->slot->pipeline, source->split->place,
+        errcontext(RUN_CONTEXT " \"%s\", file \"%s\", lines " UINT64_FORMAT " and on", run->slot->pipeline, source->split->place,
                    source->cells->batch.header->first_line);
     else
-        errcontext("run of pipeline \"%s\"", run->slot->pipeline);
+        errcontext(RUN_CONTEXT " \"%s\"", run->slot->pipeline);
 }
 
 static void
@@ -700,6 +714,7 @@ end_slot(int code, Datum arg)
 static void
 cancel(SIGNAL_ARGS)
 {
+    cancel_asked = true;
     row_watch_cancelled();
     StatementCancelHandler(postgres_signal_arg);
 }
@@ -742,7 +757,7 @@ kaireon_run_main(Datum arg)
     if (!slot->outbox)
     {
         if (slot->cancel)
-            QueryCancelPending = InterruptPending = true;
+            cancel_asked = QueryCancelPending = InterruptPending = true;
         perform(run);
         outbox_work(&slot->pipeline_id);
     }

@@ -97,6 +97,16 @@ forget_attempt(Run *run)
         catalog_execute("DELETE FROM kaireon_internal.run_node WHERE run_id = $1", 1, types, values, NULL, SPI_OK_DELETE);
 }
 
+/* A run that waited, for its turn or for its next attempt. */
+static void
+refuse_stopped(const Run *run, const char *status)
+{
+    if (strcmp(status, "paused") == 0 || strcmp(status, "archived") == 0)
+        ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("pipeline \"%s\" was %s while its run waited", run->spec->name, status),
+                        errdetail("Nothing starts it until somebody resumes it."),
+                        errhint("Call kaireon.resume_pipeline, then run it again or call kaireon.resume_run.")));
+}
+
 void
 record_running(Run *run)
 {
@@ -108,8 +118,9 @@ record_running(Run *run)
     values[1] = UUIDPGetDatum(&run->spec->id);
     values[2] = Int32GetDatum(MyProcPid);
     /* whoever is dropping it is waited for */
-    if (catalog_execute("SELECT FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
+    if (catalog_execute("SELECT status FROM kaireon_internal.pipeline WHERE id = $2 FOR KEY SHARE", 2, types, values, NULL, SPI_OK_SELECT) != 1)
         record_no_pipeline();
+    refuse_stopped(run, SPI_getvalue(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1));
     check_not_outrun(&run->slot->run_id);
     if (catalog_execute("UPDATE kaireon_internal.run SET status = 'running', attempt = attempt + 1, attempt_at = clock_timestamp(), retry_at = NULL, "
                         "started_at = coalesce(started_at, clock_timestamp()), worker_pid = $3, error_code = NULL, error_message = NULL, "

@@ -270,6 +270,10 @@ $run = $k->run('fritz')->{run_id};
 like(as('operator', "SELECT error_message, error_hint FROM kaireon.runs WHERE run_id = '$run'"), qr/^row \d\|row \d$/, 'what a trigger raises at the commit is for operators');
 is(as('viewer', "SELECT error_code, error_message, error_hint IS NULL FROM kaireon.runs WHERE run_id = '$run'"), 'MY001|a row could not be loaded|t', 'whatever SQLSTATE it chooses, not for viewers');
 is(as('viewer', "SELECT error_message, error_hint IS NULL FROM kaireon.run_attempts WHERE run_id = '$run'"), 'a row could not be loaded|t', 'in view run_attempts neither');
+as('fritz', q(DROP TRIGGER tell ON fritz.ds_fritz; CREATE OR REPLACE FUNCTION fritz.tell() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'row %', NEW.n USING ERRCODE = '53000', HINT = 'row ' || NEW.n; END$$;
+    CREATE TRIGGER tell BEFORE INSERT ON fritz.ds_fritz FOR EACH ROW EXECUTE FUNCTION fritz.tell()));
+$run = $k->run('fritz')->{run_id};
+is(as('viewer', "SELECT error_code, error_message, error_hint IS NULL FROM kaireon.runs WHERE run_id = '$run'"), '53000|a row could not be loaded|t', 'not even one that ends a run');
 as('fritz', 'DROP TRIGGER tell ON fritz.ds_fritz');
 for my $view (grep { $_ ne 'expression_functions' } split /\n/, as('viewer', q(SELECT relname FROM pg_class WHERE relnamespace = 'kaireon'::regnamespace AND relkind = 'v' ORDER BY 1)))
 {

@@ -131,6 +131,7 @@ sub owned
     return ($k->rows(q[SELECT * FROM kaireon.run_pipeline('owned')]))[0];
 }
 is(failure(owned('preHook', 'SELECT * FROM public.secret')), 'failed | 42501 | permission denied for table secret | It happened in preHook of node "load".', 'a hook has the rights of the owner, whoever runs the pipeline');
+is(failure(owned('postHook', q(DO $$BEGIN RAISE 'not today' USING ERRCODE = '57014'; END$$))), 'failed | 57014 | not today | It happened in postHook of node "load".', 'a hook that says it was cancelled, when nobody did');
 for my $sql ('SET ROLE friend', 'SET SESSION AUTHORIZATION DEFAULT', 'RESET ROLE', q{SELECT set_config('role', 'friend', true)})
 {
     is(owned('preHook', $sql)->{error_code}, '42501', "$sql is refused");

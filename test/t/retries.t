@@ -104,6 +104,22 @@ $lock->query('SELECT pg_advisory_unlock(42)');
 is($k->wait_run($run) . ' ' . table('used_up'), 'success 20000|20000', 'and then is loaded');
 $lock->query('SELECT pg_advisory_lock(42)');
 
+# ---- a pipeline that is paused meanwhile
+
+pipeline('stopped', retry => { maxAttempts => 3, pauseSeconds => 1000 });
+$run = $k->start('stopped');
+fail_reader($run, $lock);
+pauses($run, 1);
+$k->sql("SELECT kaireon.pause_pipeline('stopped')");
+at_once($run);
+is($k->wait_run($run), 'failed', 'a run whose pipeline is paused while it waits for its next attempt');
+is(attempts($run), '1 failed KA001', 'does not begin it');
+is($k->sql("SELECT error_message FROM kaireon.runs WHERE run_id = '$run'"), 'pipeline "stopped" was paused while its run waited', 'and says so');
+$lock->query('SELECT pg_advisory_unlock(42)');
+is($k->sql("SELECT kaireon.resume_pipeline('stopped'); SELECT kaireon.resume_run('$run') = '$run'"), "\nt", 'once it is resumed');
+is($k->wait_run($run) . ' ' . table('stopped'), 'success 20000|20000', 'the run goes on');
+$lock->query('SELECT pg_advisory_lock(42)');
+
 # ---- pauses
 
 pipeline('pauses', retry => { maxAttempts => 9, pauseSeconds => 1000 }, commit => 'batch');
