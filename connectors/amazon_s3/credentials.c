@@ -104,10 +104,7 @@ s3_credentials_read(S3 *s3, const DriverConfig *config, Status *st)
     {
         c->source = S3_AMBIENT;
         if (config->ambient == NULL)
-        {
-            status_fail(st, STATUS_FORBIDDEN, "auth_method iam_role is not allowed on this server");
-            return status_hint(st, "An administrator allows the use of the machine's own credentials with kaireon.instance_credentials.");
-        }
+            return ambient_forbidden(st);
         c->ambient = json_deep_copy(config->ambient);
         return c->ambient != NULL || status_out_of_memory(st, 0);
     }

@@ -15,6 +15,13 @@
 #define ANSWER_MAX (1U << 20)
 #define FILE_MAX (64U << 10)
 
+bool
+ambient_forbidden(Status *st)
+{
+    status_fail(st, STATUS_FORBIDDEN, "auth_method iam_role is not allowed on this server");
+    return status_hint(st, "An administrator allows the use of the machine's own credentials with kaireon.instance_credentials.");
+}
+
 const char *
 ambient_value(const json_t *ambient, const char *name)
 {
@@ -33,7 +40,13 @@ ask(Http *http, const HttpRequest *request, Buf *body, Status *st)
     if (!http_call(http, request, &exchange, st))
         return false;
     response = http_response(exchange);
-    if (response->status < 200 || response->status >= 300)
+    if (response->status == 404)
+    {
+        /* Not that a file does not exist, which is no error everywhere. */
+        fine = status_fail(st, STATUS_UNKNOWN_USER, "the machine has no credentials of its own");
+        status_detail(st, "The service that gives them answered with status 404.");
+    }
+    else if (response->status < 200 || response->status >= 300)
         fine = http_refused(exchange, st);
     else
         fine = buf_append(body, response->body.data, response->body.used, st) && buf_append(body, "", 1, st);
@@ -79,7 +92,7 @@ ambient_file(const char *path, Status *st)
         if (text == NULL)
             status_out_of_memory(st, FILE_MAX);
         else
-            status_fail(st, STATUS_NO_FILE, "could not read \"%s\", which the server's environment names: %s", path, strerror(errno));
+            status_fail(st, STATUS_IO, "could not read \"%s\", which the server's environment names: %s", path, strerror(errno));
         free(text);
         text = NULL;
     }

@@ -13,6 +13,9 @@
 
 #include "net/http.h"
 
+/* Fails with 42501: an administrator has not allowed it.  Returns false. */
+bool ambient_forbidden(Status *st);
+
 /* The value of a variable of the server's environment, or NULL. */
 const char *ambient_value(const json_t *ambient, const char *name);
 

@@ -134,7 +134,7 @@ is(result('machine'), '1|one', 'of the environment');
 with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/identity");
 is(result('machine'), '1|one', 'of a web identity');
 with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/none");
-like(result('machine'), qr/58P01: could not read ".*none", which the server's environment names/, 'of a web identity that is not there');
+like(result('machine'), qr/58030: could not read ".*none", which the server's environment names/, 'of a web identity that is not there');
 with_environment(AWS_EC2_METADATA_SERVICE_ENDPOINT => 'http://127.0.0.1:1');
 like(result('machine'), qr/08001: could not connect to "127\.0\.0\.1"/, 'no service');
 $k->remember_postmaster;
