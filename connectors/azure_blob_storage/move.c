@@ -13,7 +13,6 @@
 #include <time.h>
 
 #include "../connectors/azure_blob_storage/azure.h"
-#include "core/sha256.h"
 #include "net/url.h"
 #include "store/move.h"
 
@@ -23,20 +22,6 @@
 /* Seconds that a copy is waited for, and the longest pause between looking, in milliseconds. */
 #define COPY_SECONDS 60
 #define LONGEST_PAUSE 2000
-
-/* Which version of which blob: what a copy of it is marked with. */
-static bool
-make_mark(const DriverEntry *entry, char *mark, Status *st)
-{
-    Buf text;
-    bool fine;
-
-    buf_init(&text, URL_MAX);
-    fine = buf_append(&text, entry->etag, strlen(entry->etag) + 1, st) && buf_append(&text, entry->path, strlen(entry->path), st) &&
-        sha256_hex(text.data, text.used, mark, st);
-    buf_free(&text);
-    return fine;
-}
 
 /* An etag as requests have it. */
 static const char *
@@ -159,7 +144,7 @@ look_at_copy(Azure *azure, const DriverEntry *entry, const char *path, StoreFoun
     char mark[65];
     bool pending;
 
-    if (!make_mark(entry, mark, st))
+    if (!store_move_mark(entry, mark, st))
         return false;
     for (;;)
     {
@@ -235,7 +220,7 @@ ask_copy(Azure *azure, const DriverEntry *entry, const char *to, const HttpRespo
     Buf source;
 
     buf_init(&source, URL_MAX);
-    fine = add_metadata(&headers, original, st) && make_mark(entry, mark, st) && azure_blob_url(azure, entry->path, &source, st);
+    fine = add_metadata(&headers, original, st) && store_move_mark(entry, mark, st) && azure_blob_url(azure, entry->path, &source, st);
     if (fine)
     {
         headers.list[headers.n++] = azure->headers[0];

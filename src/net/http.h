@@ -105,6 +105,7 @@ typedef struct HttpRequest
     bool ranged;                /* only bytes from `from` to before `to` */
     uint64_t from, to;
     const char *if_match;       /* an etag as the server wrote it: something else is an error; NULL: whatever it is */
+    const char *version;        /* the name of a header of answers that takes the place of the etag, which the URL asks for; NULL: none */
     size_t body_max;            /* bytes of answer that are kept; a ranged request, of at least HTTP_CHUNK, stops there until they are taken */
 } HttpRequest;
 

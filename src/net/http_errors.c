@@ -96,19 +96,30 @@ find_element(const char *body, const char *tag, char *out, size_t size)
     return true;
 }
 
-/* The message of an error as the JSON APIs of clouds put it; false: there is none. */
+/* The short name of an error as the JSON APIs of clouds put it: Google's reason or status, that of OAuth; NULL: there is none. */
+static const char *
+find_reason(const json_t *root, const json_t *error)
+{
+    const char *reason = json_string_value(json_object_get(json_array_get(json_object_get(error, "errors"), 0), "reason"));
+
+    if (reason == NULL)
+        reason = json_string_value(json_object_get(error, "status"));
+    return reason != NULL || json_object_get(root, "error_description") == NULL ? reason : json_string_value(error);
+}
+
+/* The name and message of such an error; false: there is none. */
 static bool
 find_json(const char *body, char *out, size_t size)
 {
     json_t *root = json_loads(body, 0, NULL), *error = json_object_get(root, "error");
-    const char *text = json_string_value(json_object_get(json_is_object(error) ? error : root, "message"));
+    const char *text = json_string_value(json_object_get(json_is_object(error) ? error : root, "message")), *reason = find_reason(root, error);
 
     if (text == NULL)
         text = json_string_value(json_object_get(root, "error_description"));
     if (text == NULL)
         text = json_string_value(error);
     if (text != NULL)
-        snprintf(out, size, "%.*s", SHOWN, text);
+        snprintf(out, size, "%.*s%s%.*s", SHOWN, reason == NULL ? "" : reason, reason == NULL ? "" : ": ", SHOWN, text);
     json_decref(root);
     return text != NULL;
 }
@@ -126,7 +137,7 @@ explain_body(const Buf *body, char *out, size_t size)
     if (find_element(copy, "Code", code, sizeof(code)))
         snprintf(found, sizeof(found), "%s%s%s", code, find_element(copy, "Message", message, sizeof(message)) ? ": " : "",
                  find_element(copy, "Message", message, sizeof(message)) ? message : "");
-    else if (!find_json(copy, found, SHOWN + 1) && copy[strspn(copy, " \r\n\t")] != '<')
+    else if (!find_json(copy, found, sizeof(found)) && copy[strspn(copy, " \r\n\t")] != '<')
         snprintf(found, sizeof(found), "%.*s", SHOWN, copy);
     for (char *at = found; *at != '\0'; at++)
         if ((unsigned char) *at < ' ' || *at == 0x7f)

@@ -144,7 +144,7 @@ is_same_object(HttpExchange *exchange, int64_t total)
 {
     char etag[sizeof(exchange->etag)], modified[sizeof(exchange->modified)], subject[600];
 
-    keep_header(exchange, "etag", etag, sizeof(etag));
+    keep_header(exchange, exchange->request->version != NULL ? exchange->request->version : "etag", etag, sizeof(etag));
     keep_header(exchange, "last-modified", modified, sizeof(modified));
     if (!exchange->known)
     {
@@ -385,7 +385,7 @@ add_headers(HttpExchange *exchange, Status *st)
         fine = fine && http_header_add(&exchange->headers, "Range", exchange->range, st);
     }
     /* A weak etag never matches. */
-    if (if_match != NULL && strncmp(if_match, "W/", 2) != 0)
+    if (if_match != NULL && request->version == NULL && strncmp(if_match, "W/", 2) != 0)
     {
         what.if_match = if_match;
         fine = fine && http_header_add(&exchange->headers, "If-Match", if_match, st);

@@ -140,7 +140,7 @@ begin_part(Transfer *transfer, size_t size, Status *st)
         .url = transfer->url, .headers = transfer->object.headers, .nheaders = transfer->object.nheaders,
         .signer = transfer->object.signer, .what = "file", .name = transfer->name, .follow = transfer->object.follow,
         .ranged = transfer->size != 0, .from = transfer->asked, .to = transfer->asked + size,
-        .if_match = transfer->etag[0] == '\0' ? NULL : transfer->etag,
+        .if_match = transfer->etag[0] == '\0' ? NULL : transfer->etag, .version = transfer->object.version,
         .body_max = size < HTTP_CHUNK ? HTTP_CHUNK : size};
     if (!http_start(transfer->all->http, &part->request, &part->exchange, st))
     {
@@ -200,7 +200,7 @@ is_empty(const HttpResponse *response)
 static void
 learn(Transfer *transfer, const HttpResponse *response)
 {
-    const char *etag = http_response_header(response, "etag");
+    const char *etag = http_response_header(response, transfer->object.version != NULL ? transfer->object.version : "etag");
     int64_t total = http_total(transfer->parts[0]->exchange);
 
     transfer->opened = true;

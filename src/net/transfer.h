@@ -34,6 +34,7 @@ typedef struct TransferObject
     const HttpSigner *signer;
     bool follow;                /* redirections */
     const char *etag;           /* that it must have, as the server writes it; NULL or "": any */
+    const char *version;        /* borrowed; as in HttpRequest */
     int64_t size;               /* bytes; -1: not known */
 } TransferObject;
 

@@ -6,10 +6,27 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "core/buf.h"
+#include "core/sha256.h"
+
 /* So many objects of one name in one folder. */
 #define NAMES_MAX 10000
 /* So often may a name be free when it is looked at, and taken when it is written. */
 #define TAKEN_MAX 20
+
+bool
+store_move_mark(const DriverEntry *entry, char *mark, Status *st)
+{
+    size_t size = strlen(entry->etag) + 1 + strlen(entry->path);
+    Buf text;
+    bool fine;
+
+    buf_init(&text, size);
+    fine = buf_append(&text, entry->etag, strlen(entry->etag) + 1, st) && buf_append(&text, entry->path, strlen(entry->path), st) &&
+        sha256_hex(text.data, text.used, mark, st);
+    buf_free(&text);
+    return fine;
+}
 
 /* The first of to, to.1, to.2... that is free, or where the copy, or the object itself, is already. */
 static bool

@@ -37,6 +37,12 @@ typedef struct StoreMover
     void *context;
 } StoreMover;
 
+/*
+ * What a copy is marked with, where it has a version of its own: which version of which object
+ * it was made of.  Lower-case hex, for which `mark` has room for 65.
+ */
+STATUS_CHECK bool store_move_mark(const DriverEntry *entry, char *mark, Status *st);
+
 /* As Driver.move.  An object that is asked to be moved to where it is stays there. */
 STATUS_CHECK bool store_move(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
 

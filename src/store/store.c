@@ -38,18 +38,19 @@ copy_text(const char *text, char **out, Status *st)
 bool
 store_open(Store *store, const DriverConfig *config, const StoreSettings *settings, Status *st)
 {
-    HttpSettings http = HTTP_DEFAULTS;
+    HttpSettings *http = &store->settings;
 
+    *http = (HttpSettings) HTTP_DEFAULTS;
     if (!copy_text(settings->ca_cert, &store->ca_cert, st) || !copy_text(settings->proxy, &store->proxy, st) ||
         !egress_open(&store->egress, config->egress, config->negress, st))
         return false;
-    http.egress = &store->egress;
-    http.ca_cert = store->ca_cert;
-    http.proxy = store->proxy;
-    http.connect_seconds = (unsigned) settings->connect_seconds;
-    http.idle_seconds = (unsigned) settings->idle_seconds;
-    http.attempts = (unsigned) settings->attempts;
-    return http_open(&store->http, &http, st) && transfers_open(&store->transfers, store->http, st);
+    http->egress = &store->egress;
+    http->ca_cert = store->ca_cert;
+    http->proxy = store->proxy;
+    http->connect_seconds = (unsigned) settings->connect_seconds;
+    http->idle_seconds = (unsigned) settings->idle_seconds;
+    http->attempts = (unsigned) settings->attempts;
+    return http_open(&store->http, http, st) && transfers_open(&store->transfers, store->http, st);
 }
 
 void
@@ -165,7 +166,7 @@ begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, St
 {
     StoreObject *object = calloc(1, sizeof(*object));
     TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .signer = store->signer,
-                           .follow = store->follow, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
+                           .follow = store->follow, .version = store->version, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
     char etag[302];
     bool fine;
     Buf url;
@@ -181,6 +182,8 @@ begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, St
         snprintf(etag, sizeof(etag), "\"%.298s\"", entry->etag);
         what.etag = etag;
     }
+    else if (listed && store->version != NULL)
+        what.etag = entry->etag;
     what.url = (const char *) url.data;
     fine = fine && transfer_begin(store->transfers, &what, &object->transfer, st);
     buf_free(&url);

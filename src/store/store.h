@@ -17,6 +17,7 @@ typedef struct StoreObject StoreObject;
 typedef struct Store
 {
     Egress egress;
+    HttpSettings settings;      /* of the client, for others that go where it may go */
     Http *http;
     Transfers *transfers;
     StoreObject *expected;      /* those that were told, in their order */
@@ -32,6 +33,7 @@ typedef struct Store
     bool follow;                /* redirections */
     bool unsized;               /* a listed size of 0 may mean that it is not known */
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
+    const char *version;        /* a listed etag is what the store answers with in this header, and part of the URL */
     const char *hint;           /* for who is refused */
     const char *secrets[2];     /* texts that URLs have in them and no failure shows, whatever a server repeats; NULL: none */
 } Store;
