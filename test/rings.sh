@@ -351,7 +351,7 @@ ring_tap()
         skip "PostgreSQL's test modules are not installed"
         return
     fi
-    "$ROOT/tools/peers" seaweedfs azurite
+    "$ROOT/tools/peers" seaweedfs azurite fake_gcs
     export KAIREON_PEERS=$ROOT/build/peers
     # where the user of the tests can't look in, they get a copy
     as_pg test -x "$KAIREON_PEERS" || { cp -r "$KAIREON_PEERS" "$WORK_DIR/" && KAIREON_PEERS=$WORK_DIR/peers; }

@@ -6,13 +6,14 @@
 #include "../connectors/amazon_s3/s3.h"
 #include "../connectors/azure_blob_storage/azure.h"
 #include "../connectors/csv_upload/csv_upload.h"
+#include "../connectors/google_cloud_storage/gcs.h"
 #include "../connectors/http_pull/http_pull.h"
 #include "../connectors/local_fs/local_fs.h"
 #include "../connectors/sftp/sftp.h"
 #include "reader/driver.h"
 
 static const Driver *const drivers[] = {&driver_amazon_s3, &driver_azure_blob_storage, &driver_csv_upload,
-                                        &driver_http_pull, &driver_local_fs, &driver_sftp};
+                                        &driver_google_cloud_storage, &driver_http_pull, &driver_local_fs, &driver_sftp};
 
 const Driver *
 driver_find(const char *type)
@@ -28,5 +29,5 @@ driver_find(const char *type)
 const char *
 driver_types(void)
 {
-    return "amazon_s3, azure_blob_storage, csv_upload, http_pull, local_fs, sftp";
+    return "amazon_s3, azure_blob_storage, csv_upload, google_cloud_storage, http_pull, local_fs, sftp";
 }

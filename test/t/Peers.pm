@@ -154,4 +154,36 @@ sub s3_put
     return s3($port, 'PUT', "$bucket/$key", '-T', $file);
 }
 
+# fake_gcs(): Google Cloud Storage; {port} is where.  It does not ask who somebody is, and knows no preconditions.
+sub fake_gcs
+{
+    my $program = ($ENV{KAIREON_PEERS} // '') . '/fake-gcs-server';
+    plan(skip_all => 'fake-gcs-server is not installed') unless -x $program;
+    my $port = free_port();
+    local $ENV{TZ} = 'UTC';
+    my $self = start('fake-gcs-server', sub { answers($port, '/_internal/healthcheck') }, $program, '-scheme', 'http', '-host', '127.0.0.1', '-port', $port, '-backend', 'memory',
+        '-public-host', "127.0.0.1:$port", '-external-url', "http://127.0.0.1:$port", '-log-level', 'warn');
+    $self->{port} = $port;
+    return $self;
+}
+
+# gcs(PORT, METHOD, PATH, TYPE, BODY): a request to its JSON API; dies when it fails.
+sub gcs
+{
+    my ($port, $method, $path, $type, $body) = @_;
+    my $answer = HTTP::Tiny->new->request($method, "http://127.0.0.1:$port/$path", { headers => { 'content-type' => $type // 'application/json' }, content => $body // '' });
+    die "$method $path: $answer->{status} $answer->{content}" unless $answer->{success};
+    return $answer->{content};
+}
+
+sub gcs_bucket { return gcs($_[0], 'POST', 'storage/v1/b?project=test', 'application/json', qq({"name": "$_[1]"})); }
+
+# gcs_put(PORT, BUCKET, KEY, CONTENT, ENCODING)
+sub gcs_put
+{
+    my ($port, $bucket, $key, $content, $encoding) = @_;
+    $key =~ s/([^A-Za-z0-9._~-])/sprintf '%%%02X', ord $1/ge;
+    return gcs($port, 'POST', "upload/storage/v1/b/$bucket/o?uploadType=media&name=$key" . ($encoding ? "&contentEncoding=$encoding" : ''), 'text/csv', $content);
+}
+
 1;
