@@ -122,26 +122,26 @@ sftp_answered(Sftp *sftp, int rc, unsigned long code)
 }
 
 bool
-sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *path, Status *st)
+sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *what, const char *path, Status *st)
 {
-    char what[700];
+    char doing[700];
     unsigned long code;
 
     if (rc != LIBSSH2_ERROR_SFTP_PROTOCOL || sftp->files == NULL)
     {
-        snprintf(what, sizeof(what), "%s \"%.600s\"", verb, path);
-        return sftp_link_fail(sftp, rc, what, st);
+        snprintf(doing, sizeof(doing), "%s %s \"%.600s\"", verb, what, path);
+        return sftp_link_fail(sftp, rc, doing, st);
     }
     code = libssh2_sftp_last_error(sftp->files);
     switch (code)
     {
         case LIBSSH2_FX_NO_SUCH_FILE:
         case LIBSSH2_FX_NO_SUCH_PATH:
-            status_fail(st, STATUS_NO_FILE, "\"%s\" does not exist", path);
+            status_fail(st, STATUS_NO_FILE, "%s \"%s\" does not exist", what, path);
             return status_hint(st, "Names are relative to the connector's basePath and exact in upper and lower case.");
         case LIBSSH2_FX_PERMISSION_DENIED:
         case LIBSSH2_FX_WRITE_PROTECT:
-            status_fail(st, STATUS_FORBIDDEN, "no permission to %s \"%s\"", verb, path);
+            status_fail(st, STATUS_FORBIDDEN, "no permission to %s %s \"%s\"", verb, what, path);
             return status_hint(st, "The user that logs in must have that right on the server.");
         case LIBSSH2_FX_NOT_A_DIRECTORY:
             return status_fail(st, STATUS_WRONG_KIND, "\"%s\" goes through something that is not a directory", path);
@@ -149,7 +149,7 @@ sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *path, Status *s
         case LIBSSH2_FX_CONNECTION_LOST:
             return sftp_link_fail(sftp, LIBSSH2_ERROR_SOCKET_DISCONNECT, verb, st);
         default:
-            status_fail(st, STATUS_IO, "could not %s \"%s\"", verb, path);
+            status_fail(st, STATUS_IO, "could not %s %s \"%s\"", verb, what, path);
             return status_detail(st, "The server refused it with code %lu of SFTP%s.", code, code == LIBSSH2_FX_FAILURE ? ", which says no more" : "");
     }
 }

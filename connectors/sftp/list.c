@@ -49,7 +49,7 @@ complete(Walk *walk, LIBSSH2_SFTP_ATTRIBUTES *info, bool *gone)
         return false;
     rc = sftp_stat(walk->sftp, walk->full, false, info);
     *gone = rc == LIBSSH2_ERROR_SFTP_PROTOCOL || (rc == 0 && link && sftp_is_folder(info));
-    return rc == 0 || *gone || sftp_path_fail(walk->sftp, rc, "read", walk->path, walk->st);
+    return rc == 0 || *gone || sftp_path_fail(walk->sftp, rc, "read", "file", walk->path, walk->st);
 }
 
 static bool
@@ -102,7 +102,7 @@ walk_entries(Walk *walk, LIBSSH2_SFTP_HANDLE *handle, const char *folder, PathNe
         if (rc == 0)
             return true;
         if (rc < 0)
-            return sftp_path_fail(walk->sftp, rc, "read", folder, walk->st);
+            return sftp_path_fail(walk->sftp, rc, "read", "directory", folder, walk->st);
         walk->name[(size_t) rc < sizeof(walk->name) ? (size_t) rc : sizeof(walk->name) - 1] = '\0';
         if (strcmp(walk->name, ".") == 0 || strcmp(walk->name, "..") == 0)
             continue;
@@ -130,7 +130,7 @@ walk_folder(Walk *walk, const char *folder, PathNext next, int depth, bool named
         rc = libssh2_session_last_errno(sftp->ssh);
         /* gone since its own folder was read */
         return (!named && sftp_answered(sftp, rc, LIBSSH2_FX_NO_SUCH_FILE)) ||
-            sftp_path_fail(sftp, rc, "read", folder[0] == '\0' ? walk->full : folder, walk->st);
+            sftp_path_fail(sftp, rc, "read", "directory", folder[0] == '\0' ? walk->full : folder, walk->st);
     }
     fine = walk_entries(walk, handle, folder, next, &below);
     SFTP_CALL(sftp, rc, libssh2_sftp_close_handle(handle));
@@ -169,7 +169,7 @@ walk_exact(void *context, const char *name, bool *exists, Status *st)
     {
         /* A broken connection says nothing about the name. */
         *exists = rc != LIBSSH2_ERROR_SFTP_PROTOCOL;
-        return sftp_path_fail(walk->sftp, rc, "read", name, st);
+        return sftp_path_fail(walk->sftp, rc, "read", "file", name, st);
     }
     *exists = sftp_is_file(&info) || sftp_is_folder(&info);
     if (sftp_is_file(&info))

@@ -35,7 +35,7 @@ look(const Move *move, const char *full, Found *found)
     *found = FOUND_NOTHING;
     if (rc != 0)
         return sftp_answered(move->sftp, rc, LIBSSH2_FX_NO_SUCH_FILE) || sftp_answered(move->sftp, rc, LIBSSH2_FX_NO_SUCH_PATH) ||
-            sftp_path_fail(move->sftp, rc, "move", move->entry->path, move->st);
+            sftp_path_fail(move->sftp, rc, "move", "file", move->entry->path, move->st);
     if (LIBSSH2_SFTP_S_ISLNK(info.permissions))
         *found = FOUND_LINK;
     else
@@ -62,10 +62,10 @@ make_folders(const Move *move, const char *full)
             SFTP_CALL(sftp, rc, libssh2_sftp_mkdir_ex(sftp->files, folder, (unsigned int) strlen(folder), mode));
             /* or somebody else was quicker */
             if (rc != 0 && sftp_stat(sftp, folder, false, &info) != 0)
-                return sftp_path_fail(sftp, rc, "make folder", folder, move->st);
+                return sftp_path_fail(sftp, rc, "make", "directory", folder, move->st);
         }
         else if (rc != 0)
-            return sftp_path_fail(sftp, rc, "move a file to", folder, move->st);
+            return sftp_path_fail(sftp, rc, "move a file to", "directory", folder, move->st);
         else if (!sftp_is_folder(&info))
             return status_fail(move->st, STATUS_WRONG_KIND, "\"%s\" is not a directory", folder);
         else
@@ -81,7 +81,7 @@ wrong_source(const Move *move, Found source)
     Status *st = move->st;
 
     if (source == FOUND_NOTHING)
-        return status_fail(st, STATUS_NO_FILE, "\"%s\" does not exist", path);
+        return status_fail(st, STATUS_NO_FILE, "file \"%s\" does not exist", path);
     if (source == FOUND_LINK)
     {
         status_fail(st, STATUS_WRONG_KIND, "\"%s\" is a symbolic link, which is not moved", path);
@@ -111,7 +111,7 @@ try_name(const Move *move, const char *full, Found source, bool *done)
     *done = rc == 0;
     if (*done)
         return true;
-    (void) sftp_path_fail(sftp, rc, "move", move->entry->path, move->st);
+    (void) sftp_path_fail(sftp, rc, "move", "file", move->entry->path, move->st);
     if (sftp->broken || strcmp(move->st->sqlstate, STATUS_IO) != 0)
         return false;
     /* The server does not say that the name is taken: has it been, since? */

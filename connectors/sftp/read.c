@@ -63,7 +63,7 @@ open_once(SftpFile *file, bool known, LIBSSH2_SFTP_ATTRIBUTES *info, Status *st)
     int rc = known ? 0 : sftp_stat(sftp, file->full, false, info);
 
     if (rc != 0)
-        return sftp_path_fail(sftp, rc, "read", file->path, st);
+        return sftp_path_fail(sftp, rc, "read", "file", file->path, st);
     /* Opening a FIFO would wait for whoever writes into it. */
     if (!known && !sftp_is_file(info))
     {
@@ -72,11 +72,11 @@ open_once(SftpFile *file, bool known, LIBSSH2_SFTP_ATTRIBUTES *info, Status *st)
     }
     SFTP_CALL_POINTER(sftp, file->handle, libssh2_sftp_open_ex(sftp->files, file->full, (unsigned int) strlen(file->full), LIBSSH2_FXF_READ, 0, LIBSSH2_SFTP_OPENFILE));
     if (file->handle == NULL)
-        return sftp_path_fail(sftp, libssh2_session_last_errno(sftp->ssh), "read", file->path, st);
+        return sftp_path_fail(sftp, libssh2_session_last_errno(sftp->ssh), "read", "file", file->path, st);
     file->connection = sftp->connection;
     memset(info, 0, sizeof(*info));
     SFTP_CALL(sftp, rc, libssh2_sftp_fstat_ex(file->handle, info, 0));
-    return rc == 0 || sftp_path_fail(sftp, rc, "read", file->path, st);
+    return rc == 0 || sftp_path_fail(sftp, rc, "read", "file", file->path, st);
 }
 
 /* Makes a connection where there is none, and opens the file. */
@@ -133,7 +133,7 @@ fetch(SftpFile *file, Status *st)
             file->at += (uint64_t) n;
             return true;
         }
-        (void) sftp_path_fail(sftp, (int) n, "read", file->path, st);
+        (void) sftp_path_fail(sftp, (int) n, "read", "file", file->path, st);
         if (!sftp->broken || breaks == BREAKS_MAX || !open_file(file, true, &info, st))
             return false;
         if (!same(file, &info))
@@ -205,7 +205,7 @@ compare_end(SftpFile *file, Status *st)
     SFTP_CALL(file->sftp, rc, libssh2_sftp_fstat_ex(file->handle, &now, 0));
     if (rc != 0)
     {
-        (void) sftp_path_fail(file->sftp, rc, "read", file->path, st);
+        (void) sftp_path_fail(file->sftp, rc, "read", "file", file->path, st);
         if (!file->sftp->broken || !open_file(file, true, &now, st))
             return false;
     }

@@ -83,9 +83,9 @@ bool sftp_link_fail(Sftp *sftp, int rc, const char *what, Status *st);
 
 /*
  * What it says about `path`: 58P01, 42501, 58030, or as sftp_link_fail.  Returns
- * false.  `verb`: "read", "move"...
+ * false.  `verb`: "read", "move"...; `what`: "file" or "directory".
  */
-bool sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *path, Status *st);
+bool sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *what, const char *path, Status *st);
 
 /* The server's answer to the last call was this LIBSSH2_FX_ code. */
 bool sftp_answered(Sftp *sftp, int rc, unsigned long code);

@@ -84,8 +84,8 @@ is(list('empty'), '', 'an empty folder');
 is($k->sql(q(SELECT kaireon.describe('ssh', './in/', '{"pattern": {"type": "regex", "value": "deep/.*/e\\\\.csv"}}') ->> 'path')), 'in/deep/er/e.csv', 'a regular expression');
 is($k->sql(q(SELECT count(*) FROM kaireon.preview('ssh', 'in', '{"pattern": {"type": "dateGlob", "value": "x/{YYYY}/*.csv"}}'))), 0, 'a folder of a date that is not there');
 is($k->sql("SELECT size, modified_at = to_timestamp(" . (stat "$files/in/a.csv")[9] . ") FROM kaireon.list_objects('ssh', 'in/a.csv')"), '20|t', 'size and time');
-like(list_error('in/gone.csv'), qr/58P01: "in\/gone\.csv" does not exist/, 'a file that is not there');
-like(list_error('gone/*.csv'), qr/58P01: "gone" does not exist/, 'a folder that is not there');
+like(list_error('in/gone.csv'), qr/58P01: file "in\/gone\.csv" does not exist/, 'a file that is not there');
+like(list_error('gone/*.csv'), qr/58P01: directory "gone" does not exist/, 'a folder that is not there');
 like(list_error('in/../big.csv'), qr/42501: .*contains "\.\."/, '..');
 like(list_error('/etc/passwd'), qr/42501: .*does not lie below basePath/, 'a path that lies elsewhere');
 for (1 .. 5000) { $k->write_file("many/$_", ''); }
@@ -94,8 +94,8 @@ is($k->sql("SELECT count(*) FROM kaireon.read('ssh', 'many/12*') AS t(n int)"), 
 SKIP: {
     skip 'root may read everything', 2 if $< == 0;
     chmod 0, "$files/in/b.csv", "$files/empty";
-    like(read_error('in/b.csv'), qr/42501: no permission to read "in\/b\.csv"/, 'a file that may not be read');
-    like(list_error('empty'), qr/42501: no permission to read "empty"/, 'a folder that may not');
+    like(read_error('in/b.csv'), qr/42501: no permission to read file "in\/b\.csv"/, 'a file that may not be read');
+    like(list_error('empty'), qr/42501: no permission to read directory "empty"/, 'a folder that may not');
     chmod 0644, "$files/in/b.csv";
     chmod 0755, "$files/empty";
 }
