@@ -74,7 +74,7 @@ sub DESTROY
 
 our ($S3_ID, $S3_SECRET) = ('PEERADMIN0000000001', 'peer-admin-secret-0123456789abcdef');
 
-# seaweedfs(): an S3 server; {port} is where.
+# seaweedfs(): an S3 server; {port} is where, {filer} the port of its plain web server.
 sub seaweedfs
 {
     my $weed = ($ENV{KAIREON_PEERS} // '') . '/weed';
@@ -89,7 +89,7 @@ sub seaweedfs
         "-master.port=$port{master}", "-master.port.grpc=" . free_port(), "-volume.port=$port{volume}", '-volume.port.grpc=' . free_port(), '-volume.max=100',
         '-filer', "-filer.port=$port{filer}", '-filer.port.grpc=' . free_port(), '-s3', "-s3.port=$port{s3}", '-s3.port.grpc=' . free_port(), "-s3.config=$data/s3.json",
         '-s3.port.iceberg=0', '-s3.port.lance=0', '-master.volumeSizeLimitMB=1024', '-master.telemetry=false');
-    $self->{port} = $port{s3};
+    @$self{qw(port filer)} = @port{qw(s3 filer)};
     return $self;
 }
 

@@ -1,0 +1,258 @@
+# One contract for all places that files come from: the same files are put into
+# each, and each answers every question in the same words and fills tables with
+# the same rows.
+#
+# Of URLs there is no listing and no moving; what needs one is left out there.
+use strict;
+use warnings;
+use IO::Compress::Gzip qw(gzip $GzipError);
+use Kaireon;
+use Peers;
+use SshServer;
+use Test::More;
+
+plan skip_all => 'openssh-server is not installed' unless SshServer::here();
+my $seaweed = Peers::seaweedfs();
+my $azurite = Peers::azurite();
+my $ssh = SshServer->new;
+my $key = PostgreSQL::Test::Utils::tempdir() . '/key';
+PostgreSQL::Test::Utils::append_to_file($key, '0123456789abcdef' x 4);
+chmod 0600, $key;
+my $k = Kaireon->new('contract', conf => "kaireon.master_key_file = '$key'\nkaireon.egress_allow = '127.0.0.1'\n");
+my ($files, $scratch) = ($k->files, PostgreSQL::Test::Utils::tempdir());
+$k->sql("ALTER SYSTEM SET kaireon.local_fs_archive_roots = '$files/local'; SELECT pg_reload_conf()");
+
+# ---- the places
+
+# on_disk(FOLDER): a function that writes a file below it.
+sub on_disk
+{
+    my ($base) = @_;
+    return sub {
+        my ($name, $bytes) = @_;
+        my $folder = $base;
+        for my $part (split m{/}, $name =~ s{/?[^/]*$}{}r) { $folder .= "/$part"; mkdir $folder; }
+        open my $out, '>:raw', "$base/$name" or die "$base/$name: $!";
+        print $out $bytes;
+        close $out or die $!;
+    };
+}
+
+sub into_s3
+{
+    my ($name, $bytes) = @_;
+    on_disk($scratch)->('object', $bytes);
+    Peers::s3_put($seaweed->{port}, 'data', "base/$name", "$scratch/object");
+    return;
+}
+
+# A name as a part of a URL.
+sub in_url { return $_[0] =~ s/([^A-Za-z0-9._~\/-])/sprintf '%%%02X', ord $1/ger; }
+
+my %s3 = (bucket => 'data', prefix => 'base', endpoint => "http://127.0.0.1:$seaweed->{port}", maxAttempts => 2);
+my %azure = (storageAccount => $Peers::AZURE_ACCOUNT, container => 'data', prefix => 'base', endpoint => "http://127.0.0.1:$azurite->{port}/$Peers::AZURE_ACCOUNT", maxAttempts => 2);
+my %sftp = (host => '127.0.0.1', port => $ssh->port, knownHosts => $ssh->known_hosts, basePath => "$files/ssh");
+my @places = (
+    { name => 'local_fs', folders => 1, put => on_disk("$files/local"), with => [ { basePath => "$files/local" } ], wrong => [ { basePath => "$files/nothing" } ] },
+    { name => 'amazon_s3', put => \&into_s3, with => [ \%s3, 'access_key', { accessKeyId => $Peers::S3_ID, secretAccessKey => $Peers::S3_SECRET } ],
+        wrong => [ \%s3, 'access_key', { accessKeyId => $Peers::S3_ID, secretAccessKey => 'no' } ] },
+    { name => 'azure_blob_storage', put => sub { Peers::azure_put($azurite->{port}, 'data', "base/$_[0]", $_[1]) }, with => [ \%azure, 'access_key', { accountKey => $Peers::AZURE_KEY } ],
+        wrong => [ \%azure, 'access_key', { accountKey => 'bm8=' } ] },
+    { name => 'sftp', folders => 1, put => on_disk("$files/ssh"), with => [ \%sftp, 'ssh_key', { username => $ssh->user, privateKey => $ssh->key('id_ed25519') } ],
+        wrong => [ \%sftp, 'ssh_key', { username => $ssh->user, privateKey => $ssh->key('id_stranger') } ] },
+    # The web server is the one that SeaweedFS has for its files; it needs no second copy of them.
+    { name => 'http_pull', put => \&into_s3, urls => 1, with => [ { baseUrl => "http://127.0.0.1:$seaweed->{filer}/buckets/data/base", maxAttempts => 2 } ],
+        wrong => [ { baseUrl => 'http://127.0.0.1:' . Peers::free_port(), maxAttempts => 1 } ] });
+
+# ---- what is put into them
+
+my $ROWS = 20_000;
+my $packed = "id,name\n10,packed\n11,too\n";
+gzip(\$packed => \my $gzip) or die $GzipError;
+my %content = (
+    'plain.csv' => qq(id,name\n1,"said ""yes"", twice"\n2,"two\nlines"\n3,""\n4,\n), 'packed.csv.gz' => $gzip,
+    'lines.jsonl' => qq({"id": 20, "name": "caf\xc3\xa9"}\n{"name": null, "id": 21}\n), 'empty.csv' => '',
+    'big.csv' => "id,name\n" . join('', map { "$_,name of number $_ which is rather long\n" } 1 .. $ROWS),
+    'odd/a b.csv' => "id,name\n30,space\n", "odd/caf\xc3\xa9.csv" => "id,name\n31,unicode\n", 'odd/one+two.csv' => "id,name\n32,plus\n",
+    'odd/100%25.csv' => "id,name\n33,percent\n", 'odd/[x].csv' => "id,name\n34,brackets\n",
+    'tree/e.csv' => "id,name\n40,near\n", 'tree/deep/er/d.csv' => "id,name\n41,far\n", 'tree/deep/note.txt' => "none\n",
+    'inc/a.csv' => "id,name\n50,a\n", 'inc/b.csv' => "id,name\n51,b\n", 'box/a.csv' => "id,name\n60,a\n", 'box/b.csv' => "id,name\n61,b\n");
+my @odd = sort grep { m{^odd/} } keys %content;
+my @loaded = ('plain.csv', 'packed.csv.gz', 'lines.jsonl', @odd, 'tree/e.csv', 'tree/deep/er/d.csv');
+my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' });
+mkdir "$files/$_" for 'local', 'ssh';
+Peers::s3($seaweed->{port}, 'PUT', 'data');
+Peers::azure($azurite->{port}, 'PUT', 'data?restype=container');
+
+sub connector
+{
+    my ($name, $type, $config, $method, $auth) = @_;
+    $k->sql("SELECT kaireon.create_connector('$name', '$type', " . $k->json($config) . ($method ? ", '$method', " . $k->json($auth) : '') . ')');
+    return;
+}
+
+sub error_of { return $k->sql_error("\\set VERBOSITY verbose\n$_[0]"); }
+
+# The resource that is the file of this name there, and nothing else.
+sub resource_of
+{
+    my ($place, $name) = @_;
+    return $place->{urls} ? in_url($name) : $name =~ s/([\[\]])/\\$1/gr;
+}
+
+sub list { return $k->sql("SELECT string_agg(path || ' ' || size, ', ') FROM kaireon.list_objects('$_[0]', '$_[1]')"); }
+
+sub rows { return $k->sql("SELECT string_agg(format('%s:%s', id, coalesce(name, 'null')), ', ' ORDER BY id) FROM $_[0]"); }
+
+# load(PLACE, PIPELINE, SOURCE, FILES...): runs the pipeline over the pattern, or where there are
+# only URLs over each of the files; the statuses and the rows read.
+sub load
+{
+    my ($place, $pipeline, $source, @names) = @_;
+    my ($read, %status) = 0;
+    for my $resource ($place->{urls} ? map { in_url($_) } @names : $source->{resource})
+    {
+        $k->sql("SELECT kaireon.update_pipeline('$pipeline', nodes => (SELECT jsonb_set(nodes, '{0,config,resource}', to_jsonb('$resource'::text)) FROM kaireon.pipelines WHERE name = '$pipeline'))");
+        my $run = $k->run($pipeline);
+        $status{ $run->{status} . ($run->{error_code} ? " $run->{error_code} $run->{error_message}" : '') } = 1;
+        $read += $run->{rows_read};
+    }
+    return join(' ', sort keys %status) . " $read";
+}
+
+sub made
+{
+    my ($place, $what, $source, %more) = @_;
+    return $k->make("${what}_$place->{name}", connector => $place->{name}, fields => \@fields, source => $source, target => { loadingStrategy => 'upsert' }, %more);
+}
+
+# ---- the contract
+
+# What a folder or a pattern finds.
+sub listings
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my $size = sub { return join ', ', map { "$_ " . length $content{$_} } @_; };
+    is(list($name, 'odd'), $size->(@odd), "$name: a folder, with sizes");
+    is(list($name, 'odd/'), $size->(@odd), "$name: a folder with a slash");
+    is(list($name, 'tree'), $size->('tree/e.csv'), "$name: a folder is without those below");
+    is(list($name, 'tree/**'), $size->('tree/deep/er/d.csv', 'tree/deep/note.txt', 'tree/e.csv'), "$name: ** is with them");
+    is(list($name, 'tree/**/*.csv'), $size->('tree/deep/er/d.csv', 'tree/e.csv'), "$name: a pattern in any depth");
+    is(list($name, '*/*/*/d.csv'), $size->('tree/deep/er/d.csv'), "$name: one of folders");
+    is(list($name, '[ep]*.csv'), $size->('empty.csv', 'plain.csv'), "$name: one of characters");
+    is(list($name, 'odd/[x].csv'), $size->('odd/[x].csv'), "$name: a name that is a pattern");
+    is(list($name, 'odd/none*'), '', "$name: a pattern that matches nothing");
+    # Folders of keys exist only in name.
+    my $gone = "SELECT count(*) FROM kaireon.list_objects('$name', 'gone/*.csv')";
+    $place->{folders} ? like(error_of($gone), qr/58P01: directory "gone" does not exist/, "$name: a pattern in a folder that is not there") : is($k->sql($gone), 0, "$name: the same of names without folders");
+    like(error_of("SELECT * FROM kaireon.list_objects('$name', '../x')"), qr/42501: "\.\.\/x" contains "\.\."/, "$name: a path that goes up");
+    is($k->sql("SELECT bool_and(modified_at BETWEEN now() - interval '10 minutes' AND now() + interval '2 seconds') FROM kaireon.list_objects('$name', '**')"), 't', "$name: times");
+    is($k->sql("SELECT string_agg(id::text, ' ') FROM kaireon.read('$name', 'odd/*') AS t(id int)"), $k->sql("SELECT string_agg(id::text, ' ') FROM kaireon.read('local_fs', 'odd/*') AS t(id int)"),
+        "$name: files come in the order of their names");
+    return;
+}
+
+# What one file gives.
+sub single_files
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my @resources = map { resource_of($place, $_) } sort keys %content;
+    is($k->sql("SELECT string_agg(o.path || ' ' || o.size, ', ') FROM unnest(ARRAY[" . join(', ', map { "'$_'" } @resources) . "]) AS r, kaireon.list_objects('$name', r) AS o"),
+        join(', ', map { ($place->{urls} ? resource_of($place, $_) : $_) . ' ' . length $content{$_} } sort keys %content), "$name: each file by its name, with its size");
+    is($k->sql("SELECT string_agg(p::text, ' ') FROM kaireon.preview('$name', 'plain.csv') AS p"),
+        '{"id": "1", "name": "said \"yes\", twice"} {"id": "2", "name": "two\nlines"} {"id": "3", "name": ""} {"id": "4", "name": null}', "$name: preview");
+    is($k->sql("SELECT kaireon.infer_fields('$name', 'packed.csv.gz')"), $k->sql("SELECT kaireon.infer_fields('local_fs', 'packed.csv.gz')"), "$name: infer_fields");
+    is($k->sql("SELECT count(*) FROM kaireon.read('$name', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id int)"), 0, "$name: an empty file has no rows");
+    is($k->sql("SELECT id FROM kaireon.read('$name', 'big.csv') AS t(id bigint, name text) LIMIT 3"), "1\n2\n3", "$name: three rows of many");
+    is($k->sql("SELECT count(*), sum(id), max(length(name)) FROM kaireon.read('$name', 'big.csv') AS t(id bigint, name text)"), join('|', $ROWS, $ROWS * ($ROWS + 1) / 2, length "name of number $ROWS which is rather long"),
+        "$name: and all of them");
+    for my $asked ("SELECT * FROM kaireon.list_objects('$name', 'none.csv')", "SELECT * FROM kaireon.read('$name', 'none.csv') AS t(id int)", "SELECT kaireon.preview('$name', 'none.csv')",
+        "SELECT kaireon.infer_fields('$name', 'none.csv')")
+    {
+        like(error_of($asked), qr/58P01: file "none\.csv" does not exist/, "$name: " . $asked =~ s/.*kaireon\.(\w+).*/$1/r . ' of a file that is not there');
+    }
+    return;
+}
+
+sub pipelines
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my $all = made($place, 'all', { resource => 'x' });
+    is(join(' ', map { load($place, $all, { resource => $_->[0] }, @{ $_->[1] }) } [ '[pl]*', [ @loaded[ 0 .. 2 ] ] ], [ 'odd/*', \@odd ], [ 'tree/**/*.csv', [ @loaded[ -2, -1 ] ] ]),
+        'success 8 success 5 success 2', "$name: pipelines load what is there");
+    is(rows("ds_$all"), qq(1:said "yes", twice, 2:two\nlines, 3:, 4:null, 10:packed, 11:too, 20:caf\xc3\xa9, 21:null, 30:space, 31:unicode, 32:plus, 33:percent, 34:brackets, 40:near, 41:far),
+        "$name: the table");
+    my $big = made($place, 'big', { resource => 'big.csv' });
+    is(load($place, $big, { resource => 'big.csv' }, 'big.csv'), "success $ROWS", "$name: a file of some length");
+    is($k->sql("SELECT md5(string_agg(id || name, '' ORDER BY id)) FROM ds_$big"), $k->sql('SELECT md5(string_agg(id || name, \'\' ORDER BY id)) FROM ds_big_local_fs'), "$name: its table");
+
+    my $missing = $k->run(made($place, 'missing', { resource => 'none.csv' }));
+    is("$missing->{status} $missing->{error_code} $missing->{error_message}", 'failed 58P01 file "none.csv" does not exist', "$name: a run of a file that is not there");
+    return;
+}
+
+sub incremental
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my @inc = ('inc/a.csv', 'inc/b.csv');
+    my $inc = made($place, 'inc', { resource => 'inc/*.csv', incremental => \1 });
+    my $source = { resource => 'inc/*.csv' };
+    is(load($place, $inc, $source, @inc), 'success 2', "$name: a first incremental run");
+    is(load($place, $inc, $source, @inc), 'success 0', "$name: a second has nothing to do");
+    $place->{put}->('inc/a.csv', "id,name\n50,changed\n52,new\n");
+    is(load($place, $inc, $source, @inc), 'success 2', "$name: a file that was changed is loaded again");
+    $place->{put}->('inc/c.csv', "id,name\n53,c\n");
+    is(load($place, $inc, $source, @inc, 'inc/c.csv'), 'success 1', "$name: and one that is new");
+    is(rows("ds_$inc"), '50:changed, 51:b, 52:new, 53:c', "$name: the table of it");
+    is($k->sql("SELECT string_agg(path || ' ' || rows_read, ', ' ORDER BY path, loaded_at) FROM kaireon.source_state WHERE pipeline = '$inc'"), 'inc/a.csv 1, inc/a.csv 2, inc/b.csv 1, inc/c.csv 1', "$name: the ledger");
+    return;
+}
+
+sub moves
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my $box = made($place, 'box', { resource => 'box/*.csv' }, nodes => [ { id => 'away', type => 'archive', config => { successFolder => 'done/x', failureFolder => 'bad' } } ]);
+    my $moved = sub { return $k->poll("$name: the outbox", "SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$box' AND status <> 'done')"); };
+    is($k->run($box)->{rows_read}, 2, "$name: a pipeline with an archive");
+    $moved->();
+    is(list($name, 'box/*') . '; ' . list($name, 'done/**'), '; done/x/a.csv 13, done/x/b.csv 13', "$name: its files are moved");
+    $place->{put}->('box/a.csv', "id,name\n62,again\n");
+    $k->run($box);
+    $moved->();
+    is(list($name, 'done/**'), 'done/x/a.csv 13, done/x/a.csv.1 17, done/x/b.csv 13', "$name: one of the same name overwrites nothing");
+    $place->{put}->('box/b.csv', "id,name\nx,bad\n");
+    my $run = $k->run($box);
+    is("$run->{status} $run->{error_code}", 'failed 22P02', "$name: a bad row");
+    $moved->();
+    is(list($name, 'bad'), 'bad/b.csv 14', "$name: moves its file to the other folder");
+    is(rows("ds_$box"), '60:a, 61:b, 62:again', "$name: the table of them");
+    is($k->sql("SELECT string_agg(path || ' ' || moved_to, ', ' ORDER BY id) FROM kaireon.outbox WHERE pipeline = '$box'"), 'box/a.csv done/x/a.csv, box/b.csv done/x/b.csv, box/a.csv done/x/a.csv.1, box/b.csv bad/b.csv', "$name: the outbox");
+    return;
+}
+
+for my $place (@places)
+{
+    my $name = $place->{name};
+    $place->{put}->($_, $content{$_}) for sort keys %content;
+    connector($name, $name, @{ $place->{with} });
+    connector("wrong_$name", $name, @{ $place->{wrong} });
+    is($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 't', "$name: test_connector");
+    is($k->sql("SELECT ok, message <> '' FROM kaireon.test_connector('wrong_$name')"), 'f|t', "$name: and of what does not work");
+    listings($place) unless $place->{urls};
+    single_files($place);
+    pipelines($place);
+    incremental($place);
+    moves($place) unless $place->{urls};
+}
+
+# What can't be moved is loaded, and the outbox says why it stays.
+my $stays = made($places[-1], 'stays', { resource => 'box/a.csv' }, nodes => [ { id => 'away', type => 'archive', config => { successFolder => 'done' } } ]);
+is($k->run($stays)->{rows_loaded}, 1, 'http_pull: an archive does not keep a file from being loaded');
+is($k->sql("SELECT path, error_code, error_message FROM kaireon.outbox WHERE pipeline = '$stays'"), 'box/a.csv|0A000|objects of connector type "http_pull" can\'t be moved', 'http_pull: and the outbox says why it stays');
+$k->settled('contract');
+done_testing();
