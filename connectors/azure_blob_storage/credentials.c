@@ -53,13 +53,14 @@ find_parameter(const char *sas, const char *name)
 {
     size_t n = strlen(name);
 
-    for (const char *at = sas; at != NULL; at = strchr(at, '&'))
+    for (const char *at = sas;; at++)
     {
-        at += at != sas;
         if (strncmp(at, name, n) == 0 && at[n] == '=')
             return strndup(at + n + 1, strcspn(at + n + 1, "&"));
+        at += strcspn(at, "&");
+        if (*at == '\0')
+            return NULL;
     }
-    return NULL;
 }
 
 /* When it expires, if that is a time that can be shown. */

@@ -76,6 +76,7 @@ is($k->sql("SELECT kaireon.preview('azure', 'daily/one.csv') ->> 'name'"), 'one'
 my $sas = Peers::azure_sas('rl', $FOREVER);
 my %way = (
     sas => [ {}, 'token', { sasToken => $sas } ],
+    sas_with_ampersand => [ {}, 'token', { sasToken => "?&$sas&" } ],
     sas_with_question_mark => [ {}, 'token', { sasToken => "?$sas" } ],
     string => [ { endpoint => undef }, 'connection_string',
         { connectionString => "DefaultEndpointsProtocol=http;AccountName=$account;AccountKey=$account_key;BlobEndpoint=http://127.0.0.1:$port/$account/;QueueEndpoint=http://127.0.0.1:1/;" } ],
