@@ -16,6 +16,8 @@
 #include "store/store.h"
 
 #define MAX_HEADERS 100
+/* Within which a call must be answered. */
+#define CALL_SECONDS 30
 
 typedef struct HttpPull
 {
@@ -56,15 +58,23 @@ is_ours(const char *name)
 }
 
 static bool
-add_header(HttpPull *pull, const char *name, const char *value, Status *st)
+check_header(const char *name, Status *st)
 {
-    HttpHeader *header = &pull->headers[pull->nheaders];
-
     if (name[0] == '\0' || name[strspn(name, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] != '\0' || is_ours(name))
     {
         status_fail(st, STATUS_INVALID_VALUE, "header \"%.100s\" can't be set", name);
         return status_hint(st, "A name has letters, digits, - and _; Host, Range and other headers of the connection itself are set for each request.");
     }
+    return true;
+}
+
+static bool
+add_header(HttpPull *pull, const char *name, const char *value, Status *st)
+{
+    HttpHeader *header = &pull->headers[pull->nheaders];
+
+    if (!check_header(name, st))
+        return false;
     if (pull->nheaders == MAX_HEADERS)
         return status_fail(st, STATUS_LIMIT, "there are more than %d headers", MAX_HEADERS);
     header->name = strdup(name);
@@ -248,6 +258,8 @@ pull_open(const DriverConfig *config, void **session, Status *st)
     *session = NULL;
     if (config->config != NULL && !json_fields_read(config->config, "connector config", fields, sizeof(fields) / sizeof(fields[0]), st))
         return false;
+    if (config->calls)
+        settings.attempts = 1;
     pull = calloc(1, sizeof(*pull));
     if (pull == NULL)
         return status_out_of_memory(st, sizeof(*pull));
@@ -338,6 +350,79 @@ pull_expect(void *session, const DriverEntry *entry)
     store_object_expect(&((HttpPull *) session)->store, entry);
 }
 
+/* ---- calls -------------------------------------------------------------------- */
+
+/* Does the connector say itself what the header is? */
+static bool
+has_header(const HttpPull *pull, const char *name)
+{
+    for (size_t i = 0; i < pull->nheaders; i++)
+        if (strcasecmp(pull->headers[i].name, name) == 0)
+            return true;
+    return false;
+}
+
+/* The connector's headers, and behind them the call's, into `all`, which has room for both; borrowed. */
+static bool
+collect_headers(const HttpPull *pull, const json_t *headers, HttpHeader *all, size_t *n, Status *st)
+{
+    const char *name;
+    json_t *value;
+
+    for (*n = 0; *n < pull->nheaders; (*n)++)
+        all[*n] = pull->headers[*n];
+    json_object_foreach((json_t *) headers, name, value)
+    {
+        if (!json_is_string(value))
+            return status_fail(st, STATUS_INVALID_VALUE, "header \"%.100s\" must be a string, not %s", name, json_kind_name(value));
+        if (!check_header(name, st))
+            return false;
+        if (!has_header(pull, name))
+            all[(*n)++] = (HttpHeader) {name, json_string_value(value)};
+    }
+    return true;
+}
+
+static bool
+send_call(HttpPull *pull, const DriverCall *call, const HttpHeader *headers, size_t nheaders, DriverAnswer *answer, Status *st)
+{
+    DriverEntry entry = {.path = call->path, .etag = ""};
+    HttpRequest request = {.method = call->method, .headers = headers, .nheaders = nheaders, .body = call->body, .nbody = strlen(call->body),
+                           .what = "the answer to", .name = call->path, .seconds = CALL_SECONDS, .status_only = true};
+    HttpExchange *exchange = NULL;
+    bool fine;
+    Buf url;
+
+    buf_init(&url, URL_MAX);
+    fine = pull_url(pull, &entry, &url, st) && buf_append(&url, "", 1, st);
+    request.url = (const char *) url.data;
+    fine = fine && http_call(pull->store.http, &request, &exchange, st);
+    if (fine)
+    {
+        answer->status = http_response(exchange)->status;
+        answer->wait = http_asked_wait(exchange);
+        http_said(exchange, answer->said, sizeof(answer->said));
+    }
+    http_free(exchange);
+    buf_free(&url);
+    return fine;
+}
+
+static bool
+pull_call(void *session, const DriverCall *call, DriverAnswer *answer, Status *st)
+{
+    HttpPull *pull = session;
+    size_t most = pull->nheaders + json_object_size(call->headers), n = 0;
+    HttpHeader *headers = calloc(most + 1, sizeof(*headers));
+    bool fine;
+
+    if (headers == NULL)
+        return status_out_of_memory(st, most * sizeof(*headers));
+    fine = collect_headers(pull, call->headers, headers, &n, st) && send_call(pull, call, headers, n, answer, st);
+    free(headers);
+    return fine;
+}
+
 const Driver driver_http_pull = {
     .type = "http_pull",
     .open = pull_open,
@@ -347,4 +432,5 @@ const Driver driver_http_pull = {
     .object_read = store_object_read,
     .object_close = store_object_close,
     .object_expect = pull_expect,
+    .call = pull_call,
 };

@@ -44,6 +44,7 @@ typedef struct HttpSettings
 } HttpSettings;
 
 #define HTTP_SLOWEST 100        /* bytes a second; less is as good as nothing */
+#define HTTP_CALL_SECONDS 120   /* for an answer that is kept whole */
 #define HTTP_LONGEST_WAIT 120   /* seconds that a server may ask to wait */
 #define HTTP_REDIRECTS 5
 #define HTTP_CHUNK (256U << 10) /* bytes that come at once, at most */
@@ -100,6 +101,8 @@ typedef struct HttpRequest
     const HttpSigner *signer;   /* NULL: none; not used for another origin */
     const char *what;           /* what is asked for, for messages: "file", "listing" */
     const char *name;           /* its name, or NULL */
+    unsigned seconds;           /* an answer that is kept whole must be there after so many; 0: HTTP_CALL_SECONDS */
+    bool status_only;           /* the status is enough of an answer: what comes behind it may be cut */
     bool once;                  /* never tried again once it may have been carried out */
     bool follow;                /* redirections, of GET and HEAD */
     bool ranged;                /* only bytes from `from` to before `to` */
@@ -175,5 +178,11 @@ void http_free(HttpExchange *exchange);
  * of it: an XML or JSON message, else its beginning.  Returns false.
  */
 bool http_refused(const HttpExchange *exchange, Status *st);
+
+/* What the body of such an answer says, printable, into `out`; "" when that is nothing for people. */
+void http_said(const HttpExchange *exchange, char *out, size_t size);
+
+/* Seconds that the server asks to wait (Retry-After); 0: it does not say. */
+unsigned http_asked_wait(const HttpExchange *exchange);
 
 #endif

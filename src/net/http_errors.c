@@ -146,6 +146,12 @@ explain_body(const Buf *body, char *out, size_t size)
     out[n] = '\0';
 }
 
+void
+http_said(const HttpExchange *exchange, char *out, size_t size)
+{
+    explain_body(&exchange->response.error, out, size);
+}
+
 bool
 http_refused(const HttpExchange *exchange, Status *st)
 {

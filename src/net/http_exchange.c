@@ -22,8 +22,6 @@
 #define PROGRESS (1U << 20)
 #define FIRST_PAUSE_MS 200
 #define LONGEST_PAUSE_MS 20000
-/* A request whose answer is kept whole must be through after so many seconds. */
-#define CALL_SECONDS 120
 
 /* ---- headers ------------------------------------------------------------- */
 
@@ -291,12 +289,16 @@ on_body(char *data, size_t one, size_t n, void *context)
         if (!judge_head(exchange))
             return 0;
     }
+    if (request->status_only && exchange->wanted)
+        return 0;
     if (!exchange->wanted)
     {
         Buf *error = &exchange->response.error;
 
         if (length > HTTP_ERROR_MAX - error->used)
             length = HTTP_ERROR_MAX - error->used;
+        if (length == 0 && request->status_only)
+            return 0;
         exchange->spoilt = !buf_append(error, data, length, &exchange->failure);
         return exchange->spoilt ? 0 : all;
     }
@@ -426,7 +428,7 @@ set_options(HttpExchange *exchange)
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) HTTP_SLOWEST);
     curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) settings->idle_seconds);
     if (!request->ranged)
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) CALL_SECONDS);
+        curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) (request->seconds > 0 ? request->seconds : HTTP_CALL_SECONDS));
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -530,6 +532,14 @@ asked_wait(const HttpExchange *exchange)
     if (then == -1)
         return -1;
     return then > time(NULL) ? (int64_t) (then - time(NULL)) * 1000 : 0;
+}
+
+unsigned
+http_asked_wait(const HttpExchange *exchange)
+{
+    int64_t wait = asked_wait(exchange);
+
+    return wait < 0 ? 0 : (unsigned) ((wait + 999) / 1000);
 }
 
 /* Waits for the next attempt, if there may be one; false: there may not. */
@@ -665,6 +675,8 @@ http_judge(HttpExchange *exchange, CURLcode result)
 
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
     exchange->response.status = (unsigned) status;
+    if (exchange->request->status_only && status >= 200 && !exchange->spoilt)
+        result = CURLE_OK;
     /* Nothing came behind the head. */
     fine = exchange->head_done || result != CURLE_OK || judge_head(exchange);
     http_end_attempt(exchange);

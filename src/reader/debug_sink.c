@@ -304,6 +304,18 @@ end_split(void *context, uint32_t split, uint64_t rows, uint64_t bytes, Status *
     return true;
 }
 
+static bool
+print_answer(void *context, const DriverAnswer *answer, Status *st)
+{
+    DebugSink *sink = context;
+
+    (void) st;
+    fprintf(sink->out, "{\"status\":%u,\"wait\":%u,\"said\":", answer->status, answer->wait);
+    print_string(sink->out, answer->said, strlen(answer->said));
+    fputs("}\n", sink->out);
+    return true;
+}
+
 void
 debug_sink_init(DebugSink *sink, FILE *out)
 {
@@ -323,5 +335,5 @@ debug_sink_free(DebugSink *sink)
 Sink
 debug_sink_begin(DebugSink *sink)
 {
-    return (Sink) {sink, print_object, begin_split, print_batch, end_split};
+    return (Sink) {sink, print_object, begin_split, print_batch, end_split, print_answer};
 }

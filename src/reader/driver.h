@@ -34,6 +34,7 @@ typedef struct DriverConfig
     const char *const *forbidden;
     size_t nforbidden;
     bool moves;                 /* objects will be moved: the roots are those in which they may be */
+    bool calls;                 /* something will be called, once: whoever asks tries again by himself */
     const char *const *egress;  /* rules of net/egress.h: where connections may go beside public addresses */
     size_t negress;
     const json_t *ambient;      /* object: what the machine's environment says of its own credentials; NULL: they may not be used */
@@ -47,6 +48,22 @@ typedef struct DriverInfo
     const char *etag;
     char head_hash[65]; /* sha256 of the first 64 kB as stored, lower-case hex */
 } DriverInfo;
+
+/* What is sent to a server; borrowed. */
+typedef struct DriverCall
+{
+    const char *path;       /* below the connector's base; "": the base */
+    const char *method;
+    const json_t *headers;  /* object of strings, may be NULL */
+    const char *body;       /* without zero bytes */
+} DriverCall;
+
+typedef struct DriverAnswer
+{
+    unsigned status;        /* of HTTP */
+    unsigned wait;          /* seconds that the server asks to be left alone for; 0: it does not say */
+    char said[1300];        /* the beginning of what it says of an error, printable */
+} DriverAnswer;
 
 /* Receives listed objects in order; false stops the listing with its status. */
 typedef bool (*DriverEmit)(void *context, const DriverEntry *entry, Status *st);
@@ -94,6 +111,13 @@ typedef struct Driver
      * this type can't be moved.
      */
     bool (*move)(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
+
+    /*
+     * Sends a call, once, and waits for the answer, whatever its status; what
+     * comes behind a good status does not matter.  Fails when none is had.
+     * NULL: there is nothing to call.
+     */
+    bool (*call)(void *session, const DriverCall *call, DriverAnswer *answer, Status *st);
 } Driver;
 
 /* The driver of a connector type, or NULL. */

@@ -96,7 +96,7 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
     if (columns == NULL)
     {
         request->all_columns = true;
-        return debug || request->list || request->describe || request->move ||
+        return debug || request->list || request->describe || request->move || request->call ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
     if (n > WIRE_MAX_FIELDS)
@@ -155,6 +155,27 @@ parse_files(Request *request, const json_t *files, Status *st)
         file->from = (uint64_t) from;
     }
     request->nfiles = n;
+    return true;
+}
+
+static bool
+parse_call(Request *request, const json_t *call, Status *st)
+{
+    json_t *headers = NULL;
+    const JsonField fields[] = {
+        {"method", JSON_FIELD_TEXT, true, &request->called.method, 0, 0},
+        {"headers", JSON_FIELD_OBJECT, false, &headers, 0, 0},
+        {"body", JSON_FIELD_TEXT, true, &request->called.body, 0, 0},
+    };
+
+    if (request->call != (call != NULL))
+        return status_fail(st, STATUS_INVALID_VALUE, request->call ? "key \"call\" is missing in request" : "key \"call\" of request needs operation call");
+    if (call == NULL)
+        return true;
+    if (!json_fields_read(call, "call", fields, COUNT(fields), st))
+        return false;
+    request->called.path = request->resource == NULL ? "" : request->resource;
+    request->called.headers = headers;
     return true;
 }
 
@@ -344,7 +365,7 @@ parse_root(Request *request, bool debug, Status *st)
     int64_t version = WIRE_VERSION, batch_rows = 1000, batch_bytes = 131072, row_limit = 0;
     int64_t memory_limit = 268435456, credit = 8;
     const char *operation = "read";
-    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *egress = NULL, *ambient = NULL, *files = NULL, *format = NULL, *columns = NULL, *replayed = NULL;
+    json_t *connector = NULL, *roots = NULL, *forbidden = NULL, *egress = NULL, *ambient = NULL, *files = NULL, *format = NULL, *columns = NULL, *replayed = NULL, *call = NULL;
     const JsonField fields[] = {
         {"version", JSON_FIELD_INT, false, &version, WIRE_VERSION, WIRE_VERSION},
         {"operation", JSON_FIELD_TEXT, false, &operation, 0, 0},
@@ -356,6 +377,7 @@ parse_root(Request *request, bool debug, Status *st)
         {"resource", JSON_FIELD_TEXT, false, &request->resource, 0, 0},
         {"missingOk", JSON_FIELD_BOOL, false, &request->missing_ok, 0, 0},
         {"files", JSON_FIELD_ARRAY, false, &files, 0, 0},
+        {"call", JSON_FIELD_OBJECT, false, &call, 0, 0},
         {"format", JSON_FIELD_OBJECT, false, &format, 0, 0},
         {"columns", JSON_FIELD_ARRAY, false, &columns, 0, 0},
         {"record", JSON_FIELD_BOOL, false, &request->records, 0, 0},
@@ -373,10 +395,11 @@ parse_root(Request *request, bool debug, Status *st)
     request->describe = strcmp(operation, "describe") == 0;
     request->replay = strcmp(operation, "replay") == 0;
     request->move = request->config.moves = strcmp(operation, "move") == 0;
-    if (!request->list && !request->describe && !request->replay && !request->move && strcmp(operation, "read") != 0)
+    request->call = request->config.calls = strcmp(operation, "call") == 0;
+    if (!request->list && !request->describe && !request->replay && !request->move && !request->call && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list, describe, move, replay.");
+        return status_hint(st, "Known operations: read, list, describe, move, call, replay.");
     }
     if (request->replay != (replayed != NULL))
         return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "key \"records\" is missing in request"
@@ -396,6 +419,7 @@ parse_root(Request *request, bool debug, Status *st)
         parse_roots(request, roots, forbidden, debug, st) &&
         parse_egress(request, egress, debug, st) &&
         parse_files(request, files, st) &&
+        parse_call(request, call, st) &&
         parse_format(request, format, st) &&
         parse_columns(request, columns, debug, st);
 }

@@ -38,6 +38,8 @@ typedef struct Request
     bool list;              /* operation "list" */
     bool describe;          /* operation "describe" */
     bool move;              /* operation "move" */
+    bool call;              /* operation "call" */
+    DriverCall called;      /* of it */
     bool replay;            /* operation "replay"; none of them: "read" */
     const json_t *replayed; /* array: the records of a replay */
     const Driver *driver;   /* NULL: of a replay */

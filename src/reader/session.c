@@ -514,6 +514,17 @@ move_files(Session *s, Status *st)
     return true;
 }
 
+static bool
+call(Session *s, Status *st)
+{
+    const Request *request = s->request;
+    DriverAnswer answer = {0};
+
+    if (request->driver->call == NULL)
+        return status_fail(st, STATUS_NOT_SUPPORTED, "connectors of type \"%s\" have nothing that can be called", request->driver->type);
+    return request->driver->call(s->driver, &request->called, &answer, st) && s->sink->answer(s->sink->context, &answer, st);
+}
+
 /* The driver's listing; what does not exist has no objects where the request says so. */
 static bool
 list(Session *s, DriverEmit emit, Status *st)
@@ -560,6 +571,8 @@ run(Session *s, Status *st)
         return list(s, forward, st);
     if (request->move)
         return move_files(s, st);
+    if (request->call)
+        return call(s, st);
     if (request->files != NULL)
         return read_files(s, request->files, request->nfiles, st);
     return list(s, collect, st) && read_files(s, s->files, s->nfiles, st);

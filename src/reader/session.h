@@ -23,6 +23,7 @@ typedef struct Sink
     /* A whole BATCH message in pieces, its header first. */
     bool (*batch)(void *context, const struct iovec *pieces, int npieces, Status *st);
     bool (*split_end)(void *context, uint32_t split, uint64_t rows, uint64_t bytes, Status *st);
+    bool (*answer)(void *context, const DriverAnswer *answer, Status *st);
 } Sink;
 
 /* Carries out a request.  Fails with what stopped it; the path is filled in where there is one. */

@@ -244,11 +244,24 @@ send_split_end(void *context, uint32_t split, uint64_t rows, uint64_t bytes, Sta
     return finish(sink, WIRE_SPLIT_END, &w, st);
 }
 
+static bool
+send_answer(void *context, const DriverAnswer *answer, Status *st)
+{
+    WireSink *sink = context;
+    WireAnswer message = {answer->status, answer->wait, {answer->said, (uint32_t) strlen(answer->said)}};
+    WireWriter w;
+
+    if (!begin(sink, 16 + message.said.length, &w, st))
+        return false;
+    wire_put_answer(&w, &message);
+    return finish(sink, WIRE_ANSWER, &w, st);
+}
+
 Sink
 wire_sink_begin(WireSink *sink, uint32_t credit)
 {
     sink->credit = credit;
-    return (Sink) {sink, send_object, send_split, send_batch, send_split_end};
+    return (Sink) {sink, send_object, send_split, send_batch, send_split_end, send_answer};
 }
 
 bool

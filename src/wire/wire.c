@@ -38,6 +38,7 @@ wire_header_check(const WireHeader *header)
         case WIRE_SPLIT:
         case WIRE_BATCH:
         case WIRE_ERROR:
+        case WIRE_ANSWER:
             return header->length <= WIRE_MAX_MESSAGE ? NULL : "message is too long";
         default:
             return "unknown message type";
@@ -211,6 +212,23 @@ wire_get_split(WireReader *r, WireSplit *out)
     for (i = 0; !r->bad && i < present.length; i++)
         if (out->present[i] > 1)
             r->bad = true;
+    return !r->bad;
+}
+
+void
+wire_put_answer(WireWriter *w, const WireAnswer *v)
+{
+    wire_put_u32(w, v->status);
+    wire_put_u32(w, v->wait);
+    wire_put_str(w, v->said.data, v->said.length);
+}
+
+bool
+wire_get_answer(WireReader *r, WireAnswer *out)
+{
+    out->status = wire_get_u32(r);
+    out->wait = wire_get_u32(r);
+    out->said = wire_get_str(r);
     return !r->bad;
 }
 

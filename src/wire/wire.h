@@ -11,7 +11,7 @@
  * each cell.  The reader checks what the worker sends as well.
  *
  *   worker -> reader   REQUEST (JSON), CREDIT, closing the socket (cancels)
- *   reader -> worker   LOG, OBJECT, SPLIT, BATCH, SPLIT_END, END, ERROR
+ *   reader -> worker   LOG, OBJECT, SPLIT, BATCH, SPLIT_END, ANSWER, END, ERROR
  *
  * A reader answers one request after another: each ends with one END or one
  * ERROR.  BATCH and OBJECT messages each use up one credit; the reader waits
@@ -49,7 +49,8 @@ typedef enum WireType
     WIRE_BATCH = 19,  /* see "The batch" below */
     WIRE_SPLIT_END = 20, /* u32 split, u64 rows, u64 bytes read of the object */
     WIRE_END = 21,    /* empty: the request is answered whole */
-    WIRE_ERROR = 22   /* WireFailure: the request failed */
+    WIRE_ERROR = 22,  /* WireFailure: the request failed */
+    WIRE_ANSWER = 23  /* WireAnswer: what a server answered to a call */
 } WireType;
 
 typedef enum WireLogLevel { WIRE_LOG_DEBUG = 0, WIRE_LOG_INFO = 1, WIRE_LOG_WARNING = 2 } WireLogLevel;
@@ -135,12 +136,22 @@ typedef struct WireFailure
     uint64_t offset;  /* bytes from the object's (decompressed) beginning */
 } WireFailure;
 
+/* A server's answer to a call. */
+typedef struct WireAnswer
+{
+    uint32_t status;  /* of HTTP */
+    uint32_t wait;    /* seconds that it asks to be left alone for; 0: it does not say */
+    WireStr said;     /* the beginning of what it says of an error, printable */
+} WireAnswer;
+
 void wire_put_object(WireWriter *w, const WireObject *v);
 bool wire_get_object(WireReader *r, WireObject *out);
 void wire_put_split(WireWriter *w, const WireSplit *v);
 bool wire_get_split(WireReader *r, WireSplit *out);
 void wire_put_failure(WireWriter *w, const WireFailure *v);
 bool wire_get_failure(WireReader *r, WireFailure *out);
+void wire_put_answer(WireWriter *w, const WireAnswer *v);
+bool wire_get_answer(WireReader *r, WireAnswer *out);
 
 /* ---- the batch --------------------------------------------------------- */
 
@@ -301,6 +312,7 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     in order), how it was found out ("confidence", "reason") and what the
  *                                     first rows are like ("sample"), then END;
  *                                     "move": an OBJECT for each of "files", where it is now, then END;
+ *                                     "call": the ANSWER to "call", whatever its status, then END;
  *                                     or "replay": rows of "records", which were read before; no connector
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields
@@ -319,6 +331,8 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     begins: rows and rejects before that byte of the decompressed file are left out
  *                                     (of an archive: of all its members' content, base and offset together)
  *                                     "move": these, each with "to": "archive/2026/a.csv"
+ *   "call": {"method": "POST", "headers": {"a": "b"}, "body": "..."},
+ *                                     "call": what is sent to "resource", a path below the connector's base
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, json, jsonl, or auto: by name, else by the first bytes
  *     "delimiter": ",",               one to eight bytes, or "auto": then quote and skipLines are, too, unless given

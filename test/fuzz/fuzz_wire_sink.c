@@ -56,6 +56,9 @@ check_message(const WireHeader *header, const uint8_t *body)
             wire_get_u64(&r);
             wire_get_u64(&r);
             break;
+        case WIRE_ANSWER:
+            wire_get_answer(&r, &(WireAnswer) {0});
+            break;
         case WIRE_END:
             break;
         default:
