@@ -251,12 +251,13 @@ END
 $$;
 
 -- Does a node of the pipeline's draft, or of the version that runs, name this
--- connector?
+-- connector, for itself or in a webhook?
 CREATE FUNCTION kaireon_internal.names_connector(p kaireon_internal.pipeline, connector text) RETURNS boolean
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT EXISTS (SELECT FROM kaireon_internal.pipeline_version AS v, jsonb_array_elements(v.nodes) AS n
                     WHERE v.pipeline_id = p.id AND v.version IN (p.draft_version, p.published_version)
-                      AND n -> 'config' ->> 'connector' = names_connector.connector)
+                      AND (n -> 'config' ->> 'connector' = names_connector.connector
+                           OR EXISTS (SELECT FROM jsonb_path_query(n, '$.config.postHook[*]') AS h WHERE h ->> 'connector' = names_connector.connector)))
 $$;
 
 CREATE FUNCTION kaireon_internal.update_connector(caller regrole, name text, config jsonb, auth_method text,
@@ -329,7 +330,7 @@ BEGIN
       FROM kaireon_internal.pipeline AS p WHERE p.connector_id = old.id OR kaireon_internal.names_connector(p, old.name);
     IF users IS NOT NULL THEN
         PERFORM kaireon_internal.fail('2BP01', format('connector "%s" is in use', name),
-            format('Pipelines that read from it: %s.', users), 'Delete them, or give them another connector, first.');
+            format('Pipelines that use it: %s.', users), 'Delete them, or give them another connector, first.');
     END IF;
     DELETE FROM kaireon_internal.connector AS c WHERE c.id = old.id;
 END

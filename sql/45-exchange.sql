@@ -15,7 +15,7 @@ CREATE FUNCTION kaireon_internal.schema_keys() RETURNS text[]
     SELECT '{schema,lookupSchema,summary,collectionSchemaId,customerSchemaId}'::text[]
 $$;
 
--- Names that nodes, and the rules of validate nodes, give under one of the keys.
+-- Names that nodes, the rules of validate nodes and webhooks give under one of the keys.
 CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURNS SETOF text
     LANGUAGE sql IMMUTABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT n -> 'config' ->> k FROM jsonb_array_elements(nodes) AS n, unnest(keys) AS k
@@ -23,6 +23,9 @@ CREATE FUNCTION kaireon_internal.named_by_nodes(nodes jsonb, keys text[]) RETURN
      UNION ALL
     SELECT r ->> k FROM jsonb_path_query(nodes, '$[*].config.rules[*]') AS r, unnest(keys) AS k
      WHERE jsonb_typeof(r -> k) = 'string'
+     UNION ALL
+    SELECT h ->> k FROM jsonb_path_query(nodes, '$[*].config.postHook[*]') AS h, unnest(keys) AS k
+     WHERE jsonb_typeof(h -> k) = 'string'
 $$;
 
 -- A config, or a rule, that calls schemas by their names: ids, and names that they

@@ -65,11 +65,15 @@ one_line(char *text)
 static List *
 add_hook(List *lines, const GraphNode *node, HookKind kind)
 {
-    char *text = node->op->kind == NODE_TARGET ? hook_text(node, kind) : NULL;
+    ListCell *lc;
 
-    if (text == NULL)
-        return lines;
-    return lappend(lines, diagram_cut(one_line(psprintf("%s: %s", hook_key(kind), text)), HOOK_WIDTH, false));
+    foreach(lc, node->op->kind == NODE_TARGET ? hook_list(node, kind) : NIL)
+    {
+        const Hook *hook = lfirst(lc);
+
+        lines = lappend(lines, diagram_cut(one_line(psprintf("%s: %s", hook->label, hook_shown(hook))), HOOK_WIDTH, false));
+    }
+    return lines;
 }
 
 List *

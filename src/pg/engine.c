@@ -33,6 +33,7 @@
 #include "pg/instance.h"
 #include "pg/json.h"
 #include "pg/node.h"
+#include "pg/outbox.h"
 #include "pg/shortage.h"
 #include "pg/standstill.h"
 #include "pg/target.h"
@@ -644,6 +645,8 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
         found = catalog_execute("UPDATE kaireon_internal.run SET status = 'cancelled', finished_at = clock_timestamp(), error_code = '57014', "
                                 "error_message = CASE WHEN attempt > 0 THEN 'the run was cancelled' ELSE 'the run was cancelled before it started' END WHERE run_id = $1 AND status = 'queued'",
                                 1, types, values, NULL, SPI_OK_UPDATE) == 1;
+        if (found)
+            outbox_try_webhooks(run_id);
         catalog_end(scope);
     }
     (void) control_wake(MyDatabaseId);

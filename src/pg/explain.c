@@ -184,20 +184,24 @@ put_summary(ReturnSetInfo *result, const Inspected *inspected, const ProgramSumm
     tuplestore_end(empty);
 }
 
-/* SQL of targets before the first row, or after the last. */
+/* Hooks of targets before the first row, or after the last. */
 static void
 put_hooks(ReturnSetInfo *result, const Inspected *inspected, HookKind kind)
 {
     for (int i = 0; i < inspected->program->ntargets; i++)
     {
         const GraphNode *node = inspected->program->targets[i].node;
-        char *text = hook_text(node, kind);
+        ListCell *lc;
 
-        if (text == NULL)
-            continue;
-        put_lines(result, "", psprintf("%s (%s): %s", kind == HOOK_PRE ? "Before the first row" : "After the last row", hook_key(kind), node->id));
-        put_lines(result, "", "  SQL:");
-        put_lines(result, "    ", text);
+        foreach(lc, hook_list(node, kind))
+        {
+            const Hook *hook = lfirst(lc);
+            const char *when = hook->type == HOOK_WEBHOOK ? "After the run" : kind == HOOK_PRE ? "Before the first row" : "After the last row";
+
+            put_lines(result, "", psprintf("%s (%s): %s", when, hook->label, node->id));
+            put_lines(result, "", hook->type == HOOK_WEBHOOK ? "  Call:" : "  SQL:");
+            put_lines(result, "    ", hook_shown(hook));
+        }
     }
 }
 

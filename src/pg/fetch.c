@@ -339,3 +339,29 @@ fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, 
         link_misbehaved("kaireon-reader did not say where it moved a file");
     return place;
 }
+
+void
+fetch_call(Link *link, const ConnectorSpec *connector, const char *path, const char *call, FetchAnswer *answer)
+{
+    LinkRequest request = {.operation = "call", .resource = path, .call = call};
+    LinkMessage message;
+    WireAnswer got;
+
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
+    link_request(link, &request);
+    answer->status = 0;
+    while (link_receive(link, &message, true) && message.type != WIRE_END)
+    {
+        WireReader r = {message.body, message.length, 0, false};
+
+        if (answer->status || message.type != WIRE_ANSWER || !wire_get_answer(&r, &got) || got.status < 100 || got.status > 999)
+            link_misbehaved("kaireon-reader sent something else than the answer to a call");
+        answer->status = got.status;
+        answer->wait = Min(got.wait, PG_INT32_MAX);
+        answer->said = link_text(got.said);
+    }
+    if (answer->status == 0)
+        link_misbehaved("kaireon-reader did not say what was answered to a call");
+}

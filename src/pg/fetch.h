@@ -69,6 +69,12 @@ extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *
 /* Has a file, as it was listed or read, moved to the path `to`; where it is then: see Driver.move. */
 extern char *fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to);
 
+/* What a server answered to a call: the status of HTTP, how many seconds it asks to be left alone for (0: it does not say), and what it says of an error. */
+typedef struct FetchAnswer { int status; int wait; char *said; } FetchAnswer;
+
+/* Sends a call to a path below the connector's base, once: see Driver.call.  Raises an error when there is no answer. */
+extern void fetch_call(Link *link, const ConnectorSpec *connector, const char *path, const char *call, FetchAnswer *answer);
+
 /*
  * What an object of the source looks like (its dialect has "fields"), or the
  * source's first where it is NULL; NULL when there is none.

@@ -504,6 +504,8 @@ append_after(StringInfo out, const LinkRequest *request)
         appendStringInfoString(out, ",\"missingOk\":true");
     if (request->files)
         appendStringInfo(out, ",\"files\":%s", request->files);
+    if (request->call)
+        appendStringInfo(out, ",\"call\":%s", request->call);
     if (request->columns)
         appendStringInfo(out, ",\"format\":%s,\"columns\":%s,\"record\":%s,\"rowLimit\":" INT64_FORMAT ",\"batchRows\":%d", request->format,
                          request->columns, request->records ? "true" : "false", request->row_limit, request->batch_rows);

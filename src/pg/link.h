@@ -61,6 +61,7 @@ typedef struct LinkRequest
     const char *resource;
     bool missing_ok;         /* a resource that does not exist has no objects */
     const char *files;       /* JSON array, or NULL: what the source lists */
+    const char *call;        /* JSON object: of a call; else NULL */
     const char *format;      /* JSON; of a read */
     const char *columns;     /* JSON array; of a read */
     bool records;            /* of a read: rows come with their records */

@@ -29,8 +29,8 @@ static const JsonKey target_keys[] = {
     {"fieldMapping", JSON_OBJECT, false, NULL},
     {"allowEmptySource", JSON_BOOL, false, NULL},
     {"swapPublished", JSON_BOOL, false, NULL},
-    {"preHook", JSON_STRING, false, NULL},
-    {"postHook", JSON_STRING, false, NULL},
+    {"preHook", JSON_STRING | JSON_ARRAY | JSON_OBJECT, false, NULL},
+    {"postHook", JSON_STRING | JSON_ARRAY | JSON_OBJECT, false, NULL},
     {NULL, 0, false, NULL}};
 
 const char *
@@ -148,6 +148,8 @@ target_resolve(ProgramTarget *target, List **findings)
     List *keys = json_get_texts(target->node->config, "keyFields");
 
     target->watermark = -1;
+    if (!target->node->wrong_config)
+        hook_resolve(target->node, findings);
     if (target->schema == NULL || target->node->wrong_config)
         return;
     if (target_updates(target->node))

@@ -8,6 +8,8 @@
 
 #include "pg/outbox.h"
 
+#include <time.h>
+
 #include "access/xact.h"
 #include "catalog/pg_type.h"
 #include "executor/spi.h"
@@ -17,21 +19,139 @@
 
 #include "pg/catalog.h"
 #include "pg/fetch.h"
+#include "pg/guard.h"
 #include "pg/injection.h"
+#include "pg/json.h"
 #include "pg/link.h"
 #include "pg/worker.h"
 
 /* So many are looked up at once. */
 #define ROUND 500
 
-/* A file to be moved. */
-typedef struct Action
+typedef struct Action Action;
+
+typedef struct ActionKind
+{
+    const char *name;        /* in the table */
+    const char *what;        /* for the log: "could not <what> ..." */
+    const char *gone;        /* why there is no connector, for people */
+    void (*act) (Link *link, Action *action);            /* raises what went wrong */
+    bool (*is_final) (const Action *action, int sqlstate); /* no other attempt would help */
+} ActionKind;
+
+struct Action
 {
     int64 id;
+    const ActionKind *kind;
+    char *run_id;
     const ConnectorSpec *connector; /* NULL: it is not the owner's any more, or has gone */
-    FetchObject file;
-    char *target;
-} Action;
+    bool has_connector;      /* there is one, then it is not the owner's */
+    FetchObject file;        /* of a call only its path */
+    char *target;            /* of a move */
+    Jsonb *request;          /* of a call */
+    /* what became of it: */
+    char *place;             /* of a move: where the file is */
+    FetchAnswer answer;      /* to a call; status 0: none came */
+};
+
+/* ---- moves ------------------------------------------------------------------------ */
+
+static void
+move_file(Link *link, Action *action)
+{
+    action->place = fetch_move(link, action->connector, &action->file, action->target);
+}
+
+/* A file that is not the one that was read, or is nowhere, will not come back; all else may be mended. */
+static bool
+move_is_final(const Action *action, int sqlstate)
+{
+    return sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE || sqlstate == ERRCODE_UNDEFINED_FILE;
+}
+
+/* ---- calls ------------------------------------------------------------------------- */
+
+/* What goes to the reader.  Whoever is called knows a repetition by its id: that of Standard Webhooks, and of the draft on idempotency keys. */
+static char *
+call_request(const Action *action)
+{
+    JsonbContainer *request = &action->request->root, *headers = json_get_container(request, "headers");
+    JsonbIterator *it = JsonbIteratorInit(headers);
+    char *id = psprintf("msg_%s_" INT64_FORMAT, action->run_id, action->id);
+    bool typed = false;
+    StringInfoData out, body;
+    JsonbIteratorToken token;
+    JsonbValue item;
+
+    initStringInfo(&out);
+    initStringInfo(&body);
+    appendStringInfoString(&out, "{\"method\":");
+    json_append_string(&out, json_get_text(request, "method"));
+    appendStringInfo(&out, ",\"headers\":{\"webhook-id\":\"%s\",\"webhook-timestamp\":\"" INT64_FORMAT "\",\"Idempotency-Key\":\"%s\"", id,
+                     (int64) time(NULL), id);
+    while ((token = JsonbIteratorNext(&it, &item, true)) != WJB_DONE)
+    {
+        if (token == WJB_KEY)
+        {
+            char *name = json_scalar_text(&item);
+
+            typed = typed || pg_strcasecmp(name, "content-type") == 0;
+            appendStringInfoChar(&out, ',');
+            json_append_string(&out, name);
+            appendStringInfoChar(&out, ':');
+        }
+        else if (token == WJB_VALUE)
+            json_append_value(&out, &item);
+    }
+    json_append_value(&body, json_get(request, "body"));
+    appendStringInfo(&out, "%s},\"body\":", typed ? "" : ",\"Content-Type\":\"application/json\"");
+    json_append_string(&out, body.data);
+    appendStringInfoChar(&out, '}');
+    return out.data;
+}
+
+/* Does the answer ask to come again? */
+static bool
+is_passing(int status)
+{
+    return status == 408 || status == 425 || status == 429 || status >= 500;
+}
+
+static void
+call_webhook(Link *link, Action *action)
+{
+    FetchAnswer *answer = &action->answer;
+
+    fetch_call(link, action->connector, action->file.path, call_request(action), answer);
+    if (answer->status >= 200 && answer->status < 300)
+        return;
+    ereport(ERROR, (errcode(is_passing(answer->status) ? ERRCODE_CONNECTION_FAILURE : ERRCODE_PROTOCOL_VIOLATION),
+                    errmsg("the server answered with status %d%s%s", answer->status, answer->said[0] ? ": " : "", answer->said)));
+}
+
+/* What a server does not take, it will not take the next time either. */
+static bool
+call_is_final(const Action *action, int sqlstate)
+{
+    return action->answer.status != 0 && !is_passing(action->answer.status);
+}
+
+/* ---- the kinds ---------------------------------------------------------------------- */
+
+static const ActionKind kinds[] = {
+    {"move", "archive file", "Files are moved through connectors of the pipeline's owner.", move_file, move_is_final},
+    {"call", "call webhook", "Webhooks are called through connectors of the pipeline's owner.", call_webhook, call_is_final}};
+
+static const ActionKind *
+find_kind(const char *name)
+{
+    for (int i = 0; i < lengthof(kinds); i++)
+    {
+        if (strcmp(kinds[i].name, name) == 0)
+            return &kinds[i];
+    }
+    elog(ERROR, "unknown kind of action \"%s\"", name);
+}
 
 /* ---- what is due ------------------------------------------------------------------ */
 
@@ -53,46 +173,54 @@ find_connector(Connectors *last, char *name)
     return last->connector;
 }
 
-static char *
-copy_text(HeapTuple row, TupleDesc desc, int column, MemoryContext context)
+/* A row of look_up's, in the current context; *name: the connector's, or NULL. */
+static Action *
+read_action(HeapTuple row, TupleDesc desc, char **name)
 {
-    return MemoryContextStrdup(context, SPI_getvalue(row, desc, column));
+    Action *action = palloc0(sizeof(Action));
+    bool null;
+    Datum value;
+
+    action->id = DatumGetInt64(SPI_getbinval(row, desc, 1, &null));
+    *name = SPI_getvalue(row, desc, 2);
+    action->has_connector = *name != NULL;
+    action->file.path = SPI_getvalue(row, desc, 3);
+    action->file.size = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
+    action->file.modified = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &null));
+    action->target = SPI_getvalue(row, desc, 6);
+    action->file.etag = SPI_getvalue(row, desc, 7);
+    action->kind = find_kind(SPI_getvalue(row, desc, 8));
+    action->run_id = SPI_getvalue(row, desc, 9);
+    value = SPI_getbinval(row, desc, 10, &null);
+    action->request = null ? NULL : DatumGetJsonbPCopy(value);
+    return action;
 }
 
-/* Actions that are due, oldest first, in `context`. */
+/* Actions that are due, in `context`: moves first, which are short, then the oldest; of calls those that were tried less often. */
 static List *
-look_up(const pg_uuid_t *pipeline, MemoryContext context)
+look_up(const pg_uuid_t *pipeline, OutboxPatience patience, MemoryContext context)
 {
-    Oid types[] = {UUIDOID, INT4OID};
-    Datum values[] = {UUIDPGetDatum(pipeline), Int32GetDatum(ROUND)};
+    Oid types[] = {UUIDOID, INT4OID, BOOLOID};
+    Datum values[] = {UUIDPGetDatum(pipeline), Int32GetDatum(ROUND), BoolGetDatum(patience == OUTBOX_ALL)};
     Connectors last = {NULL, NULL};
     List *actions = NIL, *names = NIL;
     CatalogScope scope;
     ListCell *lc, *name;
-    bool null;
 
     worker_begin();
     scope = catalog_begin();
-    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag FROM kaireon_internal.outbox o "
+    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag, o.kind, o.run_id, o.request FROM kaireon_internal.outbox o "
                     "LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id "
-                    "WHERE o.pipeline_id = $1 AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() ORDER BY o.id LIMIT $2",
-                    2, types, values, NULL, SPI_OK_SELECT);
+                    "WHERE o.pipeline_id = $1 AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() AND ($3 OR o.kind <> 'call') "
+                    "ORDER BY o.kind = 'call', CASE o.kind WHEN 'call' THEN o.attempts END, o.id LIMIT $2",
+                    3, types, values, NULL, SPI_OK_SELECT);
     for (uint64 i = 0; i < SPI_processed; i++)
     {
-        HeapTuple row = SPI_tuptable->vals[i];
-        TupleDesc desc = SPI_tuptable->tupdesc;
-        Action *action = MemoryContextAllocZero(context, sizeof(Action));
-        MemoryContext old;
+        MemoryContext old = MemoryContextSwitchTo(context);
+        char *of;
 
-        action->id = DatumGetInt64(SPI_getbinval(row, desc, 1, &null));
-        action->file.path = copy_text(row, desc, 3, context);
-        action->file.size = DatumGetInt64(SPI_getbinval(row, desc, 4, &null));
-        action->file.modified = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &null));
-        action->target = copy_text(row, desc, 6, context);
-        action->file.etag = copy_text(row, desc, 7, context);
-        old = MemoryContextSwitchTo(context);
-        actions = lappend(actions, action);
-        names = lappend(names, SPI_getvalue(row, desc, 2));
+        actions = lappend(actions, read_action(SPI_tuptable->vals[i], SPI_tuptable->tupdesc, &of));
+        names = lappend(names, of);
         MemoryContextSwitchTo(old);
     }
     catalog_end(scope);
@@ -106,28 +234,31 @@ look_up(const pg_uuid_t *pipeline, MemoryContext context)
 
 /* ---- doing it ---------------------------------------------------------------------- */
 
-static char *
-move_file(Link **link, const Action *action)
+static void
+act(Link **link, Action *action)
 {
+    if (!action->has_connector)
+        ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the connector does not exist any more"), errdetail("%s", action->kind->gone),
+                        errhint("kaireon.discard_outbox gives up what can't be done.")));
     if (action->connector == NULL)
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("the connector is not the pipeline's owner's any more"),
-                        errdetail("Files are moved through connectors of the pipeline's owner."),
+                        errdetail("%s", action->kind->gone),
                         errhint("Give it back with kaireon.change_owner, then call kaireon.retry_outbox.")));
     if (*link == NULL)
         *link = link_open();
-    return fetch_move(*link, action->connector, &action->file, action->target);
+    action->kind->act(*link, action);
 }
 
-/* NULL when it was done, and where the file is; else why not.  The link is closed by an error. */
+/* NULL when it was done; else why not.  The link is closed by an error. */
 static ErrorData *
-attempt(Link **link, const Action *action, char **place)
+attempt(Link **link, Action *action)
 {
     MemoryContext context = CurrentMemoryContext;
     ErrorData *volatile error = NULL;
 
     PG_TRY();
     {
-        *place = move_file(link, action);
+        act(link, action);
     }
     PG_CATCH();
     {
@@ -145,40 +276,42 @@ attempt(Link **link, const Action *action, char **place)
 }
 
 static void
-note_done(const Action *action, const char *place)
+note_done(const Action *action)
 {
     Oid types[] = {INT8OID, TEXTOID};
-    Datum values[] = {Int64GetDatum(action->id), CStringGetTextDatum(place)};
+    Datum values[] = {Int64GetDatum(action->id), action->place ? CStringGetTextDatum(action->place) : (Datum) 0};
     CatalogScope scope;
 
     worker_begin();
     scope = catalog_begin();
     catalog_execute("UPDATE kaireon_internal.outbox SET status = 'done', attempts = attempts + 1, done_at = clock_timestamp(), moved_to = $2, "
-                    "error_code = NULL, error_message = NULL WHERE id = $1", 2, types, values, NULL, SPI_OK_UPDATE);
+                    "error_code = NULL, error_message = NULL WHERE id = $1", 2, types, values, action->place ? NULL : " n", SPI_OK_UPDATE);
     catalog_end(scope);
     worker_commit();
 }
 
-/* A file that is not the one that was read, or is nowhere, will not come back; all else may be mended. */
+/* Did nobody answer a call? */
 static bool
-is_final(int sqlstate)
+is_unanswered(const Action *action)
 {
-    return sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE || sqlstate == ERRCODE_UNDEFINED_FILE;
+    return action->request && action->connector && action->answer.status == 0;
 }
 
 static void
 note_failed(const Action *action, const ErrorData *error)
 {
-    Oid types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID};
+    Oid types[] = {INT8OID, TEXTOID, TEXTOID, BOOLOID, INT4OID};
     Datum values[] = {Int64GetDatum(action->id), CStringGetTextDatum(unpack_sql_state(error->sqlerrcode)),
-                      CStringGetTextDatum(error->message), BoolGetDatum(is_final(error->sqlerrcode))};
+                      CStringGetTextDatum(error->message), BoolGetDatum(action->kind->is_final(action, error->sqlerrcode)), Int32GetDatum(action->answer.wait)};
     CatalogScope scope;
 
-    ereport(LOG, (errcode(error->sqlerrcode), errmsg("could not archive file \"%s\": %s", action->file.path, error->message),
+    ereport(LOG, (errcode(error->sqlerrcode), errmsg("could not %s \"%s\": %s", action->kind->what, action->file.path, error->message),
                   error->hint ? errhint("%s", error->hint) : 0));
     worker_begin();
     scope = catalog_begin();
-    catalog_execute("SELECT kaireon_internal.outbox_failed($1, $2, $3, $4)", 4, types, values, NULL, SPI_OK_SELECT);
+    catalog_execute("SELECT kaireon_internal.outbox_failed($1, $2, $3, $4, $5)", 5, types, values, NULL, SPI_OK_SELECT);
+    if (is_unanswered(action))
+        catalog_execute("SELECT kaireon_internal.outbox_unanswered($1)", 1, types, values, NULL, SPI_OK_SELECT);
     catalog_end(scope);
     worker_commit();
 }
@@ -210,9 +343,8 @@ work_off(List *actions)
 
     foreach(lc, actions)
     {
-        const Action *action = lfirst(lc);
-        char *place = NULL;
-        ErrorData *error = attempt(&link, action, &place);
+        Action *action = lfirst(lc);
+        ErrorData *error = attempt(&link, action);
 
         injection_point("outbox-acted");
         cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
@@ -221,9 +353,11 @@ work_off(List *actions)
         if (error)
             note_failed(action, error);
         else
-            note_done(action, place);
+            note_done(action);
         injection_point("outbox-noted");
         MemoryContextSwitchTo(context);
+        if (error && is_unanswered(action)) /* others wait with it: what is due now is looked up anew */
+            break;
     }
     if (link)
         link_close(link);
@@ -231,7 +365,7 @@ work_off(List *actions)
 }
 
 void
-outbox_work(const pg_uuid_t *pipeline)
+outbox_work(const pg_uuid_t *pipeline, OutboxPatience patience)
 {
     MemoryContext old = CurrentMemoryContext;
     MemoryContext context = AllocSetContextCreate(old, "kaireon outbox", ALLOCSET_DEFAULT_SIZES);
@@ -243,7 +377,7 @@ outbox_work(const pg_uuid_t *pipeline)
 
         MemoryContextReset(context);
         MemoryContextSwitchTo(context);
-        actions = look_up(pipeline, context);
+        actions = look_up(pipeline, patience, context);
         if (actions != NIL)
             forget_old(pipeline);
         MemoryContextSwitchTo(context);
@@ -253,4 +387,32 @@ outbox_work(const pg_uuid_t *pipeline)
     }
     MemoryContextSwitchTo(old);
     MemoryContextDelete(context);
+}
+
+void
+outbox_want_webhooks(const pg_uuid_t *run_id)
+{
+    Oid types[] = {UUIDOID};
+    Datum values[] = {UUIDPGetDatum(run_id)};
+
+    catalog_execute("SELECT kaireon_internal.want_webhooks($1)", 1, types, values, NULL, SPI_OK_SELECT);
+}
+
+static void
+want_webhooks(void *arg)
+{
+    CatalogScope scope = catalog_begin();
+
+    outbox_want_webhooks(arg);
+    catalog_end(scope);
+}
+
+void
+outbox_try_webhooks(const pg_uuid_t *run_id)
+{
+    ErrorData *error = guard_try_all(want_webhooks, unconstify(pg_uuid_t *, run_id), CurrentMemoryContext);
+
+    if (error)
+        ereport(LOG, (errcode(error->sqlerrcode), errmsg("kaireon could not put the webhooks of run %s into the outbox: %s",
+                                                         DatumGetCString(DirectFunctionCall1(uuid_out, UUIDPGetDatum(run_id))), error->message)));
 }

@@ -398,7 +398,10 @@ record_rows(Run *run, bool last)
     record_nodes(run, false);
     rejects_write(run->rejects, &run->slot->run_id);
     if (last)
+    {
         record_end(run, run->rejects->count > 0 || run->left_out > 0 ? "partial" : "success", NULL, NULL);
+        outbox_want_webhooks(&run->slot->run_id);
+    }
     else
         run_record_commit(run);
     catalog_end(scope);
@@ -610,6 +613,7 @@ record_failure(Run *run, ErrorData *error)
         write_failure(&failure);
         catalog_end(scope);
     }
+    outbox_try_webhooks(&run->slot->run_id);
     injection_point("failure-recorded");
     worker_commit();
 }
@@ -753,13 +757,13 @@ kaireon_run_main(Datum arg)
     run->slot = slot;
     run->context = context;
     if (!slot->cancel)
-        outbox_work(&slot->pipeline_id); /* what runs before have left */
+        outbox_work(&slot->pipeline_id, slot->outbox ? OUTBOX_ALL : OUTBOX_MOVES); /* what runs before have left */
     if (!slot->outbox)
     {
         if (slot->cancel)
             cancel_asked = QueryCancelPending = InterruptPending = true;
         perform(run);
-        outbox_work(&slot->pipeline_id);
+        outbox_work(&slot->pipeline_id, OUTBOX_ALL);
     }
     proc_exit(0);
 }

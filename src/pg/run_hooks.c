@@ -14,22 +14,27 @@ run_has_hooks(const Run *run, HookKind kind)
 {
     for (int i = 0; i < run->program->ntargets; i++)
     {
-        if (hook_text(run->program->targets[i].node, kind))
-            return true;
+        ListCell *lc;
+
+        foreach(lc, hook_list(run->program->targets[i].node, kind))
+        {
+            if (((const Hook *) lfirst(lc))->type != HOOK_WEBHOOK)
+                return true;
+        }
     }
     return false;
 }
 
 static void
-call_hook(Run *run, const GraphNode *node, HookKind kind)
+call_hook(Run *run, const GraphNode *node, const Hook *hook)
 {
     RightsScope scope;
 
     run->hooked = node;
-    run->hook = kind;
-    run_report(psprintf("%s of node %s", hook_key(kind), node->id));
+    run->hook = hook;
+    run_report(psprintf("%s of node %s", hook->label, node->id));
     scope = rights_assume(run->slot->owner, 0);
-    hook_run(hook_text(node, kind));
+    hook_run(hook->sql);
     rights_resume(scope);
     run->hooked = NULL;
 }
@@ -42,9 +47,13 @@ run_call_hooks(Run *run, HookKind kind)
     for (int i = 0; i < run->program->ntargets; i++)
     {
         const GraphNode *node = run->program->targets[i].node;
+        ListCell *lc;
 
-        if (hook_text(node, kind))
-            call_hook(run, node, kind);
+        foreach(lc, hook_list(node, kind))
+        {
+            if (((const Hook *) lfirst(lc))->type != HOOK_WEBHOOK)
+                call_hook(run, node, lfirst(lc));
+        }
     }
     /* what comes now is to see what they have done */
     PopActiveSnapshot();
@@ -54,8 +63,8 @@ run_call_hooks(Run *run, HookKind kind)
 void
 run_blame_hook(const Run *run, ErrorData *error)
 {
-    const char *key = hook_key(run->hook), *place = hook_place(hook_text(run->hooked, run->hook), error);
-    char *where = psprintf("It happened in %s of node \"%s\"%s%s.", key, run->hooked->id, place ? ", at " : "", place ? place : "");
+    char *place = hook_place(run->hook, error);
+    char *where = psprintf("It happened in %s of node \"%s\"%s%s.", run->hook->label, run->hooked->id, place ? ", at " : "", place ? place : "");
 
     error->detail = error->detail ? psprintf("%s %s", error->detail, where) : where;
 }

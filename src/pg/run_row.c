@@ -13,14 +13,15 @@
 #include "pg/errors.h"
 #include "pg/guard.h"
 #include "pg/instance.h"
+#include "pg/outbox.h"
 #include "pg/retry.h"
 #include "pg/worker.h"
 
 #define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
 #define RESUME_HINT "What the run has committed stays; kaireon.resume_run goes on behind that."
 
-bool
-run_row_end(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
+static bool
+write_end(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
 {
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID, TEXTOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(status), CStringGetTextDatum(unpack_sql_state(sqlstate)),
@@ -31,16 +32,33 @@ run_row_end(const pg_uuid_t *run_id, const char *status, int sqlstate, const cha
                            5, types, values, hint ? "     " : "    n", SPI_OK_UPDATE) == 1;
 }
 
+/* What comes of it: another attempt, or webhooks. */
+static void
+follow_end(const pg_uuid_t *run_id, const char *status, int sqlstate)
+{
+    if (strcmp(status, "failed") != 0 || !retry_run(run_id, sqlstate))
+        outbox_try_webhooks(run_id);
+}
+
+bool
+run_row_end(const pg_uuid_t *run_id, const char *status, int sqlstate, const char *message, const char *hint)
+{
+    if (!write_end(run_id, status, sqlstate, message, hint))
+        return false;
+    follow_end(run_id, status, sqlstate);
+    return true;
+}
+
 void
 run_row_end_orphan(const pg_uuid_t *run_id, int sqlstate, const char *message, const char *hint)
 {
     Oid types[] = {UUIDOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint))};
 
-    if (!run_row_end(run_id, "failed", sqlstate, message, psprintf("%s" ORPHAN_HINT, hint)))
+    if (!write_end(run_id, "failed", sqlstate, message, psprintf("%s" ORPHAN_HINT, hint)))
         return;
     catalog_execute("UPDATE kaireon_internal.run SET error_hint = $2 WHERE run_id = $1 AND progress IS NOT NULL", 2, types, values, NULL, SPI_OK_UPDATE);
-    (void) retry_run(run_id, sqlstate);
+    follow_end(run_id, "failed", sqlstate);
 }
 
 /* One that was left behind.  Who waited for it is gone; a pause between two attempts goes on all the same. */
@@ -120,6 +138,8 @@ insert_row(void *arg)
                     "CASE $7 WHEN 'cancelled' THEN 'the run was cancelled before it started' END "
                     "ON CONFLICT (run_id) DO NOTHING", /* a supervisor that ended just behind this had made it */
                     7, types, values, NULL, SPI_OK_INSERT);
+    if (cancelled)
+        outbox_try_webhooks(&slot->run_id);
     catalog_end(scope);
 }
 

@@ -92,7 +92,7 @@ typedef struct Run
     Execution *execution;
     NodeCounts *nodes;       /* what happened at each node, once it is known */
     const GraphNode *hooked; /* the node whose hook is being run, or NULL */
-    HookKind hook;
+    const Hook *hook;        /* and that hook */
     const GraphNode *judged; /* the node whose check on all rows failed the run, or NULL */
     RunCounts counts;
     int64 done_bytes;        /* of the splits before the one being read */
@@ -245,8 +245,9 @@ extern void run_undo(Run *run);
 
 /* ---- run_hooks.c: in the load's transaction ---------------------------------------------- */
 
+/* Is there any for the transaction to do? */
 extern bool run_has_hooks(const Run *run, HookKind kind);
-/* Those of all targets, in their order. */
+/* Those of all targets, in their order, but for webhooks. */
 extern void run_call_hooks(Run *run, HookKind kind);
 /* The error was raised while a hook was being run: its detail says which, and where. */
 extern void run_blame_hook(const Run *run, ErrorData *error);

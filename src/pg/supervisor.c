@@ -184,9 +184,8 @@ end_run(const RunSlot *slot, int *attempt)
         run_row_end_orphan(&slot->run_id, slot->failure_code, slot->failure, "The run's worker could not record it. ");
     else if (slot->failure_code != 0)
     {
-        if (run_row_end(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
-                    slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT))
-            (void) retry_run(&slot->run_id, slot->failure_code);
+        (void) run_row_end(&slot->run_id, "failed", slot->failure_code, psprintf("could not connect as the pipeline's owner: %s", slot->failure),
+                           slot->failure_code == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE ? "Run the pipeline again when the database allows connections." : OWNER_HINT);
     }
     else
         run_row_end_orphan(&slot->run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
