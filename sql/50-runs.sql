@@ -109,6 +109,8 @@ BEGIN
     GET DIAGNOSTICS marks = ROW_COUNT;
     -- Nor is there anything to go on from.
     UPDATE kaireon_internal.run AS r SET progress = NULL WHERE r.pipeline_id = p.id AND r.progress IS NOT NULL;
+    -- A run that this transaction would wait for does not see any of it.
+    UPDATE kaireon_internal.pipeline AS o SET updated_at = now() WHERE o.id = p.id;
     RETURN files + failures + marks;
 END
 $$;

@@ -154,23 +154,24 @@ catalog_auth(Auth *auth, int n, MemoryContext context)
 }
 
 bool
-catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin)
+catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, bool *fresh)
 {
     CatalogScope scope = catalog_begin();
     Oid types[] = {TEXTOID};
     Datum values[] = {CStringGetTextDatum(name)};
     bool found, null;
 
-    found = catalog_execute("SELECT id, owner::pg_catalog.oid, greatest(p.xmin::text::int8, v.xmin::text::int8)::text::xid "
-                            "FROM kaireon_internal.pipeline p "
-                            "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id "
-                            "AND v.version = coalesce(p.published_version, p.draft_version) WHERE name = $1",
+    found = catalog_execute("SELECT p.id, p.owner::pg_catalog.oid, p.xmin, v.xmin, c.xmin, s.xmin FROM kaireon_internal.pipeline p "
+                            "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id AND v.version = coalesce(p.published_version, p.draft_version) "
+                            "JOIN kaireon_internal.connector c ON c.id = p.connector_id JOIN kaireon_internal.schema s ON s.id = p.schema_id WHERE p.name = $1",
                             1, types, values, NULL, SPI_OK_SELECT) == 1;
     if (found)
     {
         memcpy(id, DatumGetUUIDP(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null)), sizeof(*id));
         *owner = DatumGetObjectId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
-        *xmin = DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 3, &null));
+        *fresh = false;
+        for (int i = 3; i <= 6; i++)
+            *fresh |= TransactionIdIsCurrentTransactionId(DatumGetTransactionId(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, i, &null)));
     }
     catalog_end(scope);
     return found;

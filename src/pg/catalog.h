@@ -61,8 +61,8 @@ extern uint64 catalog_execute(const char *sql, int nargs, Oid *types, Datum *val
 
 /* Loads a pipeline's version; NULL when there is none.  version 0: the one that runs. */
 extern PipelineSpec *catalog_load_pipeline(const pg_uuid_t *id, int version);
-/* The pipeline of a name; false when there is none. */
-extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, TransactionId *xmin);
+/* The pipeline of a name; false when there is none.  *fresh: it, its connector or schema was changed in this transaction. */
+extern bool catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, bool *fresh);
 /*
  * The connector a node names.  NULL, with a finding of that node, when there is
  * none, when its type can't be read, or when it is not the current user's.

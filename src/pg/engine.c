@@ -165,7 +165,7 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
 {
     static const JsonKey keys[] = {{"version", JSON_INTEGER, false, NULL}, {"dryRun", JSON_BOOL, false, NULL},
                                    {"replay", JSON_SCALAR | JSON_ARRAY | JSON_OBJECT, false, NULL}, {NULL, 0, false, NULL}};
-    TransactionId xmin;
+    bool fresh;
 
     control_require();
     if (RecoveryInProgress())
@@ -189,16 +189,16 @@ find_wanted(const char *name, Jsonb *options, Wanted *wanted, bool fresh_is_wron
                         errhint("For example: {\"version\": 1}.")));
     json_check(&options->root, keys, "options", complain_option, NULL);
     check_replay(options);
-    if (!catalog_find_pipeline(name, &wanted->id, &wanted->owner, &xmin))
+    if (!catalog_find_pipeline(name, &wanted->id, &wanted->owner, &fresh))
         catalog_no_pipeline(name);
     if (!catalog_may_act(GetUserId(), wanted->owner) && !catalog_is_operator(GetUserId()))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),
                         errdetail("It is another role's, and you are no operator."),
                         errhint("Its owner and members of kaireon_operator may run it.")));
-    if (fresh_is_wrong && TransactionIdIsCurrentTransactionId(xmin))
+    if (fresh_is_wrong && fresh)
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("pipeline \"%s\" was created or changed in this transaction", name),
-                        errdetail("A run happens in a session of its own, which can't see it yet."),
+                        errdetail("It, its connector, its schema or what it has loaded.  A run happens in a session of its own, which can't see it yet."),
                         errhint("Commit first, or use kaireon.start_pipeline, which starts the run at commit.")));
     wanted->name = pstrdup(name);
     wanted->version = (int) json_get_int(&options->root, "version", 0);

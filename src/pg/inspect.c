@@ -171,9 +171,9 @@ static Oid
 find_visible(const char *name, pg_uuid_t *id, bool data)
 {
     Oid owner;
-    TransactionId xmin;
+    bool fresh;
 
-    if (!catalog_find_pipeline(name, id, &owner, &xmin))
+    if (!catalog_find_pipeline(name, id, &owner, &fresh))
         catalog_no_pipeline(name);
     if (!catalog_may_act(GetUserId(), owner) && (data || !catalog_is_operator(GetUserId())))
         ereport(ERROR, (errcode(ERRCODE_INSUFFICIENT_PRIVILEGE), errmsg("permission denied for pipeline \"%s\"", name),

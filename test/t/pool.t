@@ -144,6 +144,8 @@ $k->sql('TRUNCATE ds_a, ds_b, ds_c, ds_d');
     $refused->("SELECT kaireon.delete_pipeline('c'); SELECT kaireon.create_pipeline('c', 'files', 'c')",
         'run_pipeline in the transaction that made the pipeline', '55000', 'pipeline "c" was created or changed in this transaction');
     $refused->("SELECT kaireon.update_pipeline('c', execution_config => '{}')", 'or changed it', '55000', 'pipeline "c" was created or changed in this transaction');
+    $refused->($_, "or $_", '55000', 'pipeline "c" was created or changed in this transaction')
+        for q(SELECT kaireon.update_connector('files', description => 'x')), q(SELECT kaireon.update_schema('c', description => 'x')), q(SELECT kaireon.reset_source_state('c'));
     for my $statement ('LOCK TABLE ds_c IN SHARE MODE', 'TRUNCATE ds_c', 'DELETE FROM ds_c', 'INSERT INTO ds_c (id) VALUES (1000)')
     {
         $refused->($statement, "run_pipeline after $statement", '55006', 'this transaction has changed or locked the table that pipeline "c" loads');
