@@ -85,6 +85,10 @@ is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'onerange/a.
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty file');
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'bare416/empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'one of a server that does not say that it is empty');
 
+my ($year) = map { 1900 + $_ } (gmtime)[5];
+$k->write_file("year_$year.csv", "id,name\n5,five\n");
+is($k->sql(q(SELECT sum(id) FROM kaireon.read('web', '', '{"pattern": {"type": "dateGlob", "value": "year_{YYYY}.csv"}}') AS t(id bigint, name text))), 5, 'a date in a URL');
+
 # ---- what can't be
 
 like(read_error('gone.csv'), qr/58P01: file "gone\.csv" does not exist/, 'a file that is not there');

@@ -23,7 +23,7 @@ my $LARGE = 'x' x 2500;      # it goes to a TOAST table
 # What is passed more than once in a run, and what is passed in some runs only.
 my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox|replay-sent)/ } @points;
 my %only = (
-    set => qr/^append_once$/, outbox => qr/_moved$/, files => qr/replace|blue_green|referred|published/, source => qr/^(?!replay)/,
+    set => qr/^append_once$/, outbox => qr/_moved$/, files => qr/replace|blue_green|referred|published/, file => qr/^skips$/, source => qr/^(?!replay)/,
     replay => qr/^replay$/, hooks => qr/hooks|dry/, dry => qr/^dry/);
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
@@ -37,6 +37,7 @@ my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { nam
 #   repeats   ids come more than once;
 #   parts     it commits before its end, and is resumed;
 #   hooks     they write into the table "hooked", once for all that is committed;
+#   broken    there is a file that fails, somewhere among the others;
 #   options   of the run; a dry run leaves nothing;
 #   setup     SQL, once; ready: a sub, before each seed, with the good rows.
 my $old = q(SELECT g, 'old ' || g, g FROM generate_series(-20, 60) AS g);
@@ -66,6 +67,8 @@ my %cases = (
     batch_moved  => { execution => { commit => 'batch' }, parts => 1, nodes => $moved },
     batch_hooks  => { execution => { commit => 'batch' }, parts => 1, target => {%hooks}, hooks => 1 },
     batch_upsert => { execution => { commit => 'batch' }, parts => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
+    # a file that fails is left out, and whatever dies meanwhile
+    skips        => { execution => { commit => 'file', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1, source => { onFileError => 'skip' }, broken => 1 },
     retried      => { execution => { commit => 'batch', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1 },
     # other runs
     replay       => { options => { replay => {} }, bad => 0.3, ready => \&leave_letters },
@@ -149,6 +152,7 @@ sub write_sources
         }
         $k->write_file("$case/$file.csv", join("\n", 'id,name,amount', @lines) . "\n");
     }
+    $k->write_file("$case/" . int(rand 5) . 'x.csv', "\x1f\x8b\x08\x00cut") if $cases{$case}{broken};
     return (\@good, \@bad);
 }
 
@@ -328,6 +332,11 @@ sub wrong_content
     {
         my $files = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name'");
         push @faults, "$files files in the ledger" unless $files == (is_dry($name) ? 0 : @there);
+    }
+    if ($cases{$name}{broken})
+    {
+        my $failed = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name' AND kind = 'failure' AND error_code <> 'KA001'");
+        push @faults, "$failed files have failed" unless $failed == 1;
     }
     if ($name =~ /_moved$/)
     {
