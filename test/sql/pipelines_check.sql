@@ -284,5 +284,11 @@ SELECT kaireon.explain_pipeline('k_chain');
 SELECT kaireon.pipeline_diagram('k_chain');
 SELECT kaireon.pipeline_diagram('k_chain', 'mermaid');
 SELECT kaireon.pipeline_diagram('k_chain', 'dot');
+SELECT kaireon.create_connector('k_web', 'http_pull', '{"baseUrl": "https://example.com/hooks"}') IS NOT NULL;
+SELECT kaireon.update_pipeline('k_chain', nodes => '[{"id": "read", "type": "source"}, {"id": "write", "type": "target", "config": {
+    "preHook": {"type": "sql", "statement": "DELETE FROM ds_k_target"}, "postHook": [{"type": "refresh", "views": ["Public.Totals", "\"A \"\"B\"\"\".c"], "concurrently": true},
+    "NOTIFY done", {"type": "webhook", "connector": "k_web", "path": "loads?x=1", "method": "PUT", "on": "always"}]}}]') > 1;
+SELECT kaireon.explain_pipeline('k_chain');
+SELECT kaireon.pipeline_diagram('k_chain');
 
-SELECT kaireon.delete_pipeline('k_chain'), kaireon.delete_pipeline('k_good'), kaireon.delete_schema('k_target'), kaireon.delete_connector('k_files');
+SELECT kaireon.delete_pipeline('k_chain'), kaireon.delete_pipeline('k_good'), kaireon.delete_schema('k_target'), kaireon.delete_connector('k_files'), kaireon.delete_connector('k_web');

@@ -41,6 +41,9 @@ sub make
     $k->sql(q(INSERT INTO kaireon_internal.watermark (pipeline_id, node_id, field, mark, run_id, type_class) SELECT id, 'load', 'amount', '12.50', id, 'number' FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
     $k->sql(q(INSERT INTO kaireon_internal.file_failure (pipeline_id, node_id, path, size, modified_at, run_id, error_code, error_message) SELECT id, 'read', 'bad.csv', 7, now(), id, '22P02', 'no number' FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
 
+    $k->sql(q(INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, request, next_attempt_at)
+        SELECT 'call', id, id, 'load', connector_id, 'a b', '{"method": "PUT", "headers": {"X": "\\t"}, "body": [1.50, "\\u00fc"]}', now() + interval '1 day' FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
+
     # Credentials stay sealed (vault.t opens them there), dead letters are data, and runs may be under way.
     $k->sql("SELECT kaireon.create_connector('sealed', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
     $k->sql(q(UPDATE kaireon_internal.connector SET auth_sealed = decode('00ff2781c0de0a5c', 'hex') WHERE name = 'sealed'));
@@ -57,7 +60,7 @@ my @queries = (
     'SELECT * FROM ds_sales_summary',
     'SELECT * FROM kaireon.pipeline_versions', 'SELECT * FROM kaireon_internal.run', 'SELECT * FROM kaireon.run_nodes',
     'SELECT * FROM kaireon.run_errors', 'SELECT * FROM kaireon.dead_letters', 'SELECT * FROM kaireon.source_state', 'SELECT * FROM kaireon_internal.lease',
-    'SELECT * FROM kaireon_internal.source_file', 'SELECT * FROM kaireon_internal.file_failure', 'SELECT * FROM ds_plain', 'SELECT * FROM ds_hers', 'SELECT * FROM kaireon_internal.pipeline',
+    'SELECT * FROM kaireon_internal.source_file', 'SELECT * FROM kaireon_internal.file_failure', 'SELECT * FROM kaireon_internal.outbox', 'SELECT * FROM ds_plain', 'SELECT * FROM ds_hers', 'SELECT * FROM kaireon_internal.pipeline',
     # the trigger of updated_at goes with the extension there too
     q(SELECT t.tgrelid::regclass, t.tgname, d.deptype FROM pg_trigger AS t JOIN pg_depend AS d ON d.classid = 'pg_trigger'::regclass AND d.objid = t.oid
        WHERE d.refclassid = 'pg_extension'::regclass));

@@ -254,6 +254,23 @@ $run = $k->run('views');
 is("$run->{status} $run->{error_code} $run->{error_detail}", 'failed 42P01 It happened in postHook 3 of node "load".', 'an error says in which hook');
 is(scalar($server->got('/views')), 1, 'and then nothing is called');
 
+# ---- elsewhere
+
+like($k->sql("SELECT kaireon.export_pipeline('plain') -> 'connectors'"), qr/"hooks"/, 'an export has the connector');
+unlike($k->sql("SELECT kaireon.export_pipeline('plain')"), qr/s3cret/, 'without what is secret');
+
+make('copied', [ { path => 'fail=503x1/after=1800/copied' } ]);
+$k->run('copied');
+$k->poll('the workers to end', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kaireon run'");
+$k->sql('CREATE DATABASE twin TEMPLATE postgres', 'template1');
+is($k->sql("SELECT kaireon.retry_outbox('copied')", 'twin'), 1, 'a copy has what was pending');
+ok($k->poll('its supervisor to have looked', "SELECT count(*) = 0 FROM pg_stat_activity WHERE backend_type = 'kaireon supervisor' AND datname = 'twin'"), 'its supervisor has nothing to do');
+is($k->sql("SELECT status, attempts FROM kaireon.outbox WHERE pipeline = 'copied'", 'twin') . ' ' . scalar($server->got('/fail=503x1/after=1800/copied')), 'pending|0 1', 'and calls nobody');
+$k->sql('SELECT kaireon.confirm_instance()', 'twin');
+$k->sql("SELECT kaireon.retry_outbox('copied')", 'twin');
+$k->poll('the call', sub { $k->sql("SELECT status FROM kaireon.outbox WHERE pipeline = 'copied'", 'twin') eq 'done' });
+is(scalar(keys %{ { map { $_ => 1 } ids($server->got('/fail=503x1/after=1800/copied')) } }), 1, 'before it is confirmed; and then under the same id');
+
 is(join(', ', grep { $_ } map { $_->{wrong} } $server->got), '', 'every request was as it must be');
 ok($k->same_postmaster, 'the server lived through');
 $k->settled('webhooks');
