@@ -191,8 +191,8 @@ open_session(Azure *azure, const DriverConfig *config, const Config *c, Status *
     azure->store.nheaders = 1;
     azure->store.etags = true;
     azure->store.hint = azure->hint;
-    azure->store.secrets[0] = azure->auth.signature;
-    azure->store.secrets[1] = azure->auth.plain_signature;
+    azure->store.secrets[0] = &azure->auth.signature;
+    azure->store.secrets[1] = &azure->auth.plain_signature;
     return store_open(&azure->store, config, &c->settings, st);
 }
 

@@ -189,6 +189,7 @@ open_session(Gcs *gcs, const DriverConfig *config, const Config *c, Status *st)
     gcs->store.signer = google_auth_signer(&gcs->auth);
     gcs->store.headers = gcs->headers;
     gcs->store.nheaders = 1;
+    gcs->store.secrets[0] = &gcs->auth.holder.token;
     gcs->store.version = "x-goog-generation";
     gcs->store.hint = "Check bucket, endpoint and credentials; they must allow storage.objects.list and storage.objects.get.";
     return store_open(&gcs->store, config, &c->settings, st);

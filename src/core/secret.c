@@ -3,8 +3,12 @@
  */
 #include "core/secret.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
+
+/* So many characters of a secret are not shown any more. */
+#define SECRET_LEAST 6
 
 void
 secret_free(char *text)
@@ -12,4 +16,26 @@ secret_free(char *text)
     if (text != NULL)
         explicit_bzero(text, strlen(text));
     free(text);
+}
+
+/* The same of one text. */
+static void
+hide(char *text, const char *secret)
+{
+    size_t n;
+
+    for (char *at = text; *at != '\0'; at++)
+    {
+        for (n = 0; secret[n] != '\0' && tolower((unsigned char) at[n]) == tolower((unsigned char) secret[n]); n++)
+            ;
+        if (n >= SECRET_LEAST || (n > 0 && secret[n] == '\0'))
+            memset(at, '*', n);
+    }
+}
+
+void
+secret_hide(Status *st, const char *text)
+{
+    hide(st->message, text);
+    hide(st->detail, text);
 }

@@ -133,6 +133,8 @@ oauth2_ask(OAuth2 *holder, const HttpSettings *settings, const char *url, const 
         fine = url_add_parameter(&text, i == 0 ? "" : "&", form[i].name, form[i].value, st);
     fine = fine && http_open(&http, settings, st) && post_form(holder, http, url, &text, st);
     http_close(http);
+    for (size_t i = 0; i < nform && !fine; i++)
+        secret_hide(st, form[i].value);
     if (text.data != NULL)
         explicit_bzero(text.data, text.used);
     buf_free(&text);

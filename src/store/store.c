@@ -3,18 +3,16 @@
  */
 #include "store/store.h"
 
-#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/secret.h"
 #include "core/sha256.h"
 #include "net/url.h"
 
 /* What identifies the content of an object: see DriverInfo. */
 #define HEAD_BYTES 65536
-/* So many characters of a secret are not shown any more. */
-#define SECRET_LEAST 6
 
 struct StoreObject
 {
@@ -70,21 +68,6 @@ store_close(Store *store)
     free(store->proxy);
 }
 
-/* Puts asterisks in place of a secret, also of one of which only the beginning is there. */
-static void
-hide(char *text, const char *secret)
-{
-    size_t n;
-
-    for (char *at = text; *at != '\0'; at++)
-    {
-        for (n = 0; secret[n] != '\0' && tolower((unsigned char) at[n]) == tolower((unsigned char) secret[n]); n++)
-            ;
-        if (n >= SECRET_LEAST || (n > 0 && secret[n] == '\0'))
-            memset(at, '*', n);
-    }
-}
-
 /*
  * Finishes a failure, and returns false.  Who was refused, or asked at the wrong place, is
  * told what to look at.
@@ -93,11 +76,8 @@ static bool
 failed(const Store *store, Status *st)
 {
     for (size_t i = 0; i < sizeof(store->secrets) / sizeof(store->secrets[0]); i++)
-        if (store->secrets[i] != NULL)
-        {
-            hide(st->message, store->secrets[i]);
-            hide(st->detail, store->secrets[i]);
-        }
+        if (store->secrets[i] != NULL && *store->secrets[i] != NULL)
+            secret_hide(st, *store->secrets[i]);
     if (store->hint != NULL && st->hint[0] == '\0' && (strcmp(st->sqlstate, STATUS_FORBIDDEN) == 0 || strcmp(st->sqlstate, STATUS_UNKNOWN_USER) == 0 ||
                                                       strcmp(st->sqlstate, STATUS_PROTOCOL) == 0))
         (void) status_hint(st, "%s", store->hint);

@@ -35,7 +35,7 @@ typedef struct Store
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
     const char *version;        /* a listed etag is what the store answers with in this header, and part of the URL */
     const char *hint;           /* for who is refused */
-    const char *secrets[2];     /* texts that URLs have in them and no failure shows, whatever a server repeats; NULL: none */
+    char *const *secrets[2];    /* where texts are that requests have in them and no failure shows, whatever a server repeats; NULL: none */
 } Store;
 
 /*

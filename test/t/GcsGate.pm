@@ -17,6 +17,7 @@
 #     page          objects a page of a listing has at most
 #     change        KEY=CONTENT: the object is overwritten once its first bytes have been sent
 #     race          KEY=CONTENT: that object is written just before one is rewritten
+#     echo          errors repeat what they were sent
 #     token_answer  what /token answers, whatever it was asked
 #
 # log() has a line for each request since the last call.
@@ -188,6 +189,7 @@ sub _token
     my $complaint = $grant eq 'urn:ietf:params:oauth:grant-type:jwt-bearer' ? $self->_complaint($form{assertion} // '')
         : $grant eq 'refresh_token' ? (("$form{client_id} $form{client_secret} $form{refresh_token}" eq "client client-secret $REFRESH") ? '' : 'Token has been expired or revoked.')
         : 'Unsupported grant type.';
+    $complaint .= ' ' . join ' ', values %form if $complaint && $self->_get('echo');
     return (400, { error => 'invalid_grant', error_description => $complaint }) if $complaint;
     return (200, $self->_give);
 }
@@ -254,6 +256,7 @@ sub _answer
     }
     if ($self->_get('secure') && !$self->_known($in{authorization}))
     {
+        return _error($client, 401, 'authError', "not accepted: $in{authorization}") if $self->_get('echo');
         return _error($client, 401, $in{authorization} ? ('authError', 'Invalid Credentials') : ('required', 'Anonymous caller does not have storage.objects.list access to the bucket.'));
     }
     return $self->_storage($client, $method, $path, \%ask, \%in, $body);

@@ -101,6 +101,12 @@ for my $case ([ 'other_key', { json => $gate->key_file(private_key => $other->ke
     like($said, $error, $name);
     unlike($said, qr/\Q$line\E|PRIVATE/, "$name: no key in it");
 }
+connector('echo', 'token', { accessToken => 'ya29.secret-access-token' });
+connector('echo_account', 'service_account_json', { json => $gate->key_file(client_email => 'nobody@example.com') });
+$gate->set('echo', 1);
+like(result('echo'), qr/not accepted: Bearer \*{24}\n/, 'a token that the service repeats is not shown');
+like(result('echo_account'), qr/Invalid issuer\. [ *]+\.?\n/, 'nor is a JWT that the token endpoint repeats');
+$gate->set('echo', '');
 connector('no_endpoint', 'service_account_json', { json => $gate->key_file(token_uri => "http://127.0.0.1:$peer->{port}/nothing") });
 like(result('no_endpoint'), qr/08P01: "127\.0\.0\.1" gives no access token for these credentials.*status 404/s, 'a token endpoint that is none');
 for my $case ([ 'this is no JSON', qr/08P01: the token endpoint's answer has no access token in it/ ], [ '{"access_token": "a\\r\\nX-Evil: 1"}', qr/08P01: the access token is none that can be sent/ ],
@@ -151,10 +157,12 @@ with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('accou
 is(result('machine'), '1|one', 'of a service account\'s file');
 with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('user', JSON::PP::encode_json($gate->user_file)));
 is(result('machine'), '1|one', 'of a user\'s file');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('gone', JSON::PP::encode_json($gate->user_file(refresh_token => 'revoked'))));
+with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('gone', JSON::PP::encode_json($gate->user_file(refresh_token => 'refresh-gone'))));
+$gate->set('echo', 1);
 my $said = result('machine');
-like($said, qr/28000: .*invalid_grant: Token has been expired or revoked/s, 'of a user who has left');
-unlike($said, qr/client-secret|revoked"/, 'no secret in it');
+$gate->set('echo', '');
+like($said, qr/28000: .*invalid_grant: Token has been expired or revoked\. /s, 'of a user who has left');
+unlike($said, qr/client-secret|refresh-gone/, 'no secret in it');
 with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('federated', '{"type": "external_account"}'));
 like(result('machine'), qr/0A000: the file that GOOGLE_APPLICATION_CREDENTIALS names is of type "external_account".*HINT:.*service_account, authorized_user/s, 'of a kind that is not known');
 with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => "$state/none");
