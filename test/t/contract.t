@@ -14,6 +14,7 @@ use Test::More;
 plan skip_all => 'openssh-server is not installed' unless SshServer::here();
 my $seaweed = Peers::seaweedfs();
 my $azurite = Peers::azurite();
+my $gcs = -x ($ENV{KAIREON_PEERS} // '') . '/fake-gcs-server' && Peers::fake_gcs();
 my $ssh = SshServer->new;
 my $key = PostgreSQL::Test::Utils::tempdir() . '/key';
 PostgreSQL::Test::Utils::append_to_file($key, '0123456789abcdef' x 4);
@@ -51,6 +52,7 @@ sub in_url { return $_[0] =~ s/([^A-Za-z0-9._~\/-])/sprintf '%%%02X', ord $1/ger
 
 my %s3 = (bucket => 'data', prefix => 'base', endpoint => "http://127.0.0.1:$seaweed->{port}", maxAttempts => 2);
 my %azure = (storageAccount => $Peers::AZURE_ACCOUNT, container => 'data', prefix => 'base', endpoint => "http://127.0.0.1:$azurite->{port}/$Peers::AZURE_ACCOUNT", maxAttempts => 2);
+my %gcs = $gcs ? (bucket => 'data', prefix => 'base', endpoint => "http://127.0.0.1:$gcs->{port}", maxAttempts => 2) : ();
 my %sftp = (host => '127.0.0.1', port => $ssh->port, knownHosts => $ssh->known_hosts, basePath => "$files/ssh");
 my @places = (
     { name => 'local_fs', folders => 1, put => on_disk("$files/local"), with => [ { basePath => "$files/local" } ], wrong => [ { basePath => "$files/nothing" } ] },
@@ -58,6 +60,7 @@ my @places = (
         wrong => [ \%s3, 'access_key', { accessKeyId => $Peers::S3_ID, secretAccessKey => 'no' } ] },
     { name => 'azure_blob_storage', put => sub { Peers::azure_put($azurite->{port}, 'data', "base/$_[0]", $_[1]) }, with => [ \%azure, 'access_key', { accountKey => $Peers::AZURE_KEY } ],
         wrong => [ \%azure, 'access_key', { accountKey => 'bm8=' } ] },
+    { name => 'google_cloud_storage', absent => !$gcs, put => sub { Peers::gcs_put($gcs->{port}, 'data', "base/$_[0]", $_[1]) }, with => [ \%gcs ], wrong => [ { %gcs, bucket => 'nothing' } ] },
     { name => 'sftp', folders => 1, put => on_disk("$files/ssh"), with => [ \%sftp, 'ssh_key', { username => $ssh->user, privateKey => $ssh->key('id_ed25519') } ],
         wrong => [ \%sftp, 'ssh_key', { username => $ssh->user, privateKey => $ssh->key('id_stranger') } ] },
     # The web server is the one that SeaweedFS has for its files; it needs no second copy of them.
@@ -83,6 +86,7 @@ my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { nam
 mkdir "$files/$_" for 'local', 'ssh';
 Peers::s3($seaweed->{port}, 'PUT', 'data');
 Peers::azure($azurite->{port}, 'PUT', 'data?restype=container');
+Peers::gcs_bucket($gcs->{port}, 'data') if $gcs;
 
 sub connector
 {
@@ -238,6 +242,8 @@ sub moves
 for my $place (@places)
 {
     my $name = $place->{name};
+    SKIP: { skip "$name: no server for it is installed", 1 if $place->{absent}; }
+    next if $place->{absent};
     $place->{put}->($_, $content{$_}) for sort keys %content;
     connector($name, $name, @{ $place->{with} });
     connector("wrong_$name", $name, @{ $place->{wrong} });
