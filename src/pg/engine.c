@@ -444,7 +444,7 @@ read_run(void *arg)
     if (!catalog_installed())
         ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
                         errmsg("extension kaireon was dropped while pipeline \"%s\" ran", request->wanted.name),
-                        errdetail("The run was ended with nothing loaded."), errhint("CREATE EXTENSION kaireon makes it anew.")));
+                        errdetail("What the run had not committed was undone."), errhint("CREATE EXTENSION kaireon makes it anew.")));
     scope = catalog_begin();
 
     PushActiveSnapshot(GetLatestSnapshot());

@@ -219,6 +219,22 @@ rejects_check_share(Rejects *rejects, int64 rows)
                                    rejects->policy->max_said));
 }
 
+/* The first bad row that is kept; NULL: none is. */
+static const Reject *
+first_bad(const Rejects *rejects)
+{
+    ListCell *lc;
+
+    foreach(lc, rejects->kept)
+    {
+        const Reject *reject = lfirst(lc);
+
+        if (reject->kind != REJECT_WARNS)
+            return reject;
+    }
+    return NULL;
+}
+
 void
 rejects_check_all_bad(Rejects *rejects, int64 rows)
 {
@@ -227,7 +243,7 @@ rejects_check_all_bad(Rejects *rejects, int64 rows)
     rejects->some_good |= rejects->count - rejects->conflicts < rows;
     if (rejects->some_good || rows < HOPELESS_ROWS)
         return;
-    first = rejects->kept ? linitial(rejects->kept) : NULL;
+    first = first_bad(rejects);
     ereport(ERROR, (errcode(ERRCODE_KAIREON_ALL_BAD), errmsg("the first " INT64_FORMAT " rows are all bad", rows),
                     first ? errdetail("Node \"%s\": %s. %s.", first->node->id, first->reason, reject_place(first)) : 0,
                     errhint("Something is wrong with the pipeline or with the source as a whole; kaireon.run_errors has these rows.")));

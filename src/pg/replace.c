@@ -130,7 +130,7 @@ find_obstacle(Relation table, bool published)
     if (desc->constr && desc->constr->has_generated_stored)
         return "it has generated columns";
     if (check_enable_rls(RelationGetRelid(table), InvalidOid, true) == RLS_ENABLED)
-        return "its row security applies to the pipeline's owner";
+        return "its row security applies to the pipeline's owner, so rows that a policy hides stay";
     if ((obstacle = trigger_obstacle(table->trigdesc)) != NULL || (obstacle = index_obstacle(table)) != NULL ||
         (obstacle = foreign_keys_obstacle(table)) != NULL)
         return obstacle;

@@ -148,6 +148,9 @@ check_way('expression', 'CREATE TABLE odd (id integer PRIMARY KEY, name text); C
 check_way('deferrable', 'CREATE TABLE odd (id integer PRIMARY KEY, name text, UNIQUE (id, name) DEFERRABLE)', 'it has a deferrable unique constraint');
 check_way('exclusion', 'CREATE TABLE odd (id integer PRIMARY KEY, name text, EXCLUDE USING btree (id WITH =))', 'it has an exclusion constraint');
 check_way('to itself', 'CREATE TABLE odd (id integer PRIMARY KEY, name text, boss integer REFERENCES odd)', 'it has a foreign key to itself');
+$k->write_csv('odd.csv', [ 'id', 'name' ], map { [ 'x', 'bad' ] } 1 .. 1500);
+$run = $k->run('odd_blue_green');
+like("$run->{error_code} $run->{error_detail}", qr/^KA006 Node "load": invalid input syntax for type integer: "x". File "odd\.csv", line 2,/, 'when all rows are bad, the first of them is told, not how the table was emptied') or diag explain $run;
 $k->sql('CREATE TABLE of_odd (id integer REFERENCES odd)');
 $run = $k->run('odd_blue_green');
 is("$run->{status} $run->{error_code} $run->{error_detail}", 'failed 0A000 Table "of_odd" refers to it, and it would have to be emptied first: it has a foreign key to itself.', 'one that others refer to is refused');
