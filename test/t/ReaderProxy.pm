@@ -6,6 +6,9 @@
 # file, takes the credentials out (no driver that is there wants any), and
 # passes everything on to the real reader.  It returns the prefix for Kaireon->new(install_path => ..).
 #
+# install(DIR, PROGRAM) puts the text of another program in its place, with its first
+# line; REAL in it is the path of the real reader.
+#
 # requests(DIR) gives what was written so far, forget(DIR) empties it.
 package ReaderProxy;
 
@@ -23,7 +26,7 @@ sub _config { my ($what) = @_; my $dir = `"$ENV{KAIREON_PG_CONFIG}" --$what`; ch
 
 sub install
 {
-    my ($root) = @_;
+    my ($root, $program) = @_;
     my %dir = map { $_ => _config($_) } qw(bindir pkglibdir sharedir);
     my @parts = split m{/}, $dir{bindir};
 
@@ -46,10 +49,10 @@ sub install
         if ($name =~ /^(postgres|pg_ctl|initdb)$/) { copy($file, "$mirror{bindir}/$name"); chmod 0755, "$mirror{bindir}/$name"; }
         else { symlink $file, "$mirror{bindir}/$name"; }
     }
-    my $program = $source =~ s/REAL/$dir{pkglibdir}\/kaireon-reader/r;
-    $program =~ s/RECORD/$root\/requests/;
+    $program //= "#!$^X\n" . $source =~ s/RECORD/$root\/requests/r;
+    $program =~ s/REAL/$dir{pkglibdir}\/kaireon-reader/;
     open my $out, '>', "$mirror{pkglibdir}/kaireon-reader" or die $!;
-    print $out "#!$^X\n$program";
+    print $out $program;
     close $out;
     chmod 0755, "$mirror{pkglibdir}/kaireon-reader";
     return $mirror{bindir} =~ s{/bin$}{}r;
