@@ -54,7 +54,7 @@ is(read_sum('small.csv'), '2|3', 'with leave it is');
 
 my $port = $server->port;
 for my $host ('2130706433', '0x7f000001', '0177.0.0.1', '127.1', '[::ffff:127.0.0.2]', '[::1]', '0.0.0.0', '169.254.169.254', '10.1.2.3', '[fe80::1]', '100.64.0.1', '[64:ff9b::7f00:1]',
-    '[2002:7f00:1::]', '224.0.0.1', '255.255.255.255', 'localhost')
+    '[2002:7f00:1::]', '224.0.0.1', '255.255.255.255', 'localhost', '0x7f.0.0.1', '0x7f.1', '017700000001', '[::ffff:7f00:2]', '[::]', '[::127.0.0.1]', '0')
 {
     connector('odd', { baseUrl => "http://$host:" . ($port + 1), maxAttempts => 1, connectTimeoutSeconds => 3 });
     like(read_error('small.csv', 'odd'), qr/42501: connection to "[^"]*" is not allowed/, "$host");
@@ -67,11 +67,18 @@ for my $case ([ "http://user:pw\@127.0.0.1:$port", qr/user name/ ], [ 'gopher://
     $k->sql("SELECT kaireon.delete_connector(name) FROM kaireon.connectors WHERE name = 'odd'");
 }
 connector('anywhere', {});
+for my $resource ("http://public.example\@127.0.0.1:$port/small.csv", "http://127.0.0.1:$port\\\@public.example/small.csv", 'gopher://127.0.0.1/x',
+    'file:///etc/passwd', 'dict://127.0.0.1/x', "http://127.0.0.1:$port/small.csv\r\nX-Key: y", "http://127.0.0.1:$port/small.csv HTTP/1.1")
+{
+    $server->log;
+    like(read_error($resource, 'anywhere'), qr/(22023|42501): /, 'resource ' . $resource =~ s/[\r\n]/./gr);
+    is(join("\n", $server->log), '', 'is not asked for');
+}
 for my $to ("http:%2F%2F169.254.169.254%2Flatest%2F", "http:%2F%2F127.0.0.1:1%2Fa.csv", "http:%2F%2F[::1]:$port%2Fa.csv")
 {
     like(read_error($server->url("/to=$to/a.csv"), 'anywhere'), qr/42501: connection to "[^"]*" is not allowed/, "redirected to $to");
 }
-for my $to ('file:%2F%2F%2Fetc%2Fpasswd', 'gopher:%2F%2F127.0.0.1%2F', "http:%2F%2Fu:p\@127.0.0.1:$port%2Fa.csv")
+for my $to ('file:%2F%2F%2Fetc%2Fpasswd', 'gopher:%2F%2F127.0.0.1%2F', 'ftp:%2F%2F127.0.0.1%2F', 'dict:%2F%2F127.0.0.1%2F', "http:%2F%2F127.0.0.1:$port%5C\@public.example%2Fa.csv", "http:%2F%2Fu:p\@127.0.0.1:$port%2Fa.csv")
 {
     like(read_error($server->url("/to=$to/a.csv"), 'anywhere'), qr/22023: .*not a URL that can be used/, "redirected to $to");
 }

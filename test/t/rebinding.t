@@ -63,6 +63,7 @@ connector('anywhere', 'http_pull', {});
 name('public.example', '1.1.1.1');
 is(read_sum(url('public.example')), '2|3', 'a name with a public address');
 like(read_error(url('nowhere.example')), qr/08001: could not find the address of host "nowhere\.example"/, 'one without any');
+like(read_error(url('public.example', $_)), qr/42501: connection to "public\.example" is not allowed.*It would go to 1\.1\.1\.1, port $_\. Ports below 1024 are not open/s, "port $_ of it") for 22, 25, 1023;
 
 # ---- answers that are not public
 
