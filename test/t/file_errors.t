@@ -73,6 +73,10 @@ is($k->sql("SELECT bool_and(error_message <> '' AND run_id = '$run->{run_id}' AN
 $run = $k->run('p');
 is("$run->{status} $run->{error_code}; " . ids(), 'failed 22P02; 1 2 11', 'with nothing but files that fail the run fails');
 like(failures(), qr/^in\/b\.csv 2 22P02, in\/c\.csv\.gz 2 /, 'each was tried again');
+is($k->run_row($run->{run_id})->{error_node}, 'load', 'its error is that of the first file, at the node where the row was bad');
+$k->sql('CREATE ROLE watcher; GRANT kaireon_viewer TO watcher');
+is($k->sql(q(SET ROLE watcher; SELECT bool_and(error_code IS NOT NULL AND error_message IS NULL AND error_detail IS NULL) FROM kaireon.source_state WHERE kind = 'failure')), 't', 'viewers see that they fail, not what is in them');
+is($k->sql("SET ROLE watcher; SELECT error_message FROM kaireon.runs WHERE run_id = '$run->{run_id}'"), 'a row could not be loaded', 'nor in the run');
 put('b.csv', '3,c', '4,e');
 put('j.csv', '12,k');
 unlink map { "$files/in/$_" } qw(c.csv.gz d.csv e.csv f.csv h.csv);

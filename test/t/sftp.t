@@ -187,6 +187,18 @@ for my $source ([ 'ssh', 'over_ssh' ], [ 'files', 'from_disk' ])
 is($k->sql('SELECT count(*) FROM (SELECT id, name FROM ds_over_ssh EXCEPT SELECT id, name FROM ds_from_disk) AS d'), 0, 'the tables are equal');
 is($k->sql('SELECT count(*) FROM ds_over_ssh'), $ROWS, 'and whole');
 
+mkdir "$files/fed";
+$k->write_file("fed/$_.csv", "id,name\n$_,x\n") for 1, 2;
+$k->write_file('fed/3.csv', "x,name\n3,y\n");
+$k->make('fed', connector => 'ssh', fields => \@fields, execution => { commit => 'file' },
+    source => { resource => 'fed', pattern => { type => 'regex', value => '\d\.csv' }, header => \1, incremental => \1, changedFiles => 'fail', onFileError => 'skip' });
+my $fed = $k->run('fed');
+is("$fed->{status} $fed->{rows_loaded}", 'partial 2', 'a file that fails is left out');
+unlink "$files/fed/3.csv";
+is($k->run('fed')->{rows_read}, 0, 'no other is read again');
+$k->write_file('fed/2.csv', "id,name\n2,x\n4,x\n");
+like($k->run('fed')->{error_detail}, qr/^"fed\/2\.csv" had 12 bytes of .* and has 16 bytes of .* now\.$/, 'one that has changed fails the run, where that is wanted');
+
 mkdir "$files/box";
 $k->write_file("box/$_.csv", "id,name\n$_,x\n") for 1, 2;
 $k->make('archived', connector => 'ssh', fields => \@fields, source => { resource => 'box/*.csv' },
