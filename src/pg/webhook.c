@@ -96,7 +96,7 @@ webhook_check(const GraphNode *node, const char *label, JsonbContainer *given, L
     if (!json_check(given, keys, label, graph_complain_config, &complaint))
         return;
     path = json_get_text(given, "path");
-    if (path && strstr(path, "://"))
+    if (path && strcspn(path, "?") > strcspn(path, ":") && strncmp(path + strcspn(path, ":"), "://", 3) == 0)
         graph_complain(findings, node->id, "wrong_value", "The connector has the URL, in baseUrl; what is behind that is the path.",
                        "the path of %s is a whole URL", label);
     if (json_get(given, "headers"))

@@ -6,6 +6,7 @@
 #     /fail=503x2/a      the first two answers have that status; fail=503: all of them
 #     /after=60/..       those answers say Retry-After: 60
 #     /to=URL/a          a redirection, URL with %2F for a slash
+#     /echo/a            400, with the request's authorization
 #     /hang/a            no answer
 #     /hold/a            no answer before release()
 #     /flood/a           a good answer whose body never ends
@@ -161,6 +162,7 @@ sub _answer
         return _say($client, "$status Failed", '{"error": {"message": "not now"}}', defined $ask{after} ? "Retry-After: $ask{after}" : ())
           if !defined $times || $before < $times;
     }
+    return _say($client, '400 Bad Request', "you sent $headers{authorization}") if exists $ask{echo};
     sleep 600 if exists $ask{hang};
     usleep(20_000) while exists $ask{hold} && !-e "$self->{state}/released";
     if (exists $ask{flood})

@@ -94,6 +94,10 @@ is(outbox('refused'), 'fail=422x1/refused failed 1 08P01', 'and is final');
 $k->sql("SELECT kaireon.retry_outbox('refused')");
 done('refused');
 is(join(' ', ids(($server->got('/fail=422x1/refused'))[1])), join(' ', ids(($server->got('/fail=422x1/refused'))[0])), 'but for retry_outbox, with the same id');
+make('echoed', [ { path => 'echo/a?to=https://example.com' } ]);
+$k->run('echoed');
+is($k->sql("SELECT error_message FROM kaireon.outbox WHERE pipeline = 'echoed'"), 'the server answered with status 400: (what it says has header "Authorization" in it)',
+    'credentials that a server sends back are not shown');
 make('elsewhere', [ { path => 'to=%2Fplain/x' } ]);
 $k->run('elsewhere');
 is(outbox('elsewhere'), 'to=%2Fplain/x failed 1 08P01', 'a redirection is not followed');
@@ -272,6 +276,7 @@ $k->poll('the call', sub { $k->sql("SELECT status FROM kaireon.outbox WHERE pipe
 is(scalar(keys %{ { map { $_ => 1 } ids($server->got('/fail=503x1/after=1800/copied')) } }), 1, 'before it is confirmed; and then under the same id');
 
 is(join(', ', grep { $_ } map { $_->{wrong} } $server->got), '', 'every request was as it must be');
+unlike(PostgreSQL::Test::Utils::slurp_file($k->node->logfile), qr/s3cret-token/, 'nor logged');
 ok($k->same_postmaster, 'the server lived through');
 $k->settled('webhooks');
 done_testing();
