@@ -193,6 +193,7 @@ CREATE TABLE kaireon_internal.run (
     attempt       int NOT NULL DEFAULT 0,     -- that is under way, or was the last; 0: none has begun
     attempt_at    timestamptz,                -- when it began
     retry_at      timestamptz,                -- of a queued run: not before
+    looks         int NOT NULL DEFAULT 0,     -- that found no file, so that it was queued again: they are no attempts
     commits       int NOT NULL DEFAULT 0,     -- before its end
     progress      jsonb                       -- how far it had come at the last of these (run_commit.c)
 ) WITH (fillfactor = 50); -- room for how a run ended, also where the disk has none
@@ -226,6 +227,18 @@ CREATE TABLE kaireon_internal.run_attempt (
     error_hint    text,
     error_node    text,
     PRIMARY KEY (run_id, attempt)
+);
+
+-- Sources of which a run has found no file, and for which it waits (run_wait.c).
+CREATE TABLE kaireon_internal.run_wait (
+    run_id        uuid NOT NULL REFERENCES kaireon_internal.run (run_id) ON DELETE CASCADE,
+    node_id       text NOT NULL,
+    resource      text NOT NULL,            -- with the dates it stands for
+    looks         int NOT NULL DEFAULT 1,   -- in vain
+    since         timestamptz NOT NULL DEFAULT clock_timestamp(),
+    next_look_at  timestamptz NOT NULL,
+    outcome       text CHECK (outcome IN ('found', 'fail', 'alert', 'skip')), -- null: it waits, or something else has ended the run
+    PRIMARY KEY (run_id, node_id)
 );
 
 CREATE TABLE kaireon_internal.run_error (
@@ -365,6 +378,7 @@ SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.lease', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_node', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_attempt', '');
+SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_wait', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.run_error', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.dead_letter', '');
 SELECT pg_catalog.pg_extension_config_dump('kaireon_internal.outbox', '');

@@ -6,7 +6,7 @@ CREATE TYPE kaireon.run AS (
     started_at timestamptz, finished_at timestamptz, duration interval,
     rows_read bigint, rows_loaded bigint, rows_updated bigint, rows_failed bigint, rows_skipped bigint,
     rows_filtered bigint, rows_merged bigint, bytes_read bigint, error_code text, error_message text, error_detail text, error_hint text,
-    is_dry_run boolean, attempt int, commits int
+    is_dry_run boolean, attempt int, commits int, waits_until timestamptz
 );
 COMMENT ON TYPE kaireon.run IS 'a row of view kaireon.runs';
 
@@ -27,7 +27,7 @@ SELECT r.run_id, r.pipeline, r.version, r.status, r.trigger, r.loading_strategy,
        CASE WHEN kaireon_internal.may_read(r.owner) THEN r.error_detail END AS error_detail,
        CASE WHEN NOT kaireon_internal.quotes_rows(r.error_node, r.error_code) OR kaireon_internal.may_read(r.owner) THEN r.error_hint END AS error_hint,
        r.options @> '{"dryRun": true}' AS is_dry_run,
-       r.attempt, r.commits
+       r.attempt, r.commits, CASE r.status WHEN 'queued' THEN r.retry_at END AS waits_until
   FROM kaireon_internal.run r
  WHERE kaireon_internal.may_see(r.owner);
 COMMENT ON VIEW kaireon.runs IS 'every run; while one is loading, view progress has its counters';
@@ -41,6 +41,7 @@ COMMENT ON COLUMN kaireon.runs.error_detail IS 'where and with which value; not 
 COMMENT ON COLUMN kaireon.runs.is_dry_run IS 'the run was to be tried only: nothing of it was kept, and rows_loaded and the like say what would have been';
 COMMENT ON COLUMN kaireon.runs.attempt IS 'more than 1: the run was retried or resumed; run_attempts says how the others ended';
 COMMENT ON COLUMN kaireon.runs.commits IS 'commits before the run''s end; what a run has committed that failed, stays: resume_run goes on behind it';
+COMMENT ON COLUMN kaireon.runs.waits_until IS 'of a queued run that waits for files (run_waits) or for its next attempt: until then';
 
 CREATE VIEW kaireon.run_nodes WITH (security_barrier) AS
 SELECT n.run_id, r.pipeline, n.ordinal, n.node_id, n.node_type, n.rows_in, n.rows_out, n.rows_rejected, n.duration_ms, n.locked_ms, n.resource

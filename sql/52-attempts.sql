@@ -23,6 +23,16 @@ SELECT a.run_id, r.pipeline, a.attempt, a.started_at, a.finished_at, a.status, a
 COMMENT ON VIEW kaireon.run_attempts IS 'each attempt of each run: one, unless the run was retried or resumed';
 COMMENT ON COLUMN kaireon.run_attempts.next_attempt_at IS 'of the last attempt of a run that waits for its next: not before';
 
+CREATE VIEW kaireon.run_waits WITH (security_barrier) AS
+SELECT w.run_id, r.pipeline, w.node_id, w.resource, w.looks, w.since, CASE WHEN w.outcome IS NULL AND r.status = 'queued' THEN w.next_look_at END AS next_look_at, w.outcome
+  FROM kaireon_internal.run_wait AS w
+  JOIN kaireon_internal.run AS r ON r.run_id = w.run_id
+ WHERE kaireon_internal.may_see(r.owner);
+COMMENT ON VIEW kaireon.run_waits IS 'sources with a waitPolicy that have found no file: how often their run has looked';
+COMMENT ON COLUMN kaireon.run_waits.looks IS 'in vain, so far';
+COMMENT ON COLUMN kaireon.run_waits.next_look_at IS 'of a source that is waited for';
+COMMENT ON COLUMN kaireon.run_waits.outcome IS 'found, or the onMissAction that was taken: fail, alert, skip; null: it waits, or the run was ended by something else';
+
 -- The run waits for its next attempt, not before that time.
 CREATE FUNCTION kaireon_internal.requeue_run(run uuid, at timestamptz) RETURNS void
     LANGUAGE sql SET search_path = pg_catalog, pg_temp AS $$
@@ -122,6 +132,7 @@ BEGIN
         PERFORM kaireon_internal.fail('55000', format('run %s can''t be resumed', run_id), format('Run %s of pipeline "%s" has begun since.', since, p.name),
             'kaireon.run_pipeline runs the pipeline anew.');
     END IF;
+    DELETE FROM kaireon_internal.run_wait AS w WHERE w.run_id = r.run_id; -- it waits anew
     PERFORM kaireon_internal.requeue_run(run_id, clock_timestamp());
     UPDATE kaireon_internal.run AS o SET waits = false, owner = p.owner, pipeline = p.name WHERE o.run_id = r.run_id;
     PERFORM kaireon_internal.wake_supervisor();

@@ -163,7 +163,7 @@ CREATE FUNCTION kaireon_internal.check_pipeline(caller regrole, connector_id uui
 
 CREATE FUNCTION kaireon_internal.progress_slots(OUT run_id uuid, OUT pipeline text, OUT owner regrole, OUT stage text,
     OUT started_at timestamptz, OUT bytes_read int8, OUT bytes_total int8, OUT rows_read int8, OUT rows_loaded int8,
-    OUT rows_updated int8, OUT rows_failed int8, OUT rows_skipped int8, OUT rows_filtered int8, OUT pid int)
+    OUT rows_updated int8, OUT rows_failed int8, OUT rows_skipped int8, OUT rows_filtered int8, OUT pid int, OUT waits_until timestamptz)
     RETURNS SETOF record LANGUAGE c VOLATILE AS 'MODULE_PATHNAME', 'kaireon_progress_slots';
 
 CREATE FUNCTION kaireon.run_pipeline(name text, options jsonb DEFAULT '{}') RETURNS kaireon.run

@@ -45,7 +45,8 @@ typedef struct RunSlot
     char pipeline[CONTROL_NAME];
     Oid owner;               /* of the pipeline: the worker's role */
     int version;
-    int attempt;             /* of the run, before its worker has begun: so many have */
+    int begun;               /* of the run, before its worker has: so many workers have */
+    TimestampTz looks_at;    /* of a queued run that waits for files: when it looks again; else 0 */
     bool outbox;             /* not a run: its worker does what the pipeline's outbox has due */
     bool waits;              /* a session waits; it frees the slot */
     bool abandoned;          /* that session has gone */

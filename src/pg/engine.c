@@ -643,7 +643,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
         Datum values[] = {UUIDPGetDatum(run_id)};
 
         found = catalog_execute("UPDATE kaireon_internal.run SET status = 'cancelled', finished_at = clock_timestamp(), error_code = '57014', "
-                                "error_message = CASE WHEN attempt > 0 THEN 'the run was cancelled' ELSE 'the run was cancelled before it started' END WHERE run_id = $1 AND status = 'queued'",
+                                "error_message = CASE WHEN attempt + looks > 0 THEN 'the run was cancelled' ELSE 'the run was cancelled before it started' END WHERE run_id = $1 AND status = 'queued'",
                                 1, types, values, NULL, SPI_OK_UPDATE) == 1;
         if (found)
             outbox_try_webhooks(run_id);
@@ -662,15 +662,15 @@ stage_name(const RunSlot *slot)
     uint32 stage = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &slot->stage));
 
     if (slot->state == SLOT_REQUESTED || slot->state == SLOT_QUEUED)
-        return "queued";
+        return slot->looks_at != 0 ? "waiting" : "queued";
     return stage < lengthof(names) ? names[stage] : "loading";
 }
 
 static void
 put_slot(ReturnSetInfo *result, RunSlot *slot)
 {
-    Datum values[14];
-    bool nulls[14] = {0};
+    Datum values[15];
+    bool nulls[15] = {0};
 
     values[0] = UUIDPGetDatum(&slot->run_id);
     values[1] = CStringGetTextDatum(slot->pipeline);
@@ -688,6 +688,8 @@ put_slot(ReturnSetInfo *result, RunSlot *slot)
     values[12] = Int64GetDatum(pg_atomic_read_u64(&slot->rows_filtered));
     values[13] = Int32GetDatum(slot->worker_pid);
     nulls[13] = slot->worker_pid == 0;
+    values[14] = TimestampTzGetDatum(slot->looks_at);
+    nulls[14] = slot->looks_at == 0;
     tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);
 }
 

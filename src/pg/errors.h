@@ -47,5 +47,7 @@
 #define ERRCODE_KAIREON_NO_CREDENTIAL MAKE_SQLSTATE('K', 'A', '0', '1', '3')
 /* Nothing came for a target whose table would be emptied. */
 #define ERRCODE_KAIREON_NOTHING_TO_LOAD MAKE_SQLSTATE('K', 'A', '0', '1', '4')
+/* A source has waited in vain for a file. */
+#define ERRCODE_KAIREON_NO_FILE MAKE_SQLSTATE('K', 'A', '0', '1', '5')
 
 #endif

@@ -158,7 +158,7 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
 List *
 fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at)
 {
-    return list_objects(link, connector, source, at, file_pattern_may_miss(source->config));
+    return list_objects(link, connector, source, at, file_pattern_may_miss(source->config) || json_get(source->config, "waitPolicy"));
 }
 
 List *

@@ -97,15 +97,18 @@ retry_has_attempts(Jsonb *config, int attempt)
 }
 
 bool
-retry_waits(const pg_uuid_t *run_id, int before, int *attempt)
+retry_waits(const pg_uuid_t *run_id, int before, RetryPause *pause)
 {
     Oid types[] = {UUIDOID, INT4OID};
     Datum values[] = {UUIDPGetDatum(run_id), Int32GetDatum(before)};
     bool null;
 
-    if (catalog_execute("SELECT attempt FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND attempt > $2", 2, types, values, NULL, SPI_OK_SELECT) == 0)
+    /* where a run waits for its next attempt, its row has why the last one failed */
+    if (catalog_execute("SELECT attempt + looks, CASE WHEN error_code IS NULL THEN retry_at END FROM kaireon_internal.run "
+                        "WHERE run_id = $1 AND status = 'queued' AND attempt + looks > $2", 2, types, values, NULL, SPI_OK_SELECT) == 0)
         return false;
-    *attempt = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    pause->begun = DatumGetInt32(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 1, &null));
+    pause->looks_at = DatumGetTimestampTz(SPI_getbinval(SPI_tuptable->vals[0], SPI_tuptable->tupdesc, 2, &null));
     return true;
 }
 

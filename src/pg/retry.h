@@ -13,6 +13,7 @@
 #include "postgres.h"
 #include "nodes/pg_list.h"
 #include "utils/jsonb.h"
+#include "utils/timestamp.h"
 #include "utils/uuid.h"
 
 /* Appends a finding (graph.h) for each thing that is wrong with the key of an execution_config, which is an object or absent. */
@@ -28,10 +29,17 @@ extern bool retry_run(const pg_uuid_t *run_id, int sqlstate);
 /* Has a run with such an execution_config attempts left behind this one? */
 extern bool retry_has_attempts(Jsonb *config, int attempt);
 
-/* The same: is the run queued for an attempt behind the one that is over, before which `before` had begun?  *attempt: how many have now. */
-extern bool retry_waits(const pg_uuid_t *run_id, int before, int *attempt);
+/* A run that is queued once more. */
+typedef struct RetryPause
+{
+    int begun;               /* so often a worker has begun it */
+    TimestampTz looks_at;    /* when it looks for files again; 0: it waits for its next attempt */
+} RetryPause;
 
-/* How many ms until a run of this database is to be tried again; -1: none is.  Outside of a transaction. */
+/* The same: is the run queued again by a worker that is gone, before which `before` had begun it? */
+extern bool retry_waits(const pg_uuid_t *run_id, int before, RetryPause *pause);
+
+/* How many ms until a run of this database is to be tried again, or to look for files; -1: none is.  Outside of a transaction. */
 extern long retry_due(void);
 
 #endif

@@ -647,8 +647,11 @@ perform(Run *run)
             replay_begin(run);
         else
             run_open_sources(run);
-        run_load_files(run, load);
-        run_end_load(run, true);
+        if (!run_waits(run))
+        {
+            run_load_files(run, load);
+            run_end_load(run, true);
+        }
         error_context_stack = callback.previous;
     }
     PG_CATCH();

@@ -5,7 +5,7 @@
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
  * loaded, run_judge.c decides whether that may be committed, run_hooks.c calls
  * the targets' hooks, run_dry.c undoes what is only to be tried, run_archive.c
- * says what becomes of the files, run_files.c which of them are read,
+ * says what becomes of the files, run_files.c which of them are read, run_wait.c waits for some,
  * run_left_out.c goes on without those that fail, run_commit.c commits before the end and goes on from such a commit, and run_record.c writes what became of it all into the
  * catalog.
  */
@@ -188,6 +188,15 @@ extern void run_load_files(Run *run, void (*load) (Run *run));
 
 /* In the transaction that has loaded the file, between catalog_begin and catalog_end: it does not fail any more. */
 extern void left_out_loaded(const Run *run, const GraphNode *node, const FetchObject *file);
+
+/* ---- run_wait.c ------------------------------------------------------------------------- */
+
+/*
+ * Once the sources are listed: true when there is nothing to be loaded now.  A
+ * source with a "waitPolicy" has found nothing, and the run is queued again for
+ * later, or it ends here as the policy says.  Raises KA015 when it fails.
+ */
+extern bool run_waits(Run *run);
 
 /* ---- run_replay.c ----------------------------------------------------------------------- */
 

@@ -15,6 +15,7 @@
 #include "utils/numeric.h"
 
 #include "pg/file_pattern.h"
+#include "pg/wait_policy.h"
 
 static const char *const formats[] = {"auto", "csv", "tsv", "json", "jsonl", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", "zstd", "bzip2", "lz4", "snappy", "zip", NULL};
@@ -71,6 +72,7 @@ static const JsonKey node_keys[] = {
     {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL}, {"changedFiles", JSON_STRING, false, changes}, {"onFileError", JSON_STRING, false, file_errors},
+    {"waitPolicy", JSON_OBJECT, false, NULL},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey read_keys[] = {
     {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
@@ -368,6 +370,7 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     if (json_get(config, "resource") && json_get(config, "path"))
         complain(arg, "wrong_value", psprintf("%s takes \"resource\" or \"path\", not both", what), "They mean the same: leave out one.");
     file_pattern_check(config, complain, arg);
+    wait_policy_check(config, complain, arg);
     check_texts(config, complain, arg);
     check_numbers(config, complain, arg);
     check_patterns(config, complain, arg);

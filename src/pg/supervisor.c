@@ -125,7 +125,7 @@ drop_cancelled(void)
             continue;
         worker_begin();
         scope = catalog_begin();
-        (void) run_row_end(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, slot->attempt > 0 ? "the run was cancelled" : CANCELLED_EARLY, NULL);
+        (void) run_row_end(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, slot->begun > 0 ? "the run was cancelled" : CANCELLED_EARLY, NULL);
         catalog_end(scope);
         worker_commit();
         end_slot(slot);
@@ -171,14 +171,14 @@ postpone_outbox(const RunSlot *slot)
 
 /*
  * How a run ended whose worker is gone: in most cases the worker has said it
- * itself.  True: it waits for its next attempt, of which *attempt have begun.
+ * itself.  True: it waits for its next attempt, or for files, as *pause says.
  */
 static bool
-end_run(const RunSlot *slot, int *attempt)
+end_run(const RunSlot *slot, RetryPause *pause)
 {
     if (slot->cancel || slot->failure_code == ERRCODE_QUERY_CANCELED) /* it came while the worker was connecting, or when the run was to be tried again */
         (void) run_row_end(&slot->run_id, "cancelled", ERRCODE_QUERY_CANCELED, "the run was cancelled", NULL);
-    else if (retry_waits(&slot->run_id, slot->attempt, attempt))
+    else if (retry_waits(&slot->run_id, slot->begun, pause))
         return true;
     else if (slot->failure_code != 0 && slot->connected)
         run_row_end_orphan(&slot->run_id, slot->failure_code, slot->failure, "The run's worker could not record it. ");
@@ -189,15 +189,16 @@ end_run(const RunSlot *slot, int *attempt)
     }
     else
         run_row_end_orphan(&slot->run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run's worker process ended before the run did", "It was terminated or crashed; the server's log says why. ");
-    return retry_waits(&slot->run_id, slot->attempt, attempt);
+    return retry_waits(&slot->run_id, slot->begun, pause);
 }
 
-/* The run waits for its next attempt: so does its session, if there is one. */
+/* The run waits: so does its session, if there is one. */
 static void
-park_slot(RunSlot *slot, int attempt)
+park_slot(RunSlot *slot, const RetryPause *pause)
 {
     LWLockAcquire(control->lock, LW_EXCLUSIVE);
-    slot->attempt = attempt;
+    slot->begun = pause->begun;
+    slot->looks_at = pause->looks_at;
     slot->started_at = 0;
     /* one that is to be cancelled is by drop_cancelled */
     slot->state = slot->waits || slot->cancel ? SLOT_QUEUED : SLOT_FREE;
@@ -213,7 +214,7 @@ reap_workers(void)
         RunSlot *slot = &control->runs[i];
         CatalogScope scope;
         bool parked = false;
-        int attempt = 0;
+        RetryPause pause;
 
         if (!worker_gone(i))
             continue;
@@ -227,11 +228,11 @@ reap_workers(void)
         if (slot->outbox)
             postpone_outbox(slot);
         else
-            parked = end_run(slot, &attempt);
+            parked = end_run(slot, &pause);
         catalog_end(scope);
         worker_commit();
         if (parked)
-            park_slot(slot, attempt);
+            park_slot(slot, &pause);
         else
             end_slot(slot);
     }
@@ -285,7 +286,7 @@ typedef struct QueuedRun
 {
     pg_uuid_t run_id, pipeline_id;
     char *pipeline;
-    int version, attempt;
+    int version, begun;
     Oid owner;
     bool waits;
     bool outbox;             /* not a run: what its pipeline's outbox has due */
@@ -301,7 +302,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
 
     worker_begin();
     scope = catalog_begin();
-    count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits, attempt FROM kaireon_internal.run AS r "
+    count = (int) catalog_execute("SELECT run_id, pipeline_id, pipeline, version, owner::pg_catalog.oid, waits, attempt + looks FROM kaireon_internal.run AS r "
                                   "WHERE status = 'queued' AND NOT EXISTS (SELECT FROM kaireon_internal.run AS o WHERE o.pipeline_id = r.pipeline_id "
                                   "AND o.status = 'queued' AND o.queued_at <= r.queued_at AND o.retry_at > clock_timestamp()) ORDER BY queued_at", 0, NULL, NULL, NULL, SPI_OK_SELECT);
     *queue = MemoryContextAllocZero(context, sizeof(QueuedRun) * Max(count, 1));
@@ -318,7 +319,7 @@ read_queue(MemoryContext context, QueuedRun **queue)
         run->version = DatumGetInt32(SPI_getbinval(row, desc, 4, &null));
         run->owner = DatumGetObjectId(SPI_getbinval(row, desc, 5, &null));
         run->waits = DatumGetBool(SPI_getbinval(row, desc, 6, &null));
-        run->attempt = DatumGetInt32(SPI_getbinval(row, desc, 7, &null));
+        run->begun = DatumGetInt32(SPI_getbinval(row, desc, 7, &null));
         run->owner_state = owner_state(run->owner);
     }
     catalog_end(scope);
@@ -373,7 +374,8 @@ start_run(const QueuedRun *run)
         slot->pipeline_id = run->pipeline_id;
         strlcpy(slot->pipeline, run->pipeline, CONTROL_NAME);
         slot->version = run->version;
-        slot->attempt = run->attempt;
+        slot->begun = run->begun;
+        slot->looks_at = 0;
         slot->owner = run->owner;
         slot->outbox = run->outbox;
         slot->connected = false;

@@ -20,7 +20,7 @@ SELECT 'kaireon.' || f, least FROM (VALUES
                     'read', 'describe', 'preview', 'list_objects', 'test_connector', 'infer_fields', 'touch_updated_at'])) AS d (least, names), unnest(names) AS f;
 INSERT INTO decision
 SELECT 'kaireon.' || v, 'viewer' FROM unnest(ARRAY['connector_types', 'connectors', 'schemas', 'schema_fields', 'pipelines', 'pipeline_versions', 'runs',
-    'run_attempts', 'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'outbox', 'progress', 'instance', 'expression_functions']) AS v;
+    'run_attempts', 'run_waits', 'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'outbox', 'progress', 'instance', 'expression_functions']) AS v;
 
 -- A strict function with nulls is not called at all: it gets values.
 CREATE FUNCTION argument(type regtype, strict boolean) RETURNS text LANGUAGE sql AS $$

@@ -17,7 +17,7 @@ SELECT kaireon.progress_bar(NULL);
 SELECT c.relname || ': ' || string_agg(a.attname || ' ' || format_type(a.atttypid, a.atttypmod), ', ' ORDER BY a.attnum)
   FROM pg_class AS c JOIN pg_attribute AS a ON a.attrelid = c.oid AND a.attnum > 0
  WHERE c.relnamespace = 'kaireon'::regnamespace AND c.relname IN ('connector_types', 'connectors', 'schemas', 'schema_fields', 'pipelines',
-       'pipeline_versions', 'run', 'runs', 'run_attempts', 'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'progress', 'instance')
+       'pipeline_versions', 'run', 'runs', 'run_attempts', 'run_waits', 'run_nodes', 'run_errors', 'dead_letters', 'source_state', 'progress', 'instance')
  GROUP BY c.relname ORDER BY c.relname COLLATE "C";
 SELECT proname || '(' || pg_get_function_arguments(oid) || ') -> ' || pg_get_function_result(oid)
   FROM pg_proc WHERE pronamespace = 'kaireon'::regnamespace AND (prosrc = 'kaireon_call' OR proname IN ('version', 'progress_bar'))

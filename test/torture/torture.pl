@@ -24,7 +24,7 @@ my $LARGE = 'x' x 2500;      # it goes to a TOAST table
 my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox|replay-sent)/ } @points;
 my %only = (
     set => qr/^append_once$/, outbox => qr/_moved$/, files => qr/replace|blue_green|referred|published/, file => qr/^skips$/, source => qr/^(?!replay)/,
-    replay => qr/^replay$/, hooks => qr/hooks|dry/, dry => qr/^dry/);
+    wait => qr/^waited$/, vain => qr/^in_vain$/, replay => qr/^replay$/, hooks => qr/hooks|dry/, dry => qr/^dry/);
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
 my $files = PostgreSQL::Test::Utils::tempdir();
@@ -70,6 +70,13 @@ my %cases = (
     # a file that fails is left out, and whatever dies meanwhile
     skips        => { execution => { commit => 'file', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1, source => { onFileError => 'skip' }, broken => 1 },
     retried      => { execution => { commit => 'batch', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1 },
+    # what waits for its files, or finds none
+    waited       => { source => { waitPolicy => { maxRetries => 1000, intervalMinutes => 0.01 } }, ready => \&hide },
+    in_vain      => { source => { waitPolicy => { maxRetries => 0, onMissAction => 'skip' } }, target => { loadingStrategy => 'truncate_and_load' }, before => $old, after => sub { return @{ $_[0] } }, ready => sub {
+        my ($name, $good, $bad) = @_;
+        hide($name);
+        @$good = @$bad = ();
+    } },
     # other runs
     replay       => { options => { replay => {} }, bad => 0.3, ready => \&leave_letters },
     dry          => { options => { dryRun => \1 }, target => {%hooks}, hooks => 1, source => { incremental => \1 }, nodes => $moved, before => q(SELECT g, 'old', g FROM generate_series(-20, -1) AS g) },
@@ -180,6 +187,29 @@ sub refer
     return;
 }
 
+# The files are not there yet; they are once a run waits for them.
+sub hide
+{
+    my ($name) = @_;
+    my $folder = $k->files . "/$name";
+    system('rm', '-rf', "$folder.hidden") == 0 or die "rm $folder.hidden";
+    rename $folder, "$folder.hidden" or die "$folder: $!";
+    mkdir $folder or die "$folder: $!";
+    return;
+}
+
+# Theirs, if that run waits.
+sub show_files
+{
+    my ($run) = @_;
+    my $name = asked("SELECT coalesce((SELECT pipeline FROM kaireon.run_waits WHERE run_id = '$run' AND outcome IS NULL), '')");
+    my $folder = $k->files . "/$name";
+    return unless $name && -e "$folder.hidden";
+    rename $_, $folder . substr $_, length "$folder.hidden" or die "$_: $!" for glob "$folder.hidden/*";
+    rmdir "$folder.hidden" or die "$folder.hidden: $!";
+    return;
+}
+
 # A run has kept the bad rows; those with an even id are mended.  Good rows of the
 # replay are these, bad ones the others.
 sub leave_letters
@@ -275,6 +305,7 @@ sub ended
     {
         my $status = asked("SELECT coalesce((SELECT status FROM kaireon.runs WHERE run_id = '$run'), '')");
         return $status if $status !~ /^(queued|running)$/;
+        show_files($run);
         usleep(50_000);
     }
     return 'still ' . asked("SELECT status FROM kaireon.runs WHERE run_id = '$run'");
