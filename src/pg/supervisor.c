@@ -37,6 +37,7 @@
 #include "pg/compat.h"
 #include "pg/control.h"
 #include "pg/errors.h"
+#include "pg/guard.h"
 #include "pg/guc.h"
 #include "pg/injection.h"
 #include "pg/instance.h"
@@ -49,10 +50,14 @@
 #define RETRY_MS 500
 /* A worker that was registered but has not begun after so many ms is given up when its handle is unknown. */
 #define START_MS 60000
+/* While what outboxes have can't be written, as on a full disk, look again after so many ms. */
+#define REST_MS 10000
 
 static DatabaseSlot *self;
 static bool done = false;    /* it ends because nothing is left to do */
 static BackgroundWorkerHandle *handles[CONTROL_RUNS];
+
+static TimestampTz outboxes_rest = 0; /* until then */
 
 #define OWNER_HINT "A superuser can give the pipeline to another role with kaireon.change_owner."
 #define CANCELLED_EARLY "the run was cancelled before it started"
@@ -158,8 +163,10 @@ worker_gone(int i)
 
 /* What an outbox worker has left that is due: it could not connect, or died.  Not again at once. */
 static void
-postpone_outbox(const RunSlot *slot)
+postpone_entries(void *arg)
 {
+    const RunSlot *slot = arg;
+    CatalogScope scope = catalog_begin();
     Oid types[] = {UUIDOID, TEXTOID, TEXTOID};
     Datum values[] = {UUIDPGetDatum(&slot->pipeline_id),
                       CStringGetTextDatum(unpack_sql_state(slot->failure_code ? slot->failure_code : ERRCODE_KAIREON_RUN_ORPHANED)),
@@ -167,6 +174,19 @@ postpone_outbox(const RunSlot *slot)
 
     catalog_execute("SELECT kaireon_internal.outbox_failed(id, $2, $3, false) FROM kaireon_internal.outbox "
                     "WHERE pipeline_id = $1 AND status = 'pending' AND next_attempt_at <= clock_timestamp()", 3, types, values, NULL, SPI_OK_SELECT);
+    catalog_end(scope);
+}
+
+static void
+postpone_outbox(RunSlot *slot)
+{
+    ErrorData *error = guard_try_all(postpone_entries, slot, CurrentMemoryContext);
+
+    if (error == NULL)
+        return;
+    outboxes_rest = TimestampTzPlusMilliseconds(GetCurrentTimestamp(), REST_MS);
+    ereport(LOG, (errcode(error->sqlerrcode), errmsg("kaireon could not postpone what the outbox of pipeline \"%s\" has: %s", slot->pipeline, error->message),
+                  errdetail("It is tried again in %d s, and so is what other outboxes have.", REST_MS / 1000)));
 }
 
 /*
@@ -400,11 +420,14 @@ start_run(const QueuedRun *run)
 static long
 start_outboxes(MemoryContext context)
 {
-    long next = -1;
+    long next = TimestampDifferenceMilliseconds(GetCurrentTimestamp(), outboxes_rest);
     QueuedRun *due;
     CatalogScope scope;
     int count;
 
+    if (next > 0)
+        return next;
+    next = -1;
     worker_begin();
     scope = catalog_begin();
     count = (int) catalog_execute("SELECT p.id, p.name, p.owner::pg_catalog.oid, "

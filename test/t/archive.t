@@ -115,6 +115,22 @@ is($k->run('held')->{rows_loaded}, 2, 'the other is loaded');
 is(there("held/$today"), "held/$today/d.csv held/$today/e.csv", 'and moved');
 is($k->sql("SELECT kaireon.discard_outbox('held')"), 1, 'what failed can be given up');
 
+# What became of it can't be written, as on a full disk: nobody dies of it but the workers, and it goes on when it can.
+{
+    my $supervisor = q(SELECT pid FROM pg_stat_activity WHERE backend_type = 'kaireon supervisor');
+    my $log_at = -s $k->node->logfile;
+    $k->sql(q(CREATE FUNCTION no_room() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE 'no room' USING ERRCODE = '53100'; END$$;
+        CREATE TRIGGER no_room BEFORE UPDATE ON kaireon_internal.outbox FOR EACH ROW EXECUTE FUNCTION no_room()));
+    put('f.csv', 5);
+    is($k->run('held')->{status}, 'success', 'a run whose outbox has no room');
+    my $before = $k->sql($supervisor);
+    ok($k->poll('the supervisor to notice', sub { PostgreSQL::Test::Utils::slurp_file($k->node->logfile, $log_at) =~ /could not postpone what the outbox of pipeline "held" has: no room/ }),
+        'the log says so');
+    $k->sql('DROP TRIGGER no_room ON kaireon_internal.outbox');
+    is($k->poll('the end', "SELECT count(*) FROM kaireon.outbox WHERE pipeline = 'held' AND status <> 'done'", '0'), '0', 'it is done when there is room');
+    is($k->sql($supervisor), $before, 'by the same supervisor');
+}
+
 # ---- folders within what is read
 
 $k->make('deep', fields => \@fields, source => { resource => 'deep/**/*.csv' },
