@@ -70,13 +70,14 @@ gcs_call(Gcs *gcs, HttpRequest *request, unsigned also, json_t **json, Status *s
     const Buf *body;
     bool fine = true;
 
-    *json = NULL;
+    if (json != NULL)
+        *json = NULL;
     request->signer = google_auth_signer(&gcs->auth);
     request->body_max = GCS_JSON_MAX;
     if (!store_call(&gcs->store, request, also, &exchange, st))
         return false;
     body = &http_response(exchange)->body;
-    if (http_response(exchange)->status != also && body->used > 0)
+    if (json != NULL && http_response(exchange)->status != also && body->used > 0)
     {
         *json = json_loadb((const char *) body->data, body->used, 0, NULL);
         if (!json_is_object(*json))

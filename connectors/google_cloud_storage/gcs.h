@@ -35,8 +35,9 @@ STATUS_CHECK bool gcs_url(const Gcs *gcs, const char *path, Buf *url, Status *st
 STATUS_CHECK bool gcs_url_end(const Gcs *gcs, Buf *url, Status *st);
 
 /*
- * Sends a request, whose body_max and signer are set here, and takes its answer apart: *json is the caller's to
- * free, NULL of an answer with status `also` or without a body.
+ * Sends a request, whose body_max and signer are set here, and takes its answer apart: *json is
+ * the caller's to free, NULL of an answer with status `also` or without a body.  json NULL: what
+ * the answer says does not matter.
  */
 STATUS_CHECK bool gcs_call(Gcs *gcs, HttpRequest *request, unsigned also, json_t **json, Status *st);
 

@@ -82,10 +82,11 @@ is($k->sql(read_sum('gcs', 'stored.csv')), '1|2', 'an object that the service wo
 is($k->sql("SELECT count(*) FROM kaireon.read('gcs', 'daily/empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty object');
 like($k->sql("SELECT kaireon.infer_fields('gcs', 'daily/big.csv')"), qr/"integer"/, 'infer_fields');
 is($k->sql("SELECT kaireon.preview('gcs', 'daily/one.csv') ->> 'name'"), 'one', 'preview');
+put('in/large.csv', $big . ($big =~ s/^.*?\n//r) x 11);
 $gate->log;
-is($k->sql("SELECT count(*) FROM (SELECT * FROM kaireon.read('gcs', 'daily/big.csv') AS t(id bigint, name text) LIMIT 10) AS few"), 10, 'a few rows of a large object');
+is($k->sql("SELECT count(*) FROM (SELECT * FROM kaireon.read('gcs', 'large.csv') AS t(id bigint, name text) LIMIT 10) AS few"), 10, 'a few rows of a large object');
 my @asked = map { /bytes=(\d+)-(\d+)$/ ? $2 - $1 + 1 : () } $gate->log;
-cmp_ok(eval { my $n = 0; $n += $_ for @asked; $n }, '<', 600_000, 'fetch its beginning');
+cmp_ok(eval { my $n = 0; $n += $_ for @asked; $n }, '<', length($big) * 4, 'fetch its beginning');
 for my $lenient (0, 1)
 {
     put('in/changing.csv', $big);
@@ -136,6 +137,7 @@ like($copy->{metadata}{kaireon_source}, qr/^[0-9a-f]{64}$/, 'and says what it is
 put('in/daily/one.csv', $two);
 move();
 is(list('done/x/*'), 'done/x/one.csv done/x/one.csv.1', 'a name that is taken');
+is($k->sql("SELECT string_agg(attempts::text, ' ') FROM kaireon.outbox"), '1 1', 'each was moved at the first attempt');
 put('in/daily/one.csv', $one);
 $gate->set('race', "in/done/x/one.csv.2=$two");
 move();

@@ -94,7 +94,7 @@ test_failures(void)
 static void
 test_fixed(void)
 {
-    OAuth2 holder = {NULL};
+    OAuth2 holder = {.source = NULL};
     Status st;
 
     status_clear(&st);
@@ -115,7 +115,7 @@ test_fixed(void)
 static void
 taken(const char *answer, const char *want)
 {
-    OAuth2 holder = {NULL};
+    OAuth2 holder = {.source = NULL};
     Status st;
 
     status_clear(&st);
