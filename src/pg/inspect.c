@@ -27,6 +27,7 @@
 #include "pg/json.h"
 #include "pg/replace.h"
 #include "pg/target.h"
+#include "pg/upload.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_check_pipeline);
@@ -57,7 +58,8 @@ compile_as(Oid owner, const CompileInput *input, List **findings)
 }
 
 /* Nothing comes of a pipeline whose source no reader knows. */
-static void
+/* Its type; NULL: there is no such connector. */
+static char *
 check_connector_type(const pg_uuid_t *connector_id, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
@@ -72,6 +74,7 @@ check_connector_type(const pg_uuid_t *connector_id, List **findings)
     if (type && !catalog_type_ready(type, &ready))
         graph_complain(findings, NULL, "connector_not_ready", psprintf("Types that can be read: %s.", ready),
                        "connectors of type \"%s\" can't be read in this version", type);
+    return type;
 }
 
 /* What replaces all rows of a table needs a right of its own, which depends on the table. */
@@ -99,12 +102,13 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     CompileInput input = {.schema = &schema};
     ErrorPolicy errors;
     Program *program;
+    char *type = check_connector_type(connector_id, &findings);
 
-    check_connector_type(connector_id, &findings);
     execution_config_check(config, &findings);
     input.graph = graph_mend(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
+    upload_check(input.graph, type, &findings);
     commit_policy_check(config, input.graph, &findings);
     if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {

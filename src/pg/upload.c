@@ -12,7 +12,9 @@
 #include "utils/builtins.h"
 #include "utils/wait_event.h"
 
+#include "pg/archive.h"
 #include "pg/json.h"
+#include "pg/node.h"
 
 #define UPLOAD_TYPE "csv_upload"
 /* Written at once, so that a cancel need not wait for all of it. */
@@ -60,6 +62,40 @@ static bool
 is_upload(const ConnectorSpec *connector)
 {
     return strcmp(connector->type, UPLOAD_TYPE) == 0;
+}
+
+/* Does the source read uploads, where the pipeline's own connector is of that type? */
+static bool
+reads_uploads(const GraphNode *source, const char *type)
+{
+    char *name = source->wrong_config ? NULL : json_get_text(source->config, "connector");
+    List *unknown = NIL;
+    const ConnectorSpec *connector = name ? catalog_find_connector(name, NULL, &unknown) : NULL;
+
+    return name ? connector && is_upload(connector) : type && strcmp(type, UPLOAD_TYPE) == 0;
+}
+
+void
+upload_check(const Graph *graph, const char *type, List **findings)
+{
+    /* what files have that are somewhere, and stay there */
+    static const char *const keys[] = {"resource", "path", "pattern", "ordering", "incremental", "changedFiles", "waitPolicy", "atomicity"};
+
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *node = &graph->nodes[i];
+
+        if (node->op == NULL || node->op->kind != NODE_SOURCE || node->wrong_config || !reads_uploads(node, type))
+            continue;
+        for (int k = 0; k < (int) lengthof(keys); k++)
+        {
+            if (json_get(node->config, keys[k]))
+                graph_complain(findings, node->id, "wrong_value", "Leave it out: each call of kaireon.upload_csv brings one text.",
+                               "key \"%s\" means nothing where the source is what is uploaded", keys[k]);
+        }
+        if (archive_of(graph, node))
+            graph_complain(findings, node->id, "wrong_value", "Take the archive node out.", "what is uploaded is no file that can be archived");
+    }
 }
 
 const ConnectorSpec *

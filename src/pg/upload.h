@@ -12,6 +12,7 @@
 #include "utils/jsonb.h"
 
 #include "pg/catalog.h"
+#include "pg/graph.h"
 
 /*
  * Writes a temporary file; its path, relative to the data directory, into
@@ -20,6 +21,9 @@
  */
 extern void upload_keep(const char *bytes, size_t length, char *path, size_t size);
 extern void upload_drop(const char *path);
+
+/* Findings about source nodes that read uploads as if they were files; type: that of the pipeline's connector, or NULL. */
+extern void upload_check(const Graph *graph, const char *type, List **findings);
 
 /* The connector with that file to read, if it is of type csv_upload; else itself. */
 extern const ConnectorSpec *upload_connector(const ConnectorSpec *connector, const char *path);

@@ -52,6 +52,9 @@ my @refused = (
     [ q(SELECT kaireon.upload_csv(NULL, 'x')), qr/22004: the pipeline's name must not be null/ ],
     [ q(SELECT kaireon.upload_csv('customers', 'x', '{"replay": {}}')), qr/unknown key "replay"/ ],
     [ q(SELECT kaireon.preview('uploads')), qr/55000: nothing was uploaded.*HINT:  Load text with kaireon.upload_csv/s ]);
+push @refused, [ q~SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '[{"id": "read", "type": "source", "config": ~ . $_->[0] . q~}, {"id": "load", "type": "target"}]')~, $_->[1] ]
+    for [ '{"resource": "x.csv"}', qr/key "resource" means nothing where the source is what is uploaded/ ], [ '{"incremental": true, "changedFiles": "ignore"}', qr/key "incremental" means nothing.*key "changedFiles"/s ];
+push @refused, [ q{SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '[{"id": "read", "type": "source"}, {"id": "gone", "type": "archive", "config": {"successFolder": "done"}}, {"id": "load", "type": "target"}]')}, qr/no file that can be archived/ ];
 like($k->sql_error('\set VERBOSITY verbose' . "\n$_->[0]"), $_->[1], $_->[0]) for @refused;
 $run = $k->run('lines');
 is("$run->{error_code} $run->{error_message}", '55000 nothing was uploaded', 'run_pipeline has nothing to load');
