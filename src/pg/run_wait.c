@@ -18,6 +18,7 @@
 #include "pg/errors.h"
 #include "pg/file_pattern.h"
 #include "pg/injection.h"
+#include "pg/outbox.h"
 #include "pg/wait_policy.h"
 #include "pg/worker.h"
 
@@ -238,6 +239,7 @@ end_run(Run *run)
     record_nodes(run, true);
     rejects_write(run->rejects, &run->slot->run_id);
     record_end(run, "success", NULL, NULL);
+    outbox_want_webhooks(&run->slot->run_id);
     catalog_end(scope);
     injection_point("vain-recorded");
     worker_commit();

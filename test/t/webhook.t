@@ -169,6 +169,13 @@ like(told(), qr{/ends/partly partial 1$}, 'a run that left rows out has succeede
 $k->sql(q(SELECT * FROM kaireon.run_pipeline('partly', '{"dryRun": true}')));
 is(outbox('partly'), 'ends/partly done 1 ', 'a dry run that succeeds calls nobody');
 
+# A run that gives up waiting for files has ended as well.
+$k->make('waited', schema => 'goods', source => { resource => 'never_*.csv', waitPolicy => { maxRetries => 1, intervalMinutes => 0.01, onMissAction => 'skip' } },
+    target => { postHook => { type => 'webhook', connector => 'hooks', path => 'waited', body => '{status} {rowsRead}' } });
+is($k->run('waited')->{status}, 'success', 'a run that has waited for files in vain');
+done('waited');
+is(join(', ', map { $_->{body} } $server->got('/waited')), 'success 0', 'calls once, when it has ended');
+
 # Each attempt but the last is no end.
 make('again', [ { path => 'again', on => 'failure', body => '{attempt}' } ], execution => { retry => { maxAttempts => 2, pauseSeconds => 0 } });
 $k->sql(q(CREATE FUNCTION locked() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN RAISE lock_not_available; END$$;
