@@ -62,11 +62,11 @@ move_file(Link *link, Action *action)
     action->place = fetch_move(link, action->connector, &action->file, action->target);
 }
 
-/* A file that is not the one that was read, or is nowhere, will not come back; all else may be mended. */
+/* A file that is not the one that was read, or is nowhere, will not come back, nor will URLs be moved; all else may be mended. */
 static bool
 move_is_final(const Action *action, int sqlstate)
 {
-    return sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE || sqlstate == ERRCODE_UNDEFINED_FILE;
+    return sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE || sqlstate == ERRCODE_UNDEFINED_FILE || sqlstate == ERRCODE_FEATURE_NOT_SUPPORTED;
 }
 
 /* ---- calls ------------------------------------------------------------------------- */

@@ -259,6 +259,6 @@ for my $place (@places)
 # What can't be moved is loaded, and the outbox says why it stays.
 my $stays = made($places[-1], 'stays', { resource => 'box/a.csv' }, nodes => [ { id => 'away', type => 'archive', config => { successFolder => 'done' } } ]);
 is($k->run($stays)->{rows_loaded}, 1, 'http_pull: an archive does not keep a file from being loaded');
-is($k->sql("SELECT path, error_code, error_message FROM kaireon.outbox WHERE pipeline = '$stays'"), 'box/a.csv|0A000|objects of connector type "http_pull" can\'t be moved', 'http_pull: and the outbox says why it stays');
+is($k->sql("SELECT path, status, error_code, error_message FROM kaireon.outbox WHERE pipeline = '$stays'"), 'box/a.csv|failed|0A000|objects of connector type "http_pull" can\'t be moved', 'http_pull: and the outbox says at once why it stays');
 $k->settled('contract');
 done_testing();
