@@ -10,7 +10,7 @@ SELECT o.id, p.name AS pipeline, o.run_id, o.node_id, o.kind AS action, c.name A
   JOIN kaireon_internal.pipeline p ON p.id = o.pipeline_id
   LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id
  WHERE kaireon_internal.may_see(p.owner);
-COMMENT ON VIEW kaireon.outbox IS 'what is done outside of the database after runs have committed: files that archive nodes have moved (move), webhooks (call)';
+COMMENT ON VIEW kaireon.outbox IS 'what is done outside of the database after runs have committed: files that archive nodes, or the atomicity of sources, have moved (move), webhooks (call)';
 COMMENT ON COLUMN kaireon.outbox.status IS 'pending, done or failed; retry_outbox tries what failed again';
 COMMENT ON COLUMN kaireon.outbox.moved_to IS 'where the file is: with a number behind it where the name was taken';
 

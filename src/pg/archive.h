@@ -12,7 +12,10 @@
 
 #include "pg/graph.h"
 
-/* The node that archives what a source gives; NULL when none does. */
+/* Complains of what is wrong with the "atomicity" of a source node. */
+extern void archive_check_source(const GraphNode *source, List **findings);
+
+/* The node that archives what a source gives: an archive node, or itself where it has an "atomicity"; NULL when none does. */
 extern const GraphNode *archive_of(const Graph *graph, const GraphNode *source);
 
 /* Where a file goes: its folder at that time (UTC), and its own name.  NULL when the node has no folder for that case. */

@@ -1,5 +1,6 @@
 /*
- * node_archive.c: the node that has files moved away once they are loaded.
+ * node_archive.c: the node that has files moved away once they are loaded; and
+ * "atomicity" of a source node, which says the same of that source alone.
  *
  * Its rows pass through as they are.  The files of the sources in front of it
  * are moved after the commit: see archive.h and outbox.h.
@@ -16,11 +17,28 @@
 static const JsonKey archive_keys[] = {
     {"successFolder", JSON_STRING, false, NULL}, {"failureFolder", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
 
+static const JsonKey atomicity_keys[] = {
+    {"successFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"failureFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"stagingFolder", JSON_SCALAR, false, NULL},
+    {NULL, 0, false, NULL}};
+
 static const char *const folder_keys[] = {"successFolder", "failureFolder"};
+static const char *const usual_folders[] = {".archive/{YYYY}/{MM}/{DD}", ".failed"}; /* of a key that says true */
 
 #define TOKEN_HINT "Dates are written " DATE_TOKENS ", in UTC."
 
-/* ---- the node ------------------------------------------------------------------ */
+/* ---- folders ------------------------------------------------------------------- */
+
+/* The folder of an archive node, or of a source with "atomicity", by its place in folder_keys; NULL: there is none. */
+static char *
+folder_of(const GraphNode *node, int which)
+{
+    JsonbContainer *folders = node->op == &node_archive ? node->config : json_get_container(node->config, "atomicity");
+    JsonbValue *value = folders ? json_get(folders, folder_keys[which]) : NULL;
+
+    if (value && value->type == jbvBool)
+        return value->val.boolean ? pstrdup(usual_folders[which]) : NULL;
+    return value ? json_get_text(folders, folder_keys[which]) : NULL;
+}
 
 static void
 check_folder(const GraphNode *node, const char *key, const char *folder, List **findings)
@@ -73,13 +91,15 @@ archive_check(const GraphNode *node, List **findings)
         graph_complain(findings, node->id, "missing_key", "For example {\"successFolder\": \"done/{YYYY}\"}.", "an archive node needs \"successFolder\" or \"failureFolder\"");
 }
 
+/* ---- the node ------------------------------------------------------------------ */
+
 /* Does the path lie in one of the node's folders? */
 static bool
 holds(const GraphNode *archive, const char *path)
 {
     for (size_t i = 0; i < lengthof(folder_keys); i++)
     {
-        char *folder = json_get_text(archive->config, folder_keys[i]);
+        char *folder = folder_of(archive, i);
         size_t n = folder ? strcspn(folder, "{") : 0;
 
         /* whole components only: of "done/a{YYYY}" the first */
@@ -110,7 +130,18 @@ holds_source(const GraphNode *archive, const GraphNode *source)
     return slash && holds(archive, resource);
 }
 
-/* A row limit may end the reading within a file, whose rest would be moved away unread. */
+/* May the source's files go to the node's folders?  A row limit may end the reading within a file, whose rest would be moved away unread. */
+static void
+check_source(const GraphNode *node, const GraphNode *source, List **findings)
+{
+    if (holds_source(node, source))
+        graph_complain(findings, node->id, "wrong_value", "What lies in an archive folder is not read again: name another one.",
+                       "the files of source \"%s\" lie in the folder that they would be moved to", source->id);
+    if (json_get(source->config, "rowLimit"))
+        graph_complain(findings, node->id, "wrong_value", "Leave out the row limit, or the folders.",
+                       "files of source \"%s\" can't be archived, because its \"rowLimit\" may end within one", source->id);
+}
+
 static void
 archive_walk(struct Compiler *c, const GraphNode *node)
 {
@@ -122,12 +153,11 @@ archive_walk(struct Compiler *c, const GraphNode *node)
 
         if (source->op->kind != NODE_SOURCE || !graph_leads_to(graph, source, node))
             continue;
-        if (holds_source(node, source))
-            graph_complain(c->findings, node->id, "wrong_value", "What lies in an archive folder is not read again: name another one.",
-                           "the files of source \"%s\" lie in the folder that they would be moved to", source->id);
-        if (json_get(source->config, "rowLimit"))
-            graph_complain(c->findings, node->id, "wrong_value", "Leave out the row limit, or the archive node.",
-                           "files of source \"%s\" can't be archived, because its \"rowLimit\" may end within one", source->id);
+        if (json_get_container(source->config, "atomicity"))
+            graph_complain(c->findings, node->id, "contradiction", "Leave out one of them: a file can be moved to one place only.",
+                           "the \"atomicity\" of source \"%s\" says already where its files go", source->id);
+        else
+            check_source(node, source, c->findings);
     }
 }
 
@@ -158,11 +188,42 @@ const NodeOp node_archive = {
     .describe = archive_describe,
 };
 
+/* ---- "atomicity" of a source ------------------------------------------------------ */
+
+void
+archive_check_source(const GraphNode *source, List **findings)
+{
+    GraphComplaint complaint = {findings, source->id};
+    JsonbContainer *atomicity = json_get_container(source->config, "atomicity");
+    bool any = false;
+
+    if (atomicity == NULL || !JsonContainerIsObject(atomicity) || !json_check(atomicity, atomicity_keys, "atomicity", graph_complain_config, &complaint))
+        return;
+    if (json_get(atomicity, "stagingFolder"))
+        graph_complain(findings, source->id, "wrong_value", "Leave it out: a file is moved once its rows are committed, and no run of the pipeline reads it twice before.",
+                       "\"stagingFolder\" of \"atomicity\" is not supported");
+    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    {
+        char *folder = folder_of(source, i);
+
+        any |= folder != NULL;
+        if (folder)
+            check_folder(source, folder_keys[i], folder, findings);
+    }
+    if (any)
+        check_source(source, source, findings);
+    else
+        graph_complain(findings, source->id, "missing_key", "For example {\"successFolder\": \"done/{YYYY}\"}; true stands for the usual folder.",
+                       "\"atomicity\" needs \"successFolder\" or \"failureFolder\"");
+}
+
 /* ---- its folders ----------------------------------------------------------------- */
 
 const GraphNode *
 archive_of(const Graph *graph, const GraphNode *source)
 {
+    if (json_get_container(source->config, "atomicity"))
+        return source;
     for (int i = 0; i < graph->nnodes; i++)
     {
         if (graph->nodes[i].op == &node_archive && graph_leads_to(graph, source, &graph->nodes[i]))
@@ -174,7 +235,7 @@ archive_of(const Graph *graph, const GraphNode *source)
 char *
 archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at)
 {
-    char *folder = json_get_text(archive->config, folder_keys[success ? 0 : 1]);
+    char *folder = folder_of(archive, success ? 0 : 1);
     const char *name = strrchr(path, '/');
     StringInfoData out;
 

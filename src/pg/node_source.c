@@ -3,6 +3,7 @@
  */
 #include "postgres.h"
 
+#include "pg/archive.h"
 #include "pg/file_pattern.h"
 #include "pg/flow.h"
 #include "pg/node.h"
@@ -14,6 +15,7 @@ source_node_check(const GraphNode *node, List **findings)
     GraphComplaint complaint = {findings, node->id};
 
     source_check(node->config, SOURCE_OF_NODE, "config of a source node", graph_complain_config, &complaint);
+    archive_check_source(node, findings);
     if (file_pattern_has_dates(node->config) && !graph_is_wrong(*findings, node))
     {
         TimestampTz now = GetCurrentTimestamp();

@@ -72,7 +72,7 @@ static const JsonKey node_keys[] = {
     {"connector", JSON_STRING, false, NULL}, {"resource", JSON_STRING, false, NULL}, {"path", JSON_STRING, false, NULL}, {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS,
     {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},
     {"ordering", JSON_STRING, false, orderings}, {"incremental", JSON_BOOL, false, NULL}, {"changedFiles", JSON_STRING, false, changes}, {"onFileError", JSON_STRING, false, file_errors},
-    {"waitPolicy", JSON_OBJECT, false, NULL},
+    {"waitPolicy", JSON_OBJECT, false, NULL}, {"atomicity", JSON_OBJECT, false, NULL},
     {"rowLimit", JSON_NUMBER, false, NULL}, {NULL, 0, false, NULL}};
 static const JsonKey read_keys[] = {
     {"pattern", JSON_OBJECT, false, NULL}, FORMAT_KEYS, {"dateFormat", JSON_STRING, false, NULL}, {"timestampFormat", JSON_STRING, false, NULL},

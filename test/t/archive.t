@@ -189,4 +189,41 @@ is($k->run('kill')->{rows_loaded}, 1, 'after a crash of the server it goes on');
 
 ok(!$k->readers, 'no reader is left');
 $k->settled('archive');
+# ---- "atomicity" of a source says the same
+
+{
+    system('rm', '-rf', "$files/in") == 0 or die 'rm';
+    my @keys = (resource => 'in/*.csv');
+    my $source = sub { return { @keys, atomicity => {@_} } };
+    $k->make('atomic', fields => \@fields, source => $source->(successFolder => 'atomic/{YYYY}/{MM}', failureFolder => \1));
+    put('a.csv', 501, 502);
+    is($k->run('atomic')->{rows_loaded}, 2, 'atomicity: a run loads its file');
+    is(there("atomic/$today") . ' | ' . there('in'), "atomic/$today/a.csv | ", 'and the file is in its folder');
+    is(outbox('atomic'), "in/a.csv|done|atomic/$today/a.csv|", 'by the outbox');
+    $k->write_file('in/bad.csv', "id,name\n503,x\nbad,y\n");
+    is($k->run('atomic')->{error_code}, '22P02', 'a bad file fails its run');
+    is(there('.failed') . ' | ' . there('in'), '.failed/bad.csv | ', 'and is in the usual folder');
+    put('b.csv', 504);
+    is($k->sql(q(SELECT status FROM kaireon.run_pipeline('atomic', '{"dryRun": true}'))) . ' ' . there('in'), 'success in/b.csv', 'a dry run moves nothing');
+    $k->make('usual', fields => \@fields, source => $source->(successFolder => \1, failureFolder => \0));
+    $k->run('usual');
+    is(there('.archive/' . strftime('%Y/%m/%d', gmtime)), '.archive/' . strftime('%Y/%m/%d', gmtime) . '/b.csv', 'the usual folder of what was loaded');
+    $k->write_file('in/bad.csv', "id,name\nbad,y\n");
+    $k->run('usual');
+    is(there('in'), 'in/bad.csv', 'without a failureFolder a bad file stays');
+    my $away = { id => 'away', type => 'archive', config => { successFolder => 'done' } };
+    my $refused = sub {
+        my ($source, @nodes) = @_;
+        my $said = $k->sql_error("SELECT kaireon.update_pipeline('usual', nodes => " . $k->json([ { id => 'read', type => 'source', config => $source }, @nodes, { id => 'load', type => 'target' } ]) . ')');
+        return $said =~ s/.*?ERROR:\s+//sr;
+    };
+    like($refused->($source->(successFolder => 'x'), $away), qr/the "atomicity" of source "read" says already where its files go/, 'beside an archive node it is refused');
+    like($refused->($source->(successFolder => 'x', stagingFolder => '.processing/')), qr/"stagingFolder" of "atomicity" is not supported/, 'stagingFolder is not supported, and that is said');
+    like($refused->($source->()), qr/"atomicity" needs "successFolder" or "failureFolder"/, 'without a folder it means nothing');
+    like($refused->($source->(successFolder => '../x')), qr/"successFolder" must not contain "." or ".."/, 'folders are checked');
+    like($refused->($source->(successFolder => 'in')), qr/the files of source "read" lie in the folder that they would be moved to/, 'they are not the source itself');
+    like($refused->($source->(doneFolder => 'in')), qr/unknown key "doneFolder" in atomicity.*Valid keys are: successFolder, failureFolder/s, 'a wrong key is named');
+    like($refused->({ %{ $source->(successFolder => 'x') }, rowLimit => 5 }), qr/can't be archived, because its "rowLimit"/, 'a row limit is refused');
+}
+
 done_testing;
