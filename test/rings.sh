@@ -337,6 +337,15 @@ tap_one()
     echo $status > "$LOGS/tap-$name.status"
 }
 
+# install_peers NAME...: servers that tests read from, in $KAIREON_PEERS.
+install_peers()
+{
+    "$ROOT/tools/peers" "$@"
+    export KAIREON_PEERS=$ROOT/build/peers
+    # where the user of the tests can't look in, they get a copy
+    as_pg test -x "$KAIREON_PEERS" || { cp -r "$KAIREON_PEERS" "$WORK_DIR/" && KAIREON_PEERS=$WORK_DIR/peers; }
+}
+
 ring_tap()
 {
     local file name pgxs
@@ -351,10 +360,7 @@ ring_tap()
         skip "PostgreSQL's test modules are not installed"
         return
     fi
-    "$ROOT/tools/peers" seaweedfs azurite fake_gcs
-    export KAIREON_PEERS=$ROOT/build/peers
-    # where the user of the tests can't look in, they get a copy
-    as_pg test -x "$KAIREON_PEERS" || { cp -r "$KAIREON_PEERS" "$WORK_DIR/" && KAIREON_PEERS=$WORK_DIR/peers; }
+    install_peers seaweedfs azurite fake_gcs
     in_turn tap_one "$TREE"/test/t/*.t
     for file in "$TREE"/test/t/*.t
     do
@@ -399,6 +405,7 @@ ring_torture()
         ring_failed=1
         return
     fi
+    install_peers seaweedfs
     PG_CWD=$TREE/test as_pg env -u PGHOST -u PGUSER PATH="$WORK_DIR/torture/server$(pg_bin):$PATH" TESTDIR="$TREE/test" \
         TESTLOGDIR="$LOGS" TESTDATADIR="$TREE/test/tmp_check" PGPORT=65432 PG_REGRESS="$pgxs/test/regress/pg_regress" \
         KAIREON_SOURCES="$WORK_DIR/torture/source" \

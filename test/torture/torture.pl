@@ -4,11 +4,15 @@
 #
 # usage: torture.pl FIRST COUNT     seeds; each is a test of its own and can be repeated by its number
 #
+# Some cases read from an S3 server, where one is installed (KAIREON_PEERS, see
+# Peers.pm); without one a seed stands for another case.
+#
 # The server has the injection points of src/pg/injection.h, which test/rings.sh
 # builds; which points there are is read from the sources (KAIREON_SOURCES).
 use strict;
 use warnings;
 use Kaireon;
+use Peers;
 use Test::More;
 use Time::HiRes qw(time usleep);
 
@@ -28,7 +32,12 @@ my %only = (
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
 my $files = PostgreSQL::Test::Utils::tempdir();
-my $k = Kaireon->new('torture', files => $files, conf => "kaireon.local_fs_archive_roots = '$files'\nkaireon.supervisor_idle_timeout = 1\nrestart_after_crash = on\nautovacuum = off\n");
+my $store = -x (($ENV{KAIREON_PEERS} // '') . '/weed') ? Peers::seaweedfs() : undef;
+my $key = PostgreSQL::Test::Utils::tempdir() . '/key';
+PostgreSQL::Test::Utils::append_to_file($key, '0123456789abcdef' x 4);
+chmod 0600, $key or die "$key: $!";
+my $k = Kaireon->new('torture', files => $files, conf => "kaireon.local_fs_archive_roots = '$files'\nkaireon.supervisor_idle_timeout = 1\nrestart_after_crash = on\nautovacuum = off\n"
+    . "kaireon.master_key_file = '$key'\nkaireon.egress_allow = '127.0.0.1'\n");
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' }, { name => 'amount', dataType => 'numeric', precision => 12, scale => 2 });
 
 # What can be done to the same files: each pipeline's nodes and configuration, and
@@ -39,6 +48,7 @@ my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { nam
 #   hooks     they write into the table "hooked", once for all that is committed;
 #   broken    there is a file that fails, somewhere among the others;
 #   options   of the run; a dry run leaves nothing;
+#   store     its files are objects of an S3 server;
 #   setup     SQL, once; ready: a sub, before each seed, with the good rows.
 my $old = q(SELECT g, 'old ' || g, g FROM generate_series(-20, 60) AS g);
 my %hooks = (preHook => q(INSERT INTO public.hooked VALUES ('pre')), postHook => q(INSERT INTO public.hooked VALUES ('post')));
@@ -82,6 +92,17 @@ my %cases = (
     dry          => { options => { dryRun => \1 }, target => {%hooks}, hooks => 1, source => { incremental => \1 }, nodes => $moved, before => q(SELECT g, 'old', g FROM generate_series(-20, -1) AS g) },
     dry_replace  => { options => { dryRun => \1 }, target => { loadingStrategy => 'blue_green', %hooks }, hooks => 1, before => $old },
 );
+
+%cases = (
+    %cases,
+    # what is elsewhere
+    store_append => { store => 1, source => { incremental => \1 } },
+    store_moved  => { store => 1, nodes => $moved },
+    store_upsert => { store => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
+    store_blue_green => { store => 1, target => { loadingStrategy => 'blue_green' }, before => $old, after => $only_new },
+    store_files  => { store => 1, execution => { commit => 'file' }, parts => 1 },
+    store_batch_moved => { store => 1, execution => { commit => 'batch', retry => { maxAttempts => 4, pauseSeconds => 1 } }, parts => 1, nodes => $moved },
+) if $store;
 
 # ---- what may fail while the server is down
 
@@ -160,7 +181,26 @@ sub write_sources
         $k->write_file("$case/$file.csv", join("\n", 'id,name,amount', @lines) . "\n");
     }
     $k->write_file("$case/" . int(rand 5) . 'x.csv', "\x1f\x8b\x08\x00cut") if $cases{$case}{broken};
+    upload($case) if $cases{$case}{store};
     return (\@good, \@bad);
+}
+
+# Objects instead of the files of before.
+sub upload
+{
+    my ($case) = @_;
+    my $there = HTTP::Tiny->new->request('DELETE', "http://127.0.0.1:$store->{filer}/buckets/data/$case?recursive=true");
+    die "$case: $there->{status}" unless $there->{status} =~ /^(204|404)$/;
+    Peers::s3_put($store->{port}, 'data', $_, $k->files . "/$_") for map { s{.*/(?=[^/]*/)}{}r } glob $k->files . "/$case/*.csv";
+    return;
+}
+
+# Paths of the case's files that are still where they were read.
+sub files_of
+{
+    my ($case) = @_;
+    return split /\n/, asked("SELECT path FROM kaireon.list_objects('store', '$case/*.csv')") if $cases{$case}{store};
+    return glob $k->files . "/$case/*.csv";
 }
 
 sub make_case
@@ -170,7 +210,7 @@ sub make_case
 
     $case->{after} ||= sub { return @{ $_[0] }, @{ $_[1] } };
     $case->{after} = sub { return @{ $_[0] } } if is_dry($name);
-    $k->make($name, fields => \@fields, source => { resource => "$name/*.csv", %{ $case->{source} || {} } }, nodes => $case->{nodes},
+    $k->make($name, $case->{store} ? (connector => 'store') : (), fields => \@fields, source => { resource => "$name/*.csv", %{ $case->{source} || {} } }, nodes => $case->{nodes},
         target => $case->{target} || {}, execution => { batchSize => 50, errorHandling => 'dlq', %{ $case->{execution} || {} } });
     $k->sql($case->{setup}) if $case->{setup};
     return;
@@ -347,7 +387,7 @@ sub wrong_content
     my ($name, $after, $bad) = @_;
     my @rows = split /\n/, content($name);
     my @letters = split /\n/, asked("SELECT record ->> 'id' || '|' || (record ->> 'name') || '|' || (record ->> 'amount') FROM kaireon.dead_letters WHERE pipeline = '$name'");
-    my @there = glob $k->files . "/$name/*.csv";
+    my @there = files_of($name);
     my $done = is_dry($name) ? '' : 'post pre';
     my @faults;
 
@@ -359,7 +399,7 @@ sub wrong_content
         my $tried = asked("SELECT count(*) FROM kaireon.dead_letters WHERE pipeline = '$name' AND attempts <> 1");
         push @faults, "$tried dead letters were not tried once" if $tried;
     }
-    if ($name eq 'append_new' || is_dry($name))
+    if ($name =~ /^(append_new|store_append)$/ || is_dry($name))
     {
         my $files = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name'");
         push @faults, "$files files in the ledger" unless $files == (is_dry($name) ? 0 : @there);
@@ -372,7 +412,7 @@ sub wrong_content
     if ($name =~ /_moved$/)
     {
         becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')") eq 't' });
-        my @left = glob $k->files . "/$name/*.csv";
+        my @left = files_of($name);
         push @faults, "not moved: @left" if @left;
     }
     if (is_dry($name))
@@ -462,6 +502,12 @@ sub torture
 }
 
 $k->sql('CREATE TABLE hooked (what text)');
+if ($store)
+{
+    Peers::s3($store->{port}, 'PUT', 'data');
+    $k->sql("SELECT kaireon.create_connector('store', 'amazon_s3', " . $k->json({ bucket => 'data', endpoint => "http://127.0.0.1:$store->{port}" }) . ", 'access_key', "
+        . $k->json({ accessKeyId => $Peers::S3_ID, secretAccessKey => $Peers::S3_SECRET }) . ')');
+}
 make_case($_) for sort keys %cases;
 my $reached = 0;
 for my $seed ($first .. $first + $count - 1)
