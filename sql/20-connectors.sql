@@ -12,9 +12,9 @@
 -- A field's type is string, integer, number, boolean, object, array or any; any
 -- other (password, url, select, ...) is a kind of string.  It may have "values",
 -- "min", "max", a "pattern" (a regular expression its text must match) with a
--- "patternHint", and, of an object, "fields" of its own.  Its "description" is
--- the hint of errors about it.  The types themselves are inserted by the
--- generated part that follows this module.
+-- "patternHint", "suggestions" that a form may offer, and, of an object, "fields" of
+-- its own.  Its "description" is the hint of errors about it.  The types themselves
+-- are inserted by the generated part that follows this module.
 --
 -- Functions here never see what auth_config holds: they get its shape and ask
 -- for the sealed whole (src/pg/auth.h).

@@ -403,8 +403,8 @@ take_reject(Reading *reading)
     if (reading->source->on_error == READ_FAIL)
         ereport(ERROR, (errcode(link_sqlstate(reject->sqlstate)), errmsg_internal("%s", message),
                         errdetail_internal("%s", place),
-                        errhint("\"shortRows\", \"longRows\", \"quotes\", \"newline\", \"maxFieldBytes\" and \"maxRowBytes\" say how rows "
-                                "are read; \"onError\": \"skip\" leaves out what can't be.")));
+                        errhint("\"onError\": \"skip\" leaves out what can't be read; of CSV, \"shortRows\", \"longRows\", \"quotes\", \"newline\", "
+                                "\"maxFieldBytes\" and \"maxRowBytes\" say how rows are.")));
     note_problem(reading, message, place);
     MemoryContextSwitchTo(old);
     reading->left_out++;

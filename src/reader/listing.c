@@ -94,9 +94,14 @@ listing_finish(Listing *listing, bool fine, DriverEmit emit, void *context, Stat
         ListedFile *file = &listing->files[i];
         DriverEntry entry = {file->path, file->size, file->mtime, file->etag == NULL ? "" : file->etag};
 
-        fine = fine && emit(context, &entry, st);
-        free(file->path);
-        free(file->etag);
+        /* one that pages of a listing have twice is one file; reading it finds out which version there is */
+        if (i == 0 || strcmp(file->path, listing->files[i - 1].path) != 0)
+            fine = fine && emit(context, &entry, st);
+    }
+    for (size_t i = 0; i < listing->nfiles; i++)
+    {
+        free(listing->files[i].path);
+        free(listing->files[i].etag);
     }
     free(listing->files);
     *listing = (Listing) {.files = NULL};

@@ -52,7 +52,7 @@ STATUS_CHECK bool listing_enter(size_t *folders, int depth, Status *st);
 /* Finds what `resource` names below the base: of drivers with folders a path without "." and empty components. */
 STATUS_CHECK bool listing_resolve(const ListingWays *ways, void *context, const char *resource, Status *st);
 
-/* Emits all, sorted by path, when `fine`; frees the list.  Returns whether all went well. */
+/* Emits all, sorted by path and each path once, when `fine`; frees the list.  Returns whether all went well. */
 bool listing_finish(Listing *listing, bool fine, DriverEmit emit, void *context, Status *st);
 
 /* True when `path` equals `root` or lies below it; both absolute, without a slash at the end. */

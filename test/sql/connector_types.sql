@@ -32,7 +32,7 @@ SELECT type, 'status' FROM built_in WHERE (spec ->> 'status') NOT IN ('ready', '
 SELECT type, 'no text' FROM built_in WHERE length(spec ->> 'displayName') < 3 OR length(spec ->> 'description') < 20 OR spec -> 'resources' ->> 'description' IS NULL;
 SELECT type, 'method ' || m FROM built_in, jsonb_array_elements_text(spec -> 'authMethods') AS m
  WHERE m NOT IN ('iam_role', 'access_key', 'service_account_json', 'connection_string', 'oauth2', 'api_key', 'username_password', 'ssh_key', 'token', 'none');
-SELECT type, f ->> 'name', 'unknown keys' FROM fields WHERE f - '{name,label,type,required,values,min,max,pattern,patternHint,description,methods,secret,fields}'::text[] <> '{}';
+SELECT type, f ->> 'name', 'unknown keys' FROM fields WHERE f - '{name,label,type,required,values,min,max,pattern,patternHint,suggestions,description,methods,secret,fields}'::text[] <> '{}';
 SELECT type, f ->> 'name', 'has no type, label or description' FROM fields WHERE f ->> 'type' IS NULL OR f ->> 'label' IS NULL OR length(f ->> 'description') < 10;
 SELECT type, f ->> 'name', 'type' FROM fields
  WHERE (f ->> 'type') NOT IN ('string', 'integer', 'number', 'boolean', 'object', 'array', 'any', 'password', 'url', 'select') OR (f ->> 'type' = 'select') <> (f ? 'values');

@@ -73,7 +73,7 @@ main(void)
 {
     static const char *const keys[] = {"/lead.csv", "a.csv", "a/", "a/b.csv", "a/c.csv", "a/d/e.csv", "d1/x.csv", "d2/y.csv", "empty-etag.csv",
                                        "v1.csv", "v[1].csv", "w1.csv", "z/", NULL};
-    static const char *const unsorted[] = {"b/2.csv", "a/9.csv", "b/1.csv", NULL};
+    static const char *const unsorted[] = {"b/2.csv", "a/9.csv", "b/1.csv", "a/9.csv", NULL};
     Fake fake = {keys, 0, 0}, mixed = {unsorted, 0, 0};
 
     check(&fake, NULL, "a.csv empty-etag.csv v1.csv v[1].csv w1.csv", "the base, without folders and what is in them");
@@ -88,7 +88,7 @@ main(void)
     check(&fake, "w[1].csv", "w1.csv", "a pattern where there is no such key");
     check(&fake, "//*.csv", "/lead.csv", "keys may begin with a slash");
     check(&fake, "//lead.csv", "/lead.csv", "by name, too");
-    check(&mixed, "**/*.csv", "a/9.csv b/1.csv b/2.csv", "what comes unsorted is sorted");
+    check(&mixed, "**/*.csv", "a/9.csv b/1.csv b/2.csv", "what comes unsorted is sorted, what comes twice is there once");
     check(&fake, "nothing.csv", "58P01 file \"nothing.csv\" does not exist", "a name that is not there");
     check(&fake, "no/", "58P01 folder \"no/\" does not exist", "nor is a folder");
     check(&fake, "no*", "", "a pattern finds nothing");
