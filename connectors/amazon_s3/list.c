@@ -41,13 +41,12 @@ take_object(const S3 *s3, const xmlNode *contents, KeyEmit emit, void *context, 
     char plain[300];
     bool fine = true;
 
-    if (key == NULL || size == NULL || time == NULL || !store_iso_time(time, &entry.mtime))
+    if (key == NULL || size == NULL || time == NULL || !store_iso_time(time, &entry.mtime) || !store_size(size, &entry.size))
         fine = status_fail(st, STATUS_PROTOCOL, "a listing of bucket \"%s\" has an object without key, size or time", s3->bucket);
     else if (strncmp(key, s3->prefix, skip) == 0)
     {
         store_plain_etag(etag, plain, sizeof(plain));
         entry.path = key + skip;
-        entry.size = strtoull(size, NULL, 10);
         entry.etag = plain;
         fine = emit(context, &entry, stop, st);
     }
@@ -59,7 +58,7 @@ take_object(const S3 *s3, const xmlNode *contents, KeyEmit emit, void *context, 
 }
 
 static bool
-take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop, char **token, Status *st)
+take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop, char **token, unsigned *empty, Status *st)
 {
     xmlDoc *doc = store_xml_parse(body, "the listing", st);
     const xmlNode *root, *each;
@@ -73,11 +72,12 @@ take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop
         fine = status_fail(st, STATUS_PROTOCOL, "the answer to a listing of bucket \"%s\" is no listing", s3->bucket);
     for (each = fine ? store_xml_find(root->children, "Contents") : NULL; each != NULL && fine && !*stop; each = store_xml_find(each->next, "Contents"))
         fine = take_object(s3, each, emit, context, stop, st);
+    *empty = store_xml_find(root->children, "Contents") == NULL ? *empty + 1 : 0;
     truncated = store_xml_text(root->children, "IsTruncated");
     if (fine && !*stop && truncated != NULL && strcmp(truncated, "true") == 0)
     {
         next = store_xml_text(root->children, "NextContinuationToken");
-        if (next == NULL || (*token != NULL && strcmp(next, *token) == 0))
+        if (next == NULL || (*token != NULL && strcmp(next, *token) == 0) || *empty > KEYS_EMPTY_PAGES)
             fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", s3->bucket);
     }
     xmlFree(truncated);
@@ -93,6 +93,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     S3 *s3 = context;
     char *token = NULL;
     bool stop = false, fine;
+    unsigned empty = 0;
 
     do
     {
@@ -105,7 +106,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         fine = page_url(s3, prefix, flat, token, &url, st);
         request.url = (const char *) url.data;
         fine = fine && store_call(&s3->store, &request, 0, &exchange, st) &&
-            take_page(s3, &http_response(exchange)->body, emit, emit_context, &stop, &token, st);
+            take_page(s3, &http_response(exchange)->body, emit, emit_context, &stop, &token, &empty, st);
         http_free(exchange);
         buf_free(&url);
     }

@@ -88,13 +88,12 @@ take_blob(const Azure *azure, const xmlNode *blob, KeyEmit emit, void *context, 
     char plain[300];
     bool fine = true;
 
-    if (name == NULL || size == NULL || time == NULL || !http_time(time, &entry.mtime))
+    if (name == NULL || size == NULL || time == NULL || !http_time(time, &entry.mtime) || !store_size(size, &entry.size))
         fine = status_fail(st, STATUS_PROTOCOL, "a listing of container \"%s\" has a blob without name, size or time", azure->container);
     else if (strncmp(name, azure->prefix, skip) == 0 && !is_folder(blob, properties))
     {
         store_plain_etag(etag, plain, sizeof(plain));
         entry.path = name + skip;
-        entry.size = strtoull(size, NULL, 10);
         entry.etag = plain;
         fine = emit(context, &entry, stop, st);
     }
@@ -107,7 +106,7 @@ take_blob(const Azure *azure, const xmlNode *blob, KeyEmit emit, void *context, 
 
 /* Takes a page; *marker becomes where the next one begins, or NULL. */
 static bool
-take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool *stop, char **marker, Status *st)
+take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool *stop, char **marker, unsigned *empty, Status *st)
 {
     xmlDoc *doc = store_xml_parse(body, "the listing", st);
     const xmlNode *root, *blobs;
@@ -123,13 +122,14 @@ take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool
     for (const xmlNode *each = blobs == NULL ? NULL : store_xml_find(blobs->children, "Blob"); each != NULL && fine && !*stop;
          each = store_xml_find(each->next, "Blob"))
         fine = take_blob(azure, each, emit, context, stop, st);
+    *empty = blobs == NULL || store_xml_find(blobs->children, "Blob") == NULL ? *empty + 1 : 0;
     next = store_xml_text(root->children, "NextMarker");
     if (next != NULL && next[0] == '\0')
     {
         xmlFree(next);
         next = NULL;
     }
-    if (fine && next != NULL && *marker != NULL && strcmp(next, *marker) == 0)
+    if (fine && next != NULL && ((*marker != NULL && strcmp(next, *marker) == 0) || *empty > KEYS_EMPTY_PAGES))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of container \"%s\" does not go on", azure->container);
     xmlFree(*marker);
     *marker = next;
@@ -143,6 +143,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     Azure *azure = context;
     char *marker = NULL;
     bool stop = false, fine;
+    unsigned empty = 0;
 
     do
     {
@@ -155,7 +156,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         fine = page_url(azure, prefix, flat, marker, &url, st);
         request.url = (const char *) url.data;
         fine = fine && store_call(&azure->store, &request, 0, &exchange, st) &&
-            take_page(azure, &http_response(exchange)->body, emit, emit_context, &stop, &marker, st);
+            take_page(azure, &http_response(exchange)->body, emit, emit_context, &stop, &marker, &empty, st);
         http_free(exchange);
         buf_free(&url);
     }

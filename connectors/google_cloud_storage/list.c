@@ -40,18 +40,17 @@ take_object(const Gcs *gcs, const json_t *item, KeyEmit emit, void *context, boo
     size_t skip = strlen(gcs->prefix);
     DriverEntry entry = {.etag = generation};
 
-    if (key == NULL || size == NULL || generation == NULL || time == NULL || !store_iso_time(time, &entry.mtime))
+    if (key == NULL || size == NULL || generation == NULL || time == NULL || !store_iso_time(time, &entry.mtime) || !store_size(size, &entry.size))
         return status_fail(st, STATUS_PROTOCOL, "a listing of bucket \"%s\" has an object without name, size, generation or time", gcs->bucket);
     if (strncmp(key, gcs->prefix, skip) != 0)
         return true;
     entry.path = key + skip;
-    entry.size = strtoull(size, NULL, 10);
     return emit(context, &entry, stop, st);
 }
 
 /* The objects of a page; *token becomes that of the next one, to be freed, or NULL. */
 static bool
-take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool *stop, char **token, Status *st)
+take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool *stop, char **token, unsigned *empty, Status *st)
 {
     const json_t *items = json_object_get(page, "items"), *item;
     const char *next = json_string_value(json_object_get(page, "nextPageToken"));
@@ -66,7 +65,8 @@ take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool 
         if (!fine || *stop)
             break;
     }
-    if (fine && next != NULL && *token != NULL && strcmp(next, *token) == 0)
+    *empty = json_array_size(items) == 0 ? *empty + 1 : 0;
+    if (fine && next != NULL && ((*token != NULL && strcmp(next, *token) == 0) || *empty > KEYS_EMPTY_PAGES))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", gcs->bucket);
     free(*token);
     *token = fine && next != NULL && next[0] != '\0' ? strdup(next) : NULL;
@@ -79,6 +79,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     Gcs *gcs = context;
     char *token = NULL;
     bool stop = false, fine;
+    unsigned empty = 0;
 
     do
     {
@@ -89,7 +90,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         buf_init(&url, URL_MAX);
         fine = page_url(gcs, prefix, flat, token, &url, st);
         request.url = (const char *) url.data;
-        fine = fine && gcs_call(gcs, &request, 0, &page, st) && take_page(gcs, page, emit, emit_context, &stop, &token, st);
+        fine = fine && gcs_call(gcs, &request, 0, &page, st) && take_page(gcs, page, emit, emit_context, &stop, &token, &empty, st);
         json_decref(page);
         buf_free(&url);
     }

@@ -161,7 +161,8 @@ catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, bool *fresh)
     Datum values[] = {CStringGetTextDatum(name)};
     bool found, null;
 
-    found = catalog_execute("SELECT p.id, p.owner::pg_catalog.oid, p.xmin, v.xmin, c.xmin, s.xmin FROM kaireon_internal.pipeline p "
+    /* a test of the connector changes its row, but not when it was updated */
+    found = catalog_execute("SELECT p.id, p.owner::pg_catalog.oid, p.xmin, v.xmin, CASE WHEN c.updated_at = pg_catalog.now() THEN c.xmin ELSE v.xmin END, s.xmin FROM kaireon_internal.pipeline p "
                             "JOIN kaireon_internal.pipeline_version v ON v.pipeline_id = p.id AND v.version = coalesce(p.published_version, p.draft_version) "
                             "JOIN kaireon_internal.connector c ON c.id = p.connector_id JOIN kaireon_internal.schema s ON s.id = p.schema_id WHERE p.name = $1",
                             1, types, values, NULL, SPI_OK_SELECT) == 1;

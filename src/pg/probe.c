@@ -24,6 +24,7 @@
 #include "pg/errors.h"
 #include "pg/json.h"
 #include "pg/guard.h"
+#include "pg/upload.h"
 
 extern PGDLLEXPORT Datum kaireon_list_objects(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_list_objects);
@@ -279,8 +280,11 @@ take_unsaved(const Unsaved *unsaved, ReadSource *source)
 static void
 try_source(ReadSource *source, TestResult *result)
 {
-    Link *link = link_open();
+    Link *link;
 
+    if (upload_is_type(source->connector.type)) /* it has something while it is called, and needs no more */
+        return;
+    link = link_open();
     result->objects = list_length(fetch_list_now(link, &source->connector, &source->node));
     link_close(link);
 }
@@ -321,7 +325,8 @@ guarded_test(ReadSource *source, const Unsaved *unsaved, TestResult *result)
         strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
     }
     else
-        result->message = psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
+        result->message = upload_is_type(source->connector.type) ? "it takes what kaireon.upload_csv brings" :
+            psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
     /* ends a reader that an error left behind */
     MemoryContextDelete(inner);
 }

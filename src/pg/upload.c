@@ -58,10 +58,16 @@ upload_drop(const char *path)
     (void) PathNameDeleteTemporaryFile(path, false);
 }
 
+bool
+upload_is_type(const char *type)
+{
+    return strcmp(type, UPLOAD_TYPE) == 0;
+}
+
 static bool
 is_upload(const ConnectorSpec *connector)
 {
-    return strcmp(connector->type, UPLOAD_TYPE) == 0;
+    return upload_is_type(connector->type);
 }
 
 /* Does the source read uploads, where the pipeline's own connector is of that type? */
@@ -72,7 +78,7 @@ reads_uploads(const GraphNode *source, const char *type)
     List *unknown = NIL;
     const ConnectorSpec *connector = name ? catalog_find_connector(name, NULL, &unknown) : NULL;
 
-    return name ? connector && is_upload(connector) : type && strcmp(type, UPLOAD_TYPE) == 0;
+    return name ? connector && is_upload(connector) : type && upload_is_type(type);
 }
 
 void

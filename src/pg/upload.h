@@ -25,6 +25,9 @@ extern void upload_drop(const char *path);
 /* Findings about source nodes that read uploads as if they were files; type: that of the pipeline's connector, or NULL. */
 extern void upload_check(const Graph *graph, const char *type, List **findings);
 
+/* Is it the type of connectors that have what is uploaded? */
+extern bool upload_is_type(const char *type);
+
 /* The connector with that file to read, if it is of type csv_upload; else itself. */
 extern const ConnectorSpec *upload_connector(const ConnectorSpec *connector, const char *path);
 

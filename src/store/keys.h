@@ -11,6 +11,9 @@
 
 #include "reader/driver.h"
 
+/* So many pages of a listing in a row that have nothing are no listing: it would never end. */
+#define KEYS_EMPTY_PAGES 10000
+
 /* Receives keys below the base, as they come; sets *stop when no more are wanted.  False: fails. */
 typedef bool (*KeyEmit)(void *context, const DriverEntry *entry, bool *stop, Status *st);
 

@@ -74,5 +74,15 @@ store_iso_time(const char *text, int64_t *micros)
         for (n++; text[n] >= '0' && text[n] <= '9'; n++, unit /= 10)
             fraction += (text[n] - '0') * unit;
     *micros = (int64_t) timegm(&utc) * 1000000 + fraction;
-    return text[n] == 'Z' || text[n] == '\0';
+    return (text[n] == 'Z' || text[n] == '\0') && (unsigned) utc.tm_mon < 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
+        (unsigned) utc.tm_hour < 24 && (unsigned) utc.tm_min < 60 && (unsigned) utc.tm_sec <= 60;
+}
+
+bool
+store_size(const char *text, uint64_t *size)
+{
+    size_t digits = strspn(text, "0123456789");
+
+    *size = strtoull(text, NULL, 10);
+    return digits > 0 && digits < 19 && text[digits] == '\0';
 }

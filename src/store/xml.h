@@ -27,4 +27,7 @@ const xmlNode *store_xml_anywhere(const xmlNode *node, const char *name);
 /* "2024-05-01T10:20:30.123Z" in microseconds since 1970; false: it is none. */
 bool store_iso_time(const char *text, int64_t *micros);
 
+/* A number of bytes, in decimal digits and nothing else; false: it is none. */
+bool store_size(const char *text, uint64_t *size);
+
 #endif

@@ -146,12 +146,13 @@ $k->sql('TRUNCATE ds_a, ds_b, ds_c, ds_d');
     $refused->("SELECT kaireon.update_pipeline('c', execution_config => '{}')", 'or changed it', '55000', 'pipeline "c" was created or changed in this transaction');
     $refused->($_, "or $_", '55000', 'pipeline "c" was created or changed in this transaction')
         for q(SELECT kaireon.update_connector('files', description => 'x')), q(SELECT kaireon.update_schema('c', description => 'x')), q(SELECT kaireon.reset_source_state('c'));
+    is($session->query(q{BEGIN; SELECT ok FROM kaireon.test_connector('files'); SELECT count(*) FROM kaireon.run_pipeline('c', '{"dryRun": true}'); COMMIT}), "t\n1", 'a test of its connector is no change');
     for my $statement ('LOCK TABLE ds_c IN SHARE MODE', 'TRUNCATE ds_c', 'DELETE FROM ds_c', 'INSERT INTO ds_c (id) VALUES (1000)')
     {
         $refused->($statement, "run_pipeline after $statement", '55006', 'this transaction has changed or locked the table that pipeline "c" loads');
     }
     $refused->('SET TRANSACTION READ ONLY', 'run_pipeline in a read-only transaction', '25006', "cannot execute a pipeline's run in a read-only transaction");
-    is($k->sql("SELECT count(*) FROM kaireon.runs"), $runs + 1, 'a refused run leaves no row');
+    is($k->sql("SELECT count(*) FROM kaireon.runs"), $runs + 2, 'a refused run leaves no row');
     $k->sql('TRUNCATE ds_c');
     $session->query('BEGIN; SELECT count(*) FROM ds_c');
     is($session->query("SELECT status FROM kaireon.run_pipeline('c')"), 'success', 'a transaction that only read the table may run it');
