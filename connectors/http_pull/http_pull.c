@@ -11,6 +11,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "core/path_pattern.h"
 #include "net/base64.h"
 #include "net/url.h"
 #include "store/store.h"
@@ -230,6 +231,8 @@ pull_url(void *driver, const DriverEntry *entry, Buf *url, Status *st)
         }
         return buf_append(url, path, strlen(path), st);
     }
+    if (path_goes_up(path))
+        return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", path);
     if (pull->base == NULL)
     {
         status_fail(st, STATUS_INVALID_VALUE, "a resource that is not a whole URL needs baseUrl");
@@ -383,20 +386,6 @@ collect_headers(const HttpPull *pull, const json_t *headers, HttpHeader *all, si
     return true;
 }
 
-/* An answer may repeat what it was sent, credentials too: that is for nobody's eyes. */
-static void
-withhold_headers(const HttpPull *pull, char *said, size_t size)
-{
-    for (size_t i = 0; i < pull->nheaders; i++)
-    {
-        const char *value = pull->headers[i].value, *space = strchr(value, ' ');
-        const char *secret = space == NULL ? value : space + 1;
-
-        if (strlen(secret) >= 4 && strstr(said, secret) != NULL)
-            snprintf(said, size, "(what it says has header \"%s\" in it)", pull->headers[i].name);
-    }
-}
-
 static bool
 send_call(HttpPull *pull, const DriverCall *call, const HttpHeader *headers, size_t nheaders, DriverAnswer *answer, Status *st)
 {
@@ -416,7 +405,6 @@ send_call(HttpPull *pull, const DriverCall *call, const HttpHeader *headers, siz
         answer->status = http_response(exchange)->status;
         answer->wait = http_asked_wait(exchange);
         http_said(exchange, answer->said, sizeof(answer->said));
-        withhold_headers(pull, answer->said, sizeof(answer->said));
     }
     http_free(exchange);
     buf_free(&url);

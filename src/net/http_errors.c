@@ -124,17 +124,42 @@ find_json(const char *body, char *out, size_t size)
     return text != NULL;
 }
 
+/*
+ * The header of the request that the text repeats, credentials as they may be, or their first
+ * bytes; NULL: none.
+ */
+static const char *
+repeated_header(const HttpExchange *exchange, const char *text)
+{
+    for (size_t i = 0; i < exchange->request->nheaders; i++)
+    {
+        const HttpHeader *header = &exchange->request->headers[i];
+        const char *space = strchr(header->value, ' ');
+        char secret[17];
+
+        snprintf(secret, sizeof(secret), "%s", space == NULL ? header->value : space + 1);
+        if (strlen(secret) >= 4 && strstr(text, secret) != NULL)
+            return header->name;
+    }
+    return NULL;
+}
+
 /* What the body says; "" when that is nothing for people. */
 static void
-explain_body(const Buf *body, char *out, size_t size)
+explain_body(const HttpExchange *exchange, char *out, size_t size)
 {
+    const Buf *body = &exchange->response.error;
+    const char *repeated;
     char copy[SHOWN * 8], code[SHOWN + 1], message[SHOWN + 1], found[2 * SHOWN + 4] = "";
     size_t n = body->used < sizeof(copy) - 1 ? body->used : sizeof(copy) - 1;
 
     if (n > 0)
         memcpy(copy, body->data, n);
     copy[n] = '\0';
-    if (find_element(copy, "Code", code, sizeof(code)))
+    repeated = repeated_header(exchange, copy);
+    if (repeated != NULL)
+        snprintf(found, sizeof(found), "(what it says has header \"%.100s\" in it)", repeated);
+    else if (find_element(copy, "Code", code, sizeof(code)))
         snprintf(found, sizeof(found), "%s%s%s", code, find_element(copy, "Message", message, sizeof(message)) ? ": " : "",
                  find_element(copy, "Message", message, sizeof(message)) ? message : "");
     else if (!find_json(copy, found, sizeof(found)) && copy[strspn(copy, " \r\n\t")] != '<')
@@ -149,7 +174,7 @@ explain_body(const Buf *body, char *out, size_t size)
 void
 http_said(const HttpExchange *exchange, char *out, size_t size)
 {
-    explain_body(&exchange->response.error, out, size);
+    explain_body(exchange, out, size);
 }
 
 bool
@@ -160,7 +185,7 @@ http_refused(const HttpExchange *exchange, Status *st)
     char subject[600], said[SHOWN * 4];
 
     http_subject(exchange, subject, sizeof(subject));
-    explain_body(&exchange->response.error, said, sizeof(said));
+    explain_body(exchange, said, sizeof(said));
     /* The answer to HEAD has no body; Azure's has the error's name in a header. */
     if (said[0] == '\0' && code != NULL)
         snprintf(said, sizeof(said), "%.100s", code);

@@ -365,7 +365,7 @@ control_take(SlotState state)
         slot->waiter = slot->worker = NULL;
         slot->waiter_pid = slot->worker_pid = slot->reader_pid = 0;
         slot->started_at = 0;
-        slot->options[0] = slot->failure[0] = '\0';
+        slot->options[0] = slot->upload[0] = slot->failure[0] = '\0';
         slot->failure_code = 0;
         pg_atomic_write_u32(&slot->stage, STAGE_STARTING);
         pg_atomic_write_u64(&slot->bytes_read, 0);

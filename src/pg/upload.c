@@ -6,6 +6,7 @@
 #include "pg/upload.h"
 
 #include "catalog/pg_tablespace_d.h"
+#include "common/file_utils.h"
 #include "miscadmin.h"
 #include "pgstat.h"
 #include "storage/fd.h"

@@ -98,6 +98,7 @@ is($k->sql(q(SELECT sum(id) FROM kaireon.read('web', '', '{"pattern": {"type": "
 
 # ---- what can't be
 
+like(read_error('../gone.csv'), qr/42501: "\.\.\/gone\.csv" contains "\.\."/, 'a path does not go up from baseUrl');
 like(read_error('gone.csv'), qr/58P01: file "gone\.csv" does not exist/, 'a file that is not there');
 like(read_error('fail=503/a.csv'), qr/08006: "127\.0\.0\.1" did not send file.*status 503: Busy: try later/s, 'a server that is always busy');
 like(read_error('fail=429/after=9999/a.csv'), qr/08006: "127\.0\.0\.1" has had too many requests/, 'one that wants to be left alone for hours');

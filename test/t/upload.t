@@ -59,6 +59,9 @@ push @refused, [ q{SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '
 like($k->sql_error('\set VERBOSITY verbose' . "\n$_->[0]"), $_->[1], $_->[0]) for @refused;
 $run = $k->run('lines');
 is("$run->{error_code} $run->{error_message}", '55000 nothing was uploaded', 'run_pipeline has nothing to load');
+my $id = $k->start('lines');
+$k->wait_run($id);
+is($k->run_row($id)->{error_message}, 'nothing was uploaded', 'nor has start_pipeline, whatever was uploaded before');
 $k->make('two', connector => 'uploads', schema => 'customers', source => {});
 like($k->sql_error(q(SELECT kaireon.upload_csv('customers', 'x'))), qr/several pipelines load what is uploaded to schema "customers".*They are by_upload, two/s, 'several: one is to be named');
 like($k->sql_error(q(CREATE ROLE stranger; SET ROLE stranger; SELECT kaireon.upload_csv('two', 'x'))), qr/permission denied/, 'others may not');

@@ -98,6 +98,7 @@ make('echoed', [ { path => 'echo/a?to=https://example.com' } ]);
 $k->run('echoed');
 is($k->sql("SELECT error_message FROM kaireon.outbox WHERE pipeline = 'echoed'"), 'the server answered with status 400: (what it says has header "Authorization" in it)',
     'credentials that a server sends back are not shown');
+like($k->sql_error(q(SELECT kaireon.preview('hooks', 'echo/b'))), qr/status 400: \(what it says has header "Authorization" in it\)/, 'nor by what reads from there');
 make('elsewhere', [ { path => 'to=%2Fplain/x' } ]);
 $k->run('elsewhere');
 is(outbox('elsewhere'), 'to=%2Fplain/x failed 1 08P01', 'a redirection is not followed');
@@ -282,7 +283,7 @@ $k->sql("SELECT kaireon.retry_outbox('copied')", 'twin');
 $k->poll('the call', sub { $k->sql("SELECT status FROM kaireon.outbox WHERE pipeline = 'copied'", 'twin') eq 'done' });
 is(scalar(keys %{ { map { $_ => 1 } ids($server->got('/fail=503x1/after=1800/copied')) } }), 1, 'before it is confirmed; and then under the same id');
 
-is(join(', ', grep { $_ } map { $_->{wrong} } $server->got), '', 'every request was as it must be');
+is(join(', ', grep { $_ } map { $_->{wrong} } grep { $_->{method} !~ /^(HEAD|GET)$/ } $server->got), '', 'every call was as it must be');
 unlike(PostgreSQL::Test::Utils::slurp_file($k->node->logfile), qr/s3cret-token/, 'nor logged');
 ok($k->same_postmaster, 'the server lived through');
 $k->settled('webhooks');
