@@ -353,6 +353,7 @@ CREATE TABLE kaireon_internal.file_failure (
     error_detail  text
 );
 CREATE UNIQUE INDEX file_failure_key ON kaireon_internal.file_failure (pipeline_id, node_id, md5(path));
+ALTER TABLE kaireon_internal.file_failure REPLICA IDENTITY FULL; -- as of instance
 
 -- Up to where targets with a watermark have loaded, written with the rows.
 CREATE TABLE kaireon_internal.watermark (

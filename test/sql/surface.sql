@@ -42,6 +42,9 @@ SELECT 'security definer: ' || oid::regprocedure FROM pg_proc
  WHERE pronamespace IN ('kaireon'::regnamespace, 'kaireon_internal'::regnamespace) AND prosecdef;
 SELECT 'not a security barrier: ' || oid::regclass FROM pg_class
  WHERE relnamespace = 'kaireon'::regnamespace AND relkind = 'v' AND NOT COALESCE('security_barrier=true' = ANY (reloptions), false);
+SELECT 'can''t be changed where all tables are published: ' || c.oid::regclass FROM pg_class AS c
+ WHERE c.relnamespace = 'kaireon_internal'::regnamespace AND c.relkind = 'r' AND c.relreplident <> 'f'
+   AND NOT EXISTS (SELECT FROM pg_index AS i WHERE i.indrelid = c.oid AND i.indisprimary);
 SELECT 'not in dumps: ' || oid::regclass FROM pg_class
  WHERE relnamespace = 'kaireon_internal'::regnamespace AND relkind = 'r'
    AND oid <> ALL (SELECT unnest(extconfig) FROM pg_extension WHERE extname = 'kaireon');
