@@ -7,6 +7,7 @@
 #include <libxml/parser.h>
 #include <limits.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <time.h>
 

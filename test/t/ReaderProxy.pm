@@ -125,7 +125,7 @@ for (;;)
                 my $request = $json->decode($body);
                 my $c = $request->{connector};
                 open my $record, '>>', 'RECORD' or die $!;
-                syswrite $record, $json->encode({ operation => $request->{operation}, resource => $request->{resource}, method => $c->{authMethod}, auth => $c->{auth} }) . "\n";
+                syswrite $record, $json->encode({ operation => $request->{operation}, resource => $request->{resource} || join(q( ), map { $_->{path} } @{ $request->{files} || [] }), method => $c->{authMethod}, auth => $c->{auth} }) . "\n";
                 close $record;
                 $c->{auth} = {};
                 $body = $json->encode($request);
