@@ -31,15 +31,15 @@ begin(void)
     directory = strdup(getenv("KAIREON_NAMES"));
 }
 
-/* How often this name was asked for before. */
+/* How often this name was asked for before; questions for IPv6 alone, which some versions of libcurl ask besides, have a count of their own. */
 static long
-count(const char *name)
+count(const char *name, int six)
 {
     char path[4096];
     struct stat info = {.st_size = 0};
     int fd;
 
-    snprintf(path, sizeof(path), "%s/%s.asked", directory, name);
+    snprintf(path, sizeof(path), "%s/%s.asked%s", directory, name, six ? "6" : "");
     fd = open(path, O_WRONLY | O_CREAT | O_APPEND, 0600);
     if (fd < 0 || flock(fd, LOCK_EX) != 0 || fstat(fd, &info) != 0 || write(fd, ".", 1) != 1)
         abort();
@@ -49,7 +49,7 @@ count(const char *name)
 
 /* The answer to the next question for a name; false: there is no such name. */
 static int
-answer(const char *name, char *line, int size)
+answer(const char *name, int six, char *line, int size)
 {
     char path[4096];
     FILE *file;
@@ -58,7 +58,7 @@ answer(const char *name, char *line, int size)
     file = fopen(path, "r");
     if (file == NULL)
         return 0;
-    for (long left = count(name); fgets(line, size, file) != NULL && left > 0; left--)
+    for (long left = count(name, six); fgets(line, size, file) != NULL && left > 0; left--)
         ;
     fclose(file);
     return 1;
@@ -74,7 +74,7 @@ getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
 
     if (inet_pton(AF_INET, name, &address) == 1 || inet_pton(AF_INET6, name, &address) == 1)
         return real(name, service, hints, found);
-    if (!answer(name, line, sizeof(line)))
+    if (!answer(name, hints != NULL && hints->ai_family == AF_INET6, line, sizeof(line)))
         return EAI_NONAME;
     *found = NULL;
     while ((each = strtok_r(rest, " \n", &rest)) != NULL)

@@ -35,7 +35,7 @@ $k->write_file('small.csv', "id,name\n1,one\n2,two\n");
 sub name
 {
     my ($name, @answers) = @_;
-    unlink "$names/$name.asked";
+    unlink "$names/$name.asked", "$names/$name.asked6";
     open my $out, '>', "$names/$name" or die $!;
     print $out map { "$_\n" } @answers;
     close $out;
