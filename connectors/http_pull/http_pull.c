@@ -276,6 +276,7 @@ pull_open(const DriverConfig *config, void **session, Status *st)
     pull->store.url = pull_url;
     pull->store.headers = pull->headers;
     pull->store.nheaders = pull->nheaders;
+    pull->store.secret_headers = true;
     pull->store.follow = true;
     pull->store.unsized = true;
     *session = pull;
@@ -288,7 +289,7 @@ static bool
 ask(HttpPull *pull, const char *url, const char *name, const char *method, HttpExchange **exchange, Status *st)
 {
     bool head = strcmp(method, "HEAD") == 0;
-    HttpRequest request = {.method = method, .url = url, .headers = pull->headers, .nheaders = pull->nheaders, .name = name,
+    HttpRequest request = {.method = method, .url = url, .headers = pull->headers, .nheaders = pull->nheaders, .secret_headers = true, .name = name,
                            .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
 
     return http_call(pull->store.http, &request, exchange, st);
@@ -390,7 +391,7 @@ static bool
 send_call(HttpPull *pull, const DriverCall *call, const HttpHeader *headers, size_t nheaders, DriverAnswer *answer, Status *st)
 {
     DriverEntry entry = {.path = call->path, .etag = ""};
-    HttpRequest request = {.method = call->method, .headers = headers, .nheaders = nheaders, .body = call->body, .nbody = strlen(call->body),
+    HttpRequest request = {.method = call->method, .headers = headers, .nheaders = nheaders, .secret_headers = true, .body = call->body, .nbody = strlen(call->body),
                            .what = "the answer to", .name = call->path, .seconds = CALL_SECONDS, .status_only = true};
     HttpExchange *exchange = NULL;
     bool fine;

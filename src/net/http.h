@@ -96,6 +96,7 @@ typedef struct HttpRequest
     const char *url;            /* whole, encoded */
     const HttpHeader *headers;  /* not sent to another origin when redirected */
     size_t nheaders;
+    bool secret_headers;        /* an answer that repeats the value of one is not shown */
     const void *body;           /* NULL: none */
     size_t nbody;
     const HttpSigner *signer;   /* NULL: none; not used for another origin */

@@ -125,13 +125,12 @@ find_json(const char *body, char *out, size_t size)
 }
 
 /*
- * The header of the request that the text repeats, credentials as they may be, or their first
- * bytes; NULL: none.
+ * The secret header of the request that the text repeats, or the first bytes of; NULL: none.
  */
 static const char *
 repeated_header(const HttpExchange *exchange, const char *text)
 {
-    for (size_t i = 0; i < exchange->request->nheaders; i++)
+    for (size_t i = 0; exchange->request->secret_headers && i < exchange->request->nheaders; i++)
     {
         const HttpHeader *header = &exchange->request->headers[i];
         const char *space = strchr(header->value, ' ');

@@ -137,7 +137,7 @@ begin_part(Transfer *transfer, size_t size, Status *st)
         return status_out_of_memory(st, sizeof(*part));
     part->size = size;
     part->request = (HttpRequest) {
-        .url = transfer->url, .headers = transfer->object.headers, .nheaders = transfer->object.nheaders,
+        .url = transfer->url, .headers = transfer->object.headers, .nheaders = transfer->object.nheaders, .secret_headers = transfer->object.secret_headers,
         .signer = transfer->object.signer, .what = "file", .name = transfer->name, .follow = transfer->object.follow,
         .ranged = transfer->size != 0, .from = transfer->asked, .to = transfer->asked + size,
         .if_match = transfer->etag[0] == '\0' ? NULL : transfer->etag, .version = transfer->object.version,

@@ -31,6 +31,7 @@ typedef struct TransferObject
     const char *name;           /* for messages */
     const HttpHeader *headers;  /* borrowed until it is closed, as the signer is */
     size_t nheaders;
+    bool secret_headers;        /* as of HttpRequest */
     const HttpSigner *signer;
     bool follow;                /* redirections */
     const char *etag;           /* that it must have, as the server writes it; NULL or "": any */

@@ -145,7 +145,7 @@ static bool
 begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, Status *st)
 {
     StoreObject *object = calloc(1, sizeof(*object));
-    TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .signer = store->signer,
+    TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .secret_headers = store->secret_headers, .signer = store->signer,
                            .follow = store->follow, .version = store->version, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
     char etag[302];
     bool fine;

@@ -30,6 +30,7 @@ typedef struct Store
     const HttpSigner *signer;
     const HttpHeader *headers;
     size_t nheaders;
+    bool secret_headers;        /* as of HttpRequest */
     bool follow;                /* redirections */
     bool unsized;               /* a listed size of 0 may mean that it is not known */
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
