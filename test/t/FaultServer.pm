@@ -27,53 +27,15 @@ package FaultServer;
 
 use strict;
 use warnings;
+use parent 'ForkingServer';
 
 use Fcntl qw(:flock);
-use IO::Socket::INET;
 use POSIX qw(strftime);
-use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
-sub new
-{
-    my ($class, $files) = @_;
-    my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die "listen: $!";
-    my $self = bless { files => $files, port => $listener->sockport, state => PostgreSQL::Test::Utils::tempdir() }, $class;
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0)
-    {
-        $SIG{CHLD} = 'IGNORE';
-        $SIG{TERM} = sub { kill 'TERM', -$$; POSIX::_exit(0); };
-        setpgrp;
-        while (1)
-        {
-            my $client = $listener->accept or next;
-            my $child = fork // next;
-            if ($child == 0)
-            {
-                $SIG{TERM} = 'DEFAULT';
-                close $listener;
-                eval { 1 while $self->_answer($client) };
-                POSIX::_exit(0);
-            }
-            close $client;
-        }
-    }
-    $self->{pid} = $pid;
-    return $self;
-}
+sub new { my ($class, $files) = @_; return ForkingServer::start($class, files => $files); }
 
-sub url { return "http://127.0.0.1:$_[0]{port}" . ($_[1] // ''); }
-sub port { return $_[0]{port}; }
-
-sub DESTROY
-{
-    my ($self) = @_;
-    local $?;
-    kill 'TERM', $self->{pid} if $self->{pid};
-    waitpid $self->{pid}, 0 if $self->{pid};
-    return;
-}
+sub serve { my ($self, $client) = @_; 1 while $self->_answer($client); return; }
 
 # log(): the requests since the last call, as lines.
 sub log

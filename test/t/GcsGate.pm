@@ -25,14 +25,13 @@ package GcsGate;
 
 use strict;
 use warnings;
+use parent 'ForkingServer';
 
 use Fcntl qw(:flock);
 use HTTP::Tiny;
-use IO::Socket::INET;
 use JSON::PP ();
 use MIME::Base64 qw(decode_base64url encode_base64url);
 use Peers;
-use POSIX ();
 use PostgreSQL::Test::Utils;
 
 our $EMAIL = 'reader@project.iam.gserviceaccount.com';
@@ -41,45 +40,12 @@ our $REFRESH = 'refresh-1//token';
 sub new
 {
     my ($class, $upstream) = @_;
-    my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die "listen: $!";
-    my $self = bless { upstream => $upstream, port => $listener->sockport, state => PostgreSQL::Test::Utils::tempdir() }, $class;
-    system("openssl genrsa -out $self->{state}/key 2048 2> /dev/null && openssl rsa -in $self->{state}/key -pubout -out $self->{state}/public 2> /dev/null") == 0 or die 'openssl';
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0)
-    {
-        $SIG{CHLD} = 'DEFAULT';
-        $SIG{TERM} = sub { kill 'TERM', -$$; POSIX::_exit(0); };
-        setpgrp;
-        while (1)
-        {
-            my $client = $listener->accept or next;
-            1 while waitpid(-1, POSIX::WNOHANG()) > 0;
-            my $child = fork // next;
-            if ($child == 0)
-            {
-                $SIG{TERM} = 'DEFAULT';
-                close $listener;
-                eval { 1 while $self->_answer($client) };
-                POSIX::_exit(0);
-            }
-            close $client;
-        }
-    }
-    $self->{pid} = $pid;
-    return $self;
+    my $state = PostgreSQL::Test::Utils::tempdir();
+    system("openssl genrsa -out $state/key 2048 2> /dev/null && openssl rsa -in $state/key -pubout -out $state/public 2> /dev/null") == 0 or die 'openssl';
+    return ForkingServer::start($class, upstream => $upstream, state => $state);
 }
 
-sub port { return $_[0]{port}; }
-sub url { return "http://127.0.0.1:$_[0]{port}" . ($_[1] // ''); }
-
-sub DESTROY
-{
-    my ($self) = @_;
-    local $?;
-    kill 'TERM', $self->{pid} if $self->{pid};
-    waitpid $self->{pid}, 0 if $self->{pid};
-    return;
-}
+sub serve { my ($self, $client) = @_; 1 while $self->_answer($client); return; }
 
 # key_file(OTHERS...): the content of a key file, as a hash.
 sub key_file

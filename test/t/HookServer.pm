@@ -19,54 +19,21 @@ package HookServer;
 
 use strict;
 use warnings;
+use parent 'ForkingServer';
 
 use Fcntl qw(:flock);
-use IO::Socket::INET;
 use JSON::PP;
-use PostgreSQL::Test::Utils;
 use Time::HiRes qw(usleep);
 
 my $json = JSON::PP->new->canonical->allow_nonref->utf8;
 
-sub new
-{
-    my ($class) = @_;
-    my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die "listen: $!";
-    my $self = bless { port => $listener->sockport, state => PostgreSQL::Test::Utils::tempdir() }, $class;
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0)
-    {
-        $SIG{CHLD} = 'IGNORE';
-        $SIG{TERM} = sub { kill 'TERM', -$$; POSIX::_exit(0); };
-        setpgrp;
-        while (1)
-        {
-            my $client = $listener->accept or next;
-            my $child = fork // next;
-            if ($child == 0)
-            {
-                $SIG{TERM} = 'DEFAULT';
-                $SIG{PIPE} = 'IGNORE';
-                close $listener;
-                eval { 1 while $self->_answer($client) };
-                POSIX::_exit(0);
-            }
-            close $client;
-        }
-    }
-    $self->{pid} = $pid;
-    return $self;
-}
+sub new { my ($class) = @_; return ForkingServer::start($class); }
 
-sub url { return "http://127.0.0.1:$_[0]{port}" . ($_[1] // ''); }
-sub port { return $_[0]{port}; }
-
-sub DESTROY
+sub serve
 {
-    my ($self) = @_;
-    local $?;
-    kill 'TERM', $self->{pid} if $self->{pid};
-    waitpid $self->{pid}, 0 if $self->{pid};
+    my ($self, $client) = @_;
+    local $SIG{PIPE} = 'IGNORE';
+    1 while $self->_answer($client);
     return;
 }
 

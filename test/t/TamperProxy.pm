@@ -11,51 +11,14 @@ package TamperProxy;
 
 use strict;
 use warnings;
+use parent 'ForkingServer';
 
 use Fcntl qw(:flock);
 use IO::Socket::INET;
-use POSIX ();
-use PostgreSQL::Test::Utils;
 
-sub new
-{
-    my ($class, $port, $tamper) = @_;
-    my $listener = IO::Socket::INET->new(Listen => 64, LocalAddr => '127.0.0.1', ReuseAddr => 1) or die "listen: $!";
-    my $self = bless { to => $port, port => $listener->sockport, tamper => $tamper, state => PostgreSQL::Test::Utils::tempdir() }, $class;
-    my $pid = fork // die "fork: $!";
-    if ($pid == 0)
-    {
-        $SIG{CHLD} = 'IGNORE';
-        $SIG{TERM} = sub { kill 'TERM', -$$; POSIX::_exit(0); };
-        setpgrp;
-        while (1)
-        {
-            my $client = $listener->accept or next;
-            my $child = fork // next;
-            if ($child == 0)
-            {
-                $SIG{TERM} = $SIG{CHLD} = 'DEFAULT';
-                close $listener;
-                eval { $self->_pass($client); 1 } or warn $@;
-                POSIX::_exit(0);
-            }
-            close $client;
-        }
-    }
-    $self->{pid} = $pid;
-    return $self;
-}
+sub new { my ($class, $port, $tamper) = @_; return ForkingServer::start($class, to => $port, tamper => $tamper); }
 
-sub port { return $_[0]{port}; }
-
-sub DESTROY
-{
-    my ($self) = @_;
-    local $?;
-    kill 'TERM', $self->{pid} if $self->{pid};
-    waitpid $self->{pid}, 0 if $self->{pid};
-    return;
-}
+sub serve { my ($self, $client) = @_; eval { $self->_pass($client); 1 } or warn $@; return; }
 
 # log(): the first lines of all requests.
 sub log
