@@ -72,12 +72,11 @@ take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop
         fine = status_fail(st, STATUS_PROTOCOL, "the answer to a listing of bucket \"%s\" is no listing", s3->bucket);
     for (each = fine ? store_xml_find(root->children, "Contents") : NULL; each != NULL && fine && !*stop; each = store_xml_find(each->next, "Contents"))
         fine = take_object(s3, each, emit, context, stop, st);
-    *empty = store_xml_find(root->children, "Contents") == NULL ? *empty + 1 : 0;
     truncated = store_xml_text(root->children, "IsTruncated");
     if (fine && !*stop && truncated != NULL && strcmp(truncated, "true") == 0)
     {
         next = store_xml_text(root->children, "NextContinuationToken");
-        if (next == NULL || (*token != NULL && strcmp(next, *token) == 0) || *empty > KEYS_EMPTY_PAGES)
+        if (next == NULL || keys_endless(empty, store_xml_find(root->children, "Contents") != NULL, next, *token))
             fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", s3->bucket);
     }
     xmlFree(truncated);

@@ -122,14 +122,13 @@ take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool
     for (const xmlNode *each = blobs == NULL ? NULL : store_xml_find(blobs->children, "Blob"); each != NULL && fine && !*stop;
          each = store_xml_find(each->next, "Blob"))
         fine = take_blob(azure, each, emit, context, stop, st);
-    *empty = blobs == NULL || store_xml_find(blobs->children, "Blob") == NULL ? *empty + 1 : 0;
     next = store_xml_text(root->children, "NextMarker");
     if (next != NULL && next[0] == '\0')
     {
         xmlFree(next);
         next = NULL;
     }
-    if (fine && next != NULL && ((*marker != NULL && strcmp(next, *marker) == 0) || *empty > KEYS_EMPTY_PAGES))
+    if (fine && keys_endless(empty, blobs != NULL && store_xml_find(blobs->children, "Blob") != NULL, next, *marker))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of container \"%s\" does not go on", azure->container);
     xmlFree(*marker);
     *marker = next;

@@ -65,8 +65,7 @@ take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool 
         if (!fine || *stop)
             break;
     }
-    *empty = json_array_size(items) == 0 ? *empty + 1 : 0;
-    if (fine && next != NULL && ((*token != NULL && strcmp(next, *token) == 0) || *empty > KEYS_EMPTY_PAGES))
+    if (fine && keys_endless(empty, json_array_size(items) > 0, next, *token))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", gcs->bucket);
     free(*token);
     *token = fine && next != NULL && next[0] != '\0' ? strdup(next) : NULL;

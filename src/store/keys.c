@@ -14,6 +14,9 @@
 #include "format/convert.h"
 #include "reader/listing.h"
 
+/* So many pages in a row without a key are no listing. */
+#define EMPTY_PAGES 10000
+
 typedef struct Search
 {
     const KeyLister *lister;
@@ -108,6 +111,13 @@ search_exact(void *context, const char *name, bool *exists, Status *st)
         return fine;
     *exists = false;
     return status_fail(st, STATUS_NO_FILE, "%s \"%s\" does not exist", is_folder ? "folder" : "file", name);
+}
+
+bool
+keys_endless(unsigned *empty, bool has_keys, const char *next, const char *last)
+{
+    *empty = has_keys ? 0 : *empty + 1;
+    return next != NULL && (*empty > EMPTY_PAGES || (last != NULL && strcmp(next, last) == 0));
 }
 
 bool

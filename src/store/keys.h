@@ -11,9 +11,6 @@
 
 #include "reader/driver.h"
 
-/* So many pages of a listing in a row that have nothing are no listing: it would never end. */
-#define KEYS_EMPTY_PAGES 10000
-
 /* Receives keys below the base, as they come; sets *stop when no more are wanted.  False: fails. */
 typedef bool (*KeyEmit)(void *context, const DriverEntry *entry, bool *stop, Status *st);
 
@@ -29,6 +26,13 @@ typedef struct KeyLister
 
 /* A prefix as keys begin with it: "" or with a slash at its end, and none at its beginning; to be freed.  NULL: no memory. */
 char *keys_folder(const char *prefix);
+
+/*
+ * Would a listing that goes on with `next` (NULL: it does not) never end?  It repeats
+ * the mark `last` that its last page had (NULL: that was the first), or too many pages in
+ * a row had no key; *empty counts these, from 0.
+ */
+bool keys_endless(unsigned *empty, bool has_keys, const char *next, const char *last);
 
 /* As Driver.list. */
 STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);

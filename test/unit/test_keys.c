@@ -74,6 +74,8 @@ main(void)
     static const char *const keys[] = {"/lead.csv", "a.csv", "a/", "a/b.csv", "a/c.csv", "a/d/e.csv", "d1/x.csv", "d2/y.csv", "empty-etag.csv",
                                        "v1.csv", "v[1].csv", "w1.csv", "z/", NULL};
     static const char *const unsorted[] = {"b/2.csv", "a/9.csv", "b/1.csv", "a/9.csv", NULL};
+    unsigned empty = 0;
+    int n;
     Fake fake = {keys, 0, 0}, mixed = {unsorted, 0, 0};
 
     check(&fake, NULL, "a.csv empty-etag.csv v1.csv v[1].csv w1.csv", "the base, without folders and what is in them");
@@ -100,5 +102,11 @@ main(void)
     fake.fails_at = 2;
     check(&fake, "w[1].csv", "58030 the connection broke", "nor where its folder can't be listed");
     is_int(fake.calls, 2, "no further request");
+
+    ok(!keys_endless(&empty, true, "b", "a") && !keys_endless(&empty, false, NULL, "b"), "a listing that goes on, or has come to its end");
+    ok(keys_endless(&empty, true, "a", "a"), "one that stands still");
+    for (empty = 0, n = 0; n < 100000 && !keys_endless(&empty, false, n % 2 == 0 ? "a" : "b", n % 2 == 0 ? "b" : "a"); n++)
+        ;
+    is_int(n, 10000, "one that goes around and has nothing");
     return done();
 }
