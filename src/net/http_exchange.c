@@ -437,7 +437,10 @@ set_options(HttpExchange *exchange)
     curl_easy_setopt(easy, CURLOPT_WRITEDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HTTPHEADER, exchange->headers.list);
     if (settings->ca_cert != NULL)
+    {
         set_blob(easy, CURLOPT_CAINFO_BLOB, settings->ca_cert);
+        curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted besides */
+    }
     if (settings->client_cert != NULL)
         set_blob(easy, CURLOPT_SSLCERT_BLOB, settings->client_cert);
     if (settings->client_key != NULL)
