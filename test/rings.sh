@@ -413,9 +413,9 @@ ring_torture()
     count_tap torture "$log" $?
 }
 
-# The converters against the server's own input functions, value by value.  The
-# scripts compile from the checkout, change the user and start their server
-# themselves.
+# The converters against the server's own input functions, value by value, and
+# JSON against its own.  The scripts build what they ask, change the user and
+# start their server themselves.
 ring_diff()
 {
     local file name status

@@ -5,6 +5,7 @@
 #
 #   build/kaireon-reader      the program
 #   build/unit/<test>         one unit test, TAP on standard output
+#   build/diff/<program>      what the reader says, for the scripts of test/diff
 #   build/fuzz/<target>       one fuzz target: build/fuzz/csv -dict=test/fuzz/csv.dict NEW-DIR test/fuzz/corpus/csv
 #   reader-check reader-fuzz  run all unit tests; run each fuzz target for a while
 
@@ -35,6 +36,10 @@ build/kaireon-reader: $(READER_OBJS)
 	$(READER_CC) $(READER_FLAGS) -pie -Wl,-z,relro,-z,now -o $@ $(READER_OBJS) $(READER_LIBS)
 
 build/unit/%: test/unit/%.c test/unit/tap.h $(wildcard test/unit/*.h) $(READER_LIB_OBJS) $(READER_HDRS)
+	@mkdir -p $(@D)
+	$(READER_CC) $(READER_FLAGS) -o $@ $< $(READER_LIB_OBJS) $(READER_LIBS)
+
+build/diff/%: test/diff/%.c $(wildcard test/unit/*.h) $(READER_LIB_OBJS) $(READER_HDRS)
 	@mkdir -p $(@D)
 	$(READER_CC) $(READER_FLAGS) -o $@ $< $(READER_LIB_OBJS) $(READER_LIBS)
 

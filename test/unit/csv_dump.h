@@ -127,34 +127,48 @@ dump_batch(Buf *out, uint8_t *body, size_t length, const uint8_t *types, uint32_
     }
 }
 
-/* Flattens the builder's message and dumps it; empties the builder. */
-__attribute__((unused)) static void
-dump_builder(Buf *out, BatchBuilder *b)
+/* The body of the builder's message, to be freed, with its columns' types; empties the builder. */
+__attribute__((unused)) static uint8_t *
+take_message(BatchBuilder *b, uint8_t *types, size_t *length)
 {
     struct iovec *pieces;
-    uint8_t types[WIRE_MAX_COLUMNS], *body;
-    size_t length = 0, at = 0;
+    uint8_t *message;
+    size_t at = 0;
     int n, i;
     uint32_t c;
     Status st;
 
     if (!batch_complete(b) || !batch_finish(b, 0, 0, &pieces, &n, &st))
         abort();
+    *length = 0;
     for (i = 0; i < n; i++)
-        length += pieces[i].iov_len;
-    body = malloc(length);
+        *length += pieces[i].iov_len;
+    message = malloc(*length);
     for (i = 0; i < n; i++)
     {
-        memcpy(body + at, pieces[i].iov_base, pieces[i].iov_len);
+        memcpy(message + at, pieces[i].iov_base, pieces[i].iov_len);
         at += pieces[i].iov_len;
     }
-    if (wire_header_check((WireHeader *) body) != NULL || ((WireHeader *) body)->length != length - sizeof(WireHeader))
+    *length -= sizeof(WireHeader);
+    if (wire_header_check((WireHeader *) message) != NULL || ((WireHeader *) message)->length != *length)
         abort();
     for (c = 0; c < b->ncols; c++)
         types[c] = (uint8_t) column_wire_type(b->columns[c].spec.kind);
-    dump_batch(out, body + sizeof(WireHeader), length - sizeof(WireHeader), types, b->ncols);
-    free(body);
     batch_reset(b);
+    memmove(message, message + sizeof(WireHeader), *length);
+    return message;
+}
+
+/* Flattens the builder's message and dumps it; empties the builder. */
+__attribute__((unused)) static void
+dump_builder(Buf *out, BatchBuilder *b)
+{
+    uint8_t types[WIRE_MAX_COLUMNS], *body;
+    size_t length;
+
+    body = take_message(b, types, &length);
+    dump_batch(out, body, length, types, b->ncols);
+    free(body);
 }
 
 typedef struct DumpHow
