@@ -9,6 +9,8 @@
 --                   and "secret": false for what an error may show: the keys of
 --                   auth_config
 --   resources       handed on as it is
+--   abilities       what its reader can do besides reading, by the names of
+--                   src/pg/ability.h
 -- A field's type is string, integer, number, boolean, object, array or any; any
 -- other (password, url, select, ...) is a kind of string.  It may have "values",
 -- "min", "max", a "pattern" (a regular expression its text must match) with a
@@ -29,12 +31,14 @@ SELECT t.type,
        COALESCE(t.spec -> 'authFields', '[]') AS auth_fields,
        COALESCE(t.spec -> 'resources', '[]') AS resources,
        t.spec ->> 'description' AS description,
-       ARRAY(SELECT a FROM jsonb_array_elements_text(COALESCE(t.spec -> 'aliases', '[]')) AS a) AS aliases
+       ARRAY(SELECT a FROM jsonb_array_elements_text(COALESCE(t.spec -> 'aliases', '[]')) AS a) AS aliases,
+       ARRAY(SELECT a FROM jsonb_array_elements_text(COALESCE(t.spec -> 'abilities', '[]')) AS a) AS abilities
   FROM kaireon_internal.connector_type t;
 COMMENT ON VIEW kaireon.connector_types IS 'what create_connector can make: one row for each registered type';
 COMMENT ON COLUMN kaireon.connector_types.status IS 'ready: a pipeline really reads rows; coming_soon: not yet';
 COMMENT ON COLUMN kaireon.connector_types.config_fields IS 'the keys of config';
 COMMENT ON COLUMN kaireon.connector_types.auth_fields IS 'the keys of auth_config';
+COMMENT ON COLUMN kaireon.connector_types.abilities IS 'patterns: finds files by patterns; move: archives them; call: takes webhooks';
 COMMENT ON COLUMN kaireon.connector_types.aliases IS 'other names that create_connector takes for the type';
 
 CREATE VIEW kaireon.connectors WITH (security_barrier) AS

@@ -178,25 +178,36 @@ catalog_find_pipeline(const char *name, pg_uuid_t *id, Oid *owner, bool *fresh)
     return found;
 }
 
-bool
-catalog_type_ready(const char *type, char **ready)
+/* Can connectors of the type be read, and do what is said, if something is?  If not, *able lists the types. */
+static bool
+type_can(const char *type, const char *ability, char **able)
 {
     MemoryContext context = CurrentMemoryContext;
     CatalogScope scope = catalog_begin();
-    Oid types[] = {TEXTOID};
-    Datum values[] = {CStringGetTextDatum(type)};
-    bool found;
+    Oid types[] = {TEXTOID, TEXTOID};
+    Datum values[] = {CStringGetTextDatum(type), ability ? CStringGetTextDatum(ability) : (Datum) 0};
+    char *nulls = ability ? NULL : " n";
+    bool can;
 
-    found = catalog_execute("SELECT FROM kaireon_internal.connector_type WHERE type = $1 AND spec ->> 'status' = 'ready'",
-                            1, types, values, NULL, SPI_OK_SELECT) > 0;
-    if (!found)
-    {
-        catalog_execute("SELECT coalesce(string_agg(type, ', ' ORDER BY type COLLATE \"C\"), 'none') "
-                        "FROM kaireon_internal.connector_type WHERE spec ->> 'status' = 'ready'", 0, NULL, NULL, NULL, SPI_OK_SELECT);
-        *ready = row_text(1, context);
-    }
+    catalog_execute("SELECT coalesce(bool_or(type = $1), false), coalesce(string_agg(type, ', ' ORDER BY type COLLATE \"C\"), 'none') "
+                    "FROM kaireon_internal.connector_type WHERE spec ->> 'status' = 'ready' AND ($2 IS NULL OR spec -> 'abilities' ? $2)",
+                    2, types, values, nulls, SPI_OK_SELECT);
+    can = strcmp(row_text(1, context), "t") == 0;
+    *able = row_text(2, context);
     catalog_end(scope);
-    return found;
+    return can;
+}
+
+bool
+catalog_type_ready(const char *type, char **ready)
+{
+    return type_can(type, NULL, ready);
+}
+
+bool
+catalog_type_can(const char *type, const char *ability, char **able)
+{
+    return type_can(type, ability, able);
 }
 
 ConnectorSpec *

@@ -113,6 +113,8 @@ extern SummarySpec *catalog_load_summary(Oid collection, const char *customer, c
 
 /* Can connectors of this type be read?  If not, *ready lists the types that can, for a hint. */
 extern bool catalog_type_ready(const char *type, char **ready);
+/* Can they do that besides (ability.h)?  If not, *able lists the types that can. */
+extern bool catalog_type_can(const char *type, const char *ability, char **able);
 /* Raises 25006 on a standby, where kaireon.<function> can't write. */
 extern void catalog_require_primary(const char *function);
 /* Raises 25006 in a read-only transaction, where `what` can't be executed. */

@@ -153,7 +153,7 @@ stands_alone(const GraphNode *node)
     alone.given = alone.config;
     if (node->op->check && !node->op->forgiving)
         node->op->check(&alone, &findings);
-    return json_is_complete(node->config, node->op->keys) && findings == NIL;
+    return json_is_complete(node->config, node->op->keys) && !graph_has_errors(findings);
 }
 
 /* The node's type and config, checked. */
@@ -164,7 +164,7 @@ parse_config(JsonbContainer *object, GraphNode *node, List **findings)
     JsonbValue *config = json_get(object, "config");
     char *type = get_string(object, "type");
     bool known, given = config && is_object(config);
-    int before = list_length(*findings), checked;
+    int before = graph_count_errors(*findings, node), checked;
 
     node->given = given ? config->val.binary.data : &DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum("{}")))->root;
     node->config = node->given;
@@ -181,13 +181,13 @@ parse_config(JsonbContainer *object, GraphNode *node, List **findings)
         node->config = json_sound(node->given, node->op->keys);
         known = stands_alone(node);
     }
-    checked = list_length(*findings);
+    checked = graph_count_errors(*findings, node);
     if (node->op != &node_unknown && node->op->check && (config == NULL || given))
         node->op->check(node, findings);
     if (node->op->variant)
         node->op = node->op->variant(node);
-    node->wrong_config = !known || (list_length(*findings) > checked && !node->op->forgiving);
-    node->flawed = list_length(*findings) > before;
+    node->wrong_config = !known || (graph_count_errors(*findings, node) > checked && !node->op->forgiving);
+    node->flawed = graph_count_errors(*findings, node) > before;
 }
 
 /* False when there is nothing that edges could lead to. */

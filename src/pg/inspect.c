@@ -21,13 +21,13 @@
 #include "utils/syscache.h"
 #include "utils/tuplestore.h"
 
+#include "pg/ability.h"
 #include "pg/commit_policy.h"
 #include "pg/diagram.h"
 #include "pg/execution_config.h"
 #include "pg/json.h"
 #include "pg/replace.h"
 #include "pg/target.h"
-#include "pg/upload.h"
 
 extern PGDLLEXPORT Datum kaireon_check_pipeline(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_check_pipeline);
@@ -93,6 +93,16 @@ check_refreshes(Oid owner, const Program *program, List **findings)
     rights_resume(scope);
 }
 
+/* A connector that is not the owner's is not looked at. */
+static void
+check_abilities(Oid owner, const Graph *graph, const char *type, List **findings)
+{
+    RightsScope scope = inspect_as(owner);
+
+    ability_check(graph, type, findings);
+    rights_resume(scope);
+}
+
 /* What is wrong with a pipeline of that owner. */
 static List *
 find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_id, Jsonb *nodes, Jsonb *edges, Jsonb *config)
@@ -108,7 +118,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
     input.graph = graph_mend(nodes, edges, &findings);
     if (input.graph == NULL)
         return findings;
-    upload_check(input.graph, type, &findings);
+    check_abilities(owner, input.graph, type, &findings);
     commit_policy_check(config, input.graph, &findings);
     if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {

@@ -13,6 +13,7 @@
 
 #include "catalog/pg_type.h"
 
+#include "pg/ability.h"
 #include "pg/catalog.h"
 #include "pg/flow.h"
 #include "pg/json.h"
@@ -112,6 +113,8 @@ ask_walk(Compiler *c, const GraphNode *node)
 
     set_pass(c);
     ask->connector = catalog_find_connector(json_get_text(node->config, "connector"), node->id, c->findings);
+    if (ask->connector)
+        ability_check_ask(node, ask->connector->type, c->findings);
     ask->max_calls = json_get_int(node->config, "maxCalls", DEFAULT_MAX_CALLS);
     ask->fields = palloc(sizeof(char *) * list_length(resource->names));
     initStringInfo(&shown);

@@ -165,6 +165,7 @@ read_source(const char *connector, const char *resource, Jsonb *options)
 
     read_require_ready(source);
     read_set_options(source, resource, options);
+    ability_check_resource(source->connector.type, source->node.config, raise_complaint, NULL);
     return source;
 }
 

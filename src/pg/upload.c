@@ -13,9 +13,7 @@
 #include "utils/builtins.h"
 #include "utils/wait_event.h"
 
-#include "pg/archive.h"
 #include "pg/json.h"
-#include "pg/node.h"
 
 #define UPLOAD_TYPE "csv_upload"
 /* Written at once, so that a cancel need not wait for all of it. */
@@ -71,37 +69,17 @@ is_upload(const ConnectorSpec *connector)
     return upload_is_type(connector->type);
 }
 
-/* Does the source read uploads, where the pipeline's own connector is of that type? */
-static bool
-reads_uploads(const GraphNode *source, const char *type)
-{
-    char *name = source->wrong_config ? NULL : json_get_text(source->config, "connector");
-    List *unknown = NIL;
-    const ConnectorSpec *connector = name ? catalog_find_connector(name, NULL, &unknown) : NULL;
-
-    return name ? connector && is_upload(connector) : type && upload_is_type(type);
-}
-
 void
-upload_check(const Graph *graph, const char *type, List **findings)
+upload_check(const GraphNode *source, List **findings)
 {
     /* what files have that are somewhere, and stay there */
-    static const char *const keys[] = {"resource", "path", "pattern", "ordering", "incremental", "changedFiles", "waitPolicy", "atomicity"};
+    static const char *const keys[] = {"resource", "path", "pattern", "ordering", "incremental", "changedFiles", "waitPolicy"};
 
-    for (int i = 0; i < graph->nnodes; i++)
+    for (int k = 0; k < (int) lengthof(keys); k++)
     {
-        const GraphNode *node = &graph->nodes[i];
-
-        if (node->op == NULL || node->op->kind != NODE_SOURCE || node->wrong_config || !reads_uploads(node, type))
-            continue;
-        for (int k = 0; k < (int) lengthof(keys); k++)
-        {
-            if (json_get(node->config, keys[k]))
-                graph_complain(findings, node->id, "wrong_value", "Leave it out: each call of kaireon.upload_csv brings one text.",
-                               "key \"%s\" means nothing where the source is what is uploaded", keys[k]);
-        }
-        if (archive_of(graph, node))
-            graph_complain(findings, node->id, "wrong_value", "Take the archive node out.", "what is uploaded is no file that can be archived");
+        if (json_get(source->config, keys[k]))
+            graph_complain(findings, source->id, "wrong_value", "Leave it out: each call of kaireon.upload_csv brings one text.",
+                           "key \"%s\" means nothing where the source is what is uploaded", keys[k]);
     }
 }
 

@@ -22,8 +22,8 @@
 extern void upload_keep(const char *bytes, size_t length, char *path, size_t size);
 extern void upload_drop(const char *path);
 
-/* Findings about source nodes that read uploads as if they were files; type: that of the pipeline's connector, or NULL. */
-extern void upload_check(const Graph *graph, const char *type, List **findings);
+/* Findings about a source node that reads uploads as if they were files. */
+extern void upload_check(const GraphNode *source, List **findings);
 
 /* Is it the type of connectors that have what is uploaded? */
 extern bool upload_is_type(const char *type);

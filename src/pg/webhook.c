@@ -8,11 +8,9 @@
 
 #include "pg/hook.h"
 
+#include "pg/ability.h"
 #include "pg/catalog.h"
 #include "pg/json.h"
-
-/* The type of connector that can be called. */
-#define CONNECTOR_TYPE "http_pull"
 
 static const char *const methods[] = {"POST", "PUT", NULL};
 static const char *const occasions[] = {"success", "failure", "always", NULL};
@@ -108,9 +106,10 @@ webhook_resolve(const GraphNode *node, const Hook *hook, List **findings)
 {
     char *name = json_get_text(hook->given, "connector");
     ConnectorSpec *connector = name ? catalog_find_connector(name, node->id, findings) : NULL;
+    char *types;
 
-    if (connector && strcmp(connector->type, CONNECTOR_TYPE) != 0)
-        graph_complain(findings, node->id, "wrong_value", "A connector of type " CONNECTOR_TYPE " is needed.",
+    if (connector && !catalog_type_can(connector->type, ABILITY_CALL, &types))
+        graph_complain(findings, node->id, "wrong_value", psprintf("Types that can be called: %s.", types),
                        "%s can't be called through connector \"%s\" of type \"%s\"", hook->label, name, connector->type);
 }
 

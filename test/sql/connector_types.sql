@@ -26,10 +26,11 @@ CREATE TEMP VIEW built_in AS SELECT type, spec FROM kaireon_internal.connector_t
 CREATE TEMP VIEW fields AS
 SELECT type, kind, f FROM built_in, (VALUES ('configFields'), ('authFields')) AS k (kind), jsonb_array_elements(spec -> kind) AS f;
 SELECT type, 'its folder has another name' FROM built_in WHERE type <> spec ->> 'type';
-SELECT type, 'unknown keys' FROM built_in WHERE spec - '{type,category,displayName,status,description,aliases,authMethods,configFields,authFields,resources,formats,compressions,network}'::text[] <> '{}';
+SELECT type, 'unknown keys' FROM built_in WHERE spec - '{type,category,displayName,status,description,aliases,authMethods,configFields,authFields,resources,abilities,formats,compressions,network}'::text[] <> '{}';
 SELECT type, 'category' FROM built_in WHERE (spec ->> 'category') NOT IN ('object_storage', 'streaming', 'warehouse', 'database', 'crm', 'cdp', 'messaging', 'api');
 SELECT type, 'status' FROM built_in WHERE (spec ->> 'status') NOT IN ('ready', 'coming_soon');
 SELECT type, 'no text' FROM built_in WHERE length(spec ->> 'displayName') < 3 OR length(spec ->> 'description') < 20 OR spec -> 'resources' ->> 'description' IS NULL;
+SELECT type, 'ability ' || a FROM built_in, jsonb_array_elements_text(COALESCE(spec -> 'abilities', '[]')) AS a WHERE a NOT IN ('patterns', 'move', 'call');
 SELECT type, 'method ' || m FROM built_in, jsonb_array_elements_text(spec -> 'authMethods') AS m
  WHERE m NOT IN ('iam_role', 'access_key', 'service_account_json', 'connection_string', 'oauth2', 'api_key', 'username_password', 'ssh_key', 'token', 'none');
 SELECT type, f ->> 'name', 'unknown keys' FROM fields WHERE f - '{name,label,type,required,values,min,max,pattern,patternHint,suggestions,description,methods,secret,fields}'::text[] <> '{}';

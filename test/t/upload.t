@@ -55,7 +55,7 @@ my @refused = (
     [ q(SELECT kaireon.preview('uploads')), qr/55000: nothing was uploaded.*HINT:  Load text with kaireon.upload_csv/s ]);
 push @refused, [ q~SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '[{"id": "read", "type": "source", "config": ~ . $_->[0] . q~}, {"id": "load", "type": "target"}]')~, $_->[1] ]
     for [ '{"resource": "x.csv"}', qr/key "resource" means nothing where the source is what is uploaded/ ], [ '{"incremental": true, "changedFiles": "ignore"}', qr/key "incremental" means nothing.*key "changedFiles"/s ];
-push @refused, [ q{SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '[{"id": "read", "type": "source"}, {"id": "gone", "type": "archive", "config": {"successFolder": "done"}}, {"id": "load", "type": "target"}]')}, qr/no file that can be archived/ ];
+push @refused, [ q{SELECT kaireon.create_pipeline('x', 'uploads', 'customers', '[{"id": "read", "type": "source"}, {"id": "gone", "type": "archive", "config": {"successFolder": "done"}}, {"id": "load", "type": "target"}]')}, qr/what source "read" reads can't be moved, because its connector is of type "csv_upload"/ ];
 like($k->sql_error('\set VERBOSITY verbose' . "\n$_->[0]"), $_->[1], $_->[0]) for @refused;
 $run = $k->run('lines');
 is("$run->{error_code} $run->{error_message}", '55000 nothing was uploaded', 'run_pipeline has nothing to load');
