@@ -84,11 +84,27 @@ is_host_part(const char *bucket)
     return bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0';
 }
 
+/* The domain of a region's services: most have Amazon's own, those kept apart from them others. */
+static const char *
+region_domain(const char *region)
+{
+    static const struct
+    {
+        const char *prefix, *domain;
+    } apart[] = {{"cn-", "amazonaws.com.cn"}, {"eusc-", "amazonaws.eu"}, {"us-iso-", "c2s.ic.gov"}, {"us-isob-", "sc2s.sgov.gov"},
+                 {"us-isof-", "csp.hci.ic.gov"}, {"eu-isoe-", "cloud.adc-e.uk"}};
+
+    for (size_t i = 0; i < sizeof(apart) / sizeof(apart[0]); i++)
+        if (strncmp(region, apart[i].prefix, strlen(apart[i].prefix)) == 0)
+            return apart[i].domain;
+    return "amazonaws.com";
+}
+
 /* Amazon's own address of a service in the region. */
 static void
 amazon(const S3 *s3, const char *service, char *out, size_t size)
 {
-    snprintf(out, size, "https://%s.%s.amazonaws.com%s", service, s3->region, strncmp(s3->region, "cn-", 3) == 0 ? ".cn" : "");
+    snprintf(out, size, "https://%s.%s.%s", service, s3->region, region_domain(s3->region));
 }
 
 static bool
