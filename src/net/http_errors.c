@@ -176,6 +176,18 @@ http_said(const HttpExchange *exchange, char *out, size_t size)
     explain_body(exchange, out, size);
 }
 
+/* S3 answers with 400 where a session's token is what it does not accept. */
+static bool
+blames_token(const char *said)
+{
+    static const char *const codes[] = {"ExpiredToken", "InvalidToken", "TokenRefreshRequired"};
+
+    for (size_t i = 0; i < sizeof(codes) / sizeof(codes[0]); i++)
+        if (strncmp(said, codes[i], strlen(codes[i])) == 0)
+            return true;
+    return false;
+}
+
 bool
 http_refused(const HttpExchange *exchange, Status *st)
 {
@@ -188,7 +200,7 @@ http_refused(const HttpExchange *exchange, Status *st)
     /* The answer to HEAD has no body; Azure's has the error's name in a header. */
     if (said[0] == '\0' && code != NULL)
         snprintf(said, sizeof(said), "%.100s", code);
-    switch (status)
+    switch (status == 400 && blames_token(said) ? 401 : status)
     {
         case 404:
         case 410:
