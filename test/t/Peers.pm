@@ -1,7 +1,8 @@
 # Peers.pm: real servers that tests read from, started on free ports of 127.0.0.1.
 #
 # tools/peers has installed them in $ENV{KAIREON_PEERS}.  What is not there makes
-# the test that wants it skip itself, by name.  Each server ends with its object.
+# the test that wants it skip itself, by name and with the reason.  Each server
+# ends with its object.
 package Peers;
 
 use strict;
@@ -15,6 +16,30 @@ use POSIX ();
 use PostgreSQL::Test::Utils;
 use Test::More;
 use Time::HiRes qw(time usleep);
+
+# What they are called, and where their programs are.
+my %SERVERS = (seaweedfs => [ 'SeaweedFS', 'weed' ], versitygw => [ 'versitygw', 'versitygw' ], minio => [ 'MinIO', 'minio' ], azurite => [ 'Azurite', 'azurite/node_modules/.bin/azurite-blob' ],
+    fake_gcs => [ 'fake-gcs-server', 'fake-gcs-server' ], ec2_metadata => [ 'ec2-metadata-mock', 'ec2-metadata-mock' ], nginx => [ 'nginx', 'nginx' ], toxiproxy => [ 'toxiproxy', 'toxiproxy-server' ]);
+
+# absent(NAME): why there is no such server; empty when there is one.
+sub absent
+{
+    my ($name) = @_;
+    my ($called, $program) = @{ $SERVERS{$name} };
+    my $peers = $ENV{KAIREON_PEERS} // '';
+    return '' if -x "$peers/$program";
+    my ($said) = -s "$peers/$name.log" ? slurp_file("$peers/$name.log") =~ /([^\n]{1,200})\n*\z/ : ();
+    return "$called is not installed" . ($said ? ": $said" : $name eq 'minio' ? ' (make test PEERS=all builds it)' : '');
+}
+
+# program(NAME): the path of its program; without it the test is skipped.
+sub program
+{
+    my ($name) = @_;
+    my $absent = absent($name);
+    plan(skip_all => $absent) if $absent;
+    return "$ENV{KAIREON_PEERS}/$SERVERS{$name}[1]";
+}
 
 sub free_port
 {
@@ -77,8 +102,7 @@ our ($S3_ID, $S3_SECRET) = ('PEERADMIN0000000001', 'peer-admin-secret-0123456789
 # seaweedfs(): an S3 server; {port} is where, {filer} the port of its plain web server.
 sub seaweedfs
 {
-    my $weed = ($ENV{KAIREON_PEERS} // '') . '/weed';
-    plan(skip_all => 'SeaweedFS is not installed') unless -x $weed;
+    my $weed = program('seaweedfs');
     plan(skip_all => 'curl is not installed') if system('curl --version > /dev/null 2>&1');
     my $data = PostgreSQL::Test::Utils::tempdir();
     my %port = map { $_ => free_port() } qw(master volume filer s3);
@@ -93,13 +117,42 @@ sub seaweedfs
     return $self;
 }
 
+# versitygw(): an S3 server over a folder, strict about signatures; {port} is where, {domain} the
+# host that buckets may stand before, {data} its folder of buckets.
+sub versitygw
+{
+    my $program = program('versitygw');
+    plan(skip_all => 'curl is not installed') if system('curl --version > /dev/null 2>&1');
+    my ($data, $port) = (PostgreSQL::Test::Utils::tempdir(), free_port());
+    mkdir "$data/$_" or die "$data/$_: $!" for 'iam', 'buckets';
+    local @ENV{ 'ROOT_ACCESS_KEY', 'ROOT_SECRET_KEY' } = ($S3_ID, $S3_SECRET);
+    my $self = start('versitygw', sub { answers($port, '/healthz') }, $program, '--port', "127.0.0.1:$port", '--region', 'us-east-1', '--keep-alive', '--quiet', '--virtual-domain', "s3.localhost:$port",
+        '--iam-dir', "$data/iam", '--health', '/healthz', 'posix', "$data/buckets");
+    @$self{qw(port domain data)} = ($port, "s3.localhost:$port", "$data/buckets");
+    return $self;
+}
+
+# minio(VARIABLES): an S3 server with a token service, with these in its environment; {port} and {domain} as above.
+sub minio
+{
+    my (%variables) = @_;
+    my $program = program('minio');
+    my ($data, $port) = (PostgreSQL::Test::Utils::tempdir(), free_port());
+    mkdir "$data/$_" or die "$data/$_: $!" for 'certificates', 'drive';
+    %variables = (MINIO_ROOT_USER => $S3_ID, MINIO_ROOT_PASSWORD => $S3_SECRET, MINIO_SITE_REGION => 'us-east-1', MINIO_SITE_NAME => 'peer', MINIO_DOMAIN => 's3.localhost', MINIO_BROWSER => 'off',
+        MINIO_UPDATE => 'off', %variables);
+    local @ENV{ keys %variables } = values %variables;
+    my $self = start('MinIO', sub { answers($port, '/minio/health/ready') }, $program, 'server', "$data/drive", '--address', "127.0.0.1:$port", '--certs-dir', "$data/certificates");
+    @$self{qw(port domain)} = ($port, "s3.localhost:$port");
+    return $self;
+}
+
 our ($AZURE_ACCOUNT, $AZURE_KEY) = ('peeracct', MIME::Base64::encode_base64('peer-azure-account-key-0123456789', ''));
 
 # azurite(): Azure Blob Storage; {port} is where.
 sub azurite
 {
-    my $program = ($ENV{KAIREON_PEERS} // '') . '/azurite/node_modules/.bin/azurite-blob';
-    plan(skip_all => 'Azurite is not installed') unless -x $program;
+    my $program = program('azurite');
     my $data = PostgreSQL::Test::Utils::tempdir();
     my $port = free_port();
     local $ENV{AZURITE_ACCOUNTS} = "$AZURE_ACCOUNT:$AZURE_KEY";
@@ -141,7 +194,7 @@ sub azure_put
 sub s3
 {
     my ($port, $method, $path, @options) = @_;
-    my @command = ('curl', '-sS', '-f', '-o', '/dev/null', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
+    my @command = ('curl', '-sS', '-f', '-o', '/dev/null', '--path-as-is', '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
     system(@command) == 0 or die "@command failed";
     return;
 }
@@ -157,8 +210,7 @@ sub s3_put
 # fake_gcs(): Google Cloud Storage; {port} is where.  It does not ask who somebody is, and knows no preconditions.
 sub fake_gcs
 {
-    my $program = ($ENV{KAIREON_PEERS} // '') . '/fake-gcs-server';
-    plan(skip_all => 'fake-gcs-server is not installed') unless -x $program;
+    my $program = program('fake_gcs');
     my $port = free_port();
     local $ENV{TZ} = 'UTC';
     my $self = start('fake-gcs-server', sub { answers($port, '/_internal/healthcheck') }, $program, '-scheme', 'http', '-host', '127.0.0.1', '-port', $port, '-backend', 'memory',

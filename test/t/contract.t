@@ -14,7 +14,7 @@ use Test::More;
 plan skip_all => 'openssh-server is not installed' unless SshServer::here();
 my $seaweed = Peers::seaweedfs();
 my $azurite = Peers::azurite();
-my $gcs = -x ($ENV{KAIREON_PEERS} // '') . '/fake-gcs-server' && Peers::fake_gcs();
+my $gcs = !Peers::absent('fake_gcs') && Peers::fake_gcs();
 my $ssh = SshServer->new;
 my $key = PostgreSQL::Test::Utils::tempdir() . '/key';
 PostgreSQL::Test::Utils::append_to_file($key, '0123456789abcdef' x 4);
@@ -242,7 +242,7 @@ sub moves
 for my $place (@places)
 {
     my $name = $place->{name};
-    SKIP: { skip "$name: no server for it is installed", 1 if $place->{absent}; }
+    SKIP: { skip Peers::absent('fake_gcs'), 1 if $place->{absent}; }
     next if $place->{absent};
     $place->{put}->($_, $content{$_}) for sort keys %content;
     connector($name, $name, @{ $place->{with} });
