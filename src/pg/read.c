@@ -20,6 +20,7 @@
 #include "utils/builtins.h"
 #include "utils/memutils.h"
 
+#include "pg/ability.h"
 #include "pg/compat.h"
 #include "pg/guard.h"
 #include "pg/errors.h"
