@@ -125,7 +125,8 @@ BEGIN
     END IF;
     IF key IS NOT NULL THEN
         PERFORM kaireon_internal.fail('22023', format('key "%s" of config holds a URL with a user name or password', key),
-            'A connector''s config is shown to all who may see the connector.', 'Credentials belong into auth_config, which is encrypted.');
+            'A connector''s config is shown to all who may see the connector.', CASE key WHEN 'proxy' THEN 'Credentials for a proxy can''t be given: let it know this machine by its address.'
+            ELSE 'Credentials belong into auth_config, which is encrypted.' END);
     END IF;
 END
 $$;

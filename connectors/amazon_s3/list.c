@@ -119,5 +119,6 @@ s3_list(void *session, const char *resource, DriverEmit emit, void *context, Sta
 {
     const KeyLister lister = {list_prefix, session};
 
+    http_operation(((S3 *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }

@@ -103,5 +103,6 @@ s3_move(void *session, const DriverEntry *entry, const char *to, char *place, si
 {
     const StoreMover mover = {look, copy_object, remove_object, session};
 
+    http_operation(((S3 *) session)->store.http);
     return store_move(&mover, entry, to, place, size, st);
 }

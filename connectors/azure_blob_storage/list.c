@@ -169,5 +169,6 @@ azure_list(void *session, const char *resource, DriverEmit emit, void *context, 
 {
     const KeyLister lister = {list_prefix, session};
 
+    http_operation(((Azure *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }

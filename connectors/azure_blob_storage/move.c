@@ -280,5 +280,6 @@ azure_move(void *session, const DriverEntry *entry, const char *to, char *place,
 {
     const StoreMover mover = {look, copy_blob, remove_blob, session};
 
+    http_operation(((Azure *) session)->store.http);
     return store_move(&mover, entry, to, place, size, st);
 }

@@ -103,5 +103,6 @@ gcs_list(void *session, const char *resource, DriverEmit emit, void *context, St
 {
     const KeyLister lister = {list_prefix, session};
 
+    http_operation(((Gcs *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }

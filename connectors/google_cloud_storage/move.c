@@ -176,5 +176,6 @@ gcs_move(void *session, const DriverEntry *entry, const char *to, char *place, s
 {
     const StoreMover mover = {look, copy_object, remove_object, session};
 
+    http_operation(((Gcs *) session)->store.http);
     return store_move(&mover, entry, to, place, size, st);
 }

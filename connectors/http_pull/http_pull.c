@@ -316,6 +316,7 @@ pull_list(void *session, const char *resource, DriverEmit emit, void *context, S
     bool fine;
     Buf url;
 
+    http_operation(pull->store.http);
     buf_init(&url, URL_MAX);
     fine = pull_url(pull, &entry, &url, st) && buf_append(&url, "", 1, st) &&
         ask(pull, (const char *) url.data, entry.path, "HEAD", &exchange, st);

@@ -38,7 +38,7 @@ now_ms(void)
 
 /* Waits for the socket; false when `deadline` has passed. */
 static bool
-wait_socket(int fd, short events, int64_t deadline)
+poll_socket(int fd, short events, int64_t deadline)
 {
     struct pollfd ready = {.fd = fd, .events = events};
     int64_t left;
@@ -52,6 +52,25 @@ wait_socket(int fd, short events, int64_t deadline)
         n = poll(&ready, 1, left > 1000000 ? 1000000 : (int) left);
     } while (n == 0 || (n < 0 && errno == EINTR));
     return true;
+}
+
+/* The same, as long as the operation may last. */
+static bool
+wait_socket(Sftp *sftp, int fd, short events, int64_t deadline)
+{
+    int64_t from = now_ms(), last = sftp->total_seconds == 0 ? INT64_MAX : from - sftp->waited + sftp->total_seconds * 1000;
+    bool ready = poll_socket(fd, events, deadline < last ? deadline : last);
+
+    sftp->waited += now_ms() - from;
+    sftp->over = !ready && last <= deadline;
+    return ready;
+}
+
+void
+sftp_operation(Sftp *sftp)
+{
+    sftp->waited = 0;
+    sftp->over = false;
 }
 
 void
@@ -70,7 +89,7 @@ sftp_wait(Sftp *sftp)
         events |= POLLOUT;
     if ((directions & LIBSSH2_SESSION_BLOCK_INBOUND) != 0 || events == 0)
         events |= POLLIN;
-    if (wait_socket(sftp->fd, events, sftp->deadline))
+    if (wait_socket(sftp, sftp->fd, events, sftp->deadline))
         return true;
     sftp->broken = sftp->silent = true;
     return false;
@@ -102,6 +121,11 @@ sftp_link_fail(Sftp *sftp, int rc, const char *what, Status *st)
     (void) shutdown(sftp->fd, SHUT_RDWR);
     if (rc == LIBSSH2_ERROR_ALLOC)
         return status_out_of_memory(st, 0);
+    if (sftp->over)
+    {
+        status_fail(st, STATUS_BROKEN, "\"%s\" took longer than %lld seconds to %s", sftp->host, (long long) sftp->total_seconds, what);
+        return status_hint(st, "The connector's totalTimeoutSeconds says how long an operation may take in all; 0 is without a bound.");
+    }
     if (sftp->silent)
     {
         status_fail(st, STATUS_BROKEN, "\"%s\" was too slow to %s", sftp->host, what);
@@ -158,7 +182,7 @@ sftp_path_fail(Sftp *sftp, int rc, const char *verb, const char *what, const cha
 
 /* A socket that is connected to one address; -1 with *error. */
 static int
-connect_to(const struct addrinfo *to, int64_t deadline, int *error)
+connect_to(Sftp *sftp, const struct addrinfo *to, int64_t deadline, int *error)
 {
     int fd = socket(to->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0), one = 1, idle = 30;
     socklen_t n = sizeof(*error);
@@ -172,7 +196,7 @@ connect_to(const struct addrinfo *to, int64_t deadline, int *error)
     if (*error == EINPROGRESS)
     {
         *error = ETIMEDOUT;
-        if (wait_socket(fd, POLLOUT, deadline) && getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &n) != 0)
+        if (wait_socket(sftp, fd, POLLOUT, deadline) && getsockopt(fd, SOL_SOCKET, SO_ERROR, error, &n) != 0)
             *error = errno;
     }
     if (*error != 0)
@@ -207,7 +231,7 @@ open_socket(Sftp *sftp, Status *st)
         EgressVerdict verdict = egress_judge(&sftp->egress, sftp->host, each->ai_addr, SFTP_PORT);
 
         if (verdict == EGRESS_ALLOWED)
-            sftp->fd = connect_to(each, deadline, &error);
+            sftp->fd = connect_to(sftp, each, deadline, &error);
         else if (error == 0)
             egress_refuse(verdict, sftp->host, each->ai_addr, st);
     }
@@ -392,9 +416,10 @@ sftp_ready(Sftp *sftp, Status *st)
         if (sftp_connect(sftp, st))
             return true;
         /* Only what may be over soon is tried again. */
-        if (strncmp(st->sqlstate, "08", 2) != 0 || i + 1 == ATTEMPTS)
+        if (strncmp(st->sqlstate, "08", 2) != 0 || i + 1 == ATTEMPTS || sftp->over)
             return false;
         (void) nanosleep(&pause, NULL);
+        sftp->waited += ms;
     }
     return false;
 }

@@ -191,6 +191,7 @@ sftp_list(void *session, const char *resource, DriverEmit emit, void *context, S
         return status_out_of_memory(st, sizeof(*walk));
     walk->sftp = session;
     walk->st = st;
+    sftp_operation(session);
     relative = sftp_relative(session, resource == NULL ? "" : resource, st);
     fine = relative != NULL && sftp_ready(session, st) && listing_resolve(&ways, walk, relative, st);
     free(relative);

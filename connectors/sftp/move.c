@@ -153,10 +153,12 @@ sftp_move(void *session, const DriverEntry *entry, const char *to, char *place, 
 {
     Move move = {.sftp = session, .entry = entry, .st = st};
     char *from = sftp_relative(session, entry->path, st), *target = from == NULL ? NULL : sftp_relative(session, to, st);
-    bool fine = target != NULL && sftp_full_path(session, from, move.from, sizeof(move.from), st) &&
+    bool fine;
+
+    sftp_operation(session);
+    fine = target != NULL && sftp_full_path(session, from, move.from, sizeof(move.from), st) &&
         sftp_full_path(session, target, move.to, sizeof(move.to), st) && sftp_ready(session, st) &&
         make_folders(&move, move.to) && move_to(&move, target, place, size);
-
     free(from);
     free(target);
     return fine;

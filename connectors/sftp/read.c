@@ -83,7 +83,7 @@ open_once(SftpFile *file, bool known, LIBSSH2_SFTP_ATTRIBUTES *info, Status *st)
 static bool
 open_file(SftpFile *file, bool known, LIBSSH2_SFTP_ATTRIBUTES *info, Status *st)
 {
-    for (int i = 0; i < BREAKS_MAX; i++)
+    for (int i = 0; i < BREAKS_MAX && !file->sftp->over; i++)
     {
         close_handle(file);
         status_clear(st);
@@ -166,6 +166,7 @@ sftp_object_open(void *session, const DriverEntry *entry, bool listed, void **ob
     bool fine;
 
     *object = NULL;
+    sftp_operation(session);
     if (file == NULL)
         return status_out_of_memory(st, sizeof(*file));
     file->sftp = session;

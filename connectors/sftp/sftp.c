@@ -177,7 +177,7 @@ static bool
 sftp_open(const DriverConfig *config, void **session, Status *st)
 {
     const char *host = NULL, *base = NULL, *hash = NULL, *known = NULL;
-    int64_t port = SFTP_PORT, connect_seconds = 10, idle_seconds = 30;
+    int64_t port = SFTP_PORT, connect_seconds = 10, idle_seconds = 30, total_seconds = 0;
     const JsonField fields[] = {
         {"host", JSON_FIELD_TEXT, true, &host, 0, 0},
         {"port", JSON_FIELD_INT, false, &port, 1, 65535},
@@ -186,6 +186,7 @@ sftp_open(const DriverConfig *config, void **session, Status *st)
         {"knownHosts", JSON_FIELD_TEXT, false, &known, 0, 0},
         {"connectTimeoutSeconds", JSON_FIELD_INT, false, &connect_seconds, 1, 600},
         {"idleTimeoutSeconds", JSON_FIELD_INT, false, &idle_seconds, 1, 3600},
+        {"totalTimeoutSeconds", JSON_FIELD_INT, false, &total_seconds, 0, 2592000},
     };
     Sftp *sftp;
 
@@ -202,6 +203,7 @@ sftp_open(const DriverConfig *config, void **session, Status *st)
     sftp->fd = -1;
     sftp->connect_seconds = connect_seconds;
     sftp->idle_seconds = idle_seconds;
+    sftp->total_seconds = total_seconds;
     if (set_host(sftp, host, port, st) && set_base(sftp, base, st) && set_credentials(sftp, config->auth, st) &&
         hostkeys_open(&sftp->keys, hash, known, sftp, st) && egress_open(&sftp->egress, config->egress, config->negress, st) &&
         sftp_connect(sftp, st))

@@ -40,7 +40,7 @@ typedef struct Sftp
     char *name;         /* as known_hosts files have it: host or [host]:port */
     uint16_t port;
     char *base;         /* without a slash at the end; "": the login folder */
-    int64_t connect_seconds, idle_seconds;
+    int64_t connect_seconds, idle_seconds, total_seconds;
     HostKeys keys;
     char *user, *password, *private_key, *passphrase;   /* wiped when they are freed; NULL where there is none */
     Egress egress;
@@ -52,6 +52,8 @@ typedef struct Sftp
     int64_t deadline;   /* of the call that is made, in milliseconds of the monotonic clock */
     bool broken;        /* the connection is of no use any more */
     bool silent;        /* because the server said nothing */
+    int64_t waited;     /* milliseconds, in this operation */
+    bool over;          /* that is longer than total_seconds: it is not tried again */
 } Sftp;
 
 /* ---- connect.c ---------------------------------------------------------- */
@@ -67,6 +69,9 @@ typedef struct Sftp
 #define SFTP_CALL_POINTER(sftp, pointer, call) \
     for (sftp_begin(sftp); ((pointer) = (call)) == NULL && \
          libssh2_session_last_errno((sftp)->ssh) == LIBSSH2_ERROR_EAGAIN && sftp_wait(sftp); )
+
+/* What is waited for from now on belongs to another operation: a listing, a move, a file that is read. */
+void sftp_operation(Sftp *sftp);
 
 void sftp_begin(Sftp *sftp);
 bool sftp_wait(Sftp *sftp);

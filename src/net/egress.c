@@ -14,6 +14,9 @@
 #include <string.h>
 #include <strings.h>
 
+#define CLOSED_PORT "Ports below 1024 are not open to connectors, but for the usual ones."
+#define HOW_TO_ALLOW "An administrator can allow it with kaireon.egress_allow."
+
 typedef struct Range { uint8_t address[16]; unsigned bits; } Range;
 
 /* IPv4 addresses that are not public; their bits are counted from the address's own beginning. */
@@ -244,6 +247,12 @@ is_own(const Egress *egress, const uint8_t *address)
     return false;
 }
 
+static bool
+is_usual(uint16_t port, uint16_t usual)
+{
+    return port == 80 || port == 443 || port == usual || port >= 1024;
+}
+
 EgressVerdict
 egress_judge(const Egress *egress, const char *host, const struct sockaddr *address, uint16_t usual)
 {
@@ -259,7 +268,7 @@ egress_judge(const Egress *egress, const char *host, const struct sockaddr *addr
         return EGRESS_NOT_PUBLIC;
     if (is_own(egress, plain))
         return EGRESS_OWN;
-    return port == 80 || port == 443 || port == usual || port >= 1024 ? EGRESS_ALLOWED : EGRESS_PORT;
+    return is_usual(port, usual) ? EGRESS_ALLOWED : EGRESS_PORT;
 }
 
 bool
@@ -277,10 +286,62 @@ egress_refuse(EgressVerdict verdict, const char *host, const struct sockaddr *ad
     if (verdict == EGRESS_OWN)
         why = "That is an address of the database's own machine.";
     if (verdict == EGRESS_PORT)
-        why = "Ports below 1024 are not open to connectors, but for the usual ones.";
+        why = CLOSED_PORT;
     status_fail(st, STATUS_FORBIDDEN, "connection to \"%s\" is not allowed", host);
     status_detail(st, "It would go to %s, port %u. %s", text, port, why);
-    return status_hint(st, "An administrator can allow it with kaireon.egress_allow.");
+    return status_hint(st, HOW_TO_ALLOW);
+}
+
+/* ---- what a proxy is asked for --------------------------------------------- */
+
+/* The address that a host is by itself: in decimal, octal and hex, of one to four parts, or of IPv6. */
+static bool
+literal_address(const char *host, uint16_t port, struct sockaddr_storage *address)
+{
+    struct sockaddr_in *four = (struct sockaddr_in *) address;
+    struct sockaddr_in6 *six = (struct sockaddr_in6 *) address;
+    size_t n = strlen(host);
+
+    memset(address, 0, sizeof(*address));
+    if (inet_aton(host, &four->sin_addr) != 0 || strcasecmp(host, "localhost") == 0 || (n > 10 && strcasecmp(host + n - 10, ".localhost") == 0))
+    {
+        if (inet_aton(host, &four->sin_addr) == 0)
+            four->sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+        four->sin_family = AF_INET;
+        four->sin_port = htons(port);
+        return true;
+    }
+    six->sin6_family = AF_INET6;
+    six->sin6_port = htons(port);
+    return inet_pton(AF_INET6, host, &six->sin6_addr) == 1;
+}
+
+bool
+egress_allow_by_proxy(const Egress *egress, const char *host, uint16_t port, Status *st)
+{
+    struct sockaddr_storage address;
+    EgressVerdict verdict;
+    char name[300];
+    size_t n = (size_t) snprintf(name, sizeof(name), "%s", host);
+
+    /* "localhost." and "127.0.0.1." are the same to many a resolver. */
+    if (n > 0 && n < sizeof(name) && name[n - 1] == '.')
+        name[n - 1] = '\0';
+    /* the interface of an IPv6 address */
+    name[strcspn(name, "%")] = '\0';
+    if (literal_address(name, port, &address))
+    {
+        verdict = egress_judge(egress, host, (struct sockaddr *) &address, 0);
+        return verdict == EGRESS_ALLOWED || egress_refuse(verdict, host, (struct sockaddr *) &address, st);
+    }
+    if (is_usual(port, 0))
+        return true;
+    for (size_t i = 0; i < egress->nrules; i++)
+        if (egress->rules[i].host[0] != '\0' && rule_allows(&egress->rules[i], host, NULL, port))
+            return true;
+    status_fail(st, STATUS_FORBIDDEN, "connection to \"%s\" is not allowed", host);
+    status_detail(st, "The proxy would connect to port %u. " CLOSED_PORT, port);
+    return status_hint(st, HOW_TO_ALLOW);
 }
 
 /* ---- opening ------------------------------------------------------------ */

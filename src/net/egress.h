@@ -58,6 +58,13 @@ void egress_close(Egress *egress);
  */
 EgressVerdict egress_judge(const Egress *egress, const char *host, const struct sockaddr *address, uint16_t usual);
 
+/*
+ * Whether a proxy may be asked for a connection to `host`.  What its name resolves to is for the proxy
+ * to find out, and not known here; an address, however it is spelled, and localhost are judged
+ * as if it was connected to.  Fails with 42501.
+ */
+STATUS_CHECK bool egress_allow_by_proxy(const Egress *egress, const char *host, uint16_t port, Status *st);
+
 /* Fails with 42501 and says why; false.  `address` as for egress_judge. */
 bool egress_refuse(EgressVerdict verdict, const char *host, const struct sockaddr *address, Status *st);
 

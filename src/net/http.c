@@ -164,20 +164,36 @@ judge_ended(Http *http)
     return any;
 }
 
-bool
-http_step(Http *http, bool wait, Status *st)
+/* Sleeps until something happens, at most `pause` milliseconds, and moves what it happened to. */
+static CURLMcode
+wait_step(Http *http, HttpExchange *wait_for, int pause)
 {
-    int running, pause = begin_due(http);
-    CURLMcode code = curl_multi_perform(http->multi, &running);
+    int running;
+    int64_t from = http_now(), to;
+    CURLMcode code = curl_multi_poll(http->multi, NULL, 0, pause, NULL);
 
-    if (code == CURLM_OK && !judge_ended(http) && wait && pause > 0)
-    {
-        code = curl_multi_poll(http->multi, NULL, 0, pause, NULL);
-        if (code == CURLM_OK)
-            code = curl_multi_perform(http->multi, &running);
-        if (code == CURLM_OK)
-            (void) judge_ended(http);
-    }
+    to = http_now();
+    if (code == CURLM_OK)
+        code = curl_multi_perform(http->multi, &running);
+    if (code != CURLM_OK)
+        return code;
+    (void) judge_ended(http);
+    http_waited(wait_for, to - from);
+    return code;
+}
+
+bool
+http_step(Http *http, HttpExchange *wait_for, Status *st)
+{
+    int running, pause;
+    CURLMcode code;
+
+    http_note_hold(http);
+    pause = begin_due(http);
+    code = curl_multi_perform(http->multi, &running);
+    if (code == CURLM_OK && !judge_ended(http) && wait_for != NULL && pause > 0)
+        code = wait_step(http, wait_for, pause);
+    http->stepped = http_now();
     if (code == CURLM_OK)
         return true;
     if (code == CURLM_OUT_OF_MEMORY)
@@ -191,7 +207,7 @@ http_call(Http *http, const HttpRequest *request, HttpExchange **exchange, Statu
     bool failed = false, fine = http_start(http, request, exchange, st);
 
     while (fine && !http_finished(*exchange, &failed))
-        fine = http_step(http, true, st);
+        fine = http_step(http, *exchange, st);
     if (fine && failed)
         fine = http_failure(*exchange, st);
     if (!fine)

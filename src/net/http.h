@@ -13,8 +13,10 @@
  * Connections go where egress.h allows.  TLS is verified.  There is no proxy
  * but a configured one, no cookie, no .netrc, no scheme but http and https.
  *
+ * Whoever is slow is given up: see http_step.
+ *
  * http.c moves exchanges on, http_exchange.c makes one attempt and judges it,
- * http_errors.c says what went wrong.
+ * http_wait.c says when one is waited for no longer, http_errors.c what went wrong.
  */
 #ifndef KAIREON_HTTP_H
 #define KAIREON_HTTP_H
@@ -37,14 +39,16 @@ typedef struct HttpSettings
     const char *ca_cert;        /* PEM; NULL: the system's authorities */
     const char *client_cert, *client_key;   /* PEM; NULL: none */
     const char *proxy;          /* URL; NULL: none */
-    unsigned connect_seconds;   /* until there is a connection */
-    unsigned idle_seconds;      /* with less than HTTP_SLOWEST bytes a second */
+    unsigned connect_seconds;   /* until there is a connection, TLS and proxy included */
+    unsigned idle_seconds;      /* without a byte, or with less than HTTP_SLOWEST bytes a second */
+    unsigned total_seconds;     /* of an operation (http_operation); 0: no bound */
     unsigned attempts;          /* of one request, without progress in between */
     unsigned connections;       /* to one host */
 } HttpSettings;
 
 #define HTTP_SLOWEST 100        /* bytes a second; less is as good as nothing */
-#define HTTP_CALL_SECONDS 120   /* for an answer that is kept whole */
+#define HTTP_CALL_SECONDS 120   /* for an answer that is kept whole, an attempt */
+#define HTTP_CALL_TOTAL 900     /* the same, with all attempts and the pauses between them */
 #define HTTP_LONGEST_WAIT 120   /* seconds that a server may ask to wait */
 #define HTTP_REDIRECTS 5
 #define HTTP_CHUNK (256U << 10) /* bytes that come at once, at most */
@@ -143,13 +147,29 @@ void http_close(Http *http);    /* after its exchanges; NULL is allowed */
  */
 STATUS_CHECK bool http_call(Http *http, const HttpRequest *request, HttpExchange **exchange, Status *st);
 
+/*
+ * What is waited for from now on belongs to another operation: a listing, a move, an object
+ * that is read.  total_seconds is for each of them.
+ */
+void http_operation(Http *http);
+
 /* ---- several at a time ------------------------------------------------------ */
 
 /* Gets an exchange ready; it begins with the next step. */
 STATUS_CHECK bool http_start(Http *http, const HttpRequest *request, HttpExchange **exchange, Status *st);
 
-/* Moves all exchanges on; with `wait` not before something has happened. */
-STATUS_CHECK bool http_step(Http *http, bool wait, Status *st);
+/*
+ * Moves all exchanges on; with `wait_for` (else NULL), which is not finished, not before
+ * something has happened.
+ *
+ * An exchange is too slow when it is waited for in vain.  Only time in which a step waits for it
+ * counts: not that in which nobody asks, nor that in which others are waited for.  An
+ * attempt ends when nothing came for idle_seconds, or fewer bytes than HTTP_SLOWEST for each of
+ * these seconds, headers and body alike; there may be another then.  An operation that is over
+ * total_seconds fails.  What breaks in a connection after nobody has asked for a while is
+ * not counted as an attempt.
+ */
+STATUS_CHECK bool http_step(Http *http, HttpExchange *wait_for, Status *st);
 
 const HttpResponse *http_response(const HttpExchange *exchange);
 

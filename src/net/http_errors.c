@@ -31,18 +31,113 @@ http_subject(const HttpExchange *exchange, char *out, size_t size)
     return out;
 }
 
+/* Whether the request goes to a proxy that hands it on, not through one. */
+static bool
+is_forwarded(const HttpExchange *exchange)
+{
+    return exchange->http->proxy_host != NULL && strncmp(exchange->url, "http:", 5) == 0;
+}
+
+static bool
+explain_proxy_login(const HttpExchange *exchange, Status *st)
+{
+    status_fail(st, STATUS_UNKNOWN_USER, "proxy \"%s\" wants credentials", exchange->http->proxy_host);
+    return status_hint(st, "Credentials for a proxy can't be given: let it know this machine by its address.");
+}
+
+/* It did not connect to the server. */
+static void
+explain_proxy(const HttpExchange *exchange, Status *st)
+{
+    const char *proxy = exchange->http->proxy_host;
+
+    if (exchange->proxy_status == 407)
+    {
+        explain_proxy_login(exchange, st);
+        return;
+    }
+    if (exchange->proxy_status == 403)
+        status_fail(st, STATUS_FORBIDDEN, "proxy \"%s\" does not allow connections to \"%s\"", proxy, exchange->host);
+    else
+        status_fail(st, STATUS_UNREACHABLE, "proxy \"%s\" could not connect to \"%s\"", proxy, exchange->host);
+    status_detail(st, "It answered with status %u.", exchange->proxy_status);
+}
+
+/* Who was too slow, or did not listen; fills `why` with more about it. */
+static void
+explain_late(const HttpExchange *exchange, const char *subject, char *why, size_t size, Status *st)
+{
+    const HttpSettings *settings = &exchange->http->settings;
+    const char *proxy = exchange->http->proxy_host;
+
+    why[0] = '\0';
+    if (exchange->late == HTTP_LATE_TOTAL || exchange->late == HTTP_LATE_REQUEST)
+    {
+        bool total = exchange->late == HTTP_LATE_TOTAL;
+
+        status_fail(st, STATUS_BROKEN, "\"%s\" took longer than %u seconds to send %s", exchange->host, total ? settings->total_seconds : HTTP_CALL_TOTAL, subject);
+        if (total)
+            status_hint(st, "The connector's totalTimeoutSeconds says how long an operation may take in all; 0 is without a bound.");
+    }
+    else if (exchange->connected)
+    {
+        status_fail(st, STATUS_BROKEN, "\"%s\" was too slow to send %s", exchange->host, subject);
+        if (exchange->late == HTTP_LATE_ANSWER)
+            snprintf(why, size, "The answer was not whole within %u seconds. ", exchange->request->seconds > 0 ? exchange->request->seconds : HTTP_CALL_SECONDS);
+        else
+            snprintf(why, size, "Fewer than %u bytes came within %u seconds (idleTimeoutSeconds). ", HTTP_SLOWEST * settings->idle_seconds, settings->idle_seconds);
+    }
+    else
+    {
+        status_fail(st, STATUS_UNREACHABLE, "could not connect to \"%s\"%s%s%s", exchange->host, proxy == NULL ? "" : " through proxy \"",
+                    proxy == NULL ? "" : proxy, proxy == NULL ? "" : "\"");
+        snprintf(why, size, "There was no connection within %u seconds (connectTimeoutSeconds). ", settings->connect_seconds);
+    }
+}
+
+static void
+explain_untrusted(const HttpExchange *exchange, const char *why, Status *st)
+{
+    status_fail(st, STATUS_UNREACHABLE, "the TLS connection to %s\"%s\" can't be trusted", exchange->proxy_untrusted ? "proxy " : "",
+                exchange->proxy_untrusted ? exchange->http->proxy_host : exchange->host);
+    status_detail(st, "%s.", why);
+    status_hint(st, "Where the server's certificate is from an authority of your own, give that in caCert.");
+}
+
+/* How far it came. */
+static void
+explain_progress(const HttpExchange *exchange, const char *why, Status *st)
+{
+    unsigned attempts = exchange->attempts > 0 ? exchange->attempts : 1;
+    const HttpRequest *request = exchange->request;
+    char where[80];
+
+    if (!request->ranged)
+        snprintf(where, sizeof(where), ", %" PRIu64 " bytes had come", exchange->received);
+    else if (exchange->total < 0)
+        snprintf(where, sizeof(where), ", the last at byte %" PRIu64, request->from + exchange->received);
+    else
+        snprintf(where, sizeof(where), ", the last at byte %" PRIu64 " of %" PRId64, request->from + exchange->received, exchange->total);
+    status_detail(st, "%s%u attempt%s failed%s.", why, attempts, attempts == 1 ? "" : "s", where);
+}
+
 void
 http_explain(HttpExchange *exchange, CURLcode result)
 {
     Status *st = &exchange->failure;
-    const char *why = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(result);
-    unsigned attempts = exchange->attempts;
-    char subject[600];
+    const char *words = exchange->why[0] != '\0' ? exchange->why : curl_easy_strerror(result);
+    char subject[600], why[CURL_ERROR_SIZE + 8];
 
     http_subject(exchange, subject, sizeof(subject));
+    snprintf(why, sizeof(why), "%s%s", words, words[0] != '\0' && words[strlen(words) - 1] == '.' ? " " : ". ");
     if (exchange->verdict != EGRESS_ALLOWED)
     {
         egress_refuse(exchange->verdict, http_peer(exchange), (const struct sockaddr *) &exchange->refused, st);
+        return;
+    }
+    if (exchange->proxy_status >= 300)
+    {
+        explain_proxy(exchange, st);
         return;
     }
     switch (result)
@@ -53,29 +148,29 @@ http_explain(HttpExchange *exchange, CURLcode result)
         case CURLE_COULDNT_RESOLVE_HOST:
             status_fail(st, STATUS_UNREACHABLE, "could not find the address of host \"%s\"", exchange->host);
             break;
+        case CURLE_COULDNT_RESOLVE_PROXY:
+            status_fail(st, STATUS_UNREACHABLE, "could not find the address of proxy \"%s\"", http_peer(exchange));
+            break;
         case CURLE_COULDNT_CONNECT:
-            status_fail(st, STATUS_UNREACHABLE, "could not connect to \"%s\"", exchange->host);
+            status_fail(st, STATUS_UNREACHABLE, "could not connect to %s\"%s\"", exchange->http->proxy_host == NULL ? "" : "proxy ", http_peer(exchange));
             break;
         case CURLE_PEER_FAILED_VERIFICATION:
         case CURLE_SSL_CACERT_BADFILE:
         case CURLE_SSL_CERTPROBLEM:
         case CURLE_SSL_CIPHER:
-            status_fail(st, STATUS_UNREACHABLE, "the TLS connection to \"%s\" can't be trusted", exchange->host);
-            status_detail(st, "%s.", why);
-            status_hint(st, "Where the server's certificate is from an authority of your own, give that in caCert.");
+            explain_untrusted(exchange, words, st);
             return;
         case CURLE_SSL_CONNECT_ERROR:
             status_fail(st, STATUS_UNREACHABLE, "could not begin a TLS connection to \"%s\"", exchange->host);
             break;
         case CURLE_OPERATION_TIMEDOUT:
-            status_fail(st, STATUS_BROKEN, "\"%s\" was too slow to send %s", exchange->host, subject);
+            explain_late(exchange, subject, why, sizeof(why), st);
             break;
         default:
             status_fail(st, STATUS_BROKEN, "the connection to \"%s\" broke while it sent %s", exchange->host, subject);
             break;
     }
-    status_detail(st, "%s%s%u attempt%s failed, %" PRIu64 " bytes had come.", why, why[0] != '\0' && why[strlen(why) - 1] == '.' ? " " : ". ",
-                  attempts, attempts == 1 ? "" : "s", exchange->received);
+    explain_progress(exchange, why, st);
 }
 
 /* The text between <tag> and </tag>, printable; false: there is none. */
@@ -212,6 +307,11 @@ http_refused(const HttpExchange *exchange, Status *st)
         case 403:
             status_fail(st, STATUS_FORBIDDEN, "\"%s\" does not allow access to %s", exchange->host, subject);
             break;
+        case 407:
+            if (is_forwarded(exchange))
+                return explain_proxy_login(exchange, st);
+            status_fail(st, STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
+            break;
         case 412:
             status_fail(st, STATUS_IO, "%s is no longer as it was listed", subject);
             break;
@@ -222,5 +322,5 @@ http_refused(const HttpExchange *exchange, Status *st)
             status_fail(st, status >= 500 || status == 408 ? STATUS_BROKEN : STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
             break;
     }
-    return status_detail(st, "The server answered with status %u%s%s", status, said[0] == '\0' ? "." : ": ", said);
+    return status_detail(st, "The server%s answered with status %u%s%s", is_forwarded(exchange) ? ", or the proxy," : "", status, said[0] == '\0' ? "." : ": ", said);
 }

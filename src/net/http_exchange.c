@@ -220,6 +220,7 @@ judge_head(HttpExchange *exchange)
     unsigned status = exchange->response.status;
 
     exchange->head_done = true;
+    exchange->window_at = -1;
     exchange->wanted = status >= 200 && status < 300;
     if (!exchange->wanted || !exchange->request->ranged)
         return true;
@@ -237,6 +238,8 @@ on_header(char *line, size_t one, size_t n, void *context)
     Status ignored;
     char *colon;
 
+    exchange->traffic += length;
+    exchange->head_bytes += length;
     while (length > 0 && (line[length - 1] == '\n' || line[length - 1] == '\r'))
         length--;
     if (strncmp(line, "HTTP/", 5) == 0)
@@ -249,8 +252,8 @@ on_header(char *line, size_t one, size_t n, void *context)
         return n * one;
     for (char *at = line; at < colon; at++)
         *at = (char) tolower((unsigned char) *at);
-    /* A zero byte in it would make two of one. */
-    if (memchr(line, '\0', length) != NULL || !buf_append(headers, line, length, &ignored) || !buf_append(headers, "", 1, &ignored))
+    /* A zero byte in it would make two of one.  Interim answers may follow each other without end. */
+    if (exchange->head_bytes > HTTP_HEADERS_MAX || memchr(line, '\0', length) != NULL || !buf_append(headers, line, length, &ignored) || !buf_append(headers, "", 1, &ignored))
     {
         status_fail(&exchange->failure, STATUS_PROTOCOL, "the server sent headers that can't be taken");
         exchange->spoilt = true;
@@ -280,6 +283,7 @@ on_body(char *data, size_t one, size_t n, void *context)
     size_t all = n * one, length = all;
     uint64_t end;
 
+    exchange->traffic += all;
     if (!exchange->head_done)
     {
         long status = 0;
@@ -325,6 +329,7 @@ on_body(char *data, size_t one, size_t n, void *context)
         if (body->used + length > request->body_max && body->used > 0)
         {
             exchange->paused = true;
+            exchange->traffic -= all; /* it will come again */
             return CURL_WRITEFUNC_PAUSE;
         }
     }
@@ -359,6 +364,21 @@ on_socket(void *context, curlsocktype purpose, struct curl_sockaddr *address)
         return CURL_SOCKET_BAD;
     }
     return socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
+
+/* There is a connection: the request goes out. */
+static int
+on_connected(void *context, char *remote, char *local, int remote_port, int local_port)
+{
+    HttpExchange *exchange = context;
+
+    (void) remote;
+    (void) local;
+    (void) remote_port;
+    (void) local_port;
+    exchange->connected = true;
+    exchange->window_at = -1;
+    return CURL_PREREQFUNC_OK;
 }
 
 /* ---- an attempt ------------------------------------------------------------ */
@@ -415,7 +435,10 @@ set_options(HttpExchange *exchange)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, exchange);
     curl_easy_setopt(easy, CURLOPT_URL, exchange->url);
     curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    /* Nothing else says what proxy there is, not even the environment: no_proxy would be asked. */
     curl_easy_setopt(easy, CURLOPT_PROXY, settings->proxy == NULL ? "" : settings->proxy);
+    curl_easy_setopt(easy, CURLOPT_NOPROXY, "");
+    curl_easy_setopt(easy, CURLOPT_SUPPRESS_CONNECT_HEADERS, 1L);
     curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
     curl_easy_setopt(easy, CURLOPT_NETRC, (long) CURL_NETRC_IGNORED);
     curl_easy_setopt(easy, CURLOPT_PATH_AS_IS, 1L);
@@ -425,10 +448,12 @@ set_options(HttpExchange *exchange)
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long) CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_BUFFERSIZE, (long) HTTP_CHUNK);
     curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT, (long) settings->connect_seconds);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, (long) HTTP_SLOWEST);
-    curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long) settings->idle_seconds);
-    if (!request->ranged)
-        curl_easy_setopt(easy, CURLOPT_TIMEOUT, (long) (request->seconds > 0 ? request->seconds : HTTP_CALL_SECONDS));
+    curl_easy_setopt(easy, CURLOPT_PREREQFUNCTION, on_connected);
+    curl_easy_setopt(easy, CURLOPT_PREREQDATA, exchange);
+#if LIBCURL_VERSION_NUM >= 0x075700
+    /* A lookup that takes too long is not waited for when it is given up. */
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+#endif
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, on_socket);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, exchange);
     curl_easy_setopt(easy, CURLOPT_HEADERFUNCTION, on_header);
@@ -440,6 +465,8 @@ set_options(HttpExchange *exchange)
     {
         set_blob(easy, CURLOPT_CAINFO_BLOB, settings->ca_cert);
         curl_easy_setopt(easy, CURLOPT_CAPATH, NULL); /* else the system's are trusted besides */
+        set_blob(easy, CURLOPT_PROXY_CAINFO_BLOB, settings->ca_cert);
+        curl_easy_setopt(easy, CURLOPT_PROXY_CAPATH, NULL);
     }
     if (settings->client_cert != NULL)
         set_blob(easy, CURLOPT_SSLCERT_BLOB, settings->client_cert);
@@ -460,20 +487,25 @@ static bool
 make_attempt(HttpExchange *exchange, Status *st)
 {
     Url url;
+    bool fine;
 
     if (!url_parse(&url, exchange->url, "the address", st))
         return false;
     free(exchange->host);
     exchange->host = url.host;
     url.host = NULL;
+    fine = exchange->http->proxy_host == NULL || egress_allow_by_proxy(exchange->http->settings.egress, exchange->host, (uint16_t) atoi(url.port), st);
     url_free(&url);
+    if (!fine)
+        return false;
     exchange->easy = curl_easy_init();
     if (exchange->easy == NULL)
         return status_out_of_memory(st, 0);
     if (!add_headers(exchange, st))
         return false;
     set_options(exchange);
-    return curl_multi_add_handle(exchange->http->multi, exchange->easy) == CURLM_OK || status_out_of_memory(st, 0);
+    exchange->added = curl_multi_add_handle(exchange->http->multi, exchange->easy) == CURLM_OK;
+    return exchange->added || status_out_of_memory(st, 0);
 }
 
 void
@@ -488,7 +520,13 @@ http_attempt(HttpExchange *exchange)
     exchange->why[0] = '\0';
     exchange->verdict = EGRESS_ALLOWED;
     exchange->at_start = exchange->received;
-    exchange->began = http_now();
+    exchange->connected = exchange->held = false;
+    exchange->late = HTTP_IN_TIME;
+    exchange->proxy_status = 0;
+    exchange->proxy_untrusted = false;
+    exchange->patience = exchange->seen_at = 0;
+    exchange->window_at = -1;
+    exchange->traffic = exchange->seen = exchange->head_bytes = 0;
     exchange->attempts++;
     status_clear(&exchange->failure);
     exchange->phase = HTTP_RUNNING;
@@ -507,6 +545,7 @@ http_end_attempt(HttpExchange *exchange)
         curl_easy_cleanup(exchange->easy);
     }
     exchange->easy = NULL;
+    exchange->added = false;
     http_headers_free(&exchange->headers);
 }
 
@@ -554,6 +593,9 @@ try_again(HttpExchange *exchange)
 
     if (exchange->received - exchange->at_start >= PROGRESS)
         exchange->attempts = 1;
+    /* A server need not wait for who does not ask. */
+    if (exchange->held)
+        exchange->attempts--;
     if (exchange->attempts >= settings->attempts || asked > HTTP_LONGEST_WAIT * 1000)
         return false;
     for (unsigned i = 1; i < exchange->attempts && pause < LONGEST_PAUSE_MS; i++)
@@ -648,11 +690,14 @@ is_passing(const HttpExchange *exchange, CURLcode result)
 {
     if (exchange->spoilt || exchange->verdict != EGRESS_ALLOWED)
         return false;
+    if (exchange->proxy_status >= 300)
+        return comes_again(exchange->proxy_status);
     switch (result)
     {
         case CURLE_COULDNT_CONNECT:
             return true;
         case CURLE_COULDNT_RESOLVE_HOST:
+        case CURLE_COULDNT_RESOLVE_PROXY:
         case CURLE_OPERATION_TIMEDOUT:
         case CURLE_PARTIAL_FILE:
         case CURLE_GOT_NOTHING:
@@ -673,11 +718,15 @@ is_passing(const HttpExchange *exchange, CURLcode result)
 void
 http_judge(HttpExchange *exchange, CURLcode result)
 {
-    long status = 0;
+    long status = 0, proxy = 0, untrusted = 0;
     bool fine;
 
     curl_easy_getinfo(exchange->easy, CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(exchange->easy, CURLINFO_HTTP_CONNECTCODE, &proxy);
+    curl_easy_getinfo(exchange->easy, CURLINFO_PROXY_SSL_VERIFYRESULT, &untrusted);
     exchange->response.status = (unsigned) status;
+    exchange->proxy_status = exchange->connected ? 0 : (unsigned) proxy;
+    exchange->proxy_untrusted = untrusted != 0;
     if (exchange->request->status_only && status >= 200 && !exchange->spoilt)
         result = CURLE_OK;
     /* Nothing came behind the head. */

@@ -20,10 +20,22 @@ typedef enum HttpPhase
     HTTP_FAILED
 } HttpPhase;
 
+/* How an exchange was too slow. */
+typedef enum HttpLate
+{
+    HTTP_IN_TIME,
+    HTTP_LATE_IDLE,     /* hardly anything came */
+    HTTP_LATE_ANSWER,   /* the attempt did not come to its end */
+    HTTP_LATE_REQUEST,  /* nor did the request, with all its attempts */
+    HTTP_LATE_TOTAL     /* nor the operation that it belongs to */
+} HttpLate;
+
 struct Http
 {
     HttpSettings settings;
     CURLM *multi;
+    int64_t waited;         /* milliseconds, in this operation */
+    int64_t stepped;        /* when the last step ended, of http_now; 0: there was none */
     char *proxy_host;       /* where all connections go; NULL: to where requests go */
     HttpExchange *first;    /* all exchanges */
 };
@@ -40,7 +52,7 @@ struct HttpExchange
     unsigned attempts;      /* since the last progress */
     bool renewed;           /* its credentials */
     int64_t not_before;     /* milliseconds, of the clock of http_now */
-    int64_t began;          /* the same: this attempt */
+    int64_t waited;         /* milliseconds that somebody waited for it, in all attempts and pauses */
 
     HttpResponse response;
     size_t taken;           /* bytes of response.body */
@@ -49,6 +61,19 @@ struct HttpExchange
 
     /* of the attempt */
     CURL *easy;
+    bool added;             /* to the multi */
+    bool connected;         /* the request is being sent, or was */
+    bool held;              /* nobody asked for a while */
+    unsigned proxy_status;  /* what a proxy answered that was to connect; 0: none did */
+    bool proxy_untrusted;   /* its certificate is that of nobody known */
+    HttpLate late;
+    int64_t patience;       /* milliseconds that somebody waited for this attempt */
+    uint64_t traffic;       /* bytes of headers and body that came */
+    uint64_t head_bytes;    /* those of headers, interim answers' too */
+    uint64_t seen;          /* bytes in both directions, when they were last looked at */
+    int64_t seen_at;        /* `patience` when they became more */
+    int64_t window_at;      /* the same, where the bytes of idle_seconds began to be counted; -1: they begin now */
+    uint64_t window_from;   /* `seen` then */
     HttpHeaders headers;
     char range[64];
     bool head_done;         /* the status line and headers have been judged */
@@ -76,6 +101,16 @@ const char *http_peer(const HttpExchange *exchange);
 /* Milliseconds of a clock that only goes on. */
 int64_t http_now(void);
 
+/* ---- http_wait.c ---- */
+
+/* A step begins: what of the attempts was not looked after for a while? */
+void http_note_hold(Http *http);
+
+/* So many milliseconds somebody waited for the exchange: it may be too slow, which ends its attempt or itself. */
+void http_waited(HttpExchange *exchange, int64_t ms);
+
+/* ---- http_exchange.c ---- */
+
 /* Makes the exchange's next attempt and adds it to the multi; on failure its phase is HTTP_FAILED. */
 void http_attempt(HttpExchange *exchange);
 
@@ -84,6 +119,8 @@ void http_judge(HttpExchange *exchange, CURLcode result);
 
 /* Takes the attempt out of the multi and frees what is its. */
 void http_end_attempt(HttpExchange *exchange);
+
+/* ---- http_errors.c ---- */
 
 /* Fills `failure` from what libcurl says. */
 void http_explain(HttpExchange *exchange, CURLcode result);

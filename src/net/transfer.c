@@ -181,9 +181,9 @@ begin_parts(Transfers *all, Status *st)
 }
 
 static bool
-step(Transfers *all, bool wait, Status *st)
+step(Transfers *all, Status *st)
 {
-    return begin_parts(all, st) && http_step(all->http, wait, st);
+    return begin_parts(all, st) && http_step(all->http, NULL, st);
 }
 
 /* ---- the beginning ------------------------------------------------------------ */
@@ -222,7 +222,8 @@ transfer_open(Transfer *transfer, TransferInfo *info, Status *st)
     bool failed = false;
 
     transfer->all->reading = transfer;
-    if (!step(transfer->all, false, st))
+    http_operation(transfer->all->http);
+    if (!step(transfer->all, st))
         return false;
     for (;;)
     {
@@ -234,7 +235,7 @@ transfer_open(Transfer *transfer, TransferInfo *info, Status *st)
             return http_refused(exchange, st);
         if (http_answered(exchange))
             break;
-        if (!step(transfer->all, true, st))
+        if (!begin_parts(transfer->all, st) || !http_step(transfer->all->http, exchange, st))
             return false;
     }
     if (!transfer->opened)
@@ -279,7 +280,7 @@ transfer_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
         if (!transfer->whole && transfer->size >= 0 && transfer->read >= (uint64_t) transfer->size)
             return true;
         /* What came meanwhile is fetched, and more is asked for, whether it is needed yet or not. */
-        if (!step(all, false, st))
+        if (!step(all, st))
             return false;
         exchange = transfer->parts[0]->exchange;
         *got = http_take(exchange, out, size);
@@ -298,7 +299,7 @@ transfer_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
             drop_part(transfer);
             grow(all);
         }
-        else if (!http_step(all->http, true, st))
+        else if (!http_step(all->http, exchange, st))
             return false;
     }
 }

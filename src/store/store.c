@@ -47,6 +47,7 @@ store_open(Store *store, const DriverConfig *config, const StoreSettings *settin
     http->proxy = store->proxy;
     http->connect_seconds = (unsigned) settings->connect_seconds;
     http->idle_seconds = (unsigned) settings->idle_seconds;
+    http->total_seconds = (unsigned) settings->total_seconds;
     http->attempts = (unsigned) settings->attempts;
     return http_open(&store->http, http, st) && transfers_open(&store->transfers, store->http, st);
 }

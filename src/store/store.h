@@ -47,7 +47,7 @@ typedef struct Store
 typedef struct StoreSettings
 {
     const char *ca_cert, *client_cert, *proxy;
-    int64_t connect_seconds, idle_seconds, attempts;
+    int64_t connect_seconds, idle_seconds, total_seconds, attempts;
 } StoreSettings;
 
 #define STORE_DEFAULTS {.connect_seconds = 10, .idle_seconds = 30, .attempts = 5}
@@ -56,6 +56,7 @@ typedef struct StoreSettings
     {"proxy", JSON_FIELD_TEXT, false, &(settings).proxy, 0, 0}, \
     {"connectTimeoutSeconds", JSON_FIELD_INT, false, &(settings).connect_seconds, 1, 600}, \
     {"idleTimeoutSeconds", JSON_FIELD_INT, false, &(settings).idle_seconds, 1, 3600}, \
+    {"totalTimeoutSeconds", JSON_FIELD_INT, false, &(settings).total_seconds, 0, 2592000}, \
     {"maxAttempts", JSON_FIELD_INT, false, &(settings).attempts, 1, 100}
 
 /* Gets the client ready.  In any case to be closed. */

@@ -7,6 +7,8 @@
 #     /cutonce=5000/a.csv    the same, of the first answer only
 #     /stall=5000/a.csv      nothing comes after so many bytes, the connection stays
 #     /trickle/a.csv         a byte each second
+#     /pace=2000:0.1/a.csv   so many bytes, each time after so many seconds
+#     /slowhead/a.csv        a byte of the headers each second
 #     /fail=503x2/a.csv      the first two answers have status 503; fail=503: all of them
 #     /after=1/...           those answers say Retry-After: 1
 #     /noranges/a.csv        ranges are not known
@@ -31,7 +33,7 @@ use parent 'ForkingServer';
 
 use Fcntl qw(:flock);
 use POSIX qw(strftime);
-use Time::HiRes qw(usleep);
+use Time::HiRes qw(sleep usleep);
 
 sub new { my ($class, $files) = @_; return ForkingServer::start($class, files => $files); }
 
@@ -79,6 +81,18 @@ sub _head
     my $head = "HTTP/1.1 $status\r\n" . join('', map { "$_: $headers{$_}\r\n" } sort keys %headers) . "\r\n";
     $client->syswrite($head);
     return;
+}
+
+# _drip(TEXT, N, SECONDS): N bytes at a time, each time after so long; false when nobody takes them.
+sub _drip
+{
+    my ($client, $text, $n, $seconds) = @_;
+    while (length $text)
+    {
+        syswrite $client, substr $text, 0, $n, '' or return 0;
+        sleep $seconds;
+    }
+    return 1;
 }
 
 # Answers one request; false when the connection is to end.
@@ -160,16 +174,15 @@ sub _send
     my $chunked = exists $ask->{chunked};
     $out->{'Content-Length'} = length($content) + ($ask->{longer} // 0) - ($ask->{shorter} // 0) unless $chunked;
     $out->{'Transfer-Encoding'} = 'chunked' if $chunked;
+    return _drip($client, "HTTP/1.1 $status\r\nX-Long: " . 'x' x 1000, 1, 1) if exists $ask->{slowhead};
     _head($client, $status, %$out);
     return 1 if $method eq 'HEAD';
 
     my $cut = $ask->{cut} // $ask->{stall};
     $cut = $ask->{cutonce} if defined $ask->{cutonce} && $self->_count("cut$path") == 0;
     my $body = defined $cut && $cut < length $content ? substr $content, 0, $cut : $content;
-    if (exists $ask->{trickle})
-    {
-        for my $i (0 .. length($body) - 1) { syswrite $client, substr $body, $i, 1 or return 0; sleep 1; }
-    }
+    return 0 if exists $ask->{trickle} && !_drip($client, $body, 1, 1);
+    return _drip($client, $body, $1, $2) if ($ask->{pace} // '') =~ /^(\d+):([\d.]+)$/;
     while (length $body)
     {
         my $piece = substr $body, 0, 65536, '';

@@ -3,6 +3,7 @@ use strict;
 use warnings;
 use FaultServer;
 use Kaireon;
+use ProxyServer;
 use Test::More;
 use Time::HiRes qw(time);
 
@@ -105,6 +106,16 @@ like(read_error('fail=429/after=9999/a.csv'), qr/08006: "127\.0\.0\.1" has had t
 like(read_error('fail=403/a.csv'), qr/42501: "127\.0\.0\.1" does not allow access to file.*Busy: try later/s, 'access refused');
 like(read_error('stall=1000/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that falls silent');
 like(read_error('trickle/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that sends a byte a second');
+like(read_error('slowhead/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file "slowhead\/a\.csv".*DETAIL:  Fewer than 100 bytes came within 1 seconds \(idleTimeoutSeconds\)\. 3 attempts failed, /s,
+    'one that sends a byte of its headers a second');
+connector('slow', { baseUrl => $server->url, maxAttempts => 1, idleTimeoutSeconds => 8 });
+like(read_error('pace=500:5/a.csv', 'slow'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that sends little now and then');
+connector('hurried', { baseUrl => $server->url, totalTimeoutSeconds => 2 });
+like(read_error('pace=20000:0.1/a.csv', 'hurried'), qr/08006: "127\.0\.0\.1" took longer than 2 seconds to send file "pace=20000:0\.1\/a\.csv".*DETAIL: .* 1 attempt failed, the last at byte \d+ of \d{7}\.\n.*HINT:.*totalTimeoutSeconds/s,
+    'one that is slower than it may be');
+like(read_error('fail=503/after=1/a.csv', 'hurried'), qr/08006: "127\.0\.0\.1" took longer than 2 seconds to send file/, 'the pauses between attempts count');
+is(read_sum('a.csv', 'hurried'), "$ROWS|$sum", 'one that is in time');
+like(error_of('SELECT kaireon.create_connector(' . $k->json('never') . ", 'http_pull', " . $k->json({ baseUrl => $server->url, totalTimeoutSeconds => -1 }) . ')'), qr/22023: .*totalTimeoutSeconds/, 'a bound that is none');
 like(read_error('etags/a.csv'), qr/58030: file "etags\/a\.csv" (was changed while it was read|is no longer as it was listed)/, 'a file that changes all the time');
 like(read_error('wrongrange/a.csv'), qr/08P01: the server sent other bytes/, 'other bytes than were asked for');
 like(read_error('longer=100/noranges/a.csv'), qr/08006: the connection to "127\.0\.0\.1" broke/, 'less than was announced');
@@ -115,7 +126,20 @@ my $nobody = $closed->sockport;
 close $closed;
 $k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'; SELECT pg_reload_conf()");
 $k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = '127.0.0.1'");
+connector('silent', { baseUrl => 'https://127.0.0.1:' . $server->port, maxAttempts => 2, connectTimeoutSeconds => 1 });
+like(read_error('a.csv', 'silent'), qr/08001: could not connect to "127\.0\.0\.1".*DETAIL:  There was no connection within 1 seconds \(connectTimeoutSeconds\)\. 2 attempts failed/s, 'one that does not begin TLS');
 like(read_error("http://127.0.0.1:$nobody/a.csv", 'anywhere'), qr/08001: could not connect to "127\.0\.0\.1"/, 'nobody there');
+
+# ---- time in which nobody asks does not count
+
+{
+    connector('once', { baseUrl => $server->url, maxAttempts => 1, idleTimeoutSeconds => 1, totalTimeoutSeconds => 2 });
+    my $session = $k->session;
+    $session->query("BEGIN; DECLARE c CURSOR FOR SELECT id FROM kaireon.read('once', 'cutonce=2000000/noranges/a.csv') AS t(id bigint, name text); FETCH 1 FROM c");
+    $session->query('SELECT pg_sleep(3)');
+    is($session->query('MOVE ' . ($ROWS - 2) . ' FROM c; FETCH 1 FROM c; COMMIT') . $session->err, $ROWS, 'a cursor that is not read for a while loses neither rows nor attempts');
+    $session->close;
+}
 
 # ---- a proxy is where connections go, whatever they are for
 
@@ -126,6 +150,27 @@ like(read_error('small.csv', 'by_proxy'), qr/42501: connection to "127\.0\.0\.1"
 $k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'; SELECT pg_reload_conf()");
 $k->poll('the setting', "SELECT current_setting('kaireon.egress_allow') = '127.0.0.1'");
 is(read_sum('small.csv', 'by_proxy'), '2|3', 'a proxy that is allowed');
+$server->log;
+for my $case ([ 'http://169.254.169.254', qr/42501: connection to "169\.254\.169\.254" is not allowed.*169\.254\.169\.254, port 80\. That is not a public address/s ], [ 'http://0x0a.1' ], [ 'http://10.1.2.3.' ],
+    [ 'http://[fd00::1]' ], [ 'http://[fe80::1%25eth0]', qr/./ ], [ 'http://named.example:25', qr/42501: connection to "named\.example" is not allowed.*The proxy would connect to port 25/s ])
+{
+    my ($url, $error) = @$case;
+    connector('by_proxy2', { baseUrl => $url, proxy => $server->url, maxAttempts => 1 });
+    like(read_error('small.csv', 'by_proxy2'), $error // qr/42501: connection to "[^"]*" is not allowed/, "a proxy is not asked for $url");
+    $k->sql("SELECT kaireon.delete_connector('by_proxy2')");
+}
+is(join("\n", $server->log), '', 'it hears nothing of these');
+connector('by_proxy2', { baseUrl => 'http://0177.1', proxy => $server->url, maxAttempts => 1 });
+is(read_sum('small.csv', 'by_proxy2'), '2|3', 'but for what kaireon.egress_allow has, in whatever spelling');
+like(error_of('SELECT kaireon.create_connector(' . $k->json('with_password') . ", 'http_pull', " . $k->json({ baseUrl => $server->url, proxy => 'http://u:sesame@127.0.0.1:1' }) . ')'),
+    qr/22023: key "proxy" of config holds a URL with a user name or password.*HINT:  Credentials for a proxy can't be given/s, 'credentials of a proxy have no place in config');
+for my $case ([ 407, qr/28000: proxy "127\.0\.0\.1" wants credentials.*HINT:  Credentials for a proxy can't be given/s ], [ 502, qr/08006: "named\.example" did not send file "small\.csv".*The server, or the proxy, answered with status 502/s ])
+{
+    my $proxy = ProxyServer->new;
+    connector("by_$case->[0]", { baseUrl => 'http://named.example', proxy => $proxy->url, maxAttempts => 2 });
+    $proxy->behave($case->[0]);
+    like(read_error('small.csv', "by_$case->[0]"), $case->[1], "a proxy that answers with $case->[0]");
+}
 
 # ---- credentials
 

@@ -237,6 +237,9 @@ is(through('ssh', sub { ok($server->cut, 'the sessions are ended') }), $rest, 'a
 connector('hasty', { idleTimeoutSeconds => 1 });
 is(through('hasty', sub { ok($server->cut('STOP'), 'the sessions are halted') }), $rest, 'so is one that is silent');
 $server->cut;
+connector('hurried', { totalTimeoutSeconds => 1 });
+like(through('hurried', sub { $server->cut('STOP') }), qr/08006: "127\.0\.0\.1" took longer than 1 seconds to read file "big\.csv".*HINT:.*totalTimeoutSeconds/s, 'but for one that takes longer than it may in all');
+$server->cut;
 is(through('ssh', sub { $server->stop; $server->start }), $rest, 'the server is started anew');
 like(through('ssh', sub { utime 1, 1, "$files/big.csv"; $server->cut }), qr/58030: file "big\.csv" changed while it was read/, 'the file is another by then');
 like(through('ssh', sub { $server->stop }), qr/08001: could not connect to "127\.0\.0\.1", port $port/, 'the server is gone');
@@ -246,6 +249,8 @@ $server->start;
 my $mute = IO::Socket::INET->new(Listen => 10, LocalAddr => '127.0.0.1') or die $!;
 connector('mute', { port => $mute->sockport, knownHosts => '', hostKeySha256 => $server->hash('ed25519'), idleTimeoutSeconds => 1 });
 like(list_error('', 'mute'), qr/08006: "127\.0\.0\.1" was too slow to begin a session/, 'a server that says nothing');
+connector('mute', { port => $mute->sockport, knownHosts => '', hostKeySha256 => $server->hash('ed25519'), totalTimeoutSeconds => 1 });
+like(list_error('', 'mute'), qr/08006: "127\.0\.0\.1" took longer than 1 seconds to begin a session/, 'no longer than all may take');
 connector('mute', { port => $mute->sockport, knownHosts => '', hostKeySha256 => $server->hash('ed25519'), idleTimeoutSeconds => 600 });
 {
     my $session = $k->session;

@@ -5,6 +5,7 @@ use File::Basename qw(dirname);
 use File::Spec::Functions qw(rel2abs);
 use Kaireon;
 use Peers;
+use ProxyServer;
 use Test::More;
 
 plan skip_all => 'node is not installed' if system('node --version > /dev/null 2>&1');
@@ -33,6 +34,7 @@ sub certificate
 
 authority($_) for 'ca', 'stranger';
 certificate('good', 'ca', 'DNS:localhost,IP:127.0.0.1', 2);
+certificate('named', 'ca', 'DNS:named.example', 2);
 certificate('other', 'ca', 'DNS:other.example,DNS:*.localhost,IP:127.0.0.2', 2);
 certificate('expired', 'ca', 'DNS:localhost', -1);
 certificate('strange', 'stranger', 'DNS:localhost', 2);
@@ -41,11 +43,13 @@ my %pem = map { $_ => PostgreSQL::Test::Utils::slurp_file("$dir/$_.crt") } 'ca',
 # ---- servers
 
 my $files = PostgreSQL::Test::Utils::tempdir();
+# Proxies of the environment's are not used, and exceptions from one that is configured neither.
+@ENV{qw(http_proxy https_proxy ALL_PROXY no_proxy)} = (('http://127.0.0.1:1') x 3, '*');
 my $k = Kaireon->new('tls', files => $files, conf => "kaireon.master_key_file = '$key'\nkaireon.egress_allow = '127.0.0.1'\n");
 my $ROWS = 60_000;
 $k->write_rows('big.csv', $ROWS, sub { "$_[0],name of number $_[0] which is rather long" }, 'id,name');
 $k->write_file('small.csv', "id,name\n1,one\n2,two\n");
-my @names = ('good', 'good.plain', 'good.old', 'good.open', 'other', 'expired', 'strange');
+my @names = ('good', 'named', 'good.plain', 'good.old', 'good.open', 'other', 'expired', 'strange');
 my $ports = "$dir/ports";
 my $node = Peers::start('the TLS server', sub { -e $ports && (() = PostgreSQL::Test::Utils::slurp_file($ports) =~ /\n/g) == @names },
     'sh', '-c', 'cd "$1" && shift && exec node "$@" > ports', 'sh', $dir, rel2abs(dirname(__FILE__) . '/tls_server.js'), $files, "$dir/requests", @names);
@@ -115,6 +119,46 @@ is(join("\n", grep { !/^2\.0 / } @asked), '', 'all by HTTP/2, which the server o
 web('good.plain', $pem{ca});
 is(read_sum('big.csv'), "$ROWS|" . $ROWS * ($ROWS + 1) / 2, 'the same from a server that does not offer it');
 is(join("\n", grep { !/^1\.1 / } requests()), '', 'by HTTP/1.1');
+
+# ---- through a proxy
+
+my $proxy = ProxyServer->new;
+sub by_proxy
+{
+    my ($server, $config) = @_;
+    return connector('web', 'http_pull', { baseUrl => "https://named.example:$port{$server}", proxy => $proxy->url, caCert => $pem{ca}, connectTimeoutSeconds => 2, %{ $config // {} } }, 'token', { token => 'sesame' });
+}
+
+by_proxy('named');
+requests();
+is(read_sum('big.csv'), "$ROWS|" . $ROWS * ($ROWS + 1) / 2, 'a proxy connects to a server');
+@asked = requests();
+cmp_ok(scalar(@asked), '>', 1, 'that is asked');
+is(join("\n", grep { !/^2\.0 / } @asked), '', 'by HTTP/2');
+my @connects = $proxy->log;
+is(join("\n", grep { !/^CONNECT named\.example:$port{named} host( proxy-connection)?( user-agent)?$/ } @connects), '', 'the proxy learns where to, and no header of the requests');
+by_proxy('good');
+like(list_error(), qr/08001: the TLS connection to "named\.example" can't be trusted/, 'it is the server that must be known');
+for my $case ([ 'stall', qr/08001: could not connect to "named\.example" through proxy "127\.0\.0\.1".*within 2 seconds \(connectTimeoutSeconds\)\. 2 attempts failed/s, 2 ],
+    [ 'mute', qr/08001: could not connect to "named\.example" through proxy "127\.0\.0\.1".*within 2 seconds/s, 2 ],
+    [ 'cut', qr/08006: the connection to "named\.example" broke/, 2 ],
+    [ '407', qr/28000: proxy "127\.0\.0\.1" wants credentials.*HINT:  Credentials for a proxy can't be given/s, 1 ],
+    [ '403', qr/42501: proxy "127\.0\.0\.1" does not allow connections to "named\.example".*status 403/s, 1 ],
+    [ '404', qr/08001: proxy "127\.0\.0\.1" could not connect to "named\.example".*status 404/s, 1 ],
+    [ '502', qr/08001: proxy "127\.0\.0\.1" could not connect to "named\.example".*status 502/s, 2 ])
+{
+    my ($how, $error, $times) = @$case;
+    by_proxy('named');
+    $proxy->behave($how);
+    $proxy->log;
+    like(list_error(), $error, "a proxy that does \"$how\"");
+    is(scalar($proxy->log), $times, 'is asked again only where that may help');
+}
+$proxy->behave('');
+by_proxy('named', { proxy => "https://localhost:$port{good}", caCert => $pem{stranger} });
+like(list_error(), qr/08001: the TLS connection to proxy "localhost" can't be trusted/, 'a proxy behind TLS must be known as well');
+by_proxy('named', { proxy => 'http://127.0.0.1:' . Peers::free_port() });
+like(list_error(), qr/08001: could not connect to proxy "127\.0\.0\.1"/, 'one that is not there');
 
 # ---- stores
 
