@@ -161,7 +161,13 @@ batch_complete(const BatchBuilder *b)
 bool
 batch_cells(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n, bool clean, Status *st)
 {
-    return cells_append(&b->columns[column], cells, n, clean, st);
+    return cells_append(&b->columns[column], cells, n, clean ? CELLS_CLEAN : CELLS_UNKNOWN, st);
+}
+
+bool
+batch_cells_json(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n, Status *st)
+{
+    return cells_append(&b->columns[column], cells, n, CELLS_OF_JSON, st);
 }
 
 uint8_t *

@@ -144,6 +144,9 @@ batch_row(BatchBuilder *b, uint64_t line, uint64_t offset)
 STATUS_CHECK bool batch_cells(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n,
                               bool clean, Status *st);
 
+/* The same of values of JSON, some of which say by escapes what no text has (WIRE_BAD_ESCAPE). */
+STATUS_CHECK bool batch_cells_json(BatchBuilder *b, uint32_t column, const Cell *cells, uint32_t n, Status *st);
+
 /* Adds n nulls to a column (one the split does not have). */
 void batch_nulls(BatchBuilder *b, uint32_t column, uint32_t n);
 

@@ -15,8 +15,8 @@
 
 /* What a text cell takes in the arena over its own bytes: padding and room. */
 #define TEXT_OVERHEAD 8
-/* convert_utf8_escape writes a bad byte as four. */
-#define ESCAPE_GROWTH 4
+/* convert_json_escape writes a zero byte as six. */
+#define ESCAPE_GROWTH 6
 
 /* Short texts are most of all: two fixed copies beat a call with a length. */
 static inline void
@@ -126,15 +126,16 @@ cells_text_take(BatchColumn *column, size_t n)
 }
 
 static bool
-set_bad_encoding(BatchColumn *column, const Cell *cell, Status *st)
+set_bad_text(BatchColumn *column, const Cell *cell, bool json, Status *st)
 {
-    size_t most = cell->n * ESCAPE_GROWTH;
-    uint8_t *room = cells_text_room(column, most, st);
+    size_t most = cell->n * ESCAPE_GROWTH + 1;
+    char *room = (char *) cells_text_room(column, most, st);
+    bool escapes = false;
 
     if (room == NULL)
         return false;
-    cells_text_take(column, convert_utf8_escape(cell->s, cell->n, (char *) room, most));
-    set_state(column, column->filled, WIRE_BAD_ENCODING);
+    cells_text_take(column, json ? convert_json_escape(cell->s, cell->n, room, most, &escapes) : convert_utf8_escape(cell->s, cell->n, room, most));
+    set_state(column, column->filled, escapes ? WIRE_BAD_ESCAPE : WIRE_BAD_ENCODING);
     return true;
 }
 
@@ -335,11 +336,11 @@ append_kind(BatchColumn *column, const Cell *cells, uint32_t n, Status *st)
 }
 
 bool
-cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Status *st)
+cells_append(BatchColumn *column, const Cell *cells, uint32_t n, CellsAre are, Status *st)
 {
     uint32_t i;
 
-    if (clean)
+    if (are == CELLS_CLEAN)
     {
         if (!append_kind(column, cells, n, st))
             return false;
@@ -350,7 +351,7 @@ cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Sta
     {
         if (cells[i].s != NULL && !convert_utf8_valid(cells[i].s, cells[i].n))
         {
-            if (!set_bad_encoding(column, &cells[i], st))
+            if (!set_bad_text(column, &cells[i], are == CELLS_OF_JSON, st))
                 return false;
             if (column->scales != NULL)
                 column->scales[column->filled] = 0;

@@ -10,11 +10,14 @@
 
 #include "format/batch_builder.h"
 
+/* What is known of cells: nothing, that they are text, that what is none in them was said by strings of JSON. */
+typedef enum CellsAre { CELLS_UNKNOWN, CELLS_CLEAN, CELLS_OF_JSON } CellsAre;
+
 /*
  * Converts n cells into rows column->filled .. +n of the column's arrays and
- * raises `filled`.  `clean` as in batch_cells.  Fails as batch_cells does.
+ * raises `filled`.  Fails as batch_cells does.
  */
-STATUS_CHECK bool cells_append(BatchColumn *column, const Cell *cells, uint32_t n, bool clean, Status *st);
+STATUS_CHECK bool cells_append(BatchColumn *column, const Cell *cells, uint32_t n, CellsAre are, Status *st);
 
 /*
  * The text of row column->filled, written where it will lie: room for `most`

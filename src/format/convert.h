@@ -55,4 +55,10 @@ bool convert_utf8_valid(const char *s, size_t n);
  */
 size_t convert_utf8_escape(const char *s, size_t n, char *out, size_t size);
 
+/*
+ * The same of what a string of JSON says: zero bytes and halves of surrogate
+ * pairs, which come from escapes, are written as these.  *escapes: there were some.
+ */
+size_t convert_json_escape(const char *s, size_t n, char *out, size_t size, bool *escapes);
+
 #endif

@@ -7,6 +7,8 @@
  * pg_utf8_islegal, with zero bytes refused too, since no text value holds one.
  * That a varchar's text is valid is for the caller to know.
  */
+#include <stdio.h>
+
 #include "format/convert.h"
 
 #include "format/convert_swar.h"
@@ -197,4 +199,31 @@ convert_utf8_escape(const char *s, size_t n, char *out, size_t size)
         p++;
     }
     return used;
+}
+
+size_t
+convert_json_escape(const char *s, size_t n, char *out, size_t size, bool *escapes)
+{
+    const uint8_t *p = (const uint8_t *) s, *end = p + n, *from = p;
+    size_t used = 0;
+
+    *escapes = false;
+    while (p < end)
+    {
+        bool half = end - p >= 3 && p[0] == 0xed && p[1] >= 0xa0 && continues(p[1]) && continues(p[2]);
+
+        if (!half && *p != 0)
+        {
+            p++;
+            continue;
+        }
+        used += convert_utf8_escape((const char *) from, (size_t) (p - from), out + used, size - used);
+        if (size - used <= 6)
+            return used;
+        used += (size_t) snprintf(out + used, size - used, "\\u%04x", half ? (p[0] & 15U) << 12 | (p[1] & 63U) << 6 | (p[2] & 63U) : 0);
+        p += half ? 3 : 1;
+        from = p;
+        *escapes = true;
+    }
+    return used + convert_utf8_escape((const char *) from, (size_t) (p - from), out + used, size - used);
 }

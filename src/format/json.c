@@ -423,7 +423,9 @@ convert_segment(Json *js, const FormatSplit *split, BatchBuilder *builder, const
             const JsSlots *slots = &js->slots[js->options->paths != NULL ? js->same[map[i]] : map[i]];
             int slot = builder->columns[i].spec.kind == COLUMN_JSON ? slots->json : slots->text;
 
-            if (!batch_cells(builder, i, js->cells + (size_t) slot * js->segment, n, clean, st))
+            const Cell *cells = js->cells + (size_t) slot * js->segment;
+
+            if (!(js->bad_text ? batch_cells_json(builder, i, cells, n, st) : batch_cells(builder, i, cells, n, clean, st)))
                 return false;
         }
     }
@@ -449,6 +451,10 @@ fail_broken(const Json *js, Status *st)
     status_fail(st, STATUS_BAD_FORMAT, "%s", js->problem.message);
     st->line = js->problem.bad_line;
     st->offset = js->problem.bad_offset;
+    if (js->text.bad == js->text.end)
+        return status_hint(st, "The file has been cut, or is still being written.");
+    if (js->walk.at == JS_AT_END)
+        return status_hint(st, "A file with a value a line is JSON Lines: say \"format\": \"jsonl\".");
     return status_hint(st, "Nothing behind this place can be read, since there is no telling where the next row begins.");
 }
 

@@ -19,8 +19,8 @@
  *     the bytes they are written with, strings what they say; arrays and objects
  *     are their JSON text as it stands in the source.  For json columns strings
  *     are JSON text, too
- *   - \u0000, half a surrogate pair and bytes that are not UTF-8 make a bad cell
- *     (22021) of the field they are in
+ *   - \u0000 and half a surrogate pair (22P05) and bytes that are not UTF-8 (22021)
+ *     make a bad cell of the field they are in
  *   - in an array a broken element is a reject when its brackets and quotes still
  *     show where it ends; else it ends the file with an error
  *   - nesting deeper than JS_MAX_DEPTH is an error of the row

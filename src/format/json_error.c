@@ -152,6 +152,13 @@ column_of(const Json *js, uint64_t line_start, const uint8_t *at)
     return column;
 }
 
+/* A line that ends within its value lacks more than the next token. */
+static const char *
+what_is_wrong(const JsText *t)
+{
+    return t->lines && t->bad < t->end && *t->bad == '\n' && strstr(t->problem, "line") == NULL ? "the line ends too early" : t->problem;
+}
+
 void
 js_bad(Json *js, const uint8_t *start, bool row)
 {
@@ -174,7 +181,7 @@ js_bad(Json *js, const uint8_t *start, bool row)
     problem->bad_line = line;
     problem->bad_offset = js->base + (uint64_t) (bad - js->window.data);
     snprintf(problem->message, sizeof(problem->message), "invalid JSON at line %" PRIu64 ", column %" PRIu64 ", path %.*s%s: %s",
-             line, column_of(js, line_start, bad), (int) path.n, path.text, path.cut ? "..." : "", js->text.problem);
+             line, column_of(js, line_start, bad), (int) path.n, path.text, path.cut ? "..." : "", what_is_wrong(&js->text));
 }
 
 void

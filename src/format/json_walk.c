@@ -379,7 +379,8 @@ judge_row(Json *js, const uint8_t *start, const uint8_t *end, JsRow *row)
     if (js->too_long)
         js_problem(js, STATUS_LIMIT, start, n, "a field is longer than %u bytes (maxFieldBytes)", js->options->max_field);
     else if (js->options->paths == NULL && *start != '{')
-        js_problem(js, STATUS_BAD_FORMAT, start, n, "row is %s, not an object", kind_of(*start));
+        js_problem(js, STATUS_BAD_FORMAT, start, n, "row is %s, not an object%s", kind_of(*start),
+                   js->text.lines && *start == '[' ? " (of \"format\": \"json\" its elements would be rows)" : "");
     else
     {
         row->line = js_count_lines(js, start);

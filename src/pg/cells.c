@@ -638,6 +638,10 @@ bad_cell(const CellColumn *column, uint8 state, const char *text, CellError *err
             error->sqlstate = ERRCODE_CHARACTER_NOT_IN_REPERTOIRE;
             error->message = pstrdup("value has bytes that are no characters in the encoding of its source");
             break;
+        case WIRE_BAD_ESCAPE:
+            error->sqlstate = ERRCODE_UNTRANSLATABLE_CHARACTER;
+            error->message = pstrdup("value has \\u0000 or half of a surrogate pair, which no text can hold");
+            break;
         default:
             error->sqlstate = ERRCODE_INVALID_TEXT_REPRESENTATION;
             error->message = psprintf("invalid input syntax for type %s: \"%s\"", type, text);

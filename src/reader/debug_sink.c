@@ -140,7 +140,7 @@ print_cell(const DebugSink *sink, const WireBatch *batch, const WireColumnHeader
 {
     static const char *const bad[] = {
         [WIRE_BAD_SYNTAX] = "syntax", [WIRE_BAD_RANGE] = "range", [WIRE_BAD_LENGTH] = "length",
-        [WIRE_BAD_PRECISION] = "precision", [WIRE_BAD_ENCODING] = "encoding",
+        [WIRE_BAD_PRECISION] = "precision", [WIRE_BAD_ENCODING] = "encoding", [WIRE_BAD_ESCAPE] = "escape",
     };
     uint64_t slot = ((const uint64_t *) (batch->body + column->values_at))[row];
     uint8_t state = column->states_at == 0 ? WIRE_VALUE : batch->body[column->states_at + row];

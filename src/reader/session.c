@@ -130,7 +130,11 @@ check_fields(const Member *m, Status *st)
         if (m->map[i] >= 0 && m->columns[i].required && missing == NULL)
             missing = &m->columns[i];
     }
-    return missing == NULL || column_find(m->names, m->nnames, missing, true, &field, st);
+    if (missing == NULL || column_find(m->names, m->nnames, missing, true, &field, st))
+        return true;
+    if (m->format == &format_json && st->hint[0] == '\0')
+        status_hint(st, "If the rows are deeper in the document, \"recordPath\" leads to them: $.data[*].");
+    return false;
 }
 
 static bool

@@ -216,7 +216,8 @@ typedef enum WireState
     WIRE_BAD_LENGTH = 5,     /* 22001: longer than varchar(n) */
     WIRE_BAD_PRECISION = 6,  /* 22003: does not fit numeric(p,s) */
     WIRE_BAD_ENCODING = 7,   /* 22021: not UTF-8, or a zero byte; the slot has it with such bytes as \xNN */
-    WIRE_STATE_LAST = WIRE_BAD_ENCODING
+    WIRE_BAD_ESCAPE = 8,     /* 22P05: \u0000 or half of a surrogate pair in JSON; the slot has it as escapes, too */
+    WIRE_STATE_LAST = WIRE_BAD_ESCAPE
 } WireState;
 
 typedef struct WireBatchHeader

@@ -22,7 +22,7 @@
 #define LONGEST_LINE (1 << 20)
 
 static const char *const state_names[WIRE_STATE_LAST + 1] = {
-    "VALUE", "NULL", "RAW", "BAD_SYNTAX", "BAD_RANGE", "BAD_LENGTH", "BAD_PRECISION", "BAD_ENCODING"
+    "VALUE", "NULL", "RAW", "BAD_SYNTAX", "BAD_RANGE", "BAD_LENGTH", "BAD_PRECISION", "BAD_ENCODING", "BAD_ESCAPE"
 };
 
 /* Prints an unscaled decimal with `scale` digits after the point. */

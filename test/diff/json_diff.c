@@ -82,7 +82,7 @@ say_value(Buf *out, const WireBatch *batch, const WireColumnHeader *column, uint
 static void
 say_row(Buf *out, const WireBatch *batch, uint32_t row)
 {
-    static const char *const names[WIRE_STATE_LAST + 1] = {"VALUE", "NULL", "RAW", "BAD", "BAD", "BAD", "BAD", "BAD"};
+    static const char *const names[WIRE_STATE_LAST + 1] = {"VALUE", "NULL", "RAW", "BAD", "BAD", "BAD", "BAD", "BAD", "BAD"};
 
     say(out, "row");
     for (uint32_t i = 0; i < COLUMNS; i++)

@@ -25,17 +25,17 @@ static const Fixture lines[] = {
      "(a)\n1@0 [\"\\/\b\f\n\r\tA\xC3\xA9\xE2\x82\xAC\xF0\x9F\x98\x80.]\n", 0},
     {"escaped keys", NULL, "{\"\\u0061\":1,\"b\\\"\":2}\n{\"a\":3,\"b\\\"\":4}\n", "(a) (b\")\n1@0 [1][2]\n2@21 [3][4]\n", 0},
     {"what is no text", NULL, "{\"a\":\"x\\u0000\",\"b\":\"\\ud800\",\"c\":\"\\udc00x\",\"d\":\"\\ud800\\u0041\",\"e\":\"ok\"}\n",
-     "(a) (b) (c) (d) (e)\n1@0 [x\\x00]!7[\\xed\\xa0\\x80]!7[\\xed\\xb0\\x80x]!7[\\xed\\xa0\\x80A]!7[ok]\n", 0},
+     "(a) (b) (c) (d) (e)\n1@0 [x\\u0000]!8[\\ud800]!8[\\udc00x]!8[\\ud800A]!8[ok]\n", 0},
     {"bytes that are not UTF-8", NULL, "{\"a\":\"x\xFF\",\"b\":\"y\"}\n", "(a) (b)\n1@0 [x\\xff]!7[y]\n", 0},
     {"bytes that are not UTF-8 in a nested key", "{\"flatten\":1}", "{\"a\":{\"\xFF\":1}}\n{\"a\":{\"\xFF\":1}}\n",
      "(a_\xFF)\n1@0 [1]\n2@14 [1]\n", 0},
     {"bad lines", NULL, "{\"a\":1}\n{\"a\":2\n{\"a\":}\nhello\n{\"a\":3} x\n[1]\n{\"a\":4}\n",
      "(a)\n1@0 [1]\n"
-           "2@8 REJECT 22P04 invalid JSON at line 2, column 7, path $.a: a comma or } is expected {{\"a\":2}\n"
+           "2@8 REJECT 22P04 invalid JSON at line 2, column 7, path $.a: the line ends too early {{\"a\":2}\n"
            "3@15 REJECT 22P04 invalid JSON at line 3, column 6, path $.a: a value is expected {{\"a\":}}\n"
            "4@22 REJECT 22P04 invalid JSON at line 4, column 1, path $: a value is expected {hello}\n"
            "5@28 REJECT 22P04 invalid JSON at line 5, column 9, path $: nothing may stand behind the value of a line {{\"a\":3} x}\n"
-           "6@38 REJECT 22P04 row is an array, not an object {[1]}\n7@42 [4]\n", 0},
+           "6@38 REJECT 22P04 row is an array, not an object (of \"format\": \"json\" its elements would be rows) {[1]}\n7@42 [4]\n", 0},
     {"a line that ends with the file", NULL, "{\"a\":1}\n{\"a\":\"x", "(a)\n1@0 [1]\n"
            "2@8 REJECT 22P04 invalid JSON at line 2, column 8, path $.a: the text ends too early {{\"a\":\"x}\n", 0},
     {"long rows and fields", "{\"maxRowBytes\":20,\"maxFieldBytes\":8}",
