@@ -261,6 +261,16 @@ note_problem(Reading *reading, const char *message, char *place)
         reading->first_problem = MemoryContextStrdup(reading->context, psprintf("%s (%s)", place, message));
 }
 
+static void
+note_reject(Reading *reading)
+{
+    const WireReject *reject = &reading->reject;
+    MemoryContext old = MemoryContextSwitchTo(reading->cells->context);
+
+    note_problem(reading, link_text(reject->message), place_text(reading, reject->line, NULL, link_text(reject->raw)));
+    MemoryContextSwitchTo(old);
+}
+
 /* onError is fail: settles a row's cells, or raises the first error with its place. */
 static void
 settle_row(Reading *reading, int row)
@@ -298,6 +308,9 @@ settle_row(Reading *reading, int row)
     PG_END_TRY();
 }
 
+/* In `settled`, beside numbers of cells. */
+#define ROW_LEFT_OUT (-1)
+
 /* Where settling a batch is; nulled: cells of the row made null so far. */
 typedef struct CellPlace { int row; int column; int nulled; } CellPlace;
 
@@ -308,6 +321,15 @@ next_row(CellPlace *at)
     at->column = at->nulled = 0;
 }
 
+/* What reading_next finds in `settled` when it comes to the row. */
+static void
+set_settled(Reading *reading, int row, int what)
+{
+    if (reading->settled == NULL)
+        reading->settled = MemoryContextAllocZero(reading->cells->context, sizeof(int) * reading->cells->nrows);
+    reading->settled[row] = what;
+}
+
 /* onError is null or skip: what becomes of a bad cell, or of a null its domain refuses; moves `at` to where to go on. */
 static void
 take_bad_cell(Reading *reading, CellPlace *at, const char *message)
@@ -315,6 +337,8 @@ take_bad_cell(Reading *reading, CellPlace *at, const char *message)
     Cells *cells = reading->cells;
     char *value = cells_raw_text(cells, at->row, at->column);
 
+    if (reading->have_reject && (int) reading->reject.before_row <= at->row)
+        note_reject(reading);
     note_problem(reading, message,
                  place_text(reading, cells_line(cells, at->row), reading->asked.columns[at->column].name, value));
     if (reading->source->on_error == READ_NULL && !cells->nulls[at->row * cells->ncolumns + at->column])
@@ -324,10 +348,7 @@ take_bad_cell(Reading *reading, CellPlace *at, const char *message)
         at->nulled++;
         return;
     }
-    if (reading->skipped == NULL)
-        reading->skipped = MemoryContextAllocZero(cells->context, sizeof(bool) * cells->nrows);
-    reading->skipped[at->row] = true;
-    reading->left_out++;
+    set_settled(reading, at->row, ROW_LEFT_OUT);
     next_row(at);
 }
 
@@ -347,7 +368,8 @@ settle_cells(Reading *reading, CellPlace *at)
             else
                 take_bad_cell(reading, at, error.message);
         }
-        reading->nulled += at->nulled;
+        if (at->nulled > 0)
+            set_settled(reading, at->row, at->nulled);
         CHECK_FOR_INTERRUPTS();
     }
 }
@@ -392,23 +414,31 @@ settle_batch(Reading *reading)
         ;
 }
 
+/* What helps with rows that are none, by the format of their file. */
+static const char *
+reject_hint(const FetchObject *split)
+{
+    Jsonb *dialect = DatumGetJsonbP(DirectFunctionCall1(jsonb_in, CStringGetDatum(split->dialect[0] == '{' ? split->dialect : "{}")));
+    char *format = json_get_text(&dialect->root, "format");
+
+    if (format && strcmp(format, "jsonl") == 0)
+        return "\"onError\": \"skip\" leaves out what can't be read; a file that is one value on several lines, or an array, is of \"format\": \"json\".";
+    if (format && strcmp(format, "json") == 0)
+        return "\"onError\": \"skip\" leaves out what can't be read; \"recordPath\" says which values are rows, and \"columns\" makes fields of those that are no objects.";
+    return "\"onError\": \"skip\" leaves out what can't be read; \"shortRows\", \"longRows\", \"quotes\", \"newline\", \"maxFieldBytes\" and \"maxRowBytes\" say how rows are.";
+}
+
 /* A row the reader could not split into fields. */
 static void
 take_reject(Reading *reading)
 {
     const WireReject *reject = &reading->reject;
-    char *message, *place;
-    MemoryContext old = MemoryContextSwitchTo(reading->cells->context);
 
-    message = link_text(reject->message);
-    place = place_text(reading, reject->line, NULL, link_text(reject->raw));
     if (reading->source->on_error == READ_FAIL)
-        ereport(ERROR, (errcode(link_sqlstate(reject->sqlstate)), errmsg_internal("%s", message),
-                        errdetail_internal("%s", place),
-                        errhint("\"onError\": \"skip\" leaves out what can't be read; of CSV, \"shortRows\", \"longRows\", \"quotes\", \"newline\", "
-                                "\"maxFieldBytes\" and \"maxRowBytes\" say how rows are.")));
-    note_problem(reading, message, place);
-    MemoryContextSwitchTo(old);
+        ereport(ERROR, (errcode(link_sqlstate(reject->sqlstate)), errmsg_internal("%s", link_text(reject->message)),
+                        errdetail_internal("%s", place_text(reading, reject->line, NULL, link_text(reject->raw))),
+                        errhint("%s", reject_hint(reading->split))));
+    note_reject(reading);
     reading->left_out++;
     reading->rejects_left--;
     reading->have_reject = reading->rejects_left > 0 && wire_get_reject(&reading->cells->batch.rejects, &reading->reject);
@@ -424,7 +454,7 @@ take_batch(Reading *reading, const LinkMessage *message)
     cells_load(reading->cells, message->body, message->length);
     reading->loaded = true;
     reading->next = 0;
-    reading->skipped = NULL;
+    reading->settled = NULL;
     reading->bytes = reading->bytes_before + (int64) reading->cells->batch.header->bytes_read;
     reading->rejects_left = reading->cells->batch.header->nrejects;
     reading->have_reject = reading->rejects_left > 0 && wire_get_reject(&reading->cells->batch.rejects, &reading->reject);
@@ -499,8 +529,13 @@ reading_next(Reading *reading)
             reading->next++;
             if ((row & 255) == 0)
                 CHECK_FOR_INTERRUPTS();
-            if (reading->skipped && reading->skipped[row])
+            if (reading->settled && reading->settled[row] == ROW_LEFT_OUT)
+            {
+                reading->left_out++;
                 continue;
+            }
+            if (reading->settled)
+                reading->nulled += reading->settled[row];
             if (reading->cells->pending[row] && reading->source->on_error == READ_FAIL)
                 settle_row(reading, row);
             reading->row = row;

@@ -47,7 +47,7 @@ typedef struct Reading
     bool loaded;             /* cells hold a batch */
     int row;                 /* the row reading_next found, in cells */
     int next;
-    bool *skipped;           /* rows of the batch that are left out; NULL: none */
+    int *settled;            /* by row of the batch: cells made null, or -1 for a row that is left out; NULL: none of these */
     WireReject reject;       /* the next row of the batch that is no row */
     bool have_reject;
     uint32 rejects_left;

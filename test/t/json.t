@@ -30,7 +30,7 @@ is($k->sql("SELECT concat_ws('|', id, name, amount, active, tags, seen AT TIME Z
     qq(1|Ann|12345678901234567890.123456789|t|["a", {"b": 1.0}]|2026-01-02 03:04:05\n2|B\x{c3}\x{a9}\x{f0}\x{9f}\x{98}\x{80}|1000|f|"x\\"y"\n3),
     'values: big numbers are exact, strings say what they say, nested values and strings are JSON in a json column, absent keys are null');
 is($k->sql("SELECT string_agg(concat_ws(' ', line, kind, field, sqlstate), E'\\n' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'a'"),
-    join("\n", '4 record name 22001', '5 record id 22P02', '6 raw name 22021', '7 raw tags 22P02', '8 raw 22P04', '9 raw 22P04', '10 raw 22P04', '11 record id 23505'), 'a dead letter for each of the others');
+    join("\n", '4 record name 22001', '5 record id 22P02', '6 raw name 22P05', '7 raw tags 22P02', '8 raw 22P04', '9 raw 22P04', '10 raw 22P04', '11 record id 23505'), 'a dead letter for each of the others');
 is($k->sql("SELECT record FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 4"), '{"id": 4, "name": "too long a name"}', 'a record is the object');
 is($k->sql("SELECT record #>> '{}' FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 8"), '{"id":8', 'what is none is its text');
 like($k->sql("SELECT reason FROM kaireon.dead_letters WHERE pipeline = 'a' AND line = 10"), qr/^invalid JSON at line 10, column 10, path \$: a key in quotes is expected/, 'and the reason has line, column and path');
@@ -45,7 +45,7 @@ $run = ($k->rows("SELECT * FROM kaireon.replay_dead_letters('a')"))[0];
 is(join('|', map { $run->{$_} } qw(status rows_read rows_loaded rows_skipped)), 'partial|8|4|4', 'a replay loads what was mended') or diag explain $run;
 is($k->sql("SELECT string_agg(concat_ws('|', id, name, amount, active, tags), E'\\n' ORDER BY id) FROM ds_a WHERE id > 3"), qq(4|short|{"n": [1, 2]}\n5\n8|t\n10|1.5), 'as it is now');
 is($k->sql("SELECT string_agg(concat_ws(' ', line, sqlstate, attempts), ', ' ORDER BY line) FROM kaireon.dead_letters WHERE pipeline = 'a'"),
-    '6 22021 1, 7 22P02 1, 9 22P04 1, 11 23505 1', 'the others are left as they were');
+    '6 22P05 1, 7 22P02 1, 9 22P04 1, 11 23505 1', 'the others are left as they were');
 
 # ---- a document: recordPath, a broken element, commits by batch, resumed
 
@@ -75,6 +75,37 @@ is($k->sql(read_sql('nested', 'c int, two int, b json', { columns => { c => '$.a
 like($k->sql_error(read_sql('nested', 'x int', { columns => { c => '$.a.b.c' } })), qr/source has no field "x".*Its fields: c\./s, 'with paths there are no other fields');
 like($k->sql_error(read_sql('nested', 'x int', { format => 'json', recordPath => '$.b' })), qr/there is nothing at recordPath "\$\.b"/, 'a path that leads to nothing');
 is($k->sql(read_sql('doc.json', 'id int', { recordPath => '$.data.items', onError => 'skip' }, 'count(*), sum(id)')), '2999|' . (3000 * 3001 / 2 - 1500), 'with bad rows left out');
+
+# ---- what errors say
+
+# reads(TEXT, FILE, COLUMNS, OPTIONS, WHAT): what psql says.
+sub reads
+{
+    my ($text, $file, @how) = @_;
+    $k->write_file($file, $text);
+    my ($code, $out, $err) = $k->node->psql('postgres', "\\set VERBOSITY verbose\n" . read_sql($file, @how));
+    return $err;
+}
+my $said = reads(qq({"id":1}\n{"id":"x\\u0000"}\n), 'zero.jsonl', 'id text');
+like($said, qr/22P05: value has \\u0000 or half of a surrogate pair, which no text can hold.*File "zero\.jsonl", line 2, field "id": "x\\u0000"\./s, 'what no text can hold is shown as it is written');
+unlike($said, qr/encoding/, 'and is no matter of the encoding');
+like(reads(qq({"id":"\\ud83d "}\n), 'half.jsonl', 'id text'), qr/22P05: .*field "id": "\\ud83d "\./s, 'nor is half of a pair');
+like(reads(qq({"id":"\xed\xa0\x80\xff"}\n), 'bytes.jsonl', 'id text'), qr/22021: .*"encoding"/s, 'bytes are');
+like(reads(qq({\n "id": 1\n}\n), 'pretty.jsonl', 'id int'), qr/22P04: invalid JSON at line 1, column 2, path \$: the line ends too early.*File "pretty\.jsonl", line 1: .*value on several lines.*"format": "json"/s, 'a document for lines');
+like(reads(qq([{"id":1}]\n), 'array.jsonl', 'id int'), qr/22P04: row is an array, not an object \(of "format": "json" its elements would be rows\)/, 'or an array');
+like(reads(qq({"id":1}\n{"id":2}\n), 'lines.json', 'id int'), qr/22P04: invalid JSON at line 2, column 1, path \$: nothing may stand behind the value.*File "lines\.json", line 2, byte 9.*"format": "jsonl"/s, 'lines for a document');
+like(reads(qq([{"id":1},\n{"id":2), 'short.json', 'id int'), qr/22P04: invalid JSON at line 2, column 8, path \$\[1\]\.id: the text ends too early.*File "short\.json", line 2, byte 18.*HINT: .*has been cut/s, 'a document that was cut');
+like(reads('{"data":[{"id":1}]}', 'deep.json', 'id int'), qr/42703: source has no field "id".*Its fields: data\..*"recordPath".*\$\.data\[\*\]/s, 'rows that are deeper');
+like(reads('[1]', 'number.json', 'id int'), qr/row is a number, not an object.*"columns"/s, 'elements that are no objects');
+
+# What is noted first is the first in the file: a line, a cell, whatever is found out when.
+my $mixed = lines('{"id":1}', '{"id":', '{"id":"x"}', '{"id":4}');
+like(reads($mixed, 'mixed.jsonl', 'id int', { onError => 'skip' }), qr/left out 2 rows.*The first: File "mixed\.jsonl", line 2: /s, 'the first that was left out: a line');
+like(reads($mixed, 'mixed.jsonl', 'id int', { onError => 'null' }), qr/left out 1 row and read 1 cell as null.*The first: File "mixed\.jsonl", line 2: /s, 'so with nulls');
+like(reads(lines('{"id":"x"}', '{"id":', '{"id":3}'), 'mixed.jsonl', 'id int', { onError => 'skip' }), qr/left out 2 rows.*The first: File "mixed\.jsonl", line 1, field "id"/s, 'or a cell');
+$k->write_file('mixed.jsonl', $mixed . $mixed);
+like(($k->node->psql('postgres', read_sql('mixed.jsonl', 'id int', { onError => 'skip' }) . ' LIMIT 2'))[2], qr/left out 2 rows/, 'what is behind the last row is not counted');
+is(($k->node->psql('postgres', read_sql('mixed.jsonl', 'id int', { onError => 'null' }) . ' LIMIT 1'))[2], '', 'or noted');
 
 # ---- looking
 
