@@ -1,7 +1,7 @@
 /*
  * json.h: JSON (RFC 8259) and JSON Lines, with the options of the request.
  *
- * json_options.c reads the options, json_path.c the paths in them,
+ * json_options.c reads the options, wire/json_path.c the paths in them,
  * json_token.h has strings, numbers and white space, json_skip.c values that
  * nobody asked for and the ends of broken ones, json_keys.c knows which key of
  * an object is which field, json_row.c makes cells of a row, json_walk.c finds
@@ -38,50 +38,26 @@
 #include "format/batch_builder.h"
 #include "format/format.h"
 #include "format/json_token.h"
+#include "wire/json_path.h"
 
 #define JS_CHUNK (256U << 10)
 #define JS_SAMPLE (256U << 10)
 #define JS_SAMPLE_ROWS 1000
 #define JS_SAMPLE_MOST (4U << 20)   /* when not even one row is in JS_SAMPLE */
-#define JS_MAX_FIELDS 16384
+#define JS_MAX_FIELDS JSON_PATH_ELEMENTS
 #define JS_MAX_DEPTH 1000
-#define JS_MAX_STEPS 32     /* of a path, and levels of flatten */
+#define JS_MAX_STEPS JSON_PATH_STEPS    /* of a path, and levels of flatten */
 #define JS_SEGMENT 256      /* rows that are cut and converted together, at most */
 
-/* ---- options (json_options.c, json_path.c) ------------------------------ */
-
-typedef enum JsStepKind { JS_STEP_KEY, JS_STEP_INDEX, JS_STEP_ALL } JsStepKind;
-
-typedef struct JsStep
-{
-    JsStepKind kind;
-    const char *key;    /* zero-terminated; lies in the path's text */
-    uint32_t n;         /* its length */
-    uint32_t index;
-} JsStep;
-
-typedef struct JsPath
-{
-    char *text;         /* memory of the keys; owned */
-    JsStep steps[JS_MAX_STEPS];
-    uint32_t nsteps;
-} JsPath;
-
-/*
- * Reads a path: $ and then .key, ["key"], ['key'], [0] or [*] (with
- * `all`: only keys and [*] of a record's path, else only keys and numbers).
- * Fails with 22023 and leaves nothing to free.  `option` names it in errors.
- */
-STATUS_CHECK bool js_path_parse(JsPath *path, const char *text, bool all, const char *option, Status *st);
-void js_path_free(JsPath *path);
+/* ---- options (json_options.c) ------------------------------------------- */
 
 typedef struct JsOptions
 {
     bool lines;         /* JSON Lines */
-    JsPath record;      /* recordPath */
+    JsonPath record;      /* recordPath */
     const char *record_text;    /* as given; "$" */
     uint32_t flatten;
-    JsPath *paths;      /* of `columns`; NULL: the fields are the rows' keys */
+    JsonPath *paths;      /* of `columns`; NULL: the fields are the rows' keys */
     const char **columns;       /* their names; borrowed */
     size_t ncolumns;
     const char **nulls; /* nullStrings */

@@ -357,18 +357,18 @@ find_element(Json *js, JsLevel *level, uint32_t index)
 }
 
 static JsKey *
-follow_path(Json *js, const JsPath *path)
+follow_path(Json *js, const JsonPath *path)
 {
     JsKey *key = js->root;
 
     for (uint32_t i = 0; key != NULL && i < path->nsteps; i++)
     {
-        const JsStep *step = &path->steps[i];
+        const JsonStep *step = &path->steps[i];
         JsLevel *level = key->level != NULL ? key->level : (key->level = make_level(js, NULL, 0));
 
         if (level == NULL)
             return NULL;
-        if (step->kind == JS_STEP_INDEX)
+        if (step->kind == JSON_STEP_INDEX)
             key = find_element(js, level, step->index);
         else if ((key = level_find(level, step->key, step->n)) == NULL)
             key = level_add(js, level, step->key, step->n);

@@ -12,6 +12,13 @@
 #define FIELD_LIMIT (16 << 20)
 #define ROW_LIMIT (64 << 20)
 
+static void
+free_path(JsonPath *path)
+{
+    free(path->keys);
+    path->keys = NULL;
+}
+
 /* The values as they stand in the JSON, with their defaults. */
 typedef struct Given
 {
@@ -38,6 +45,24 @@ read_json(const json_t *json, bool lines, Given *g, Status *st)
     return json_fields_read(json, "format", fields, lines ? n - 1 : n, st);
 }
 
+/* Fails with 22023 and leaves nothing to free; `option` names it in errors. */
+static bool
+parse_path(JsonPath *path, const char *text, bool record, const char *option, Status *st)
+{
+    const char *wrong;
+    int at;
+
+    path->keys = malloc(strlen(text) + 2);
+    if (path->keys == NULL)
+        return status_out_of_memory(st, strlen(text) + 2);
+    wrong = json_path_read(path, text, record, &at);
+    if (wrong == NULL)
+        return true;
+    free_path(path);
+    status_fail(st, STATUS_INVALID_VALUE, "invalid path \"%s\" for format option \"%s\": at character %d %s", text, option, at, wrong);
+    return status_hint(st, "%s", record ? JSON_PATH_HINT_RECORD : JSON_PATH_HINT_FIELD);
+}
+
 static bool
 parse_columns(JsOptions *o, json_t *columns, Status *st)
 {
@@ -61,7 +86,7 @@ parse_columns(JsOptions *o, json_t *columns, Status *st)
             status_fail(st, STATUS_INVALID_VALUE, "format option \"columns\" needs a path for \"%s\", not %s", name, json_kind_name(path));
             return status_hint(st, "For example {\"city\": \"$.address.city\"}.");
         }
-        if (!js_path_parse(&o->paths[o->ncolumns], json_string_value(path), false, "columns", st))
+        if (!parse_path(&o->paths[o->ncolumns], json_string_value(path), false, "columns", st))
             return false;
         o->columns[o->ncolumns++] = name;
     }
@@ -89,7 +114,7 @@ parse(const json_t *json, JsOptions *o, Status *st)
     o->max_field = (uint32_t) g.max_field;
     o->max_row = (uint32_t) g.max_row;
     o->record_text = g.record_path;
-    return js_path_parse(&o->record, g.record_path, true, "recordPath", st) &&
+    return parse_path(&o->record, g.record_path, true, "recordPath", st) &&
         parse_columns(o, g.columns, st) &&
         json_strings(g.nulls, "format option \"nullStrings\"", 1000, &o->nulls, &o->nnulls, st);
 }
@@ -132,8 +157,8 @@ json_format_options_free(void *options)
     if (o == NULL)
         return;
     for (size_t i = 0; i < o->ncolumns; i++)
-        js_path_free(&o->paths[i]);
-    js_path_free(&o->record);
+        free_path(&o->paths[i]);
+    free_path(&o->record);
     free(o->paths);
     free(o->columns);
     free(o->nulls);

@@ -115,15 +115,15 @@ begin_skip(JsWalk *w)
 static bool
 meet_value(Json *js)
 {
-    const JsPath *path = &js->options->record;
+    const JsonPath *path = &js->options->record;
     JsWalk *w = &js->walk;
     uint32_t nsteps = js->single ? 0 : path->nsteps;
-    bool all = nsteps > 0 && path->steps[nsteps - 1].kind == JS_STEP_ALL;
+    bool all = nsteps > 0 && path->steps[nsteps - 1].kind == JSON_STEP_ALL;
     uint8_t c = *js->text.p;
 
     if (w->depth < nsteps)
     {
-        bool array = path->steps[w->depth].kind == JS_STEP_ALL;
+        bool array = path->steps[w->depth].kind == JSON_STEP_ALL;
 
         if (c == (array ? '[' : '{'))
         {
@@ -178,7 +178,7 @@ meet_member(JsText *t, JsWalk *w)
 
 /* Is it the key that the path has here?  `text` as it is written. */
 static bool
-is_step(const JsStep *step, const char *text, size_t n, bool escaped)
+is_step(const JsonStep *step, const char *text, size_t n, bool escaped)
 {
     json_t *string;
     bool same;
@@ -193,7 +193,7 @@ is_step(const JsStep *step, const char *text, size_t n, bool escaped)
 }
 
 static JsResult
-meet_key(const JsPath *path, JsText *t, JsWalk *w)
+meet_key(const JsonPath *path, JsText *t, JsWalk *w)
 {
     const uint8_t *start = t->p;
     JsResult result;

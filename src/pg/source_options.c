@@ -9,13 +9,18 @@
 
 #include "pg/source_options.h"
 
+#include "catalog/pg_collation.h"
 #include "lib/stringinfo.h"
 #include "mb/pg_wchar.h"
+#include "utils/builtins.h"
+#include "utils/fmgroids.h"
 #include "utils/fmgrprotos.h"
 #include "utils/numeric.h"
 
 #include "pg/file_pattern.h"
+#include "pg/guard.h"
 #include "pg/wait_policy.h"
+#include "wire/json_path.h"
 
 static const char *const formats[] = {"auto", "csv", "tsv", "json", "jsonl", NULL};
 static const char *const compressions[] = {"auto", "none", "gzip", "zstd", "bzip2", "lz4", "snappy", "zip", NULL};
@@ -33,6 +38,9 @@ static const char *const orderings[] = {"fifo_by_name", "lexicographic", "proces
 
 static const char *const file_errors[] = {"fail", "skip", NULL};
 static const char *const changes[] = {"reload", "ignore", "fail", NULL};
+
+/* Entries of "nullStrings", at most. */
+#define NULL_STRINGS 1000
 
 /* What no separator of a number may be. */
 #define NUMBER_CHARACTERS "0123456789+-eE\r\n"
@@ -88,10 +96,10 @@ static const JsonKey ask_keys[] = {
  * without the characters in `never`; "auto" where it says so.
  */
 static const struct { const char *name; int min; int max; bool ascii; bool automatic; const char *never; const char *rule; } texts[] = {
-    {"delimiter", 1, 8, false, true, "\r\n", "one to eight bytes, or \"auto\""},
-    {"quote", 0, 1, true, true, "\r\n", "one ASCII character, \"\" for none, or \"auto\""},
-    {"escape", 0, 1, true, false, "\r\n", "one ASCII character, or \"\" for none"},
-    {"comment", 1, 15, false, false, "\r\n", "one to 15 bytes"},
+    {"delimiter", 1, 8, false, true, "\r\n", "one to eight bytes without a line end, or \"auto\""},
+    {"quote", 0, 1, true, true, "\r\n", "one ASCII character other than a line end, \"\" for none, or \"auto\""},
+    {"escape", 0, 1, true, false, "\r\n", "one ASCII character other than a line end, or \"\" for none"},
+    {"comment", 1, 15, false, false, "\r\n", "one to 15 bytes without a line end"},
     {"decimalSeparator", 1, 1, true, false, NUMBER_CHARACTERS " ", "one ASCII character that no number has otherwise"},
     {"thousandsSeparator", 0, 4, false, false, NUMBER_CHARACTERS, "one character that no number has otherwise, or \"\" for none"}};
 
@@ -127,7 +135,7 @@ check_texts(JsonbContainer *config, JsonComplain complain, void *arg)
         if (length < texts[i].min || length > texts[i].max || strpbrk(value, texts[i].never) ||
             (texts[i].ascii && length > 0 && IS_HIGHBIT_SET(value[0])) ||
             (strcmp(texts[i].name, "thousandsSeparator") == 0 && length > 0 && pg_encoding_mblen(PG_UTF8, value) != length))
-            complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), psprintf("It has %d bytes.", length));
+            complain(arg, "wrong_value", psprintf("\"%s\" must be %s", texts[i].name, texts[i].rule), psprintf("It has %d byte%s.", length, length == 1 ? "" : "s"));
     }
 }
 
@@ -158,7 +166,18 @@ check_numbers(JsonbContainer *config, JsonComplain complain, void *arg)
     }
 }
 
-/* to_date takes any text for a pattern. */
+/* Writes a moment by a pattern, and reads that; all its parts have two digits, so that they are told apart without separators. */
+static void
+try_pattern(void *arg)
+{
+    Datum pattern = CStringGetTextDatum((const char *) arg), moment, text;
+
+    moment = DirectFunctionCall3(timestamptz_in, CStringGetDatum("2026-11-28 11:34:56.123456+00"), ObjectIdGetDatum(InvalidOid), Int32GetDatum(-1));
+    text = OidFunctionCall2Coll(F_TO_CHAR_TIMESTAMPTZ_TEXT, C_COLLATION_OID, moment, pattern);
+    (void) OidFunctionCall2Coll(F_TO_TIMESTAMP_TEXT_TEXT, C_COLLATION_OID, text, pattern);
+}
+
+/* to_date takes nearly any text for a pattern. */
 static void
 check_patterns(JsonbContainer *config, JsonComplain complain, void *arg)
 {
@@ -167,12 +186,67 @@ check_patterns(JsonbContainer *config, JsonComplain complain, void *arg)
     for (size_t i = 0; i < lengthof(names); i++)
     {
         char *pattern = json_get_text(config, names[i]);
+        ErrorData *error;
 
+        if (pattern == NULL)
+            continue;
         /* without a year PostgreSQL makes every date one of the year 1 BC */
-        if (pattern && strpbrk(pattern, "YyJ") == NULL)
+        if (strpbrk(pattern, "YyJ") == NULL)
+        {
             complain(arg, "wrong_value", psprintf("\"%s\" needs a year", names[i]),
                      "Patterns are those of to_date and to_timestamp, for example DD.MM.YYYY.");
+            continue;
+        }
+        error = guard_try(try_pattern, pattern, CurrentMemoryContext);
+        if (error && (error->sqlerrcode == ERRCODE_INVALID_DATETIME_FORMAT || error->sqlerrcode == ERRCODE_FEATURE_NOT_SUPPORTED))
+            complain(arg, "wrong_value", psprintf("no date can be read with \"%s\": %s", names[i], error->message),
+                     error->hint ? error->hint : "Patterns are those of to_date and to_timestamp, for example DD.MM.YYYY.");
     }
+}
+
+/* A path of JSON; `what` is its option, with a column's name. */
+static void
+check_path(JsonbValue *value, bool record, const char *what, JsonComplain complain, void *arg)
+{
+    const char *hint = record ? JSON_PATH_HINT_RECORD : JSON_PATH_HINT_FIELD, *wrong;
+    char *text, *utf8;
+    JsonPath path;
+    int at;
+
+    if (value->type != jbvString)
+    {
+        complain(arg, "wrong_type", psprintf("%s must be a path", what), hint);
+        return;
+    }
+    text = json_scalar_text(value);
+    utf8 = pg_server_to_any(text, strlen(text), PG_UTF8);
+    path.keys = palloc(strlen(utf8) + 2);
+    wrong = json_path_read(&path, utf8, record, &at);
+    if (wrong)
+        complain(arg, "wrong_value", psprintf("invalid path \"%s\" for %s: at character %d %s", text, what, at, wrong), hint);
+}
+
+static void
+check_paths(JsonbContainer *config, JsonComplain complain, void *arg)
+{
+    JsonbValue *record = json_get(config, "recordPath"), name, path;
+    JsonbContainer *columns = json_get_container(config, "columns");
+    JsonbIterator *next;
+    int n = 0;
+
+    if (record && record->type == jbvString)
+        check_path(record, true, "\"recordPath\"", complain, arg);
+    if (columns == NULL || !JsonContainerIsObject(columns))
+        return;
+    next = JsonbIteratorInit(columns);
+    (void) JsonbIteratorNext(&next, &path, false);
+    for (; JsonbIteratorNext(&next, &name, true) == WJB_KEY; n++)
+    {
+        (void) JsonbIteratorNext(&next, &path, true);
+        check_path(&path, false, psprintf("\"%s\" of \"columns\"", json_scalar_text(&name)), complain, arg);
+    }
+    if (n == 0)
+        complain(arg, "wrong_value", pstrdup("\"columns\" must not be empty"), "For example {\"city\": \"$.address.city\"}; without it, the fields are the keys of the rows.");
 }
 
 /* The dialect as far as it is known: "" for what is found out, or is none. */
@@ -374,10 +448,13 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     check_texts(config, complain, arg);
     check_numbers(config, complain, arg);
     check_patterns(config, complain, arg);
+    check_paths(config, complain, arg);
     check_clashes(config, complain, arg);
     check_together(config, complain, arg);
     check_format(config, complain, arg);
     nulls = json_get_container(config, "nullStrings");
+    if (nulls && JsonContainerSize(nulls) > NULL_STRINGS)
+        complain(arg, "wrong_value", psprintf("\"nullStrings\" must have at most %d entries", NULL_STRINGS), psprintf("It has %d.", (int) JsonContainerSize(nulls)));
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
     {
         if (getIthJsonbValueFromContainer(nulls, i)->type != jbvString)

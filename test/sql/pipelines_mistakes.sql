@@ -41,6 +41,11 @@ SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'f filter {"match": "so
 SELECT f FROM pg_temp.findings(pg_temp.nodes('r source', 'b branch {"way": 1, "routes": [{"label": 1, "field": "id"}, {"label": "a", "field": "id", "operator": "~"}, {"label": "a", "field": "id", "operator": "between", "value": [1]}]}', 'w target'),
     pg_temp.edges('r>b', 'b>w:a')) AS f WHERE f NOT LIKE '  Valid %';
 SELECT pg_temp.findings(pg_temp.nodes('r source', 's split {"sourceField": "a", "separator": "", "outputFields": ["x", "x"], "limit": 1}', 'm map_values {"mappings": {}, "field": 1}', 'a archive {"successFolder": 7}', 'v validate {"rules": 7}', 'w target'));
+-- Paths of JSON, and patterns of dates: with the character at fault, when they are saved.
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.json", "recordPath": "data.items", "columns": {"a": "$.x..y", "b": "$.é[\"k\"][", "c": 7, "d": "$[0].x[16384]", "e": "$[\"a", "f": "$.ok[\"a b\"][3]"}}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.json", "recordPath": "$.a[0]", "columns": {}}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.csv", "dateFormat": "IYYY-MM-DD", "timestampFormat": "YYYY-MM-DD HH24:MI:SS.US", "delimiter": "\n", "encoding": "UTF8", "nullStrings": ["", 1]}', 'w target'));
+SELECT pg_temp.try(format('SELECT kaireon.create_pipeline(%L, %L, %L, %L)', 'e_path', 'e_files', 'e_customers', pg_temp.nodes('r source {"resource": "a.json", "recordPath": "$.data.[*]"}', 'w target')));
 -- Each rule of a validate node, whatever is wrong with it; and beside what is wrong with the node.
 CREATE TABLE pg_temp.rules AS SELECT jsonb_agg(r) AS rules FROM (VALUES
     ('{"field": "name", "rule": "regex:("}'::jsonb), ('{"field": "amount", "rule": "between:1"}'), ('{"field": "amount", "rule": "between:5,1"}'), ('{"field": "amount", "rule": "gt:abc"}'),

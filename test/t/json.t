@@ -126,6 +126,6 @@ like($k->sql_error(read_sql('nested', 'a int', { format => 'json', columns => ['
 like($k->sql_error(read_sql('nested', 'a int', { format => 'csv', columns => { a => '$.a' } })), qr/"columns" of format csv must be an array of names/, 'and of CSV');
 like($k->sql_error(read_sql('nested', 'a int', { header => \1, recordPath => '$' })), qr/"header" and "recordPath" contradict each other/, 'options of two formats');
 like($k->sql_error(read_sql('nested', 'a int', { delimiter => ';' })), qr/unknown key "delimiter" in format.*The file is taken for json/s, 'options of another format than the file has');
-like($k->sql_error(read_sql('nested', 'a int', { columns => { a => 'a' } })), qr/invalid path "a" for format option "columns".*A path is \$/s, 'a wrong path');
+like($k->sql_error(read_sql('nested', 'a int', { columns => { a => 'a' } })), qr/invalid path "a" for "a" of "columns": at character 1 \$ is expected.*A path is \$/s, 'a wrong path');
 
 done_testing;
