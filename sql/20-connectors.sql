@@ -131,6 +131,11 @@ BEGIN
 END
 $$;
 
+-- What the type's driver says of values, with the credentials of the call under
+-- way if they are meant; it connects to nothing.
+CREATE FUNCTION kaireon_internal.check_source(type text, config jsonb, auth_method text, with_auth boolean) RETURNS void
+    LANGUAGE c VOLATILE STRICT AS 'MODULE_PATHNAME', 'kaireon_check_source';
+
 -- Checks a connector's config and credentials against its type; auth_config
 -- null: those it has stay.
 CREATE FUNCTION kaireon_internal.check_connector(type text, config jsonb, auth_method text, auth_config jsonb) RETURNS void
@@ -156,6 +161,9 @@ BEGIN
         format('config of connector type %s', type));
     IF auth_config IS NOT NULL THEN
         PERFORM kaireon_internal.check_auth(type, auth_method, auth_config);
+    END IF;
+    IF spec ->> 'status' = 'ready' THEN
+        PERFORM kaireon_internal.check_source(type, config, auth_method, auth_config IS NOT NULL);
     END IF;
 END
 $$;

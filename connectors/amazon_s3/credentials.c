@@ -82,6 +82,26 @@ copy(const char *text, char **out, Status *st)
     return *out != NULL || status_out_of_memory(st, strlen(text));
 }
 
+/* Amazon's rules, which other token services share: "arn:", partition, "iam", and behind the account "role/". */
+static bool
+check_role(const char *role, const char *external, const char *session, Status *st)
+{
+    static const char allowed[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_+=,.@-";
+    const char *name = role == NULL ? NULL : strstr(role, ":role/");
+
+    if (role != NULL && role[0] != '\0' && (strncmp(role, "arn:", 4) != 0 || name == NULL || name[6] == '\0' || strpbrk(role, " \t\r\n") != NULL))
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "roleArn is not the ARN of a role");
+        return status_hint(st, "It is like arn:aws:iam::123456789012:role/reader.");
+    }
+    if (session != NULL && session[0] != '\0' && (strlen(session) < 2 || strlen(session) > 64 || session[strspn(session, allowed)] != '\0'))
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "sessionName can't be the name of a session");
+        return status_hint(st, "It has 2 to 64 letters, digits and characters of _+=,.@-");
+    }
+    return external == NULL || external[0] == '\0' || secret_check(external, "externalId", st);
+}
+
 bool
 s3_credentials_read(S3 *s3, const DriverConfig *config, Status *st)
 {
@@ -98,13 +118,16 @@ s3_credentials_read(S3 *s3, const DriverConfig *config, Status *st)
 
     if (config->auth != NULL && !json_fields_read(config->auth, "auth_config", fields, sizeof(fields) / sizeof(fields[0]), st))
         return false;
+    if ((id != NULL && !secret_check(id, "accessKeyId", st)) || (secret != NULL && !secret_check(secret, "secretAccessKey", st)) ||
+        (token != NULL && token[0] != '\0' && !secret_check(token, "sessionToken", st)) || !check_role(role, external, session, st))
+        return false;
     if (!copy(role, &c->role, st) || !copy(external, &c->external_id, st) || !copy(session, &c->session_name, st))
         return false;
     if (strcmp(config->auth_method, "iam_role") == 0)
     {
         c->source = S3_AMBIENT;
         if (config->ambient == NULL)
-            return ambient_forbidden(st);
+            return config->checks || ambient_forbidden(st);
         c->ambient = json_deep_copy(config->ambient);
         return c->ambient != NULL || status_out_of_memory(st, 0);
     }
@@ -112,7 +135,7 @@ s3_credentials_read(S3 *s3, const DriverConfig *config, Status *st)
         return true;
     c->source = S3_STATIC;
     if (id == NULL || secret == NULL)
-        return status_fail(st, STATUS_INVALID_VALUE, "auth_method access_key needs accessKeyId and secretAccessKey");
+        return config->checks || status_fail(st, STATUS_INVALID_VALUE, "auth_method access_key needs accessKeyId and secretAccessKey");
     return keys_set(&c->own, id, secret, token, st);
 }
 

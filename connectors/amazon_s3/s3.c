@@ -129,9 +129,12 @@ make_base(S3 *s3, const char *endpoint, const char *sts_endpoint, bool path_styl
         snprintf(s3->base, size, "%s/%s", url.origin, s3->bucket);
     else if (s3->base != NULL)
         snprintf(s3->base, size, "%s://%s.%s", url.scheme, s3->bucket, url.origin + strlen(url.scheme) + 3);
+    url_free(&url);
+    if (sts_endpoint != NULL && !url_parse(&url, sts_endpoint, "stsEndpoint", st))
+        return false;
+    url_free(&url);
     amazon(s3, "sts", own, sizeof(own));
     s3->sts = strdup(sts_endpoint != NULL ? sts_endpoint : own);
-    url_free(&url);
     return (s3->base != NULL && s3->sts != NULL) || status_out_of_memory(st, size);
 }
 
@@ -140,10 +143,13 @@ check_bucket(const char *bucket, Status *st)
 {
     size_t n = strlen(bucket);
 
-    if (n >= 3 && n <= 63 && bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-_ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0')
+    /* Amazon's oldest have up to 255; what else a store allows is its own. */
+    if (n >= 3 && n <= 255 && bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-_ABCDEFGHIJKLMNOPQRSTUVWXYZ")] == '\0')
         return true;
     status_fail(st, STATUS_INVALID_VALUE, "\"%.100s\" is not the name of a bucket", bucket);
-    return status_hint(st, "It has 3 to 63 letters, digits, dots and hyphens.");
+    if (strchr(bucket, '/') != NULL)
+        return status_hint(st, "Give the name alone; a folder in it is the prefix, and the store's address the endpoint.");
+    return status_hint(st, strncmp(bucket, "arn:", 4) == 0 ? "Give the name alone; of an access point its alias." : "It has 3 to 63 letters, digits, dots and hyphens.");
 }
 
 static bool
@@ -151,7 +157,7 @@ check_region(const char *region, Status *st)
 {
     size_t n = strlen(region);
 
-    if (n >= 1 && n <= 40 && region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0')
+    if (n >= 1 && n <= 40 && region[strspn(region, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789-_")] == '\0')
         return true;
     status_fail(st, STATUS_INVALID_VALUE, "\"%.100s\" is not the name of a region", region);
     return status_hint(st, "Regions are called like eu-central-1.");

@@ -86,7 +86,7 @@ make_base(Azure *azure, const char *endpoint, Status *st)
     /* The config's own word counts more than what a connection string has for all who use it. */
     if (endpoint == NULL)
         endpoint = azure->auth.endpoint;
-    snprintf(own, sizeof(own), "%s://%s.blob.%.200s", azure->auth.plain_http ? "http" : "https", azure->account,
+    snprintf(own, sizeof(own), "%s://%s.blob.%.200s", azure->auth.plain_http ? "http" : "https", azure->account == NULL ? "account" : azure->account,
              azure->auth.suffix == NULL ? "core.windows.net" : azure->auth.suffix);
     if (!url_parse(&url, endpoint == NULL ? own : endpoint, "endpoint", st))
         return false;
@@ -115,8 +115,8 @@ typedef struct Config
     StoreSettings settings;
 } Config;
 
-static bool
-check_account(const char *account, Status *st)
+bool
+azure_check_account(const char *account, Status *st)
 {
     size_t n = strlen(account);
 
@@ -131,18 +131,21 @@ check_container(const char *container, Status *st)
 {
     size_t n = strlen(container);
 
-    if ((n >= 3 && n <= 63 && container[strspn(container, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0') ||
-        strcmp(container, "$root") == 0 || strcmp(container, "$web") == 0 || strcmp(container, "$logs") == 0)
+    if ((n >= 3 && n <= 63 && container[strspn(container, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0' && container[0] != '-' &&
+         container[n - 1] != '-' && strstr(container, "--") == NULL) ||
+        strcmp(container, "$root") == 0 || strcmp(container, "$web") == 0 || strcmp(container, "$logs") == 0 || strcmp(container, "$blobchangefeed") == 0)
         return true;
     status_fail(st, STATUS_INVALID_VALUE, "\"%.100s\" is not the name of a container", container);
-    return status_hint(st, "It has 3 to 63 lower-case letters, digits and hyphens, or is $root, $web or $logs.");
+    if (strchr(container, '/') != NULL)
+        return status_hint(st, "Give the name alone; a folder in it is the prefix.");
+    return status_hint(st, "It has 3 to 63 lower-case letters, digits and hyphens, of which none stands at an end or beside another, or is $root, $web or $logs.");
 }
 
 static bool
 read_config(Config *c, const json_t *json, Status *st)
 {
     const JsonField fields[] = {
-        {"storageAccount", JSON_FIELD_TEXT, true, &c->account, 0, 0},
+        {"storageAccount", JSON_FIELD_TEXT, false, &c->account, 0, 0},
         {"container", JSON_FIELD_TEXT, true, &c->container, 0, 0},
         {"prefix", JSON_FIELD_TEXT, false, &c->prefix, 0, 0},
         {"endpoint", JSON_FIELD_TEXT, false, &c->endpoint, 0, 0},
@@ -150,9 +153,9 @@ read_config(Config *c, const json_t *json, Status *st)
     };
 
     if (json == NULL)
-        return status_fail(st, STATUS_INVALID_VALUE, "key \"storageAccount\" is missing in connector config");
-    return json_fields_read(json, "connector config", fields, sizeof(fields) / sizeof(fields[0]), st) && check_account(c->account, st) &&
-        check_container(c->container, st);
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"container\" is missing in connector config");
+    return json_fields_read(json, "connector config", fields, sizeof(fields) / sizeof(fields[0]), st) &&
+        (c->account == NULL || azure_check_account(c->account, st)) && check_container(c->container, st);
 }
 
 /* What to look at for who is refused. */
@@ -171,15 +174,28 @@ make_hint(Azure *azure)
                  "Check storageAccount, container, endpoint and the shared access signature: it must hold now and allow reading and listing (sp=rl).");
 }
 
+/* Without a name an account can't be signed for, nor its host be known; a signature at an address that is given needs none. */
+static bool
+require_account(const Azure *azure, const DriverConfig *config, const char *endpoint, Status *st)
+{
+    bool in_string = strcmp(config->auth_method, "connection_string") == 0;
+    bool unknown = config->checks && azure->auth.key == NULL && azure->auth.sas == NULL;
+
+    if (azure->account != NULL || (in_string && (unknown || (azure->auth.key == NULL && (endpoint != NULL || azure->auth.endpoint != NULL)))))
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, "key \"storageAccount\" is missing in connector config");
+    return status_hint(st, in_string ? "connectionString has no AccountName either." : "Only a connection string says which account it is for.");
+}
+
 static bool
 open_session(Azure *azure, const DriverConfig *config, const Config *c, Status *st)
 {
-    azure->account = strdup(c->account);
+    azure->account = c->account == NULL ? NULL : strdup(c->account);
     azure->container = strdup(c->container);
     azure->prefix = keys_folder(c->prefix);
-    if (azure->account == NULL || azure->container == NULL || azure->prefix == NULL)
+    if ((c->account != NULL && azure->account == NULL) || azure->container == NULL || azure->prefix == NULL)
         return status_out_of_memory(st, 0);
-    if (!azure_credentials_read(azure, config, st) || !make_base(azure, c->endpoint, st))
+    if (!azure_credentials_read(azure, config, st) || !require_account(azure, config, c->endpoint, st) || !make_base(azure, c->endpoint, st))
         return false;
     make_hint(azure);
     azure->signer = (HttpSigner) {sign, NULL, azure};

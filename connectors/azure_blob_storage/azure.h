@@ -33,7 +33,8 @@ typedef struct AzureAuth
 typedef struct Azure
 {
     Store store;
-    char *account, *container, *prefix;     /* the prefix is "" or ends in a slash */
+    char *account;                          /* NULL: it needs no name */
+    char *container, *prefix;               /* the prefix is "" or ends in a slash */
     char *base;                 /* URL of the container, without a slash at its end */
     AzureAuth auth;
     HttpSigner signer;
@@ -58,6 +59,9 @@ STATUS_CHECK bool azure_list(void *session, const char *resource, DriverEmit emi
 STATUS_CHECK bool azure_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
 
 /* ---- azure.c ------------------------------------------------------------------- */
+
+/* Whether it can be the name of an account.  Fails with 22023. */
+STATUS_CHECK bool azure_check_account(const char *account, Status *st);
 
 /* Appends the URL of a blob below the prefix, with the signature where there is one, and a zero byte. */
 STATUS_CHECK bool azure_blob_url(const Azure *azure, const char *path, Buf *url, Status *st);

@@ -78,7 +78,7 @@ upload_open(const DriverConfig *config, void **session, Status *st)
     if (upload == NULL)
         return status_out_of_memory(st, sizeof(*upload));
     upload->fd = -1;
-    if (!open_file(upload, path, st))
+    if (!config->checks && !open_file(upload, path, st))
     {
         upload_close(upload);
         return false;

@@ -103,6 +103,8 @@ check_bucket(const char *bucket, Status *st)
     if (n >= 3 && n <= 222 && bucket[strspn(bucket, "abcdefghijklmnopqrstuvwxyz0123456789.-_")] == '\0')
         return true;
     status_fail(st, STATUS_INVALID_VALUE, "\"%.100s\" is not the name of a bucket", bucket);
+    if (strchr(bucket, '/') != NULL)
+        return status_hint(st, "Give the name alone; a folder in it is the prefix.");
     return status_hint(st, "It has 3 to 222 lower-case letters, digits, dots, hyphens and underscores.");
 }
 
@@ -173,7 +175,7 @@ static bool
 open_session(Gcs *gcs, const DriverConfig *config, const Config *c, Status *st)
 {
     const GoogleAuthConfig auth = {config->auth_method, config->auth, config->ambient, config->moves ? SCOPE "read_write" : SCOPE "read_only",
-                                   &gcs->store.settings};
+                                   &gcs->store.settings, config->checks};
     bool payer = c->project != NULL && c->project[0] != '\0';
 
     gcs->bucket = strdup(c->bucket);

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "core/path_pattern.h"
+#include "core/secret.h"
 #include "net/base64.h"
 #include "net/url.h"
 #include "store/store.h"
@@ -74,7 +75,7 @@ add_header(HttpPull *pull, const char *name, const char *value, Status *st)
 {
     HttpHeader *header = &pull->headers[pull->nheaders];
 
-    if (!check_header(name, st))
+    if (!check_header(name, st) || !http_header_check(name, value, st))
         return false;
     if (pull->nheaders == MAX_HEADERS)
         return status_fail(st, STATUS_LIMIT, "there are more than %d headers", MAX_HEADERS);
@@ -164,10 +165,12 @@ authenticate(HttpPull *pull, const DriverConfig *config, Status *st)
 
     if (config->auth != NULL && !json_fields_read(config->auth, "auth_config", fields, sizeof(fields) / sizeof(fields[0]), st))
         return false;
+    if (header != NULL && (!check_header(header, st) || (value != NULL && !secret_check(value, "value", st))))
+        return false;
     if (header != NULL && value != NULL)
         return add_header(pull, header, value, st);
     if (token != NULL)
-        return add_authorization(pull, "Bearer", token, st);
+        return secret_check(token, "token", st) && add_authorization(pull, "Bearer", token, st);
     if (username != NULL && password != NULL)
         return add_basic(pull, username, password, st);
     return true;

@@ -19,6 +19,7 @@
 #include <unistd.h>
 
 #include "core/json_fields.h"
+#include "core/path_pattern.h"
 #include "core/sha256.h"
 
 #define HEAD_BYTES 65536
@@ -46,6 +47,16 @@ fs_close(void *session)
     free(fs);
 }
 
+/* Where it lies, and whether it is there, may change until it is read. */
+static bool
+check_base(const char *base_path, Status *st)
+{
+    if (base_path == NULL || !path_goes_up(base_path))
+        return true;
+    status_fail(st, STATUS_FORBIDDEN, "basePath \"%s\" contains \"..\"", base_path);
+    return status_hint(st, "Give the path of the directory itself.");
+}
+
 static bool
 fs_open(const DriverConfig *config, void **session, Status *st)
 {
@@ -62,7 +73,7 @@ fs_open(const DriverConfig *config, void **session, Status *st)
     if (fs == NULL)
         return status_out_of_memory(st, sizeof(*fs));
     fs->base = -1;
-    if (!local_fs_open_base(fs, config, base_path, st))
+    if (config->checks ? !check_base(base_path, st) : !local_fs_open_base(fs, config, base_path, st))
     {
         fs_close(fs);
         return false;

@@ -339,6 +339,45 @@ hostkeys_open(HostKeys *keys, const char *hash, const char *known, const Sftp *s
     return hash == NULL || read_hash(keys, hash, st);
 }
 
+/* Every line that says something must be one of a known_hosts file. */
+static bool
+check_lines(const char *known, Status *st)
+{
+    int number = 0;
+
+    for (const char *at = known; *at != '\0';)
+    {
+        const char *begin = at, *first = at + strspn(at, " \t\r");
+        KnownLine line;
+        size_t n = 0;
+        uint8_t *key;
+
+        number++;
+        if (!read_line(&at, &line) && (*first == '#' || *first == '\n' || *first == '\0'))
+            continue;
+        key = line.nkey > 0 ? decode(line.key, line.nkey, &n) : NULL;
+        free(key);
+        if (n >= 4 + line.ntype && key != NULL)
+            continue;
+        status_fail(st, STATUS_INVALID_VALUE, "line %d of knownHosts is none of a known_hosts file", number);
+        status_detail(st, "It begins with \"%.*s\".", (int) (strcspn(begin, " \t\r\n") > 60 ? 60 : strcspn(begin, " \t\r\n")), begin);
+        return status_hint(st, "A line has a name, the type of the key and the key in base64, as ssh-keyscan prints it.");
+    }
+    return true;
+}
+
+bool
+hostkeys_name(const Sftp *sftp, Status *st)
+{
+    if (sftp->keys.known != NULL && !check_lines(sftp->keys.known, st))
+        return false;
+    if (sftp->keys.has_hash || known_host(sftp))
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, "knownHosts has no line for \"%s\"", sftp->name);
+    return status_hint(st, "Servers are known by the name that the connector has in \"host\"%s. ssh-keyscan -p %u %s prints lines for it.",
+                       sftp->port == SFTP_PORT ? "" : ", with the port as in [host]:port", sftp->port, sftp->host);
+}
+
 void
 hostkeys_close(HostKeys *keys)
 {

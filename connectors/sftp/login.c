@@ -106,6 +106,28 @@ openssh_key_names(const char *key, const char *type)
     return found;
 }
 
+bool
+sftp_check_key(const char *key, Status *st)
+{
+    const char *begin = strstr(key, "-----BEGIN "), *end = begin == NULL ? NULL : strstr(begin + 11, "-----END ");
+    const char *kind = begin == NULL ? NULL : strstr(begin, "PRIVATE KEY-----");
+
+    if (kind != NULL && end != NULL && kind < end && strstr(end, "PRIVATE KEY-----") != NULL)
+        return true;
+    if (strncmp(key, "PuTTY-User-Key-File", 19) == 0)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "privateKey is a key file of PuTTY's");
+        return status_hint(st, "PuTTYgen exports it as an OpenSSH key (Conversions).");
+    }
+    if (strncmp(key, "ssh-", 4) == 0 || strncmp(key, "ecdsa-", 6) == 0 || strstr(key, "BEGIN PUBLIC KEY") != NULL || strstr(key, "BEGIN SSH2 PUBLIC KEY") != NULL)
+    {
+        status_fail(st, STATUS_INVALID_VALUE, "privateKey is the public half of a key");
+        return status_hint(st, "The private half is in the file without \".pub\".");
+    }
+    status_fail(st, STATUS_INVALID_VALUE, "privateKey is no private key in PEM or OpenSSH form");
+    return status_hint(st, "Give the whole text of the key's file, with its BEGIN and END lines, or refer to it by {\"file\": \"/path\"}.");
+}
+
 static bool
 key_is_rsa(const Sftp *sftp)
 {

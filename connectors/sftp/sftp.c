@@ -150,11 +150,12 @@ set_base(Sftp *sftp, const char *base, Status *st)
 }
 
 static bool
-set_credentials(Sftp *sftp, const json_t *auth, Status *st)
+set_credentials(Sftp *sftp, const DriverConfig *config, Status *st)
 {
+    const json_t *auth = config->auth;
     const char *user = NULL, *password = NULL, *key = NULL, *passphrase = NULL;
     const JsonField fields[] = {
-        {"username", JSON_FIELD_TEXT, true, &user, 0, 0},
+        {"username", JSON_FIELD_TEXT, !config->checks, &user, 0, 0},
         {"password", JSON_FIELD_TEXT, false, &password, 0, 0},
         {"privateKey", JSON_FIELD_TEXT, false, &key, 0, 0},
         {"passphrase", JSON_FIELD_TEXT, false, &passphrase, 0, 0},
@@ -167,7 +168,9 @@ set_credentials(Sftp *sftp, const json_t *auth, Status *st)
     }
     if (!json_fields_read(auth, "auth_config", fields, sizeof(fields) / sizeof(fields[0]), st))
         return false;
-    if ((password == NULL) == (key == NULL))
+    if (key != NULL && !sftp_check_key(key, st))
+        return false;
+    if ((password == NULL) == (key == NULL) && !config->checks)
         return status_fail(st, STATUS_INVALID_VALUE, "auth_config must have either password or privateKey");
     return keep(&sftp->user, user, st) && keep(&sftp->password, password, st) && keep(&sftp->private_key, key, st) &&
         keep(&sftp->passphrase, passphrase, st);
@@ -204,9 +207,9 @@ sftp_open(const DriverConfig *config, void **session, Status *st)
     sftp->connect_seconds = connect_seconds;
     sftp->idle_seconds = idle_seconds;
     sftp->total_seconds = total_seconds;
-    if (set_host(sftp, host, port, st) && set_base(sftp, base, st) && set_credentials(sftp, config->auth, st) &&
+    if (set_host(sftp, host, port, st) && set_base(sftp, base, st) && set_credentials(sftp, config, st) &&
         hostkeys_open(&sftp->keys, hash, known, sftp, st) && egress_open(&sftp->egress, config->egress, config->negress, st) &&
-        sftp_connect(sftp, st))
+        (config->checks ? hostkeys_name(sftp, st) : sftp_connect(sftp, st)))
     {
         *session = sftp;
         return true;

@@ -99,6 +99,8 @@ bool sftp_answered(Sftp *sftp, int rc, unsigned long code);
 
 /* From the config's fields, either may be NULL; neither is refused.  `name` as in Sftp.  Fails with 22023. */
 STATUS_CHECK bool hostkeys_open(HostKeys *keys, const char *hash, const char *known, const Sftp *sftp, Status *st);
+/* Whether the server could be known: without a hash, a line is about it.  Fails with 22023. */
+STATUS_CHECK bool hostkeys_name(const Sftp *sftp, Status *st);
 void hostkeys_close(HostKeys *keys);
 
 /*
@@ -114,6 +116,9 @@ bool hostkeys_methods(const Sftp *sftp, const char *tried, char *out, size_t siz
 STATUS_CHECK bool hostkeys_check(const Sftp *sftp, char *type, size_t size, bool *again, Status *st);
 
 /* ---- login.c ------------------------------------------------------------ */
+
+/* Whether a private key has a form that is understood; its passphrase may not be known yet.  Fails with 22023, which shows nothing of it. */
+STATUS_CHECK bool sftp_check_key(const char *key, Status *st);
 
 /* Fails with 28000, 08006 or 22023. */
 STATUS_CHECK bool sftp_login(Sftp *sftp, Status *st);

@@ -10,6 +10,20 @@
 /* So many characters of a secret are not shown any more. */
 #define SECRET_LEAST 6
 
+bool
+secret_check(const char *text, const char *name, Status *st)
+{
+    size_t n = strlen(text);
+    bool control = false;
+
+    for (const char *at = text; *at != '\0'; at++)
+        control = control || (unsigned char) *at < ' ' || *at == 0x7f;
+    if (n > 0 && !control && text[0] != ' ' && text[n - 1] != ' ')
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, n == 0 ? "%s is empty" : control ? "%s has a line end or control character in it" : "%s has a blank at its beginning or end", name);
+    return status_hint(st, "Give it alone, without what stands around it where it was copied from.");
+}
+
 void
 secret_free(char *text)
 {

@@ -6,6 +6,9 @@
 
 #include "core/status.h"
 
+/* Whether it could be a key or token: some text without control characters and blanks at its ends.  Fails with 22023, which shows nothing of it but its name. */
+STATUS_CHECK bool secret_check(const char *text, const char *name, Status *st);
+
 /* Overwrites the text and frees it.  NULL is allowed. */
 void secret_free(char *text);
 

@@ -20,6 +20,7 @@
 #define METADATA_HOST "169.254.169.254"
 #define METADATA_PATH "/computeMetadata/v1/instance/service-accounts/default/token"
 #define JWT_SECONDS 3600
+#define PRIVATE_KEY "private_key of the service account's key"
 #define KEY_FILE_MAX (64U << 10)
 
 static bool
@@ -67,7 +68,7 @@ exchange_jwt(void *context, OAuth2 *holder, Status *st)
     GoogleAuth *auth = context;
     json_t *claims = make_claims(auth, time(NULL));
     char *jwt = NULL;
-    bool fine = claims != NULL ? jwt_sign(claims, auth->key, auth->key_id, "private_key of the service account's key", &jwt, st) : status_out_of_memory(st, 0);
+    bool fine = claims != NULL ? jwt_sign(claims, auth->key, auth->key_id, PRIVATE_KEY, &jwt, st) : status_out_of_memory(st, 0);
     const HttpHeader form[] = {{"grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, {"assertion", jwt}};
 
     fine = fine && oauth2_ask(holder, auth->settings, auth->token_uri, form, 2, st);
@@ -170,8 +171,11 @@ take_file(GoogleAuth *auth, const json_t *file, const char *what, bool users, St
             take_text(file, what, "refresh_token", true, &auth->refresh, st);
     }
     auth->holder.source = exchange_jwt;
-    return take_text(file, what, "client_email", true, &auth->email, st) && take_text(file, what, "private_key", true, &auth->key, st) &&
-        take_text(file, what, "private_key_id", false, &auth->key_id, st);
+    if (!take_text(file, what, "client_email", true, &auth->email, st) || !take_text(file, what, "private_key", true, &auth->key, st) ||
+        !take_text(file, what, "private_key_id", false, &auth->key_id, st) || !jwt_check_key(auth->key, PRIVATE_KEY, st))
+        return false;
+    return auth->email[strcspn(auth->email, " \t\r\n")] == '\0' && strchr(auth->email, '@') != NULL ? true
+        : status_fail(st, STATUS_INVALID_VALUE, "client_email of %s is not an address", what);
 }
 
 /* The same as text. */
@@ -213,9 +217,12 @@ use_method(GoogleAuth *auth, const GoogleAuthConfig *config, Status *st)
     if (config->auth != NULL && !json_fields_read(config->auth, "auth_config", fields, sizeof(fields) / sizeof(fields[0]), st))
         return false;
     if (strcmp(config->method, "iam_role") == 0)
-        return config->ambient != NULL ? use_machine(auth, config->ambient, st) : ambient_forbidden(st);
+        return config->ambient == NULL && config->checks ? true : config->ambient != NULL ? use_machine(auth, config->ambient, st) : ambient_forbidden(st);
+    if (config->checks && token == NULL && file == NULL)
+        return true;
     if (strcmp(config->method, "token") == 0)
-        return (token != NULL && oauth2_set(&auth->holder, token, -1, st)) || status_fail(st, STATUS_INVALID_VALUE, "auth_method token needs an accessToken");
+        return token == NULL ? status_fail(st, STATUS_INVALID_VALUE, "auth_method token needs an accessToken")
+            : secret_check(token, "accessToken", st) && oauth2_set(&auth->holder, token, -1, st);
     return json_is_string(file) ? take_file_text(auth, json_string_value(file), what, false, st) : json_is_object(file) ? take_file(auth, file, what, false, st)
         : status_fail(st, STATUS_INVALID_VALUE, "auth_method service_account_json needs json, the key file as an object or as text");
 }

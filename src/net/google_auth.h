@@ -38,6 +38,7 @@ typedef struct GoogleAuthConfig
     const json_t *ambient;      /* as in DriverConfig: NULL: the machine's own may not be used */
     const char *scope;          /* what the tokens shall allow: a URL */
     const HttpSettings *settings;   /* for asking token endpoints; until google_auth_free */
+    bool checks;                /* as in DriverConfig: what is not told is not missed */
 } GoogleAuthConfig;
 
 /*

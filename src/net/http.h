@@ -65,6 +65,8 @@ typedef struct HttpHeaders
     struct curl_slist *list;
 } HttpHeaders;
 
+/* Whether it can be the value of a header.  Fails with 22023, which does not show it. */
+STATUS_CHECK bool http_header_check(const char *name, const char *value, Status *st);
 STATUS_CHECK bool http_header_add(HttpHeaders *headers, const char *name, const char *value, Status *st);
 void http_headers_free(HttpHeaders *headers);
 

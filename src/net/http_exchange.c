@@ -37,18 +37,24 @@ add_line(HttpHeaders *headers, const char *line, Status *st)
 }
 
 bool
+http_header_check(const char *name, const char *value, Status *st)
+{
+    for (const char *at = value; *at != '\0'; at++)
+        if (((unsigned char) *at < ' ' && *at != '\t') || *at == 0x7f)
+            return status_fail(st, STATUS_INVALID_VALUE, "header \"%s\" has a line end or control character in it", name);
+    return true;
+}
+
+bool
 http_header_add(HttpHeaders *headers, const char *name, const char *value, Status *st)
 {
     size_t size = strlen(name) + strlen(value) + 3;
-    char *line = malloc(size);
+    char *line;
     bool fine;
 
-    for (const char *at = value; *at != '\0' && line != NULL; at++)
-        if (((unsigned char) *at < ' ' && *at != '\t') || *at == 0x7f)
-        {
-            free(line);
-            return status_fail(st, STATUS_INVALID_VALUE, "header \"%s\" has a line end or control character in it", name);
-        }
+    if (!http_header_check(name, value, st))
+        return false;
+    line = malloc(size);
     if (line == NULL)
         return status_out_of_memory(st, size);
     /* libcurl takes a header without a value for one that is to be left out, unless it ends in a semicolon. */

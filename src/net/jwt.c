@@ -44,6 +44,15 @@ read_key(const char *pem, const char *what, Status *st)
     return NULL;
 }
 
+bool
+jwt_check_key(const char *key, const char *what, Status *st)
+{
+    EVP_PKEY *read = read_key(key, what, st);
+
+    EVP_PKEY_free(read);
+    return read != NULL;
+}
+
 /* JSON in base64url; to be freed by secret_free. */
 static char *
 encode_json(const json_t *json)

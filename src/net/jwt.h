@@ -11,6 +11,9 @@
 /* Bits that a key must have: RFC 7518, 3.3. */
 #define JWT_KEY_BITS 2048
 
+/* Whether a private key in PEM can be signed with; as jwt_sign. */
+STATUS_CHECK bool jwt_check_key(const char *key, const char *what, Status *st);
+
 /*
  * Signs claims with a private key in PEM; *token is to be freed by secret_free.  `key_id`
  * tells who checks it which key that is; NULL: nothing does.  `what` names the key in

@@ -122,6 +122,7 @@ url_parse(Url *url, const char *text, const char *what, Status *st)
 {
     const char *why = NULL;
     CURLU *parsed;
+    CURLUcode rc;
 
     memset(url, 0, sizeof(*url));
     if (strlen(text) > URL_MAX)
@@ -131,8 +132,9 @@ url_parse(Url *url, const char *text, const char *what, Status *st)
     parsed = curl_url();
     if (parsed == NULL)
         return status_out_of_memory(st, strlen(text));
-    if (curl_url_set(parsed, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME) != CURLUE_OK)
-        why = "It must be like https://host/path.";
+    rc = curl_url_set(parsed, CURLUPART_URL, text, CURLU_NON_SUPPORT_SCHEME);
+    if (rc != CURLUE_OK)
+        why = rc == CURLUE_BAD_PORT_NUMBER ? "Its port is no number up to 65535." : "It must be like https://host/path.";
     else
         why = complaint(parsed);
     if (why == NULL && !take_parts(url, parsed))

@@ -179,13 +179,13 @@ append_field(Secret *out, const JsonbValue *key, const JsonbValue *value, bool a
         out->data[at + 3 + i] = (out->length - key_end) >> (8 * i);
 }
 
-Secret *
-auth_pack(Jsonb *auth_config, Oid caller, Oid owner)
+static Secret *
+pack(Jsonb *auth_config, bool references, bool any_file, bool any_env)
 {
-    bool any_file = reference_may_files(caller) && reference_may_files(owner), any_env = superuser_arg(caller) && superuser_arg(owner);
     JsonbIterator *it = JsonbIteratorInit(&auth_config->root);
     JsonbIteratorToken token;
-    JsonbValue key, value;
+    JsonbValue key, value, name;
+    ReferenceKind kind;
     Secret *packed;
 
     if (VARSIZE(auth_config) > MAX_AUTH_BYTES)
@@ -197,10 +197,22 @@ auth_pack(Jsonb *auth_config, Oid caller, Oid owner)
         if (token != WJB_KEY)
             continue;
         (void) JsonbIteratorNext(&it, &value, true);
-        if (value.type != jbvNull)
+        if (value.type != jbvNull && (references || !reference_parse(&value, &kind, &name)))
             append_field(packed, &key, &value, any_file, any_env);
     }
     return packed;
+}
+
+Secret *
+auth_pack(Jsonb *auth_config, Oid caller, Oid owner)
+{
+    return pack(auth_config, true, reference_may_files(caller) && reference_may_files(owner), superuser_arg(caller) && superuser_arg(owner));
+}
+
+Secret *
+auth_pack_values(Jsonb *auth_config)
+{
+    return pack(auth_config, false, false, false);
 }
 
 /* ---- opening ----------------------------------------------------------------------------- */
@@ -390,6 +402,12 @@ void
 auth_end(AuthCall *call)
 {
     current = call->outer;
+}
+
+Jsonb *
+auth_under_way(void)
+{
+    return current ? current->auth_config : NULL;
 }
 
 /* References that lead nowhere are told, no more: what they refer to may come later. */

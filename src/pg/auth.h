@@ -51,6 +51,9 @@ extern Secret *auth_open(const Auth *auth);
  */
 extern Secret *auth_pack(Jsonb *auth_config, Oid caller, Oid owner);
 
+/* The same without references, which only the use can tell anything about; nor are rights looked at. */
+extern Secret *auth_pack_values(Jsonb *auth_config);
+
 /* ---- calls that carry credentials */
 
 /* One call under way; the struct is the caller's and lives until auth_end. */
@@ -64,6 +67,8 @@ typedef struct AuthCall
 extern Jsonb *auth_begin(AuthCall *call, Jsonb *auth_config);
 /* Ends it; also after an error, from where it was begun. */
 extern void auth_end(AuthCall *call);
+/* The auth_config of the call that is under way; NULL: none is. */
+extern Jsonb *auth_under_way(void);
 
 /*
  * kaireon_internal.seal_auth(connector uuid, caller regrole, owner regrole) RETURNS bytea:

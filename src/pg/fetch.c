@@ -365,3 +365,18 @@ fetch_call(Link *link, const ConnectorSpec *connector, const char *path, const c
     if (answer->status == 0)
         link_misbehaved("kaireon-reader did not say what was answered to a call");
 }
+
+void
+fetch_check(Link *link, const ConnectorSpec *connector)
+{
+    LinkRequest request = {.operation = "check", .resource = ""};
+    LinkMessage message;
+
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
+    link_request(link, &request);
+    (void) link_receive(link, &message, true);
+    if (message.type != WIRE_END)
+        link_misbehaved("kaireon-reader sent something else than that a connector is right");
+}

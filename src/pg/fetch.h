@@ -75,6 +75,9 @@ typedef struct FetchAnswer { int status; int wait; char *said; } FetchAnswer;
 /* Sends a call to a path below the connector's base, once: see Driver.call.  Raises an error when there is no answer. */
 extern void fetch_call(Link *link, const ConnectorSpec *connector, const char *path, const char *call, FetchAnswer *answer);
 
+/* Raises an error when the connector's config and credentials, as far as these are given, can't be right.  Connects to nothing. */
+extern void fetch_check(Link *link, const ConnectorSpec *connector);
+
 /*
  * What an object of the source looks like (its dialect has "fields"), or the
  * source's first where it is NULL; NULL when there is none.

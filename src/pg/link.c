@@ -470,7 +470,7 @@ append_reach(StringInfo out, const LinkRequest *request)
     appendStringInfoString(out, "],\"forbidden\":[");
     json_append_string(out, DataDir);
     appendStringInfoChar(out, ']');
-    if (guc_instance_credentials)
+    if (guc_instance_credentials && strcmp(request->operation, "check") != 0)
         append_ambient(out);
 }
 

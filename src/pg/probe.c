@@ -32,6 +32,8 @@ extern PGDLLEXPORT Datum kaireon_test_connector(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_test_connector);
 extern PGDLLEXPORT Datum kaireon_test_connector_config(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_test_connector_config);
+extern PGDLLEXPORT Datum kaireon_check_source(PG_FUNCTION_ARGS);
+PG_FUNCTION_INFO_V1(kaireon_check_source);
 extern PGDLLEXPORT Datum kaireon_describe(PG_FUNCTION_ARGS);
 PG_FUNCTION_INFO_V1(kaireon_describe);
 extern PGDLLEXPORT Datum kaireon_preview(PG_FUNCTION_ARGS);
@@ -211,6 +213,30 @@ kaireon_list_objects(PG_FUNCTION_ARGS)
     }
     link_close(link);
     return (Datum) 0;
+}
+
+/* ---- check_source ------------------------------------------------------------------ */
+
+/*
+ * check_source(type, config, auth_method, with_auth): raises what the type's
+ * driver has against them, with the credentials of the call that is under way.
+ * What the environment has of the machine's own it is not told.
+ */
+Datum
+kaireon_check_source(PG_FUNCTION_ARGS)
+{
+    MemoryContext context = AllocSetContextCreate(CurrentMemoryContext, "kaireon check", ALLOCSET_DEFAULT_SIZES);
+    MemoryContext old = MemoryContextSwitchTo(context);
+    ConnectorSpec connector = {.type = text_argument(fcinfo, 0), .config = PG_GETARG_JSONB_P(1)};
+    Jsonb *given = PG_GETARG_BOOL(3) ? auth_under_way() : NULL;
+
+    connector.auth.name = connector.type;
+    connector.auth.method = text_argument(fcinfo, 2);
+    connector.auth.packed = given && JB_ROOT_IS_OBJECT(given) ? auth_pack_values(given) : NULL;
+    fetch_check(link_open(), &connector);
+    MemoryContextSwitchTo(old);
+    MemoryContextDelete(context);
+    PG_RETURN_VOID();
 }
 
 /* ---- test_connector ------------------------------------------------------------------ */

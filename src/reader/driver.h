@@ -34,6 +34,7 @@ typedef struct DriverConfig
     const char *const *forbidden;
     size_t nforbidden;
     bool moves;                 /* objects will be moved: the roots are those in which they may be */
+    bool checks;                /* nothing but what is said is looked at: open() connects to nothing, and does without credentials that it is not told */
     bool calls;                 /* something will be called, once: whoever asks tries again by himself */
     const char *const *egress;  /* rules of net/egress.h: where connections may go beside public addresses */
     size_t negress;

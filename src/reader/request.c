@@ -96,7 +96,7 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
     if (columns == NULL)
     {
         request->all_columns = true;
-        return debug || request->list || request->describe || request->move || request->call ||
+        return debug || request->list || request->describe || request->move || request->call || request->check ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
     if (n > WIRE_MAX_FIELDS)
@@ -396,10 +396,11 @@ parse_root(Request *request, bool debug, Status *st)
     request->replay = strcmp(operation, "replay") == 0;
     request->move = request->config.moves = strcmp(operation, "move") == 0;
     request->call = request->config.calls = strcmp(operation, "call") == 0;
-    if (!request->list && !request->describe && !request->replay && !request->move && !request->call && strcmp(operation, "read") != 0)
+    request->check = request->config.checks = strcmp(operation, "check") == 0;
+    if (!request->list && !request->describe && !request->replay && !request->move && !request->call && !request->check && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list, describe, move, call, replay.");
+        return status_hint(st, "Known operations: read, list, describe, move, call, check, replay.");
     }
     if (request->replay != (replayed != NULL))
         return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "key \"records\" is missing in request"

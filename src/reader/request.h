@@ -39,6 +39,7 @@ typedef struct Request
     bool describe;          /* operation "describe" */
     bool move;              /* operation "move" */
     bool call;              /* operation "call" */
+    bool check;             /* operation "check" */
     DriverCall called;      /* of it */
     bool replay;            /* operation "replay"; none of them: "read" */
     const json_t *replayed; /* array: the records of a replay */

@@ -569,8 +569,8 @@ run(Session *s, Status *st)
     bool open = request->driver->open(&request->config, &s->driver, st);
 
     request_forget_auth(request);
-    if (!open)
-        return false;
+    if (!open || request->check)
+        return open;
     if (request->list)
         return list(s, forward, st);
     if (request->move)

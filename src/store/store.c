@@ -3,6 +3,8 @@
  */
 #include "store/store.h"
 
+#include <openssl/err.h>
+#include <openssl/pem.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -33,11 +35,54 @@ copy_text(const char *text, char **out, Status *st)
     return text == NULL || *out != NULL || status_out_of_memory(st, strlen(text));
 }
 
+/* Certificates that can be read, of which there must be one. */
+static bool
+check_ca_cert(const char *pem, Status *st)
+{
+    BIO *in = BIO_new_mem_buf(pem, -1);
+    X509 *certificate;
+    int n = 0;
+    bool ended;
+
+    while (in != NULL && (certificate = PEM_read_bio_X509(in, NULL, NULL, NULL)) != NULL)
+    {
+        X509_free(certificate);
+        n++;
+    }
+    /* What else is in the text is no mistake, but a certificate that is cut off is. */
+    ended = ERR_GET_REASON(ERR_peek_last_error()) == PEM_R_NO_START_LINE;
+    ERR_clear_error();
+    BIO_free(in);
+    if (n > 0 && ended)
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, "caCert %s", n > 0 ? "has a certificate in it that can't be read" : "is no certificate in PEM form");
+    return status_hint(st, "Give the text of a file that has lines \"-----BEGIN CERTIFICATE-----\" and \"-----END CERTIFICATE-----\", not the file's name.");
+}
+
+/* The host and port of an HTTP proxy, and no more. */
+static bool
+check_proxy(const char *proxy, Status *st)
+{
+    Url url;
+    bool bare;
+
+    if (!url_parse(&url, proxy, "proxy", st))
+        return false;
+    bare = strcmp(url.path, "/") == 0 && url.query[0] == '\0';
+    url_free(&url);
+    if (bare)
+        return true;
+    status_fail(st, STATUS_INVALID_VALUE, "proxy must be a URL without a path");
+    return status_hint(st, "For example http://proxy.example.com:3128.");
+}
+
 bool
 store_open(Store *store, const DriverConfig *config, const StoreSettings *settings, Status *st)
 {
     HttpSettings *http = &store->settings;
 
+    if ((settings->ca_cert != NULL && !check_ca_cert(settings->ca_cert, st)) || (settings->proxy != NULL && !check_proxy(settings->proxy, st)))
+        return false;
     *http = (HttpSettings) HTTP_DEFAULTS;
     if (!copy_text(settings->ca_cert, &store->ca_cert, st) || !copy_text(settings->proxy, &store->proxy, st) ||
         !egress_open(&store->egress, config->egress, config->negress, st))

@@ -314,6 +314,8 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     first rows are like ("sample"), then END;
  *                                     "move": an OBJECT for each of "files", where it is now, then END;
  *                                     "call": the ANSWER to "call", whatever its status, then END;
+ *                                     "check": whether the connector's config and "auth" could be right, connecting to nothing
+ *                                     ("auth" may lack what is known only when it is used), then END;
  *                                     or "replay": rows of "records", which were read before; no connector
  *   "connector": { "type": "local_fs", "config": {"basePath": "..."},
  *                  "authMethod": "none", "auth": {} },   opened credentials: the type's auth fields

@@ -46,7 +46,7 @@ SELECT kaireon.publish_pipeline('x_pipe', 1);
 SELECT kaireon.export_pipeline('x_pipe') #> '{nodes,1,config,value}';
 
 -- Credentials are not in it; a connector that needs some is made without.
-SELECT kaireon.import_pipeline(jsonb_set(:'document', '{connectors}', '[{"name": "x_s3", "type": "aws_s3", "authMethod": "access_key", "config": {"bucket": "b"}}]')) IS NOT NULL;
+SELECT kaireon.import_pipeline(jsonb_set(:'document', '{connectors}', '[{"name": "x_s3", "type": "aws_s3", "authMethod": "access_key", "config": {"bucket": "raw"}}]')) IS NOT NULL;
 SELECT type, auth_method, config, status FROM kaireon.connectors WHERE name = 'x_s3';
 
 -- What does not fit.

@@ -20,12 +20,17 @@ my $ROWS = 40_000;
 my $sum = $ROWS * ($ROWS + 1) / 2;
 my $FOREVER = '2099-01-01T00:00:00Z';
 
-sub connector
+sub creation
 {
     my ($name, $config, $method, $auth) = @_;
-    $k->sql("SELECT kaireon.create_connector('$name', 'azure_blob', " . $k->json({ storageAccount => $account, container => 'data', endpoint => "http://127.0.0.1:$port/$account",
-        maxAttempts => 3, %$config }) . ", '" . ($method // 'access_key') . "', " . $k->json($auth // { accountKey => $account_key }) . ')');
-    return $name;
+    return "SELECT kaireon.create_connector('$name', 'azure_blob', " . $k->json({ storageAccount => $account, container => 'data', endpoint => "http://127.0.0.1:$port/$account",
+        maxAttempts => 3, %$config }) . ", '" . ($method // 'access_key') . "', " . $k->json($auth // { accountKey => $account_key }) . ')';
+}
+
+sub connector
+{
+    $k->sql(creation(@_));
+    return $_[0];
 }
 
 sub error_of { return $k->sql_error("\\set VERBOSITY verbose\n$_[0]"); }
@@ -80,13 +85,15 @@ my %way = (
     sas_with_question_mark => [ {}, 'token', { sasToken => "?$sas" } ],
     string => [ { endpoint => undef }, 'connection_string',
         { connectionString => "DefaultEndpointsProtocol=http;AccountName=$account;AccountKey=$account_key;BlobEndpoint=http://127.0.0.1:$port/$account/;QueueEndpoint=http://127.0.0.1:1/;" } ],
+    string_alone => [ { endpoint => undef, storageAccount => undef }, 'connection_string', { connectionString => "AccountName=$account;AccountKey=$account_key;BlobEndpoint=http://127.0.0.1:$port/$account" } ],
+    string_with_sas_alone => [ { endpoint => undef, storageAccount => undef }, 'connection_string', { connectionString => "BlobEndpoint=http://127.0.0.1:$port/$account;SharedAccessSignature=$sas" } ],
     string_with_sas => [ { endpoint => undef }, 'connection_string', { connectionString => "BlobEndpoint=http://127.0.0.1:$port/$account;SharedAccessSignature=$sas" } ]);
 for my $name (sort keys %way)
 {
     my ($config, $method, $auth) = @{ $way{$name} };
     $config = { %$config, prefix => 'in' };
     my %whole = (storageAccount => $account, container => 'data', endpoint => "http://127.0.0.1:$port/$account", %$config);
-    delete $whole{endpoint} unless defined $whole{endpoint};
+    delete @whole{ grep { !defined $whole{$_} } keys %whole };
     $k->sql("SELECT kaireon.create_connector('$name', 'azure_blob_storage', " . $k->json(\%whole) . ", '$method', " . $k->json($auth) . ')');
     is(paths($name, 'daily/*o*.csv') . ' ' . read_sum($name, 'daily/big.csv'), "daily/one.csv daily/two.csv $ROWS|$sum", "$name: listed and read");
 }
@@ -210,8 +217,16 @@ for my $case ([ 'wrong_key', {}, 'access_key', { accountKey => 'AAAA' }, qr/4250
     [ 'wrong_sas', {}, 'token', { sasToken => $wrong }, qr/42501: .*(?:AuthenticationFailed|AuthorizationFailure).*HINT:.*sp=rl/s ],
     [ 'expired', {}, 'token', { sasToken => $short }, qr/42501: .*HINT:  The shared access signature expired at 2020-01-01T00:00:00Z\./s ],
     [ 'may_not_list', {}, 'token', { sasToken => Peers::azure_sas('r', $FOREVER) }, qr/42501: .*AuthorizationPermissionMismatch/s ],
-    [ 'no_container', { container => 'nothing' }, 'access_key', undef, qr/58P01: container "nothing" does not exist.*ContainerNotFound/s ],
-    [ 'no_sas', {}, 'token', { sasToken => 'sv=2021-12-02&sp=rl' }, qr/22023: the shared access signature has no parameter "sig"/ ],
+    [ 'no_container', { container => 'nothing' }, 'access_key', undef, qr/58P01: container "nothing" does not exist.*ContainerNotFound/s ])
+{
+    my ($name, $config, $method, $auth, $error) = @$case;
+    connector($name, $config, $method, $auth);
+    my $said = error_of("SELECT * FROM kaireon.list_objects('$name', '*')");
+    like($said, $error, $name);
+    is($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 'f', "$name: test_connector says so");
+}
+# What can't be right is no connector.
+for my $case ([ 'no_sas', {}, 'token', { sasToken => 'sv=2021-12-02&sp=rl' }, qr/22023: the shared access signature has no parameter "sig"/ ],
     [ 'no_url', {}, 'token', { sasToken => "$sas junk" }, qr/22023: the shared access signature has a character in it/ ],
     [ 'no_base64', {}, 'access_key', { accountKey => 'no#key' }, qr/22023: the account key is not base64/ ],
     [ 'bad_account', { storageAccount => 'No-Where' }, 'access_key', undef, qr/22023: "No-Where" is not the name of a storage account/ ],
@@ -225,11 +240,9 @@ for my $case ([ 'wrong_key', {}, 'access_key', { accountKey => 'AAAA' }, qr/4250
     [ 'pasted_sas', {}, 'connection_string', { connectionString => $sas }, qr/22023: unknown part "se" in connectionString/ ])
 {
     my ($name, $config, $method, $auth, $error) = @$case;
-    connector($name, $config, $method, $auth);
-    my $said = error_of("SELECT * FROM kaireon.list_objects('$name', '*')");
-    like($said, $error, $name);
-    is($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 'f', "$name: test_connector says so");
+    like(error_of(creation($name, $config, $method, $auth)), $error, $name);
 }
+is($k->sql("SELECT count(*) FROM kaireon.connectors WHERE name IN ('no_sas', 'both', 'pasted_sas')"), 0, 'none of them is made');
 
 my $refused = error_of("SELECT kaireon.create_connector('signed_url', 'azure_blob', " . $k->json({ storageAccount => $account, container => 'data', endpoint => "http://127.0.0.1:$port/$account?$sas" }) . ')');
 like($refused, qr/22023: invalid value "http:\S+\?\.\.\." for key "endpoint".*HINT: .*a signature belongs in auth_config/s, 'an endpoint with a signature is not taken');

@@ -21,12 +21,17 @@ my $k = Kaireon->new('gcs', conf => "kaireon.master_key_file = '$key'\nkaireon.e
 my $ROWS = 40_000;
 my $sum = $ROWS * ($ROWS + 1) / 2;
 
-sub connector
+sub creation
 {
     my ($name, $config, $method, $auth) = @_;
-    $k->sql("SELECT kaireon.create_connector('$name', 'google_cloud_storage', " . $k->json({ bucket => 'data', endpoint => $gate->url, maxAttempts => 3, %$config }) . ", '"
-        . ($method // 'none') . "', " . $k->json($auth // {}) . ')');
-    return $name;
+    return "SELECT kaireon.create_connector('$name', 'google_cloud_storage', " . $k->json({ bucket => 'data', endpoint => $gate->url, maxAttempts => 3, %$config }) . ", '"
+        . ($method // 'none') . "', " . $k->json($auth // {}) . ')';
+}
+
+sub connector
+{
+    $k->sql(creation(@_));
+    return $_[0];
 }
 
 sub error_of { return $k->sql_error("\\set VERBOSITY verbose\n$_[0]"); }
@@ -155,10 +160,7 @@ my $secret = 'ya29.secret-access-token';
 $gate->set('secure', 1);
 for my $case ([ 'wrong_token', {}, 'token', { accessToken => $secret }, qr/28000: "127\.0\.0\.1" does not accept the credentials.*status 401: authError: Invalid Credentials.*HINT/s ],
     [ 'anonymous', {}, 'none', {}, qr/28000: .*required: Anonymous caller does not have/s ],
-    [ 'bad_token', {}, 'token', { accessToken => "$secret\nX-Other: 1" }, qr/22023: .*token/ ],
-    [ 'machine', {}, 'iam_role', {}, qr/42501: auth_method iam_role is not allowed.*HINT:.*kaireon\.instance_credentials/s ],
-    [ 'bad_endpoint', { endpoint => $gate->url('/path') }, 'token', { accessToken => $secret }, qr/22023: endpoint must be a URL without a path/ ],
-    [ 'bad_bucket', { bucket => 'no/where' }, 'token', { accessToken => $secret }, qr/22023: "no\/where" is not the name of a bucket.*HINT/s ])
+    [ 'machine', {}, 'iam_role', {}, qr/42501: auth_method iam_role is not allowed.*HINT:.*kaireon\.instance_credentials/s ])
 {
     my ($name, $config, $method, $auth, $error) = @$case;
     connector($name, $config, $method, $auth);
@@ -166,6 +168,16 @@ for my $case ([ 'wrong_token', {}, 'token', { accessToken => $secret }, qr/28000
     like($said, $error, $name);
     unlike($said, qr/\Q$secret\E/, "$name: no secret in it");
     is($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 'f', "$name: test_connector says so");
+}
+# What can't be right is no connector.
+for my $case ([ 'bad_token', {}, 'token', { accessToken => "$secret\nX-Other: 1" }, qr/22023: accessToken has a line end/ ],
+    [ 'bad_endpoint', { endpoint => $gate->url('/path') }, 'token', { accessToken => $secret }, qr/22023: endpoint must be a URL without a path/ ],
+    [ 'bad_bucket', { bucket => 'no/where' }, 'token', { accessToken => $secret }, qr/22023: "no\/where" is not the name of a bucket.*HINT/s ])
+{
+    my ($name, $config, $method, $auth, $error) = @$case;
+    my $said = error_of(creation($name, $config, $method, $auth));
+    like($said, $error, $name);
+    unlike($said, qr/\Q$secret\E/, "$name: no secret in it");
 }
 $gate->set('secure', '');
 connector('no_bucket', { bucket => 'nothing' });

@@ -32,11 +32,16 @@ Peers::gcs_bucket($peer->{port}, 'data');
 Peers::gcs_put($peer->{port}, 'data', "$_.csv", "id,name\n$_,one\n") for 1 .. 20;
 $gate->set('secure', 1);
 
-sub connector
+sub creation
 {
     my ($name, $method, $auth, %config) = @_;
-    $k->sql("SELECT kaireon.create_connector('$name', 'gcs', " . $k->json({ bucket => 'data', endpoint => $gate->url, maxAttempts => 2, %config }) . ", '$method', " . $k->json($auth) . ')');
-    return $name;
+    return "SELECT kaireon.create_connector('$name', 'gcs', " . $k->json({ bucket => 'data', endpoint => $gate->url, maxAttempts => 2, %config }) . ", '$method', " . $k->json($auth) . ')';
+}
+
+sub connector
+{
+    $k->sql(creation(@_));
+    return $_[0];
 }
 
 # The rows of a read, or its error.
@@ -86,18 +91,26 @@ my %bad = %{ $gate->key_file };
 delete $bad{client_email};
 for my $case ([ 'other_key', { json => $gate->key_file(private_key => $other->key_file->{private_key}) }, qr/28000: "127\.0\.0\.1" gives no access token for these credentials.*status 400: invalid_grant: Invalid JWT Signature/s ],
     [ 'stranger', { json => $gate->key_file(client_email => 'nobody@example.com') }, qr/28000: .*invalid_grant: Invalid issuer/s ],
-    [ 'no_email', { json => \%bad }, qr/22023: the service account's key has no text "client_email" in it/ ],
-    [ 'no_key', { json => $gate->key_file(private_key => substr $private, 0, 300) }, qr/22023: private_key of the service account's key can't be used/ ],
-    [ 'user', { json => $gate->user_file }, qr/0A000: the service account's key is of type "authorized_user".*HINT:.*service_account/s ],
-    [ 'nonsense', { json => substr $private, 0, 200 }, qr/22023: the service account's key is no JSON object/ ],
     [ 'inside', { json => $gate->key_file(token_uri => 'http://127.0.0.2:' . $gate->port . '/token') }, qr/42501: connection to "127\.0\.0\.2" is not allowed/ ],
     [ 'metadata', { json => $gate->key_file(token_uri => 'http://169.254.169.254/latest/meta-data') }, qr/42501: connection to "169\.254\.169\.254" is not allowed/ ],
-    [ 'file', { json => $gate->key_file(token_uri => 'file:///etc/passwd') }, qr/22023: token_uri "file:\/\/\/etc\/passwd" is not a URL that can be used/ ],
     [ 'nowhere', { json => $gate->key_file(token_uri => 'http://127.0.0.1:' . Peers::free_port() . '/token') }, qr/08001: could not connect/ ])
 {
     my ($name, $auth, $error) = @$case;
     connector($name, 'service_account_json', $auth);
     my $said = result($name);
+    like($said, $error, $name);
+    unlike($said, qr/\Q$line\E|PRIVATE/, "$name: no key in it");
+}
+# What can't be right is no connector.
+for my $case (
+    [ 'no_email', { json => \%bad }, qr/22023: the service account's key has no text "client_email" in it/ ],
+    [ 'no_key', { json => $gate->key_file(private_key => substr $private, 0, 300) }, qr/22023: private_key of the service account's key can't be used/ ],
+    [ 'user', { json => $gate->user_file }, qr/0A000: the service account's key is of type "authorized_user".*HINT:.*service_account/s ],
+    [ 'nonsense', { json => substr $private, 0, 200 }, qr/22023: the service account's key is no JSON object/ ],
+    [ 'file', { json => $gate->key_file(token_uri => 'file:///etc/passwd') }, qr/22023: token_uri "file:\/\/\/etc\/passwd" is not a URL that can be used/ ])
+{
+    my ($name, $auth, $error) = @$case;
+    my $said = $k->sql_error("\\set VERBOSITY verbose\n" . creation($name, 'service_account_json', $auth));
     like($said, $error, $name);
     unlike($said, qr/\Q$line\E|PRIVATE/, "$name: no key in it");
 }
@@ -128,11 +141,19 @@ sub with_environment
     return;
 }
 
+# The text of a certificate.
+sub certificate
+{
+    my $dir = PostgreSQL::Test::Utils::tempdir();
+    system('openssl', 'req', '-x509', '-newkey', 'ed25519', '-nodes', '-subj', '/CN=authority', '-keyout', "$dir/key", '-out', "$dir/certificate") == 0 or die 'openssl failed';
+    return PostgreSQL::Test::Utils::slurp_file("$dir/certificate");
+}
+
 my %emulator = (STORAGE_EMULATOR_HOST => $gate->url);
 my %instance = (%emulator, GCE_METADATA_HOST => '127.0.0.1:' . $gate->port);
 connector('machine', 'iam_role', {});
 connector('thief', 'iam_role', {}, endpoint => $other->url);
-connector('authority', 'iam_role', {}, caCert => '-----BEGIN CERTIFICATE-----');
+connector('authority', 'iam_role', {}, caCert => certificate());
 connector('proxied', 'iam_role', {}, proxy => $other->url);
 with_environment(%instance);
 like(result('machine'), qr/42501: auth_method iam_role is not allowed on this server.*HINT:.*kaireon\.instance_credentials/s, 'the machine has none to give, unless an administrator says so');

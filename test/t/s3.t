@@ -19,12 +19,17 @@ my %auth = (accessKeyId => $Peers::S3_ID, secretAccessKey => $Peers::S3_SECRET);
 # The server that is asked, its name, and who asks.
 my ($server, $peer, $port, $k, $files);
 
-sub connector
+sub creation
 {
     my ($name, $config, $method, $auth) = @_;
-    $k->sql("SELECT kaireon.create_connector('$name', 'amazon_s3', " . $k->json({ bucket => 'data', endpoint => "http://127.0.0.1:$port", maxAttempts => 3, %$config }) . ", '"
-        . ($method // 'access_key') . "', " . $k->json($auth // \%auth) . ')');
-    return $name;
+    return "SELECT kaireon.create_connector('$name', 'amazon_s3', " . $k->json({ bucket => 'data', endpoint => "http://127.0.0.1:$port", maxAttempts => 3, %$config }) . ", '"
+        . ($method // 'access_key') . "', " . $k->json($auth // \%auth) . ')';
+}
+
+sub connector
+{
+    $k->sql(creation(@_));
+    return $_[0];
 }
 
 sub is_here { my ($got, $wanted, $what) = @_; return is($got, $wanted, "$server: $what"); }
@@ -202,9 +207,7 @@ sub refused
         [ 'no_bucket', { bucket => 'nothing' }, 'access_key', \%auth, qr/58P01: bucket "nothing" does not exist/ ],
         $server eq 'seaweedfs' ? () : [ 'other_region', { region => 'eu-west-3' }, 'access_key', \%auth, qr/08P01: .*AuthorizationHeaderMalformed.*HINT: +Check bucket, region/s ],
         [ 'token_of_nobody', {}, 'access_key', { %auth, sessionToken => 'junk' }, qr/(42501: .*(InvalidTokenId|InvalidAccessKeyId)|28000: .*status 400: InvalidToken)/s ],
-        [ 'machine', {}, 'iam_role', {}, qr/42501: auth_method iam_role is not allowed.*HINT:.*kaireon\.instance_credentials/s ],
-        [ 'bad_endpoint', { endpoint => "http://127.0.0.1:$port/path" }, 'access_key', \%auth, qr/22023: endpoint must be a URL without a path/ ],
-        [ 'bad_region', { region => 'no/where' }, 'access_key', \%auth, qr/22023: .*region/ ])
+        [ 'machine', {}, 'iam_role', {}, qr/42501: auth_method iam_role is not allowed.*HINT:.*kaireon\.instance_credentials/s ])
     {
         my ($name, $config, $method, $auth, $error) = @$case;
         connector($name, $config, $method, $auth);
@@ -213,6 +216,8 @@ sub refused
         unlike($said, qr/\Q$Peers::S3_SECRET\E/, "$server: $name: no secret in it");
         is_here($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 'f', "$name: test_connector says so");
     }
+    like_here(error_of(creation('bad_endpoint', { endpoint => "http://127.0.0.1:$port/path" })), qr/22023: endpoint must be a URL without a path/, 'bad_endpoint is not made');
+    like_here(error_of(creation('bad_region', { region => 'no/where' })), qr/22023: .*region/, 'bad_region is not made');
     return;
 }
 

@@ -62,7 +62,10 @@ sub failure
 }
 # What is said of a statement that succeeds.
 sub warnings_of { my ($sql) = @_; my (undef, undef, $err) = $k->node->psql('postgres', "\\set VERBOSITY verbose\n$sql"); return $err =~ s/^psql:[^ ]* |^LOCATION:.*\n?|^CONTEXT:.*\n?//gmr; }
-sub seen { my @r = ReaderProxy::requests($root); ReaderProxy::forget($root); return map { $_->{auth} } @r; }
+# The credentials of the requests since the last time: those that read something, or those that only look at what is given.
+sub told { my ($checks) = @_; my @r = ReaderProxy::requests($root); ReaderProxy::forget($root); return map { $_->{auth} } grep { $checks == ($_->{operation} eq 'check') } @r; }
+sub seen { return told(0); }
+sub checked { return told(1); }
 
 # ---- no key
 
@@ -79,6 +82,7 @@ seen();
 my %hard = (token => "s3cret \"quoted\" \\back\\ \x{e4}\x{20ac}\x{1f600}\n-----BEGIN KEY-----\nabc\r\n\t\x01end", user => 'me', json => { type => 'service_account', private_key => "a\nb", list => [ 1, JSON::PP::true, undef, { x => [] } ], n => 1.5 });
 settings(master_key_file => key('raw', $raw));
 $k->sql(create('c', \%hard));
+is_deeply([ checked() ], [ \%hard ], 'the reader looks at what is given');
 $k->sql(read_all('c'));
 is_deeply([ seen() ], [ \%hard, \%hard ], 'the reader gets what was given, with each request');
 $k->sql("SELECT ok FROM kaireon.test_connector('c')");
@@ -271,7 +275,9 @@ sub as { my ($role, $sql) = @_; return "SET SESSION AUTHORIZATION $role; $sql"; 
 my $by_file = { token => { file => $secret }, user => 'u' };
 my $by_env = { token => { env => 'PGTZ_SECRET' } };
 like(failure(as('user1', create('f1', $by_file))), qr/^ERROR:  42501: permission denied to take key "token" from a file$hint/, 'a file needs the right to read files');
+checked();
 is($k->sql(as('user2', create('f2', $by_file)) =~ s/SELECT/SELECT 1 FROM/r), 1, 'which a role may have');
+is_deeply([ checked() ], [ { user => 'u' } ], 'what a reference stands for is not looked at before it is used');
 $k->sql(as('user2', read_all('f2')));
 is_deeply((seen())[0], { token => 'from a file', user => 'u' }, 'what it holds reaches the reader, without its line end');
 key('referred', "changed");
