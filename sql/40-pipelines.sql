@@ -440,6 +440,7 @@ CREATE FUNCTION kaireon_internal.delete_pipeline(caller regrole, name text, if_e
 DECLARE
     p kaireon_internal.pipeline;
     letters bigint;
+    claims bigint;
 BEGIN
     IF if_exists AND name IS NOT NULL AND NOT EXISTS (SELECT FROM kaireon_internal.pipeline AS t WHERE t.name = delete_pipeline.name) THEN
         RAISE NOTICE 'pipeline "%" does not exist, skipping', name;
@@ -453,6 +454,10 @@ BEGIN
         PERFORM kaireon_internal.fail('55000', format('pipeline "%s" has %s dead letter%s', name, letters, CASE WHEN letters > 1 THEN 's' ELSE '' END),
             'Without the pipeline they could not be loaded any more.',
             'Load them with kaireon.replay_dead_letters, or throw them away with kaireon.purge_dead_letters.');
+    END IF;
+    SELECT count(*) INTO claims FROM kaireon_internal.outbox AS o WHERE o.pipeline_id = p.id AND o.kind = 'stage';
+    IF claims > 0 THEN
+        RAISE NOTICE 'pipeline "%" has % file% in staging folders that nobody loads any more', name, claims, CASE WHEN claims > 1 THEN 's' ELSE '' END;
     END IF;
     -- Versions, lease and file ledger go with it; runs are history and stay.
     DELETE FROM kaireon_internal.pipeline AS t WHERE t.id = p.id;

@@ -10,8 +10,8 @@ SELECT o.id, p.name AS pipeline, o.run_id, o.node_id, o.kind AS action, c.name A
   JOIN kaireon_internal.pipeline p ON p.id = o.pipeline_id
   LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id
  WHERE kaireon_internal.may_see(p.owner);
-COMMENT ON VIEW kaireon.outbox IS 'what is done outside of the database after runs have committed: files that archive nodes, or the atomicity of sources, have moved (move), webhooks (call)';
-COMMENT ON COLUMN kaireon.outbox.status IS 'pending, done or failed; retry_outbox tries what failed again';
+COMMENT ON VIEW kaireon.outbox IS 'what is done outside of the database after runs have committed: files that archive nodes, or the atomicity of sources, have moved (move), webhooks (call); and the files that a run has claimed for itself (stage)';
+COMMENT ON COLUMN kaireon.outbox.status IS 'pending, done or failed, which retry_outbox tries again; of a claim pending, then staged until its rows are loaded';
 COMMENT ON COLUMN kaireon.outbox.moved_to IS 'where the file is: with a number behind it where the name was taken';
 
 -- After an attempt in vain: again after 1 s, 4 s, 16 s... up to an hour, ten times in all; not before so many seconds, up to an hour.
@@ -89,7 +89,7 @@ DECLARE
     n bigint;
 BEGIN
     UPDATE kaireon_internal.outbox AS o SET status = 'pending', attempts = 0, next_attempt_at = clock_timestamp()
-     WHERE o.pipeline_id = p.id AND o.status <> 'done';
+     WHERE o.pipeline_id = p.id AND o.kind <> 'stage' AND o.status <> 'done';
     GET DIAGNOSTICS n = ROW_COUNT;
     PERFORM kaireon_internal.wake_supervisor();
     RETURN n;
@@ -112,4 +112,4 @@ $$;
 CREATE FUNCTION kaireon.retry_outbox(pipeline text) RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
 COMMENT ON FUNCTION kaireon.retry_outbox IS 'tries at once what a pipeline''s outbox has that is not done; returns how many entries';
 CREATE FUNCTION kaireon.discard_outbox(pipeline text) RETURNS bigint LANGUAGE c AS 'MODULE_PATHNAME', 'kaireon_call';
-COMMENT ON FUNCTION kaireon.discard_outbox IS 'gives up what a pipeline''s outbox has that is not done; files stay where they are, and the next run may read them again; webhooks are not called';
+COMMENT ON FUNCTION kaireon.discard_outbox IS 'gives up what a pipeline''s outbox has that is not done; files stay where they are, and the next run may read them again, but for those in a staging folder, which nobody reads any more; webhooks are not called';

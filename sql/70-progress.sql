@@ -20,7 +20,7 @@ SELECT s.run_id, s.pipeline, s.stage, s.percent, kaireon.progress_bar(s.percent)
             THEN make_interval(secs => round(s.seconds * greatest(s.bytes_total - s.bytes_read, 0) / s.bytes_read)::float8) END AS eta,
        s.started_at, s.waits_until
   FROM (SELECT p.*, CASE WHEN p.bytes_total > 0 THEN round(least(100.0 * p.bytes_read / p.bytes_total, 100), 1)
-                         WHEN p.stage IN ('queued', 'waiting', 'starting', 'listing', 'opening') THEN 0.0 END AS percent,
+                         WHEN p.stage IN ('queued', 'waiting', 'starting', 'listing', 'staging', 'opening') THEN 0.0 END AS percent,
                extract(epoch FROM clock_timestamp() - p.started_at) AS seconds
           FROM kaireon_internal.progress_slots() AS p
          WHERE kaireon_internal.may_see(p.owner)) AS s;

@@ -12,14 +12,20 @@
 
 #include "pg/graph.h"
 
+/* Files go to one of these folders when they are loaded, when their rows have failed the run, and before they are read. */
+typedef enum ArchiveFolder { ARCHIVE_SUCCESS, ARCHIVE_FAILURE, ARCHIVE_STAGING } ArchiveFolder;
+
 /* Complains of what is wrong with the "atomicity" of a source node. */
 extern void archive_check_source(const GraphNode *source, List **findings);
 
 /* The node that archives what a source gives: an archive node, or itself where it has an "atomicity"; NULL when none does. */
 extern const GraphNode *archive_of(const Graph *graph, const GraphNode *source);
 
-/* Where a file goes: its folder at that time (UTC), and its own name.  NULL when the node has no folder for that case. */
-extern char *archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at);
+/* Where a file goes: that folder at that time (UTC), and its own name.  NULL when the node has no such folder. */
+extern char *archive_target(const GraphNode *archive, ArchiveFolder folder, const char *path, TimestampTz at);
+
+/* Are the source's files moved before they are read? */
+extern bool archive_is_staged(const GraphNode *source);
 
 /* Of a listing (FetchObject *) of a source, what does not lie in the folders to which its files go. */
 extern List *archive_leave_out(const Graph *graph, const GraphNode *source, List *listed);

@@ -34,7 +34,7 @@ typedef enum SlotState
     SLOT_ENDED               /* the row is final; the waiting session frees the slot */
 } SlotState;
 
-typedef enum RunStage { STAGE_STARTING, STAGE_LISTING, STAGE_OPENING, STAGE_LOADING, STAGE_ENRICHING, STAGE_COMMITTING, STAGE_EXCHANGING } RunStage;
+typedef enum RunStage { STAGE_STARTING, STAGE_LISTING, STAGE_STAGING, STAGE_OPENING, STAGE_LOADING, STAGE_ENRICHING, STAGE_COMMITTING, STAGE_EXCHANGING } RunStage;
 
 typedef struct RunSlot
 {

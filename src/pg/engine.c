@@ -658,7 +658,7 @@ kaireon_cancel_run(PG_FUNCTION_ARGS)
 static const char *
 stage_name(const RunSlot *slot)
 {
-    static const char *const names[] = {"starting", "listing", "opening", "loading", "enriching", "committing", "exchanging"};
+    static const char *const names[] = {"starting", "listing", "staging", "opening", "loading", "enriching", "committing", "exchanging"};
     uint32 stage = pg_atomic_read_u32(unconstify(pg_atomic_uint32 *, &slot->stage));
 
     if (slot->state == SLOT_REQUESTED || slot->state == SLOT_QUEUED)

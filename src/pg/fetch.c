@@ -104,9 +104,9 @@ compare_newest(const ListCell *a, const ListCell *b)
     return -compare_modified(a, b);
 }
 
-/* A listing comes by path, which is fine for the other orderings too. */
-static void
-order_objects(List *objects, const GraphNode *source)
+/* Being by path is fine for the other orderings too. */
+void
+fetch_order(List *objects, const GraphNode *source)
 {
     char *ordering = json_get_text(source->config, "ordering");
 
@@ -117,16 +117,15 @@ order_objects(List *objects, const GraphNode *source)
 }
 
 static List *
-list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at, bool missing_ok)
+list_resource(Link *link, const ConnectorSpec *connector, const char *resource, bool missing_ok)
 {
-    LinkRequest request = {.operation = "list", .missing_ok = missing_ok};
+    LinkRequest request = {.operation = "list", .resource = resource, .missing_ok = missing_ok};
     LinkMessage message;
     List *objects = NIL;
 
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.resource = file_pattern_resource(source->config, at);
     link_request(link, &request);
     for (;;)
     {
@@ -151,20 +150,43 @@ list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source
                             errdetail("All of them are listed, and put in order, before the first is read."),
                             errhint("Name a folder or a pattern that holds fewer.")));
     }
-    order_objects(objects, source);
+    return objects;
+}
+
+static List *
+list_objects(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at, bool missing_ok)
+{
+    List *objects = list_resource(link, connector, file_pattern_resource(source->config, at), missing_ok);
+
+    fetch_order(objects, source);
     return objects;
 }
 
 List *
-fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at)
+fetch_list_folder(Link *link, const ConnectorSpec *connector, const char *folder)
 {
-    return list_objects(link, connector, source, at, file_pattern_may_miss(source->config) || json_get(source->config, "waitPolicy"));
+    StringInfoData resource;
+
+    initStringInfo(&resource);
+    for (const char *at = folder; *at; at++)
+    {
+        if (strchr("*?[\\", *at))
+            appendStringInfoChar(&resource, '\\');
+        appendStringInfoChar(&resource, *at);
+    }
+    return list_resource(link, connector, resource.data, true);
+}
+
+List *
+fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at, bool may_miss)
+{
+    return list_objects(link, connector, source, at, may_miss || file_pattern_may_miss(source->config) || json_get(source->config, "waitPolicy"));
 }
 
 List *
 fetch_list_now(Link *link, const ConnectorSpec *connector, const GraphNode *source)
 {
-    return file_pattern_select(source->config, fetch_list(link, connector, source, GetCurrentStatementStartTimestamp()));
+    return file_pattern_select(source->config, fetch_list(link, connector, source, GetCurrentStatementStartTimestamp(), false));
 }
 
 List *
@@ -212,6 +234,12 @@ fetch_read(Link *link, const ConnectorSpec *connector, const ProgramSource *sour
         CHECK_FOR_INTERRUPTS();
         appendStringInfoString(&list, list.len > 1 ? "," : "");
         append_file(&list, file);
+        if (file->at)
+        {
+            appendStringInfoString(&list, ",\"at\":");
+            append_file(&list, file->at);
+            appendStringInfoChar(&list, '}');
+        }
         if (file->from > 0)
             appendStringInfo(&list, ",\"from\":" INT64_FORMAT, file->from);
         appendStringInfoChar(&list, '}');
@@ -307,37 +335,56 @@ fetch_describe(Link *link, const ConnectorSpec *connector, const GraphNode *sour
     return described;
 }
 
-char *
-fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to)
+static List *
+move_files(Link *link, const ConnectorSpec *connector, List *files, List *to, bool missing_ok)
 {
-    LinkRequest request = {.operation = "move", .resource = ""};
+    LinkRequest request = {.operation = "move", .resource = "", .missing_ok = missing_ok};
     WireObject object = {0};
-    StringInfoData files;
+    StringInfoData list;
     LinkMessage message;
-    char *place = NULL;
+    List *places = NIL;
+    ListCell *file, *target;
 
-    initStringInfo(&files);
-    appendStringInfoChar(&files, '[');
-    append_file(&files, file);
-    appendStringInfoString(&files, ",\"to\":");
-    json_append_string(&files, to);
-    appendStringInfoString(&files, "}]");
+    initStringInfo(&list);
+    appendStringInfoChar(&list, '[');
+    forboth(file, files, target, to)
+    {
+        appendStringInfoString(&list, list.len > 1 ? "," : "");
+        append_file(&list, lfirst(file));
+        appendStringInfoString(&list, ",\"to\":");
+        json_append_string(&list, lfirst(target));
+        appendStringInfoChar(&list, '}');
+    }
+    appendStringInfoChar(&list, ']');
     request.connector_type = connector->type;
     request.config = config_text(connector);
     request.auth = &connector->auth;
-    request.files = files.data;
+    request.files = list.data;
     link_request(link, &request);
     while (link_receive(link, &message, true) && message.type != WIRE_END)
     {
         WireReader r = {message.body, message.length, 0, false};
 
-        if (place || message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
+        if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object) || list_length(places) == list_length(files) ||
+            (object.path.length == 0 && !missing_ok))
             link_misbehaved("kaireon-reader sent something else than a moved file");
-        place = server_copy(object.path, object.path, "the name of a file");
+        places = lappend(places, object.path.length == 0 ? NULL : server_copy(object.path, object.path, "the name of a file"));
     }
-    if (place == NULL)
+    if (list_length(places) < list_length(files))
         link_misbehaved("kaireon-reader did not say where it moved a file");
-    return place;
+    return places;
+}
+
+char *
+fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to)
+{
+    return linitial(move_files(link, connector, list_make1(unconstify(FetchObject *, file)), list_make1(unconstify(char *, to)), false));
+}
+
+List *
+fetch_move_all(Link *link, const ConnectorSpec *connector, List *files, List *to)
+{
+    return move_files(link, connector, files, to, true);
 }
 
 void

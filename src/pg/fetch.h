@@ -28,6 +28,8 @@ typedef struct FetchObject
     char *head_hash;         /* only of a split */
     char *dialect;           /* only of a split: JSON */
     int64 rows;              /* only of a split: read so far */
+    struct FetchObject *at;  /* where it is now, and what it is there; NULL: where and what it was when it was listed */
+    struct FileClaim *claim; /* of a run that has claimed it, see run_staging.c; else NULL */
     int64 from;              /* rows that begin before this byte are not asked for; counted over all members */
     char *fields;            /* only of a split whose rows come with their records: JSON, as in wire.h */
     const GraphNode *source; /* the node that reads it, and its place in the run's reading from 0; set by the reader of splits */
@@ -40,10 +42,17 @@ extern int64 fetch_row_limit(const GraphNode *source); /* the source node's; 0: 
 
 /*
  * Lists the source's objects (FetchObject *), in the order its "ordering" says;
- * dates of a pattern are as of `at`.  What file_pattern_select would leave out
+ * dates of a pattern are as of `at`.  `may_miss`: it is no mistake when the
+ * resource does not exist, whatever the node says.  What file_pattern_select would leave out
  * is among them: it needs a transaction, this does not.
  */
-extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at);
+extern List *fetch_list(Link *link, const ConnectorSpec *connector, const GraphNode *source, TimestampTz at, bool may_miss);
+
+/* Puts objects, which are by path, in the order that the source's "ordering" says. */
+extern void fetch_order(List *objects, const GraphNode *source);
+
+/* The objects right in a folder, by path; none where there is no such folder. */
+extern List *fetch_list_folder(Link *link, const ConnectorSpec *connector, const char *folder);
 
 /* In a statement: the same as of now, without that. */
 extern List *fetch_list_now(Link *link, const ConnectorSpec *connector, const GraphNode *source);
@@ -68,6 +77,9 @@ extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *
 
 /* Has a file, as it was listed or read, moved to the path `to`; where it is then: see Driver.move. */
 extern char *fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to);
+
+/* The same of many files (FetchObject *) and paths (char *); for one that has gone, or has become another, the answer has NULL. */
+extern List *fetch_move_all(Link *link, const ConnectorSpec *connector, List *files, List *to);
 
 /* What a server answered to a call: the status of HTTP, how many seconds it asks to be left alone for (0: it does not say), and what it says of an error. */
 typedef struct FetchAnswer { int status; int wait; char *said; } FetchAnswer;

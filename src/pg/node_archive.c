@@ -3,7 +3,8 @@
  * "atomicity" of a source node, which says the same of that source alone.
  *
  * Its rows pass through as they are.  The files of the sources in front of it
- * are moved after the commit: see archive.h and outbox.h.
+ * are moved after the commit: see archive.h and outbox.h.  Those of a source
+ * with a "stagingFolder" are moved there before, see run_staging.c.
  */
 #include "postgres.h"
 
@@ -18,19 +19,20 @@ static const JsonKey archive_keys[] = {
     {"successFolder", JSON_STRING, false, NULL}, {"failureFolder", JSON_STRING, false, NULL}, {NULL, 0, false, NULL}};
 
 static const JsonKey atomicity_keys[] = {
-    {"successFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"failureFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"stagingFolder", JSON_SCALAR, false, NULL},
+    {"successFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"failureFolder", JSON_STRING | JSON_BOOL, false, NULL}, {"stagingFolder", JSON_STRING | JSON_BOOL, false, NULL},
     {NULL, 0, false, NULL}};
 
-static const char *const folder_keys[] = {"successFolder", "failureFolder"};
-static const char *const usual_folders[] = {".archive/{YYYY}/{MM}/{DD}", ".failed"}; /* of a key that says true */
+/* By ArchiveFolder; the last is of "atomicity" alone. */
+static const char *const folder_keys[] = {"successFolder", "failureFolder", "stagingFolder"};
+static const char *const usual_folders[] = {".archive/{YYYY}/{MM}/{DD}", ".failed", ".processing"}; /* of a key that says true */
 
 #define TOKEN_HINT "Dates are written " DATE_TOKENS ", in UTC."
 
 /* ---- folders ------------------------------------------------------------------- */
 
-/* The folder of an archive node, or of a source with "atomicity", by its place in folder_keys; NULL: there is none. */
+/* The folder of an archive node, or of a source with "atomicity"; NULL: there is none. */
 static char *
-folder_of(const GraphNode *node, int which)
+folder_of(const GraphNode *node, ArchiveFolder which)
 {
     JsonbContainer *folders = node->op == &node_archive ? node->config : json_get_container(node->config, "atomicity");
     JsonbValue *value = folders ? json_get(folders, folder_keys[which]) : NULL;
@@ -79,7 +81,7 @@ archive_check(const GraphNode *node, List **findings)
 {
     bool any = false;
 
-    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    for (int i = 0; i < ARCHIVE_STAGING; i++)
     {
         char *folder = json_get_text(node->config, folder_keys[i]);
 
@@ -93,24 +95,47 @@ archive_check(const GraphNode *node, List **findings)
 
 /* ---- the node ------------------------------------------------------------------ */
 
-/* Does the path lie in one of the node's folders? */
-static bool
-holds(const GraphNode *archive, const char *path)
+/* The part of the folder that has no dates, whole components only: of "done/a{YYYY}" the first; NULL without a folder. */
+static char *
+fixed_part(const GraphNode *archive, ArchiveFolder which)
 {
-    for (size_t i = 0; i < lengthof(folder_keys); i++)
-    {
-        char *folder = folder_of(archive, i);
-        size_t n = folder ? strcspn(folder, "{") : 0;
+    char *folder = folder_of(archive, which);
+    size_t n = folder ? strcspn(folder, "{") : 0;
 
-        /* whole components only: of "done/a{YYYY}" the first */
-        while (n > 0 && folder[n] == '{' && folder[n - 1] != '/')
-            n--;
-        while (n > 0 && folder[n - 1] == '/')
-            n--;
-        if (n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/')
+    if (folder == NULL)
+        return NULL;
+    while (n > 0 && folder[n] == '{' && folder[n - 1] != '/')
+        n--;
+    while (n > 0 && folder[n - 1] == '/')
+        n--;
+    return pnstrdup(folder, n);
+}
+
+static bool
+lies_in(const char *path, const char *folder)
+{
+    size_t n = strlen(folder);
+
+    return n > 0 && strncmp(path, folder, n) == 0 && path[n] == '/';
+}
+
+/* Does the path lie in one of the folders, of which some may be NULL? */
+static bool
+hold(char **folders, const char *path)
+{
+    for (int i = 0; i < (int) lengthof(folder_keys); i++)
+    {
+        if (folders[i] && lies_in(path, folders[i]))
             return true;
     }
     return false;
+}
+
+static void
+fixed_parts(const GraphNode *archive, char **folders)
+{
+    for (int i = 0; i < (int) lengthof(folder_keys); i++)
+        folders[i] = fixed_part(archive, i);
 }
 
 /* Do all files that the source may name lie in there?  They would be taken for archived ones. */
@@ -118,16 +143,18 @@ static bool
 holds_source(const GraphNode *archive, const GraphNode *source)
 {
     char *resource = file_pattern_resource(source->config, GetCurrentTimestamp()), *slash;
+    char *folders[lengthof(folder_keys)];
     size_t fixed;
 
+    fixed_parts(archive, folders);
     fixed = strcspn(resource, "*?[\\");
     if (resource[fixed] == '\0')
-        return holds(archive, resource) || holds(archive, psprintf("%s/.", resource));
+        return hold(folders, resource) || hold(folders, psprintf("%s/.", resource));
     resource[fixed] = '\0';
     slash = strrchr(resource, '/');
     if (slash)
         slash[1] = '\0';
-    return slash && holds(archive, resource);
+    return slash && hold(folders, resource);
 }
 
 /* May the source's files go to the node's folders?  A row limit may end the reading within a file, whose rest would be moved away unread. */
@@ -190,6 +217,27 @@ const NodeOp node_archive = {
 
 /* ---- "atomicity" of a source ------------------------------------------------------ */
 
+/* Files come to the staging folder and go again, to another one. */
+static void
+check_staging(const GraphNode *source, List **findings)
+{
+    char *staging = fixed_part(source, ARCHIVE_STAGING);
+
+    if (staging == NULL)
+        return;
+    if (folder_of(source, ARCHIVE_SUCCESS) == NULL)
+        graph_complain(findings, source->id, "missing_key", "For example {\"stagingFolder\": \".processing\", \"successFolder\": \"done/{YYYY}\"}; true stands for the usual folder.",
+                       "\"stagingFolder\" of \"atomicity\" needs a \"successFolder\"");
+    for (int i = 0; i < ARCHIVE_STAGING; i++)
+    {
+        char *other = fixed_part(source, i);
+
+        if (other && (strcmp(other, staging) == 0 || lies_in(other, staging) || lies_in(staging, other)))
+            graph_complain(findings, source->id, "wrong_value", "Name folders that lie beside one another.", "\"stagingFolder\" and \"%s\" of \"atomicity\" lie within one another",
+                           folder_keys[i]);
+    }
+}
+
 void
 archive_check_source(const GraphNode *source, List **findings)
 {
@@ -199,10 +247,7 @@ archive_check_source(const GraphNode *source, List **findings)
 
     if (atomicity == NULL || !JsonContainerIsObject(atomicity) || !json_check(atomicity, atomicity_keys, "atomicity", graph_complain_config, &complaint))
         return;
-    if (json_get(atomicity, "stagingFolder"))
-        graph_complain(findings, source->id, "wrong_value", "Leave it out: a file is moved once its rows are committed, and no run of the pipeline reads it twice before.",
-                       "\"stagingFolder\" of \"atomicity\" is not supported");
-    for (size_t i = 0; i < lengthof(folder_keys); i++)
+    for (int i = 0; i < (int) lengthof(folder_keys); i++)
     {
         char *folder = folder_of(source, i);
 
@@ -210,6 +255,7 @@ archive_check_source(const GraphNode *source, List **findings)
         if (folder)
             check_folder(source, folder_keys[i], folder, findings);
     }
+    check_staging(source, findings);
     if (any)
         check_source(source, source, findings);
     else
@@ -233,9 +279,9 @@ archive_of(const Graph *graph, const GraphNode *source)
 }
 
 char *
-archive_target(const GraphNode *archive, bool success, const char *path, TimestampTz at)
+archive_target(const GraphNode *archive, ArchiveFolder which, const char *path, TimestampTz at)
 {
-    char *folder = folder_of(archive, success ? 0 : 1);
+    char *folder = folder_of(archive, which);
     const char *name = strrchr(path, '/');
     StringInfoData out;
 
@@ -249,18 +295,26 @@ archive_target(const GraphNode *archive, bool success, const char *path, Timesta
     return out.data;
 }
 
+bool
+archive_is_staged(const GraphNode *source)
+{
+    return json_get_container(source->config, "atomicity") && folder_of(source, ARCHIVE_STAGING);
+}
+
 List *
 archive_leave_out(const Graph *graph, const GraphNode *source, List *listed)
 {
     const GraphNode *archive = archive_of(graph, source);
+    char *folders[lengthof(folder_keys)];
     List *left = NIL;
     ListCell *lc;
 
     if (archive == NULL)
         return listed;
+    fixed_parts(archive, folders);
     foreach(lc, listed)
     {
-        if (!holds(archive, ((FetchObject *) lfirst(lc))->path))
+        if (!hold(folders, ((FetchObject *) lfirst(lc))->path))
             left = lappend(left, lfirst(lc));
     }
     return left;

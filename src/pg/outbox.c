@@ -1,6 +1,8 @@
 /*
  * outbox.c: what is done outside of the database once a run has committed.  See outbox.h.
  *
+ * What a run has claimed (kind "stage") is its own to move: run_staging.c.
+ *
  * Two short transactions around each action, none while it is done: one says
  * what is due, one what became of it.
  */
@@ -211,7 +213,7 @@ look_up(const pg_uuid_t *pipeline, OutboxPatience patience, MemoryContext contex
     scope = catalog_begin();
     catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag, o.kind, o.run_id, o.request FROM kaireon_internal.outbox o "
                     "LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id "
-                    "WHERE o.pipeline_id = $1 AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() AND ($3 OR o.kind <> 'call') "
+                    "WHERE o.pipeline_id = $1 AND o.kind <> 'stage' AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() AND ($3 OR o.kind <> 'call') "
                     "ORDER BY o.kind = 'call', CASE o.kind WHEN 'call' THEN o.attempts END, o.id LIMIT $2",
                     3, types, values, NULL, SPI_OK_SELECT);
     for (uint64 i = 0; i < SPI_processed; i++)

@@ -5,7 +5,8 @@
  * What a run wants done is written in the transaction that makes it true, so it
  * is wanted exactly when that commits.  Then the run's worker does it; what
  * fails, or what a crash left, the supervisor has done again later.  So an
- * action may be done twice and must not mind.
+ * action may be done twice and must not mind.  The same table has the files that
+ * runs have claimed before they read them: run_staging.c.
  */
 #ifndef KAIREON_OUTBOX_H
 #define KAIREON_OUTBOX_H

@@ -18,17 +18,19 @@ archive_node(const Run *run, const RunSource *source)
     return archive_of(run->input.graph, source->asked->node);
 }
 
-/* The file is to go to the node's folder, if it has one for that case. */
+/* The file is to go to the node's folder, if it has one for that case.  One that was claimed is not any more; without such a folder one that fails still is. */
 static void
 want_moved(const Run *run, const RunSource *source, const FetchObject *file, bool success)
 {
     const ConnectorSpec *connector = source->asked->connector ? source->asked->connector : &run->spec->connector;
     const GraphNode *node = archive_node(run, source);
-    char *target = node ? archive_target(node, success, file->path, GetCurrentTimestamp()) : NULL;
+    char *target = node ? archive_target(node, success ? ARCHIVE_SUCCESS : ARCHIVE_FAILURE, file->path, GetCurrentTimestamp()) : NULL;
     Oid types[] = {UUIDOID, UUIDOID, TEXTOID, UUIDOID, TEXTOID, TEXTOID, INT8OID, TIMESTAMPTZOID, TEXTOID};
     Datum values[9];
 
-    if (target == NULL)
+    if (file->claim && (target || success))
+        staging_end(run, file, target);
+    if (target == NULL || file->claim)
         return;
     values[0] = UUIDPGetDatum(&run->spec->id);
     values[1] = UUIDPGetDatum(&run->slot->run_id);
@@ -95,7 +97,7 @@ archive_not_waiting(Run *run, const RunSource *source, List *listed)
     scope = catalog_begin();
     listed = run_ask_files(run, source->asked->node, listed,
                            "SELECT l.place FROM unnest($3, $4, $5, $6) WITH ORDINALITY AS l (path, size, modified_at, etag, place), "
-                           "LATERAL (SELECT FROM kaireon_internal.outbox AS o WHERE o.pipeline_id = $1 AND md5(o.path) = md5(l.path) AND o.path = l.path "
+                           "LATERAL (SELECT FROM kaireon_internal.outbox AS o WHERE o.pipeline_id = $1 AND o.kind = 'move' AND md5(o.path) = md5(l.path) AND o.path = l.path "
                            "AND o.size = l.size AND o.modified_at = l.modified_at AND o.status <> 'done' LIMIT 1) AS waits ORDER BY l.place",
                            false, is_not_found, NULL);
     catalog_end(scope);

@@ -41,8 +41,8 @@ enum { KNOWN_PLACE = 1, KNOWN_OWN, KNOWN_WHOLE, KNOWN_SAME, KNOWN_ROWS, KNOWN_OF
 
 /* ---- files of which a part was committed ---------------------------------------------------- */
 
-pg_noreturn static void
-refuse_file(const Run *run, const char *path, const char *what)
+void
+run_refuse_file(const Run *run, const char *path, const char *what)
 {
     ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE), errmsg("file \"%s\" %s", path, what),
                     errdetail("An attempt or run before this one has committed a part of it, and it can't be told where the rest begins."),
@@ -69,7 +69,7 @@ take_stock(Run *run, RunSource *source, bool met_part)
     run->done_bytes += DatumGetInt64(SPI_getbinval(row, SPI_tuptable->tupdesc, 2, &null));
     part = SPI_getvalue(row, SPI_tuptable->tupdesc, 3);
     if (part && !met_part)
-        refuse_file(run, part, "is not there any more");
+        run_refuse_file(run, part, "is not there any more");
 }
 
 /* ---- files that have changed ------------------------------------------------------------------ */
@@ -151,7 +151,7 @@ is_changed_left(Leaving *leaving, const FetchObject *file, HeapTuple row)
     if (own && whole)
         return false;
     if (!whole && (own || leaving->policy == CHANGED_IGNORE))
-        refuse_file(leaving->run, file->path, "was changed");
+        run_refuse_file(leaving->run, file->path, "was changed");
     if (leaving->policy == CHANGED_FAIL)
         note_changed(leaving, file, row);
     return leaving->policy != CHANGED_IGNORE;
@@ -204,12 +204,14 @@ run_begin_file(Run *run, RunSource *source)
 
     split->number += source->earlier;
     source->part_committed = file->from > 0;
-    if (file->from == 0)
-        return;
     if (strcmp(file->path, split->path) != 0)
         link_misbehaved("kaireon-reader began a split that was not asked for");
+    split->at = file->at;
+    split->claim = file->claim;
+    if (file->from == 0)
+        return;
     if (strcmp(file->head_hash, split->head_hash) != 0)
-        refuse_file(run, file->path, "has another content");
+        run_refuse_file(run, file->path, "has another content");
     split->from = file->from;
     split->rows = file->rows;
 }

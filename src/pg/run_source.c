@@ -29,14 +29,10 @@
 
 /* ---- opening ---------------------------------------------------------------------------- */
 
-/* So many files are asked for at once. */
-#define FILES_AT_ONCE 10000
-
-/* Paths, sizes, times and etags of files from a place of the listing on, as arrays; returns how many. */
-static int
-make_arrays(List *listed, int first, Datum *arrays)
+int
+run_file_arrays(List *listed, int first, Datum *arrays)
 {
-    int count = Min(list_length(listed) - first, FILES_AT_ONCE);
+    int count = Min(list_length(listed) - first, RUN_FILES_AT_ONCE);
     Datum *paths = palloc(sizeof(Datum) * count), *sizes = palloc(sizeof(Datum) * count), *times = palloc(sizeof(Datum) * count);
     Datum *etags = palloc(sizeof(Datum) * count);
 
@@ -93,7 +89,7 @@ run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, 
         Datum values[lengthof(types)] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(node->id), 0, 0, 0, 0, UUIDPGetDatum(&run->slot->run_id),
                                          BoolGetDatum(run->earlier != NULL), BoolGetDatum(fetch_is_incremental(node)), BoolGetDatum(versions)};
 
-        count = make_arrays(listed, first, &values[2]);
+        count = run_file_arrays(listed, first, &values[2]);
         MemoryContextSwitchTo(old);
         catalog_execute(query, lengthof(types), types, values, NULL, SPI_OK_SELECT);
         left = keep_files(run, listed, first, count, left, keep, arg);
@@ -105,8 +101,8 @@ run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, 
     return left;
 }
 
-static const ConnectorSpec *
-connector_of(const Run *run, const RunSource *source)
+const ConnectorSpec *
+run_connector(const Run *run, const RunSource *source)
 {
     const ConnectorSpec *connector = source->asked->connector ? source->asked->connector : &run->spec->connector;
 
@@ -117,16 +113,18 @@ static void
 open_source(Run *run, RunSource *source)
 {
     const GraphNode *node = source->asked->node;
-    List *listed;
+    List *listed, *claimed;
 
+    claimed = staging_claimed(run, source);
     source->link = link_open();
     run->slot->reader_pid = link_pid(source->link);
-    listed = fetch_list(source->link, connector_of(run, source), node, run->asked_at);
+    listed = fetch_list(source->link, run_connector(run, source), node, run->asked_at, claimed != NIL);
     worker_begin();
     MemoryContextSwitchTo(run->context);
     listed = file_pattern_select(node->config, listed);
+    source->any_listed = listed != NIL;
     listed = archive_not_waiting(run, source, archive_leave_out(run->input.graph, node, listed));
-    source->files = run_files_left(run, source, listed);
+    source->files = run_files_left(run, source, list_concat(claimed, staging_leave_out(claimed, listed)));
     worker_commit();
     MemoryContextSwitchTo(run->context);
 }
@@ -140,6 +138,8 @@ run_open_sources(Run *run)
     run_enter(run, STAGE_LISTING);
     for (int i = 0; i < run->program->nsources; i++)
         open_source(run, &run->sources[i]);
+    injection_point("source-listed");
+    run_stage_files(run);
     total = run->done_bytes;     /* of earlier attempts */
     for (int i = 0; i < run->program->nsources; i++)
     {
@@ -151,7 +151,6 @@ run_open_sources(Run *run)
     run->committed.done_bytes = run->done_bytes;
     pg_atomic_write_u64(&run->slot->bytes_total, total);
     run_enter(run, STAGE_OPENING);
-    injection_point("source-listed");
 }
 
 /* ---- reading ---------------------------------------------------------------------------- */
@@ -188,6 +187,8 @@ next_member(RunSource *source, FetchObject *split)
     split->number = before->number + 1;
     split->from = before->from;
     split->rows = before->rows;
+    split->at = before->at;
+    split->claim = before->claim;
     source->members++;
 }
 
@@ -317,7 +318,7 @@ run_read_source(Run *run, RunSource *source)
     }
     run->reading = source;
     run->slot->reader_pid = link_pid(source->link);
-    fetch_read(source->link, connector_of(run, source), source->asked, files, &limits);
+    fetch_read(source->link, run_connector(run, source), source->asked, files, &limits);
     run_take_answer(run, source);
     if (source->split || (list_length(source->splits) < list_length(source->files) && fetch_row_limit(source->asked->node) == 0))
         link_misbehaved("kaireon-reader ended before it had read everything");

@@ -5,7 +5,8 @@
  * run_watermark.c knows which rows are new, run_summary.c summarises what was
  * loaded, run_judge.c decides whether that may be committed, run_hooks.c calls
  * the targets' hooks, run_dry.c undoes what is only to be tried, run_archive.c
- * says what becomes of the files, run_files.c which of them are read, run_wait.c waits for some,
+ * says what becomes of the files, run_files.c which of them are read, run_staging.c moves them
+ * out of the way before that, run_wait.c waits for some,
  * run_left_out.c goes on without those that fail, run_commit.c commits before the end and goes on from such a commit, and run_record.c writes what became of it all into the
  * catalog.
  */
@@ -35,6 +36,7 @@ typedef struct RunSource
     const ProgramSource *asked;
     Link *link;
     Cells *cells;
+    bool any_listed;         /* whatever it was */
     List *files;             /* FetchObject *: asked for; so many splits must come, unless a row limit ends the reading */
     bool *present;           /* columns of the split being read */
     FetchObject *split;      /* being read; NULL between splits */
@@ -137,6 +139,15 @@ extern void run_open_sources(Run *run);
 typedef bool (*RunKeepFile)(void *arg, FetchObject *file, HeapTuple row);
 extern List *run_ask_files(Run *run, const GraphNode *node, List *listed, const char *query, bool versions, RunKeepFile keep, void *arg);
 
+/* So many files are asked for at once. */
+#define RUN_FILES_AT_ONCE 10000
+
+/* Paths, sizes, times and etags of files (FetchObject *) from a place of the list on, as arrays; returns how many. */
+extern int run_file_arrays(List *listed, int first, Datum *arrays);
+
+/* The connector that a source reads. */
+extern const ConnectorSpec *run_connector(const Run *run, const RunSource *source);
+
 /* Reads a source to its end; the first message of the first begins the load. */
 extern void run_read_source(Run *run, RunSource *source);
 
@@ -174,8 +185,30 @@ extern void run_restore(Run *run);
  */
 extern List *run_files_left(Run *run, RunSource *source, List *listed);
 
+/* Raises 55000: the file, of which a part was committed, can't be read on. */
+pg_noreturn extern void run_refuse_file(const Run *run, const char *path, const char *what);
+
 /* A split begins: the rows of the file that were committed before count, and it must be the same file (else 55000). */
 extern void run_begin_file(Run *run, RunSource *source);
+
+/* ---- run_staging.c ---------------------------------------------------------------------- */
+
+/* Outside of a transaction: the source's files that were claimed by earlier runs, and by earlier attempts of this one, in the order in which they are read. */
+extern List *staging_claimed(Run *run, RunSource *source);
+
+/* Of a listing, what those are not: a new file of the same path waits for the next run. */
+extern List *staging_leave_out(List *claimed, List *listed);
+
+/*
+ * Outside of a transaction: claims the files that are about to be read, where
+ * their source wants that, and has them moved to its staging folder.  Leaves out
+ * those that somebody else was faster to take.  Raises 58P01 when one that was
+ * moved there before has gone.
+ */
+extern void run_stage_files(Run *run);
+
+/* Between catalog_begin and catalog_end: the file is not claimed any more, and goes to the path `to` after the commit; NULL: it stays where it is. */
+extern void staging_end(const Run *run, const FetchObject *file, const char *to);
 
 /* ---- run_left_out.c --------------------------------------------------------------------- */
 

@@ -173,7 +173,7 @@ postpone_entries(void *arg)
                       CStringGetTextDatum(slot->failure_code ? slot->failure : "the worker process ended before it was done")};
 
     catalog_execute("SELECT kaireon_internal.outbox_failed(id, $2, $3, false) FROM kaireon_internal.outbox "
-                    "WHERE pipeline_id = $1 AND status = 'pending' AND next_attempt_at <= clock_timestamp()", 3, types, values, NULL, SPI_OK_SELECT);
+                    "WHERE pipeline_id = $1 AND kind <> 'stage' AND status = 'pending' AND next_attempt_at <= clock_timestamp()", 3, types, values, NULL, SPI_OK_SELECT);
     catalog_end(scope);
 }
 
@@ -433,7 +433,7 @@ start_outboxes(MemoryContext context)
     count = (int) catalog_execute("SELECT p.id, p.name, p.owner::pg_catalog.oid, "
                                   "greatest(0, ceil(extract(epoch FROM min(o.next_attempt_at) - clock_timestamp()) * 1000))::int8 "
                                   "FROM kaireon_internal.outbox o JOIN kaireon_internal.pipeline p ON p.id = o.pipeline_id "
-                                  "WHERE o.status = 'pending' GROUP BY p.id ORDER BY min(o.id)", 0, NULL, NULL, NULL, SPI_OK_SELECT);
+                                  "WHERE o.kind <> 'stage' AND o.status = 'pending' GROUP BY p.id ORDER BY min(o.id)", 0, NULL, NULL, NULL, SPI_OK_SELECT);
     due = MemoryContextAllocZero(context, sizeof(QueuedRun) * Max(count, 1));
     for (int i = 0; i < count; i++)
     {

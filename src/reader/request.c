@@ -114,6 +114,30 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
 
 /* ---- the rest ---------------------------------------------------------- */
 
+/* Where a file is now, if not where it was listed; all of it must be known. */
+static bool
+parse_at(DriverEntry *at, const json_t *json, const char *file, Status *st)
+{
+    int64_t size = 0, mtime = 0;
+    const JsonField fields[] = {
+        {"path", JSON_FIELD_TEXT, true, &at->path, 0, 0},
+        {"size", JSON_FIELD_INT, true, &size, 0, INT64_MAX},
+        {"mtime", JSON_FIELD_INT, true, &mtime, INT64_MIN, INT64_MAX},
+        {"etag", JSON_FIELD_TEXT, false, &at->etag, 0, 0},
+    };
+    char where[50];
+
+    if (json == NULL)
+        return true;
+    at->etag = "";
+    snprintf(where, sizeof(where), "%s.at", file);
+    if (!json_fields_read(json, where, fields, COUNT(fields), st))
+        return false;
+    at->size = (uint64_t) size;
+    at->mtime = mtime;
+    return true;
+}
+
 static bool
 parse_files(Request *request, const json_t *files, Status *st)
 {
@@ -130,6 +154,7 @@ parse_files(Request *request, const json_t *files, Status *st)
     {
         RequestFile *file = &request->files[i];
         int64_t size = -1, mtime = INT64_MIN, from = 0;
+        json_t *at = NULL;
         const JsonField fields[] = {
             {"path", JSON_FIELD_TEXT, true, &file->entry.path, 0, 0},
             {"etag", JSON_FIELD_TEXT, false, &file->entry.etag, 0, 0},
@@ -137,6 +162,7 @@ parse_files(Request *request, const json_t *files, Status *st)
             {"mtime", JSON_FIELD_INT, false, &mtime, INT64_MIN, INT64_MAX},
             {"to", JSON_FIELD_TEXT, request->move, &file->to, 0, 0},
             {"from", JSON_FIELD_INT, false, &from, 0, INT64_MAX},
+            {"at", JSON_FIELD_OBJECT, false, &at, 0, 0},
         };
         char where[40];
 
@@ -149,6 +175,10 @@ parse_files(Request *request, const json_t *files, Status *st)
         if (request->move != (file->to != NULL) || (request->move && size < 0))
             return status_fail(st, STATUS_INVALID_VALUE, request->move ? "%s of a move needs \"size\" and \"mtime\""
                                                                        : "key \"to\" of %s needs operation move", where);
+        if (at != NULL && (request->move || size < 0))
+            return status_fail(st, STATUS_INVALID_VALUE, "key \"at\" of %s needs operation read, \"size\" and \"mtime\"", where);
+        if (!parse_at(&file->at, at, where, st))
+            return false;
         file->entry.size = (uint64_t) size;
         file->entry.mtime = mtime;
         file->known = size >= 0;

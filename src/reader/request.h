@@ -20,6 +20,7 @@ typedef struct RequestFile
 {
     DriverEntry entry;
     bool known;     /* all of it was given, not only the path */
+    DriverEntry at; /* of a read: where it is now, and what it is there; path NULL: where and what it was */
     const char *to; /* of a move */
     uint64_t from;  /* of a read: where the first row that is wanted begins, at the earliest */
 } RequestFile;
@@ -48,7 +49,7 @@ typedef struct Request
     const char **roots, **forbidden, **egress;  /* the arrays of `config` */
     char *own_root;         /* debug mode: the root that was not given */
     const char *resource;   /* NULL: none given */
-    bool missing_ok;        /* a resource that does not exist has no objects */
+    bool missing_ok;        /* a resource that does not exist has no objects; of a move: a file may have gone */
     RequestFile *files;     /* NULL: what `resource` lists */
     size_t nfiles;
     const Format *format;   /* NULL: each file's name, or what is in it, decides */

@@ -209,15 +209,35 @@ split_close(Session *s, Split *split)
     s->request->driver->object_close(split->object);
 }
 
+/* What is opened for a file. */
+static const DriverEntry *
+opened(const RequestFile *file)
+{
+    return file->at.path == NULL ? &file->entry : &file->at;
+}
+
 static bool
 as_listed(const RequestFile *file, const DriverInfo *info, Status *st)
 {
-    if (!file->known || (file->entry.size == info->size && file->entry.mtime == info->mtime))
+    const DriverEntry *entry = opened(file);
+
+    if (!file->known || (entry->size == info->size && entry->mtime == info->mtime))
         return true;
-    status_fail(st, STATUS_IO, "file \"%s\" is no longer as it was listed", file->entry.path);
-    if (file->entry.size != info->size)
-        return status_detail(st, "It had %" PRIu64 " bytes and has %" PRIu64 " now.", file->entry.size, info->size);
+    status_fail(st, STATUS_IO, "file \"%s\" is no longer as it was listed", entry->path);
+    if (entry->size != info->size)
+        return status_detail(st, "It had %" PRIu64 " bytes and has %" PRIu64 " now.", entry->size, info->size);
     return status_detail(st, "It still has %" PRIu64 " bytes, but was written since.", info->size);
+}
+
+/* A file that is elsewhere is told of as what it was. */
+static void
+restore_info(const RequestFile *file, DriverInfo *info)
+{
+    if (file->at.path == NULL)
+        return;
+    info->size = file->entry.size;
+    info->mtime = file->entry.mtime;
+    info->etag = file->entry.etag;
 }
 
 static bool
@@ -226,10 +246,10 @@ split_open(Session *s, Split *split, const RequestFile *file, Status *st)
     const Request *request = s->request;
     const Driver *driver = request->driver;
 
-    return driver->object_open(s->driver, &file->entry, file->known, &split->object, &split->info, st) &&
-        as_listed(file, &split->info, st) &&
-        decompress_open(&split->plain, request->compression, &request->limits,
-                        (ByteSource) {driver->object_read, split->object}, st);
+    if (!driver->object_open(s->driver, opened(file), file->known, &split->object, &split->info, st) || !as_listed(file, &split->info, st))
+        return false;
+    restore_info(file, &split->info);
+    return decompress_open(&split->plain, request->compression, &request->limits, (ByteSource) {driver->object_read, split->object}, st);
 }
 
 /* A member of an archive must be a file as it is: not compressed once more, and no document. */
@@ -494,6 +514,13 @@ forward(void *context, const DriverEntry *entry, Status *st)
     return s->sink->object(s->sink->context, entry, st);
 }
 
+/* May a file that could not be moved have gone, and is that why? */
+static bool
+has_gone(const Request *request, const Status *st)
+{
+    return request->missing_ok && (strcmp(st->sqlstate, STATUS_NO_FILE) == 0 || strcmp(st->sqlstate, STATUS_CHANGED) == 0);
+}
+
 /* Each object's new place is told as an object of a listing. */
 static bool
 move_files(Session *s, Status *st)
@@ -510,7 +537,12 @@ move_files(Session *s, Status *st)
         char place[8192];
 
         if (!request->driver->move(s->driver, &entry, file->to, place, sizeof(place), st))
-            return false;
+        {
+            if (!has_gone(request, st))
+                return false;
+            status_clear(st);
+            place[0] = '\0';
+        }
         entry.path = place;
         if (!s->sink->object(s->sink->context, &entry, st))
             return false;
@@ -555,7 +587,7 @@ read_files(Session *s, const RequestFile *files, size_t n, Status *st)
             break;
         for (; told < n && told < i + EXPECTED && !request->describe && request->driver->object_expect != NULL; told++)
             if (files[told].known)
-                request->driver->object_expect(s->driver, &files[told].entry);
+                request->driver->object_expect(s->driver, opened(&files[told]));
         if (!read_file(s, &files[i], st))
             return false;
     }

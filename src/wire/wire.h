@@ -325,14 +325,18 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *   "ambient": {"AWS_ROLE_ARN": ".."}, what the server's environment says of credentials of the machine's own;
  *                                     without it these may not be used
  *   "resource": "daily/c-?.csv",       path or glob (* ? [..] **) below basePath
- *   "missingOk": false,               a resource that does not exist has no objects, instead of being an error (58P01)
+ *   "missingOk": false,               a resource that does not exist has no objects, instead of being an error (58P01);
+ *                                     "move": a file that has gone, or has become another, gets an OBJECT without a
+ *                                     path, instead of being an error (58P01, 55000)
  *   "files": [ {"path": "...", "size": 1, "mtime": 2, "etag": ""} ],
  *                                     "read": exactly these, in this order, an error (58030) when
  *                                     one is no longer as listed; without it: everything listed;
  *                                     "describe": the first of these;
  *                                     "read": a file may have "from": 1234, where the first row that is wanted
  *                                     begins: rows and rejects before that byte of the decompressed file are left out
- *                                     (of an archive: of all its members' content, base and offset together)
+ *                                     (of an archive: of all its members' content, base and offset together);
+ *                                     "read": a file may have "at": {"path", "size", "mtime", "etag"}, where it is
+ *                                     now and what it is there: that is read, and told of as what it was
  *                                     "move": these, each with "to": "archive/2026/a.csv"
  *   "call": {"method": "POST", "headers": {"a": "b"}, "body": "..."},
  *                                     "call": what is sent to "resource", a path below the connector's base

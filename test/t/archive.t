@@ -218,11 +218,10 @@ $k->settled('archive');
         return $said =~ s/.*?ERROR:\s+//sr;
     };
     like($refused->($source->(successFolder => 'x'), $away), qr/the "atomicity" of source "read" says already where its files go/, 'beside an archive node it is refused');
-    like($refused->($source->(successFolder => 'x', stagingFolder => '.processing/')), qr/"stagingFolder" of "atomicity" is not supported/, 'stagingFolder is not supported, and that is said');
     like($refused->($source->()), qr/"atomicity" needs "successFolder" or "failureFolder"/, 'without a folder it means nothing');
     like($refused->($source->(successFolder => '../x')), qr/"successFolder" must not contain "." or ".."/, 'folders are checked');
     like($refused->($source->(successFolder => 'in')), qr/the files of source "read" lie in the folder that they would be moved to/, 'they are not the source itself');
-    like($refused->($source->(doneFolder => 'in')), qr/unknown key "doneFolder" in atomicity.*Valid keys are: successFolder, failureFolder/s, 'a wrong key is named');
+    like($refused->($source->(doneFolder => 'in')), qr/unknown key "doneFolder" in atomicity.*Valid keys are: successFolder, failureFolder, stagingFolder/s, 'a wrong key is named');
     like($refused->({ %{ $source->(successFolder => 'x') }, rowLimit => 5 }), qr/can't be archived, because its "rowLimit"/, 'a row limit is refused');
 }
 

@@ -27,7 +27,7 @@ my $LARGE = 'x' x 2500;      # it goes to a TOAST table
 # What is passed more than once in a run, and what is passed in some runs only.
 my %often = map { $_ => 1 } grep { /^(batch|split|set-batch|outbox|replay-sent)/ } @points;
 my %only = (
-    set => qr/^append_once$/, outbox => qr/_moved$/, files => qr/replace|blue_green|referred|published/, file => qr/^skips$/, source => qr/^(?!replay)/,
+    set => qr/^append_once$/, outbox => qr/_(moved|staged)$/, staging => qr/_staged$/, files => qr/replace|blue_green|referred|published/, file => qr/^skips$/, source => qr/^(?!replay)/,
     wait => qr/^waited$/, vain => qr/^in_vain$/, replay => qr/^replay$/, hooks => qr/hooks|dry/, dry => qr/^dry/);
 # What is passed once something has failed.
 my %later = map { $_ => 1 } grep { /^(failure|worker-gone|supervisor-begun)/ } @points;
@@ -54,11 +54,13 @@ my $old = q(SELECT g, 'old ' || g, g FROM generate_series(-20, 60) AS g);
 my %hooks = (preHook => q(INSERT INTO public.hooked VALUES ('pre')), postHook => q(INSERT INTO public.hooked VALUES ('post')));
 my $only_new = sub { return @{ $_[1] } };
 my $moved = [ { id => 'moved', type => 'archive', config => { successFolder => 'done' } } ];
+my $staged = { atomicity => { stagingFolder => 'staged', successFolder => 'done' } };
 my %cases = (
     append       => {},
     append_new   => { source => { incremental => \1 } },
     append_once  => { nodes => [ { id => 'once', type => 'deduplicate', config => { keyFields => ['id'] } } ] },
     append_moved => { nodes => $moved },
+    append_staged => { source => $staged },
     append_hooks => { target => {%hooks}, hooks => 1 },
     upsert       => { target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
     mark         => { target => { loadingStrategy => 'incremental_watermark', watermarkField => 'id' } },
@@ -75,6 +77,7 @@ my %cases = (
     files        => { execution => { commit => 'file' }, parts => 1 },
     batches      => { execution => { commit => 'batch' }, parts => 1 },
     batch_moved  => { execution => { commit => 'batch' }, parts => 1, nodes => $moved },
+    batch_staged => { execution => { commit => 'batch' }, parts => 1, source => $staged },
     batch_hooks  => { execution => { commit => 'batch' }, parts => 1, target => {%hooks}, hooks => 1 },
     batch_upsert => { execution => { commit => 'batch' }, parts => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
     # a file that fails is left out, and whatever dies meanwhile
@@ -98,6 +101,7 @@ my %cases = (
     # what is elsewhere
     store_append => { store => 1, source => { incremental => \1 } },
     store_moved  => { store => 1, nodes => $moved },
+    store_staged => { store => 1, source => $staged },
     store_upsert => { store => 1, target => { loadingStrategy => 'upsert' }, before => $old, repeats => 1, after => \&last_of_each },
     store_blue_green => { store => 1, target => { loadingStrategy => 'blue_green' }, before => $old, after => $only_new },
     store_files  => { store => 1, execution => { commit => 'file' }, parts => 1 },
@@ -409,7 +413,7 @@ sub wrong_content
         my $failed = asked("SELECT count(*) FROM kaireon.source_state WHERE pipeline = '$name' AND kind = 'failure' AND error_code <> 'KA001'");
         push @faults, "$failed files have failed" unless $failed == 1;
     }
-    if ($name =~ /_moved$/)
+    if ($name =~ /_(moved|staged)$/)
     {
         becomes(sub { $k->sql("SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$name' AND status <> 'done')") eq 't' });
         my @left = files_of($name);

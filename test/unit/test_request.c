@@ -39,6 +39,9 @@ static const struct { const char *json, *message; } bad[] = {
     {"{" CONNECTOR ",\"columns\":[],\"roots\":[1]}", "request \"roots\" must hold strings, but entry 1 is a number"},
     {"{" CONNECTOR ",\"columns\":[],\"files\":[{\"size\":1}]}", "key \"path\" is missing in files[0]"},
     {"{" CONNECTOR ",\"columns\":[],\"files\":[{\"path\":\"a\",\"size\":1}]}", "files[0] needs both \"size\" and \"mtime\" or neither"},
+    {"{" CONNECTOR ",\"columns\":[],\"files\":[{\"path\":\"a\",\"at\":{}}]}", "key \"at\" of files[0] needs operation read, \"size\" and \"mtime\""},
+    {"{\"operation\":\"move\"," CONNECTOR ",\"files\":[{\"path\":\"a\",\"size\":1,\"mtime\":1,\"to\":\"b\",\"at\":{}}]}", "key \"at\" of files[0] needs operation read, \"size\" and \"mtime\""},
+    {"{" CONNECTOR ",\"columns\":[],\"files\":[{\"path\":\"a\",\"size\":1,\"mtime\":1,\"at\":{\"path\":\"b\",\"size\":1}}]}", "key \"mtime\" is missing in files[0].at"},
     {"{" CONNECTOR ",\"columns\":[],\"batchRows\":0}", "key \"batchRows\" of request must be between 1 and 65536, not 0"},
     {"{" CONNECTOR ",\"columns\":[],\"batchRows\":1.5}", "key \"batchRows\" of request must be a whole number, not a number"},
     {"{" CONNECTOR ",\"columns\":[],\"resource\":null}", "key \"resource\" of request must be a string, not null"},
@@ -53,7 +56,7 @@ main(void)
 {
     static const char good[] =
         "{\"version\":1,\"operation\":\"read\"," CONNECTOR ",\"roots\":[\"/srv\"],\"forbidden\":[\"/db\"],"
-        "\"resource\":\"a.csv\",\"files\":[{\"path\":\"a.csv\",\"size\":3,\"mtime\":-4},{\"path\":\"b\"}],"
+        "\"resource\":\"a.csv\",\"files\":[{\"path\":\"a.csv\",\"size\":3,\"mtime\":-4,\"at\":{\"path\":\"b.csv\",\"size\":5,\"mtime\":6}},{\"path\":\"b\"}],"
         "\"format\":{\"format\":\"csv\",\"delimiter\":\";\",\"compression\":\"gzip\"},"
         "\"columns\":[{\"name\":\"v\",\"type\":\"varchar\",\"length\":5,\"coerce\":true},"
         "{\"name\":\"n\",\"type\":\"numeric\",\"precision\":12,\"scale\":2,\"required\":false},{\"name\":\"t\"},"
@@ -81,6 +84,7 @@ main(void)
     is_str(r.driver->type, "local_fs", "driver");
     ok(r.config.nroots == 1 && strcmp(r.config.roots[0], "/srv") == 0 && r.config.nforbidden == 1, "roots");
     ok(r.nfiles == 2 && r.files[0].known && r.files[0].entry.size == 3 && r.files[0].entry.mtime == -4 && !r.files[1].known, "files");
+    ok(strcmp(r.files[0].at.path, "b.csv") == 0 && r.files[0].at.size == 5 && r.files[0].at.mtime == 6 && r.files[1].at.path == NULL, "where they are");
     ok(r.compression == COMPRESSION_GZIP && ((CsvOptions *) r.formats[0].options)->dialect.delimiter[0] == ';', "format");
     ok(r.ncolumns == 4 && r.columns[0].kind == COLUMN_VARCHAR && r.columns[0].length == 5 && r.columns[0].coerce &&
        r.columns[0].required, "varchar");

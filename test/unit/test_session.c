@@ -14,6 +14,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -241,6 +242,68 @@ write_text(const char *name, const char *text)
         abort();
 }
 
+/* What a file of the test is, as a request has it. */
+static const char *
+describe_file(const char *name)
+{
+    static char json[400];
+    char path[300];
+    struct stat info;
+
+    snprintf(path, sizeof(path), "%s/%s", top, name);
+    if (stat(path, &info) != 0)
+        abort();
+    snprintf(json, sizeof(json), "{\"path\":\"%s\",\"size\":%lld,\"mtime\":%lld}", name, (long long) info.st_size,
+             (long long) info.st_mtim.tv_sec * 1000000 + info.st_mtim.tv_nsec / 1000);
+    return json;
+}
+
+/* A file that is elsewhere by now. */
+static void
+check_elsewhere(void)
+{
+    char request[1000];
+    WireReader r;
+    WireSplit split;
+
+    snprintf(request, sizeof(request), ",\"files\":[{\"path\":\"was.tsv\",\"size\":7,\"mtime\":8,\"etag\":\"e\",\"at\":%s}],\"format\":{\"format\":\"csv\"}" COLUMNS, describe_file("b.csv"));
+    ask(request);
+    is_int(get(), WIRE_SPLIT, "a file that is elsewhere");
+    r = (WireReader) {body, header.length, 0, false};
+    ok(wire_get_split(&r, &split) && split.size == 7 && split.mtime == 8 && strncmp(split.path.data, "was.tsv", 7) == 0 && strncmp(split.etag.data, "e", split.etag.length) == 0,
+       "is told of as what it was");
+    is_int(get(), WIRE_SPLIT_END, "its end");
+    is_int(get(), WIRE_END, "the end");
+    ask(",\"files\":[{\"path\":\"b.csv\",\"size\":7,\"mtime\":8,\"at\":{\"path\":\"a.csv\",\"size\":7,\"mtime\":8}}]" COLUMNS);
+    is_error("58030", "file \"a.csv\" is no longer as it was listed", "one that has changed there");
+}
+
+/* Files that are moved, of which some have gone. */
+static void
+check_moves(void)
+{
+    char request[2000], file[500];
+    WireReader r;
+    WireObject object;
+    const char *place[] = {"", "m/moved.csv", ""};
+
+    write_text("moving.csv", "id\n");
+    snprintf(file, sizeof(file), "%s", describe_file("moving.csv"));
+    file[strlen(file) - 1] = '\0';
+    snprintf(request, sizeof(request), ",\"operation\":\"move\",\"missingOk\":true,\"files\":[{\"path\":\"none.csv\",\"size\":1,\"mtime\":2,\"to\":\"m/n.csv\"},"
+             "%s,\"to\":\"m/moved.csv\"},{\"path\":\"a.csv\",\"size\":1,\"mtime\":2,\"to\":\"m/a.csv\"}]", file);
+    ask(request);
+    for (int i = 0; i < 3; i++)
+    {
+        is_int(get(), WIRE_OBJECT, "moves: an answer for each");
+        r = (WireReader) {body, header.length, 0, false};
+        ok(wire_get_object(&r, &object) && object.path.length == strlen(place[i]) && strncmp(object.path.data, place[i], strlen(place[i])) == 0, "moves: \"%s\"", place[i]);
+    }
+    is_int(get(), WIRE_END, "moves: the end");
+    ask(",\"operation\":\"move\",\"files\":[{\"path\":\"none.csv\",\"size\":1,\"mtime\":2,\"to\":\"m/n.csv\"}]");
+    is_error("58P01", "file \"none.csv\" does not exist", "moves: what has gone is an error where that was not said");
+}
+
 /* Rows, rejects and the first line of what a file has behind a byte; -1: nothing. */
 static void
 rows_from(uint64_t from, int64_t *rows, int64_t *rejects, int64_t *line)
@@ -411,6 +474,8 @@ main(void)
     start();
     check_read();
     check_requests();
+    check_elsewhere();
+    check_moves();
     check_from();
     check_describe();
     check_memory();
