@@ -4,7 +4,7 @@
 
 CREATE VIEW kaireon.outbox WITH (security_barrier) AS
 SELECT o.id, p.name AS pipeline, o.run_id, o.node_id, o.kind AS action, c.name AS connector, o.path, o.target_path, o.moved_to,
-       o.status, o.attempts, CASE o.status WHEN 'pending' THEN o.next_attempt_at END AS next_attempt_at,
+       o.status, o.attempts, CASE WHEN o.status = 'pending' AND o.kind <> 'stage' THEN o.next_attempt_at END AS next_attempt_at,
        o.error_code, CASE WHEN kaireon_internal.may_read(p.owner) THEN o.error_message END AS error_message, o.created_at, o.done_at
   FROM kaireon_internal.outbox o
   JOIN kaireon_internal.pipeline p ON p.id = o.pipeline_id

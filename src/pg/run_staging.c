@@ -245,7 +245,13 @@ move_files(Run *run, RunSource *source)
         CHECK_FOR_INTERRUPTS();
     }
     forboth(lc, files, place, places)
-        ((FetchObject *) lfirst(lc))->claim->place = lfirst(place);
+    {
+        FileClaim *claim = ((FetchObject *) lfirst(lc))->claim;
+
+        claim->place = lfirst(place);
+        if (claim->place && strncmp(claim->place, claim->target, strlen(claim->target)) != 0)
+            link_misbehaved("kaireon-reader moved a file to another place than it was asked to");
+    }
 }
 
 /* ---- where they are ------------------------------------------------------------------------- */

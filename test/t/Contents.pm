@@ -44,6 +44,9 @@ sub make
     $k->sql(q(INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, request, next_attempt_at)
         SELECT 'call', id, id, 'load', connector_id, 'a b', '{"method": "PUT", "headers": {"X": "\\t"}, "body": [1.50, "\\u00fc"]}', now() + interval '1 day' FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
 
+    $k->sql(q(INSERT INTO kaireon_internal.outbox (kind, status, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, target_path, moved_to, staged_size, staged_modified_at, staged_etag)
+        SELECT 'stage', 'staged', id, id, 'read', connector_id, 'a b.csv', 5, now(), 'p/a b.csv', 'p/a b.csv.1', 6, now(), 'e' FROM kaireon_internal.pipeline WHERE name LIKE 'a "b"%'));
+
     # Credentials stay sealed (vault.t opens them there), dead letters are data, and runs may be under way.
     $k->sql("SELECT kaireon.create_connector('sealed', 'local_fs', " . $k->json({ basePath => $k->files }) . ')');
     $k->sql(q(UPDATE kaireon_internal.connector SET auth_sealed = decode('00ff2781c0de0a5c', 'hex') WHERE name = 'sealed'));

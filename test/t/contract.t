@@ -239,6 +239,38 @@ sub moves
     return;
 }
 
+# Files that are moved before they are read: where a move is a copy, what is read has another time and etag than what was listed.
+sub staging
+{
+    my ($place) = @_;
+    my $name = $place->{name};
+    my $desk = made($place, 'desk', { resource => 'desk/*.csv', incremental => \1, atomicity => { stagingFolder => 'work/x', successFolder => 'desk_done', failureFolder => 'desk_bad' } });
+    my $moved = sub { return $k->poll("$name: the outbox", "SELECT NOT EXISTS (SELECT FROM kaireon.outbox WHERE pipeline = '$desk' AND action = 'move' AND status <> 'done')"); };
+    my $ended = sub { my $run = $k->run($desk); $moved->(); return join ' ', $run->{status}, $run->{rows_loaded}, grep { defined } $run->{error_code}; };
+    my $listed = sub { return join '; ', map { list($name, $_) =~ s/[0-9a-f]{16}/#/gr } @_; };
+    my $claims = sub { return $k->sql("SELECT string_agg(path || ' ' || status, ', ' ORDER BY path) FROM kaireon.outbox WHERE pipeline = '$desk' AND action = 'stage'"); };
+    $place->{put}->('desk/a.csv', "id,name\n70,a\n");
+    $place->{put}->('desk/b.csv', "id,name\nx,bad\n");
+    my $etag = $k->sql("SELECT coalesce(etag, '') FROM kaireon.list_objects('$name', 'desk/a.csv')");
+    is($ended->(), 'failed 0 22P02', "$name: staging: a bad row");
+    is($listed->('work/x', 'desk_bad') . '; ' . $claims->(), 'work/x/#-a.csv 13; desk_bad/b.csv 14; desk/a.csv staged', "$name: moves its file to the folder for failures, the other stays in the staging folder");
+    $k->sql("UPDATE kaireon_internal.outbox SET status = 'pending', moved_to = NULL, staged_size = NULL, staged_modified_at = NULL, staged_etag = NULL WHERE kind = 'stage'");
+    is($ended->(), 'success 1', "$name: which was moved, though that was not noted, is found there");
+    is($listed->('work/x/*', 'desk_done') . '; ' . $claims->(), '; desk_done/a.csv 13; ', "$name: and moved on");
+    is($k->sql("SELECT path || ' ' || (etag = '$etag') FROM kaireon_internal.source_file AS f JOIN kaireon_internal.pipeline AS p ON p.id = f.pipeline_id WHERE p.name = '$desk'"), 'desk/a.csv true', "$name: the ledger has it as it was listed");
+    $place->{put}->('desk/c.csv', "id,name\n71,c\n");
+    $place->{put}->('desk/d.csv', "id,name\n72,d\n");
+    $k->sql("INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, etag, target_path)
+        SELECT 'stage', p.id, p.id, 'read', p.connector_id, o.path, o.size + (o.path = 'desk/d.csv')::int, o.modified_at, coalesce(o.etag, ''), 'work/x/of ' || right(o.path, 5)
+        FROM kaireon.list_objects('$name', 'desk') AS o, kaireon_internal.pipeline AS p WHERE p.name = '$desk'");
+    $k->sql("UPDATE kaireon_internal.outbox SET etag = 'another' WHERE kind = 'stage' AND path = 'desk/d.csv' AND etag <> ''");
+    is($ended->(), 'success 1', "$name: what was claimed and not moved is moved, but for a file that has changed");
+    is($ended->(), 'success 1', "$name: which the next run loads");
+    is(rows("ds_$desk"), '70:a, 71:c, 72:d', "$name: each once");
+    is($listed->('work/x/*', 'desk_done'), '; desk_done/a.csv 13, desk_done/c.csv 13, desk_done/d.csv 13', "$name: and all are in the folder for what was loaded");
+    return;
+}
+
 for my $place (@places)
 {
     my $name = $place->{name};
@@ -254,6 +286,7 @@ for my $place (@places)
     pipelines($place);
     incremental($place);
     moves($place) unless $place->{urls};
+    staging($place) unless $place->{urls};
 }
 
 # What can't be moved is loaded, and the outbox says why it stays.

@@ -291,6 +291,24 @@ for my $at ('before', 'behind')
     is(ended('first'), 'success 1', 'which loads it');
 }
 
+# Nor do two databases load a file twice, which know nothing of one another.
+{
+    my @databases = map { "twin_$_" } 1 .. 2;
+    for my $database (@databases)
+    {
+        $k->sql("CREATE DATABASE $database");
+        $k->sql('CREATE EXTENSION kaireon', $database);
+        $k->make('twin', database => $database, fields => \@fields, source => { resource => 'twins/*.csv', atomicity => { stagingFolder => \1, successFolder => "$database.done" } },
+            nodes => [ { id => 'from', type => 'add_field', config => { fieldName => 'source', fieldType => 'text', expression => '_source' } } ]);
+    }
+    put("twins/$_.csv", $_) for 1 .. 200;
+    my %runs = map { $_ => $k->start('twin', $_) } @databases;
+    is(join(' ', map { $k->wait_run($runs{$_}, $_) } @databases), 'success success', 'two databases over the same files');
+    my @loaded = map { split /\n/, $k->sql('SELECT id FROM ds_twin', $_) } @databases;
+    is(join(' ', sort { $a <=> $b } @loaded), join(' ', 1 .. 200), 'load each file once in all');
+    is($k->sql("SELECT count(*) FROM kaireon.outbox WHERE action = 'stage'", $_), 0, "$_: nothing is claimed any more") for @databases;
+}
+
 # ---- with other options
 
 {
