@@ -17,8 +17,8 @@
 #define MARK "kaireon_source"
 /* What a copy that is given metadata does not get by itself. */
 #define KEPT "contentType,contentEncoding,contentDisposition,contentLanguage,cacheControl,storageClass,customTime,metadata"
-/* A large object is copied in several calls, of a gigabyte or so each. */
-#define CALLS_MAX 100000
+/* A large object is copied in several calls, of a gigabyte or so each; so many in a row that copy nothing are one too many. */
+#define IDLE_CALLS_MAX 10
 
 /* An object's metadata; *json is NULL when there is none. */
 static bool
@@ -94,35 +94,56 @@ rewrite_url(const Gcs *gcs, const DriverEntry *entry, const char *to, const char
     return gcs_url(gcs, entry->path, url, st) && buf_append(url, "/rewriteTo/b/", 13, st) && url_encode(url, gcs->bucket, strlen(gcs->bucket), false, st) &&
         buf_append(url, "/o/", 3, st) && url_encode(url, gcs->prefix, strlen(gcs->prefix), false, st) && url_encode(url, to, strlen(to), false, st) &&
         url_add_parameter(url, "?", "ifGenerationMatch", "0", st) && url_add_parameter(url, "&", "ifSourceGenerationMatch", entry->etag, st) &&
-        url_add_parameter(url, "&", "fields", "done,rewriteToken", st) && (token == NULL || url_add_parameter(url, "&", "rewriteToken", token, st)) &&
+        url_add_parameter(url, "&", "fields", "done,rewriteToken,totalBytesRewritten", st) && (token == NULL || url_add_parameter(url, "&", "rewriteToken", token, st)) &&
         gcs_url_end(gcs, url, st);
 }
 
-/* One call of a rewrite; *token becomes that of the next one, to be freed, or NULL when it is done, or *refused (412). */
+/* How far a rewrite has come. */
+typedef struct Rewrite
+{
+    char *token;        /* goes on with it; NULL: it has not begun, or is done */
+    uint64_t bytes;     /* copied */
+    int idle;           /* calls in a row that copied nothing */
+    bool refused;       /* 412: the one object or the other is not what it should be */
+} Rewrite;
+
+/* What an answer says of it. */
 static bool
-rewrite(Gcs *gcs, const DriverEntry *entry, const char *to, const char *metadata, char **token, bool *refused, Status *st)
+take_progress(Rewrite *rewrite, const json_t *json, const DriverEntry *entry, Status *st)
+{
+    const char *next = json_string_value(json_object_get(json, "rewriteToken")), *bytes = json_string_value(json_object_get(json, "totalBytesRewritten"));
+    uint64_t copied = bytes == NULL ? 0 : strtoull(bytes, NULL, 10);
+
+    if (json_is_true(json_object_get(json, "done")))
+        return true;
+    rewrite->idle = copied > rewrite->bytes ? 0 : rewrite->idle + 1;
+    rewrite->bytes = copied > rewrite->bytes ? copied : rewrite->bytes;
+    rewrite->token = next == NULL || rewrite->idle > IDLE_CALLS_MAX ? NULL : strdup(next);
+    if (rewrite->token != NULL)
+        return true;
+    return status_fail(st, STATUS_PROTOCOL, "the copy of file \"%s\" does not go on at byte %llu of %llu", entry->path, (unsigned long long) rewrite->bytes,
+                       (unsigned long long) entry->size);
+}
+
+/* One call of a rewrite. */
+static bool
+call_rewrite(Gcs *gcs, const DriverEntry *entry, const char *to, const char *metadata, Rewrite *rewrite, Status *st)
 {
     const HttpHeader headers[] = {{"Content-Type", "application/json"}};
     HttpRequest request = {.method = "POST", .headers = headers, .nheaders = 1, .body = metadata, .nbody = strlen(metadata), .what = "file", .name = entry->path};
-    const char *next;
     json_t *json = NULL;
     bool fine;
     Buf url;
 
     buf_init(&url, 2 * URL_MAX);
-    fine = rewrite_url(gcs, entry, to, *token, &url, st);
+    fine = rewrite_url(gcs, entry, to, rewrite->token, &url, st);
     request.url = (const char *) url.data;
     fine = fine && gcs_call(gcs, &request, 412, &json, st);
     buf_free(&url);
-    free(*token);
-    *token = NULL;
-    *refused = json == NULL;
-    next = json_string_value(json_object_get(json, "rewriteToken"));
-    if (fine && json != NULL && !json_is_true(json_object_get(json, "done")))
-    {
-        *token = next == NULL ? NULL : strdup(next);
-        fine = *token != NULL || status_fail(st, STATUS_PROTOCOL, "the copy of file \"%s\" does not go on", entry->path);
-    }
+    free(rewrite->token);
+    rewrite->token = NULL;
+    rewrite->refused = json == NULL;
+    fine = fine && (json == NULL || take_progress(rewrite, json, entry, st));
     json_decref(json);
     return fine;
 }
@@ -131,20 +152,17 @@ static bool
 copy_object(void *context, const DriverEntry *entry, const char *to, bool *taken, Status *st)
 {
     Gcs *gcs = context;
-    char *metadata = NULL, *token = NULL;
-    bool refused = false, fine = make_metadata(gcs, entry, &metadata, st);
+    char *metadata = NULL;
+    bool fine = make_metadata(gcs, entry, &metadata, st);
     StoreFound found = STORE_NOTHING;
-    int calls = 0;
+    Rewrite rewrite = {.token = NULL};
 
     *taken = false;
     do
-        fine = fine && rewrite(gcs, entry, to, metadata, &token, &refused, st);
-    while (fine && token != NULL && ++calls < CALLS_MAX);
-    if (fine && token != NULL)
-        fine = status_fail(st, STATUS_PROTOCOL, "the copy of file \"%s\" does not come to an end", entry->path);
-    free(token);
+        fine = fine && call_rewrite(gcs, entry, to, metadata, &rewrite, st);
+    while (fine && rewrite.token != NULL);
     free(metadata);
-    if (!fine || !refused)
+    if (!fine || !rewrite.refused)
         return fine;
     /* It is the original that is another one now, or there is something at `to`. */
     if (!look(gcs, entry, entry->path, false, &found, st))

@@ -88,7 +88,7 @@ path_pattern_match(const PathPattern *pattern, const char *path)
     while (next != 0)
     {
         size_t n = strcspn(path, "/");
-        char name[1100];
+        char name[PATH_NAME_MAX + 1];
 
         if (n >= sizeof(name))
             return false;

@@ -14,6 +14,7 @@
 
 #include "core/status.h"
 
+#define PATH_NAME_MAX 4096  /* bytes between two slashes of a path that may match */
 #define PATH_DEPTH 64   /* components of a pattern, and folders one in another */
 
 typedef struct PathComponent { const char *s; size_t n; bool deep; } PathComponent;

@@ -14,6 +14,11 @@
 #include "format/convert.h"
 #include "reader/listing.h"
 
+/* Bytes of a key: Azure's have 1024 characters, others fewer. */
+#define KEY_BYTES_MAX 4096
+/* What of one that can't be taken is shown. */
+#define SHOWN 200
+
 /* So many pages in a row without a key are no listing. */
 #define EMPTY_PAGES 10000
 
@@ -52,6 +57,18 @@ on_exact(void *context, const DriverEntry *entry, bool *stop, Status *st)
     return listing_add(&search->listing, entry, st);
 }
 
+/* The object can't be listed: where it is. */
+static bool
+refuse_key(const char *path, Status *st)
+{
+    char shown[4 * SHOWN + 1];
+    size_t n = strlen(path), length = convert_utf8_escape(path, n < SHOWN ? n : SHOWN, shown, sizeof(shown) - 1);
+
+    shown[length] = '\0';
+    status_detail(st, "The name is \"%s\"%s.", shown, n < SHOWN ? "" : " and so on");
+    return status_hint(st, "Rename it, or name a folder or prefix without it.");
+}
+
 static bool
 on_key(void *context, const DriverEntry *entry, bool *stop, Status *st)
 {
@@ -59,10 +76,18 @@ on_key(void *context, const DriverEntry *entry, bool *stop, Status *st)
     size_t n = strlen(entry->path);
 
     (void) stop;
+    if (n > KEY_BYTES_MAX)
+    {
+        status_fail(st, STATUS_LIMIT, "the name of an object has %zu bytes, more than %d", n, KEY_BYTES_MAX);
+        return refuse_key(entry->path, st);
+    }
     if (n == 0 || entry->path[n - 1] == '/' || n < search->skip || !path_pattern_match(&search->pattern, entry->path + search->skip))
         return true;
     if (!convert_utf8_valid(entry->path, n))
-        return status_fail(st, STATUS_BAD_ENCODING, "the name of an object is not valid UTF-8");
+    {
+        status_fail(st, STATUS_BAD_ENCODING, "the name of an object is not valid UTF-8");
+        return refuse_key(entry->path, st);
+    }
     return listing_add(&search->listing, entry, st);
 }
 

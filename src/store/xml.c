@@ -11,19 +11,47 @@
 #include <string.h>
 #include <time.h>
 
+#include "format/convert.h"
+
+/* Bytes of what is wrong that are shown. */
+#define SHOWN 200
+
+/* What is wrong, and the element that it is in: a name may have characters that XML has not. */
+static void
+explain(xmlParserCtxt *context, const Buf *body, Status *st)
+{
+    const xmlError *error = xmlCtxtGetLastError(context);
+    long consumed = xmlByteConsumed(context);
+    size_t at = consumed < 0 || (size_t) consumed > body->used ? body->used : (size_t) consumed, from = at, to = at;
+    char near[4 * SHOWN + 1];
+
+    if (error == NULL || error->message == NULL || body->used == 0)
+        return;
+    while (from > 0 && at - from < SHOWN / 2 && body->data[from] != '<')
+        from--;
+    while (to < body->used && to - from < SHOWN && body->data[to] != '<')
+        to++;
+    near[convert_utf8_escape((const char *) body->data + from, to - from, near, sizeof(near) - 1)] = '\0';
+    status_detail(st, "%.*s at byte %zu, near %s", (int) strcspn(error->message, "\n"), error->message, at, near);
+}
+
 xmlDoc *
 store_xml_parse(const Buf *body, const char *what, Status *st)
 {
-    xmlDoc *doc = body->used > INT_MAX ? NULL : xmlReadMemory((const char *) body->data, (int) body->used, "answer.xml", NULL,
+    xmlParserCtxt *context = xmlNewParserCtxt();
+    xmlDoc *doc = context == NULL || body->used > INT_MAX ? NULL : xmlCtxtReadMemory(context, (const char *) body->data, (int) body->used, "answer.xml", NULL,
                                                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
 
     if (doc == NULL || xmlDocGetRootElement(doc) == NULL)
     {
         status_fail(st, STATUS_PROTOCOL, "%s is not XML that can be read", what);
+        if (context != NULL)
+            explain(context, body, st);
         status_hint(st, "Check the endpoint: something else may have answered.");
         xmlFreeDoc(doc);
-        return NULL;
+        doc = NULL;
     }
+    xmlFreeParserCtxt(context);
     return doc;
 }
 

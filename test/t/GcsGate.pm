@@ -17,6 +17,7 @@
 #     page          objects a page of a listing has at most
 #     change        KEY=CONTENT: the object is overwritten once its first bytes have been sent
 #     race          KEY=CONTENT: that object is written just before one is rewritten
+#     endless       the token of rewrites that never end
 #     echo          errors repeat what they were sent
 #     token_answer  what /token answers, whatever it was asked
 #
@@ -247,7 +248,7 @@ sub _storage
     return _error($client, 412, 'conditionNotMet', 'At least one of the pre-conditions you specified did not hold.') if $self->_refused($path, $ask);
     if ($path =~ m{/rewriteTo/} && ($ask->{rewriteToken} // '') ne 'go%2Fon')
     {
-        return _send($client, 200, { done => JSON::PP::false, rewriteToken => 'go/on' }, 'Content-Type' => 'application/json');
+        return _send($client, 200, { done => JSON::PP::false, rewriteToken => $self->_get('endless') // 'go/on', totalBytesRewritten => '7' }, 'Content-Type' => 'application/json');
     }
     my $page = $self->_get('page');
     $ask->{maxResults} = $page if $page && $ask->{maxResults} && $ask->{maxResults} > $page;

@@ -153,6 +153,14 @@ is($k->run('moved')->{status}, 'success', 'an object that is written anew before
 is($k->poll('the outbox', sub { $k->sql("SELECT error_code || ' ' || error_message FROM kaireon.outbox WHERE status = 'failed'") }), '55000 file "daily/one.csv" is no longer as it was loaded', 'is not moved');
 is(list('done/x/*'), join(' ', map { "done/x/one.csv$_" } '', '.1', '.2', '.3'), 'nor copied');
 is($k->sql(read_sum('gcs', 'daily/one.csv')), '1|2', 'and stays as it is now');
+put('in/daily/one.csv', $one);
+$gate->set('endless', 'go on for ever');
+$gate->log;
+is($k->run('moved')->{status}, 'success', 'an object of which the copy comes to no end');
+is($k->poll('the outbox', sub { $k->sql("SELECT error_code || ' ' || error_message FROM kaireon.outbox WHERE error_message ~ 'go on'") }),
+    '08P01 the copy of file "daily/one.csv" does not go on at byte 7 of 14', 'is told');
+is(scalar(grep { /^POST .*rewriteTo/ } $gate->log), 12, 'after a few calls');
+$gate->set('endless', '');
 
 # ---- what is refused
 

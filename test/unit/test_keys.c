@@ -68,6 +68,44 @@ check(Fake *fake, const char *resource, const char *expected, const char *what)
     ok(found.whole, "with size, time and etag");
 }
 
+static bool
+on_count(void *context, const DriverEntry *entry, Status *st)
+{
+    (void) entry;
+    (void) st;
+    ++*(int *) context;
+    return true;
+}
+
+/* Names that can't be listed stop the listing, and are told. */
+static void
+check_refused(void)
+{
+    static char longest[4097 + 6];
+    const char *keys[] = {"a.csv", longest, NULL};
+    const char *const odd[] = {"a.csv", "b\xff/c.csv", NULL};
+    Fake fake = {keys, 0, 0};
+    const KeyLister lister = {list_fake, &fake};
+    Found found = {"", true};
+    int n = 0;
+    Status st;
+
+    memset(longest, 'n', 4096);
+    status_clear(&st);
+    ok(keys_list(&lister, "n*", on_count, &n, &st) && n == 1, "a name of 4096 bytes is one");
+    memcpy(longest + 4096, "/x.csv", 6);
+    memcpy(longest, "long/", 5);
+    fake.keys = keys;
+    status_clear(&st);
+    ok(!keys_list(&lister, "**", on_entry, &found, &st), "a longer one is none");
+    is_str(st.message, "the name of an object has 4102 bytes, more than 4096", "which is said");
+    ok(strncmp(st.detail, "The name is \"long/nnn", 21) == 0 && strstr(st.detail, "nnn\" and so on.") != NULL, "with its beginning");
+    fake.keys = odd;
+    status_clear(&st);
+    ok(!keys_list(&lister, "**", on_entry, &found, &st), "nor is one that is not UTF-8");
+    is_str(st.detail, "The name is \"b\\xff/c.csv\".", "which is shown as far as it can be");
+}
+
 int
 main(void)
 {
@@ -102,6 +140,8 @@ main(void)
     fake.fails_at = 2;
     check(&fake, "w[1].csv", "58030 the connection broke", "nor where its folder can't be listed");
     is_int(fake.calls, 2, "no further request");
+
+    check_refused();
 
     ok(!keys_endless(&empty, true, "b", "a") && !keys_endless(&empty, false, NULL, "b"), "a listing that goes on, or has come to its end");
     ok(keys_endless(&empty, true, "a", "a"), "one that stands still");
