@@ -85,6 +85,28 @@ check_headers(const GraphNode *node, const char *label, JsonbContainer *headers,
     }
 }
 
+/* Some part of the path is "..", however a server may read it. */
+static bool
+goes_up(const char *path)
+{
+    size_t end = strcspn(path, "?");
+    char *plain = palloc(end + 1);
+    int n = 0;
+
+    for (size_t i = 0; i < end; i++)
+    {
+        bool dot = pg_strncasecmp(path + i, "%2e", 3) == 0, slash = pg_strncasecmp(path + i, "%2f", 3) == 0 || pg_strncasecmp(path + i, "%5c", 3) == 0;
+
+        plain[n++] = dot ? '.' : slash || path[i] == '\\' ? '/' : path[i];
+        i += dot || slash ? 2 : 0;
+    }
+    plain[n] = '\0';
+    for (char *part = strtok(plain, "/"); part; part = strtok(NULL, "/"))
+        if (strcmp(part, "..") == 0)
+            return true;
+    return false;
+}
+
 void
 webhook_check(const GraphNode *node, const char *label, JsonbContainer *given, List **findings)
 {
@@ -97,6 +119,8 @@ webhook_check(const GraphNode *node, const char *label, JsonbContainer *given, L
     if (path && strcspn(path, "?") > strcspn(path, ":") && strncmp(path + strcspn(path, ":"), "://", 3) == 0)
         graph_complain(findings, node->id, "wrong_value", "The connector has the URL, in baseUrl; what is behind that is the path.",
                        "the path of %s is a whole URL", label);
+    else if (path && goes_up(path))
+        graph_complain(findings, node->id, "wrong_value", "It lies below the connector's baseUrl.", "the path of %s contains \"..\"", label);
     if (json_get(given, "headers"))
         check_headers(node, label, json_get_container(given, "headers"), findings);
 }

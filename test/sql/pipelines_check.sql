@@ -138,6 +138,7 @@ SELECT pg_temp.target('{"preHook": {"type": "webhook", "connector": "k_files"}}'
 SELECT pg_temp.target('{"postHook": {"type": "webhook", "path": "/a", "method": "GET", "on": "monday", "secret": "x"}}');
 SELECT pg_temp.target('{"postHook": {"type": "webhook", "connector": "nobodys"}}');
 SELECT pg_temp.target('{"postHook": {"type": "webhook", "connector": "k_files", "path": "https://example.com/a"}}');
+SELECT pg_temp.target('{"postHook": [{"type": "webhook", "connector": "k_files", "path": "../a"}, {"type": "webhook", "connector": "k_files", "path": "a/%2E.%5cb"}, {"type": "webhook", "connector": "k_files", "path": "a..b/...?../"}]}');
 SELECT pg_temp.target('{"postHook": {"type": "webhook", "connector": "k_files", "headers": {"authorization": "x", "Cookie": "x", "Host": "x", "webhook-id": "x", "X Y": "x", "X-A": 1, "X-B": "a\r\nX-C: b"}}}');
 SELECT pg_temp.target('{"preHook": "SELECT no.such(1)", "postHook": "DROP TABLE missing; REFRESH MATERIALIZED VIEW missing"}') LIMIT 1;
 SELECT pg_temp.target('{"validation": "lenient"}') LIMIT 1;
