@@ -268,7 +268,7 @@ CREATE TABLE kaireon_internal.dead_letter (
     source_node   text NOT NULL,            -- that read it
     node_id       text NOT NULL,            -- where it went wrong, last
     source        text NOT NULL,            -- file or partition,
-    modified_at   timestamptz NOT NULL,     -- when that was changed,
+    modified_at   timestamptz NOT NULL,     -- when that was changed, -infinity where nobody says,
     file_number   int NOT NULL,             -- and the how manieth of its run it was
     line          bigint NOT NULL,
     "offset"      bigint NOT NULL,

@@ -65,7 +65,7 @@ COMMENT ON COLUMN kaireon.run_errors.value IS 'the field as it was read; of an e
 COMMENT ON COLUMN kaireon.run_errors.expression IS 'of an error in a node, the expression, rule or condition that it was evaluating';
 
 CREATE VIEW kaireon.source_state WITH (security_barrier) AS
-SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, f.modified_at, NULLIF(f.etag, '') AS etag,
+SELECT p.name AS pipeline, f.node_id, 'file'::text AS kind, f.path, f.size, NULLIF(f.modified_at, '-infinity') AS modified_at, NULLIF(f.etag, '') AS etag,
        f.head_hash, f.rows_read, f.run_id, f.loaded_at, f.dialect, NULL::text AS field, NULL::text AS mark, f.next_offset IS NULL AS is_complete,
        NULL::int AS failures, NULL::text AS error_code, NULL::text AS error_message, NULL::text AS error_detail
   FROM kaireon_internal.source_file f
@@ -79,7 +79,7 @@ SELECT p.name, w.node_id, 'watermark', NULL, NULL, NULL, NULL, NULL, NULL, w.run
   JOIN kaireon_internal.pipeline p ON p.id = w.pipeline_id
  WHERE kaireon_internal.may_see(p.owner)
  UNION ALL
-SELECT p.name, x.node_id, 'failure', x.path, x.size, x.modified_at, NULLIF(x.etag, ''), NULL, NULL, x.run_id, NULL, NULL, NULL, NULL, false, x.failures, x.error_code,
+SELECT p.name, x.node_id, 'failure', x.path, x.size, NULLIF(x.modified_at, '-infinity'), NULLIF(x.etag, ''), NULL, NULL, x.run_id, NULL, NULL, NULL, NULL, false, x.failures, x.error_code,
        -- They may quote a row.
        CASE WHEN kaireon_internal.may_read(p.owner) THEN x.error_message END, CASE WHEN kaireon_internal.may_read(p.owner) THEN x.error_detail END
   FROM kaireon_internal.file_failure x

@@ -214,11 +214,32 @@ add_path(Buf *url, const char *path, Status *st)
     return true;
 }
 
+/* Some part of the path is "..", however a server may read it. */
+static bool
+goes_up(const char *path, bool *up, Status *st)
+{
+    char *plain = strndup(path, strcspn(path, "?"));
+
+    *up = false;
+    if (plain == NULL)
+        return status_out_of_memory(st, strlen(path));
+    for (char *zero = plain; (zero = strstr(zero, "%00")) != NULL; )
+        memcpy(zero, "///", 3);
+    url_decode(plain);
+    for (char *at = plain; *at != '\0'; at++)
+        if (*at == '\\')
+            *at = '/';
+    *up = path_goes_up(plain);
+    free(plain);
+    return true;
+}
+
 static bool
 pull_url(void *driver, const DriverEntry *entry, Buf *url, Status *st)
 {
     HttpPull *pull = driver;
     const char *path = entry->path;
+    bool up;
 
     if (strncmp(path, "http://", 7) == 0 || strncmp(path, "https://", 8) == 0)
     {
@@ -234,7 +255,9 @@ pull_url(void *driver, const DriverEntry *entry, Buf *url, Status *st)
         }
         return buf_append(url, path, strlen(path), st);
     }
-    if (path_goes_up(path))
+    if (!goes_up(path, &up, st))
+        return false;
+    if (up)
         return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", path);
     if (pull->base == NULL)
     {
@@ -338,7 +361,8 @@ pull_list(void *session, const char *resource, DriverEmit emit, void *context, S
         store_plain_etag(http_response_header(http_response(exchange), "etag"), etag, sizeof(etag));
         entry.etag = etag;
         entry.size = (uint64_t) length_of(exchange);
-        (void) http_response_time(http_response(exchange), "last-modified", &entry.mtime);
+        if (!http_response_time(http_response(exchange), "last-modified", &entry.mtime))
+            entry.mtime = WIRE_NO_TIME;
         fine = emit(context, &entry, st);
     }
     http_free(exchange);

@@ -61,7 +61,7 @@ sftp_is_folder(const LIBSSH2_SFTP_ATTRIBUTES *info)
 int64_t
 sftp_mtime(const LIBSSH2_SFTP_ATTRIBUTES *info)
 {
-    return (info->flags & LIBSSH2_SFTP_ATTR_ACMODTIME) != 0 ? (int64_t) info->mtime * 1000000 : 0;
+    return (info->flags & LIBSSH2_SFTP_ATTR_ACMODTIME) != 0 ? (int64_t) info->mtime * 1000000 : WIRE_NO_TIME;
 }
 
 int

@@ -140,7 +140,7 @@ int sftp_stat(Sftp *sftp, const char *full, bool link, LIBSSH2_SFTP_ATTRIBUTES *
 bool sftp_is_file(const LIBSSH2_SFTP_ATTRIBUTES *info);
 bool sftp_is_folder(const LIBSSH2_SFTP_ATTRIBUTES *info);
 
-/* Microseconds since 1970. */
+/* Microseconds since 1970, or WIRE_NO_TIME. */
 int64_t sftp_mtime(const LIBSSH2_SFTP_ATTRIBUTES *info);
 
 STATUS_CHECK bool sftp_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st);

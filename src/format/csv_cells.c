@@ -161,7 +161,7 @@ void
 csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which)
 {
     char *scratch = (char *) csv->scratch.data;
-    size_t length = 0;
+    Cell cell = {scratch, 0};
     uint32_t i;
 
     for (i = 0; i < n; i++)
@@ -169,9 +169,9 @@ csv_cut_pseudo(Csv *csv, const FormatSplit *split, uint32_t n, int which)
         /* of a source all rows have the same */
         if (i == 0 || which == FIELD_LINE || which == FIELD_OFFSET)
         {
-            scratch += length;
-            length = pseudo_text(scratch, which, split->path, split->mtime, csv->rows[i].line, csv->base + csv->rows[i].start);
+            scratch += cell.n;
+            cell = pseudo_cell(scratch, which, split->path, split->mtime, csv->rows[i].line, csv->base + csv->rows[i].start);
         }
-        csv->cells[i] = (Cell) {scratch, length};
+        csv->cells[i] = cell;
     }
 }

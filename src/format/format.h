@@ -20,7 +20,7 @@
 typedef struct FormatSplit
 {
     const char *path;   /* _source */
-    int64_t mtime;      /* _modified_at: microseconds since 1970-01-01 UTC */
+    int64_t mtime;      /* _modified_at: microseconds since 1970-01-01 UTC; WIRE_NO_TIME: null */
     const char *record; /* what stands for each row's record and in each reject; NULL: the record itself */
     uint64_t from;      /* rows and rejects that begin before this byte of the (decompressed) object are left out */
 } FormatSplit;

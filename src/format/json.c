@@ -367,17 +367,17 @@ static void
 cut_pseudo(Json *js, const FormatSplit *split, uint32_t n, int which)
 {
     char *out = (char *) js->scratch.data + js->scratch.used;
-    size_t length = 0;
+    Cell cell = {out, 0};
 
     for (uint32_t i = 0; i < n; i++)
     {
         /* of a source all rows have the same */
         if (i == 0 || which == FIELD_LINE || which == FIELD_OFFSET)
         {
-            out += length;
-            length = pseudo_text(out, which, split->path, split->mtime, js->rows[i].line, js->rows[i].offset);
+            out += cell.n;
+            cell = pseudo_cell(out, which, split->path, split->mtime, js->rows[i].line, js->rows[i].offset);
         }
-        js->pseudo[i] = (Cell) {out, length};
+        js->pseudo[i] = cell;
     }
 }
 

@@ -46,15 +46,15 @@ pseudo_time(char *out, int64_t micros)
                              (int) (seconds / 60 % 60), (int) (seconds % 60), fraction);
 }
 
-size_t
-pseudo_text(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset)
+Cell
+pseudo_cell(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset)
 {
     size_t n = strlen(path);
 
     if (which == FIELD_MODIFIED_AT)
-        return pseudo_time(out, mtime);
+        return mtime == WIRE_NO_TIME ? (Cell) {NULL, 0} : (Cell) {out, pseudo_time(out, mtime)};
     if (which != FIELD_SOURCE)
-        return pseudo_number(out, which == FIELD_LINE ? line : offset);
+        return (Cell) {out, pseudo_number(out, which == FIELD_LINE ? line : offset)};
     memcpy(out, path, n);
-    return n;
+    return (Cell) {out, n};
 }

@@ -20,7 +20,10 @@ size_t pseudo_number(char *out, uint64_t value);
 /* Microseconds since 1970 as a timestamptz in UTC; the bytes written. */
 size_t pseudo_time(char *out, int64_t micros);
 
-/* What the pseudo-column FIELD_... holds for a row; the bytes written: those of the path, PSEUDO_TIME_MAX or PSEUDO_MAX at most. */
-size_t pseudo_text(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset);
+/*
+ * What the pseudo-column FIELD_... holds for a row, in `out`: the bytes of the path, PSEUDO_TIME_MAX or
+ * PSEUDO_MAX at most.  Null: a time that is not known.
+ */
+Cell pseudo_cell(char *out, int which, const char *path, int64_t mtime, uint64_t line, uint64_t offset);
 
 #endif

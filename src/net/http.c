@@ -251,10 +251,16 @@ http_failure(const HttpExchange *exchange, Status *st)
 }
 
 size_t
+http_ready(const HttpExchange *exchange)
+{
+    return exchange->response.body.used - exchange->taken;
+}
+
+size_t
 http_take(HttpExchange *exchange, uint8_t *out, size_t size)
 {
     Buf *body = &exchange->response.body;
-    size_t n = body->used - exchange->taken;
+    size_t n = http_ready(exchange);
 
     if (n > size)
         n = size;
@@ -262,6 +268,7 @@ http_take(HttpExchange *exchange, uint8_t *out, size_t size)
         return 0;
     memcpy(out, body->data + exchange->taken, n);
     exchange->taken += n;
+    exchange->given = true;
     if (exchange->taken == body->used)
     {
         body->used = exchange->taken = 0;

@@ -115,6 +115,7 @@ typedef struct HttpRequest
     bool ranged;                /* only bytes from `from` to before `to` */
     uint64_t from, to;
     const char *if_match;       /* an etag as the server wrote it: something else is an error; NULL: whatever it is */
+    const char *modified;       /* Last-Modified of what is wanted, where it has no etag: something else is an error; NULL: whatever it is */
     const char *version;        /* the name of a header of answers that takes the place of the etag, which the URL asks for; NULL: none */
     size_t body_max;            /* bytes of answer that are kept; a ranged request, of at least HTTP_CHUNK, stops there until they are taken */
 } HttpRequest;
@@ -186,6 +187,9 @@ bool http_finished(const HttpExchange *exchange, bool *failed);
 
 /* Why it failed: 08001 (no connection), 08006 (it broke, or was too slow), 08P01, 42501, 58030.. */
 bool http_failure(const HttpExchange *exchange, Status *st);
+
+/* Bytes of the body that have come and were not taken. */
+size_t http_ready(const HttpExchange *exchange);
 
 /* Takes up to `size` bytes of the body that has come, from its beginning. */
 size_t http_take(HttpExchange *exchange, uint8_t *out, size_t size);

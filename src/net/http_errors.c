@@ -119,6 +119,8 @@ explain_progress(const HttpExchange *exchange, const char *why, Status *st)
     else
         snprintf(where, sizeof(where), ", the last at byte %" PRIu64 " of %" PRId64, request->from + exchange->received, exchange->total);
     status_detail(st, "%s%u attempt%s failed%s.", why, attempts, attempts == 1 ? "" : "s", where);
+    if (request->ranged && exchange->given && !http_knows_rest(exchange) && st->hint[0] == '\0')
+        status_hint(st, "The server says neither ETag nor Last-Modified, so that the rest could be that of another version.");
 }
 
 void

@@ -142,6 +142,27 @@ spoil(HttpExchange *exchange)
     return false;
 }
 
+/* What tells versions apart: a strong etag, or the time when it was changed. */
+static bool
+is_version(const HttpExchange *exchange, const char *etag, const char *modified)
+{
+    if (strcmp(etag, exchange->etag) != 0)
+        return false;
+    return etag[0] != '\0' && strncmp(etag, "W/", 2) != 0 ? true : strcmp(modified, exchange->modified) == 0;
+}
+
+/* The first answer to a part: it belongs to the others. */
+static bool
+is_wanted_version(const HttpExchange *exchange)
+{
+    const HttpRequest *request = exchange->request;
+
+    if (request->modified != NULL && strcmp(exchange->modified, request->modified) != 0)
+        return false;
+    /* Some servers answer with another etag than they were asked for. */
+    return request->if_match == NULL || exchange->etag[0] == '\0' || strcmp(request->if_match, exchange->etag) == 0;
+}
+
 /* What the bytes of another version would be mixed with: what came before. */
 static bool
 is_same_object(HttpExchange *exchange, int64_t total)
@@ -156,12 +177,10 @@ is_same_object(HttpExchange *exchange, int64_t total)
         memcpy(exchange->modified, modified, sizeof(modified));
         exchange->total = total;
         exchange->known = true;
-        /* Some servers answer with another etag than they were asked for. */
-        if (exchange->request->if_match == NULL || etag[0] == '\0' || strcmp(exchange->request->if_match, etag) == 0)
+        if (is_wanted_version(exchange))
             return true;
     }
-    else if (strcmp(etag, exchange->etag) == 0 && strcmp(modified, exchange->modified) == 0 && total == exchange->total &&
-             (exchange->received == 0 || etag[0] != '\0' || modified[0] != '\0'))
+    else if (is_version(exchange, etag, modified) && total == exchange->total)
         return true;
     status_fail(&exchange->failure, STATUS_IO, "%s was changed while it was read", http_subject(exchange, subject, sizeof(subject)));
     status_detail(&exchange->failure, "The server sends another version of it now.");
@@ -590,6 +609,29 @@ http_asked_wait(const HttpExchange *exchange)
     return wait < 0 ? 0 : (unsigned) ((wait + 999) / 1000);
 }
 
+bool
+http_knows_rest(const HttpExchange *exchange)
+{
+    return exchange->received == 0 || exchange->etag[0] != '\0' || exchange->modified[0] != '\0';
+}
+
+/*
+ * Part of an answer came, and nothing tells whether the rest of the next one belongs to it: all of it is
+ * asked for again, as long as nobody has seen any of it.
+ */
+static bool
+may_go_on(HttpExchange *exchange)
+{
+    if (http_knows_rest(exchange))
+        return true;
+    if (exchange->given)
+        return false;
+    exchange->received = exchange->at_start = exchange->response.body.used = 0;
+    exchange->known = exchange->whole = false;
+    exchange->total = -1;
+    return true;
+}
+
 /* Waits for the next attempt, if there may be one; false: there may not. */
 static bool
 try_again(HttpExchange *exchange)
@@ -740,7 +782,7 @@ http_judge(HttpExchange *exchange, CURLcode result)
     http_end_attempt(exchange);
     if (fine && result == CURLE_OK && !exchange->spoilt && is_complete(exchange))
         judge_answer(exchange);
-    else if (!is_passing(exchange, result) || !try_again(exchange))
+    else if (!is_passing(exchange, result) || !may_go_on(exchange) || !try_again(exchange))
     {
         if (!exchange->spoilt)
             http_explain(exchange, result);

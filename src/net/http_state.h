@@ -57,6 +57,7 @@ struct HttpExchange
     HttpResponse response;
     size_t taken;           /* bytes of response.body */
     uint64_t received;      /* bytes of what is wanted, of all attempts */
+    bool given;             /* some of them to who asked */
     uint64_t at_start;      /* the same, when this attempt began */
 
     /* of the attempt */
@@ -116,6 +117,9 @@ void http_attempt(HttpExchange *exchange);
 
 /* The attempt is over as `result` says: the exchange is done, has failed, or waits for its next one. */
 void http_judge(HttpExchange *exchange, CURLcode result);
+
+/* Would the rest of what came be known to belong to it? */
+bool http_knows_rest(const HttpExchange *exchange);
 
 /* Takes the attempt out of the multi and frees what is its. */
 void http_end_attempt(HttpExchange *exchange);

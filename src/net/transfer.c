@@ -29,11 +29,13 @@ struct Transfer
     char *url, *name;
     TransferObject object;
     char etag[300];         /* "" until it is known */
+    char modified[100];     /* Last-Modified, where the etag says too little; else "" */
     int64_t size;           /* -1: not known */
     int64_t mtime;
     bool has_time;
     bool opened;            /* the first part was answered */
     bool whole;             /* all comes in the first part */
+    bool single;            /* there is one part, as long as the object */
     uint64_t asked;         /* bytes that have parts */
     uint64_t read;          /* bytes given */
     Part *parts[PARTS];     /* the first is being read */
@@ -135,20 +137,20 @@ begin_part(Transfer *transfer, size_t size, Status *st)
 
     if (part == NULL)
         return status_out_of_memory(st, sizeof(*part));
-    part->size = size;
+    part->size = transfer->single ? HTTP_CHUNK : size;
     part->request = (HttpRequest) {
         .url = transfer->url, .headers = transfer->object.headers, .nheaders = transfer->object.nheaders, .secret_headers = transfer->object.secret_headers,
         .signer = transfer->object.signer, .what = "file", .name = transfer->name, .follow = transfer->object.follow,
         .ranged = transfer->size != 0, .from = transfer->asked, .to = transfer->asked + size,
-        .if_match = transfer->etag[0] == '\0' ? NULL : transfer->etag, .version = transfer->object.version,
-        .body_max = size < HTTP_CHUNK ? HTTP_CHUNK : size};
+        .if_match = transfer->etag[0] == '\0' ? NULL : transfer->etag, .modified = transfer->modified[0] == '\0' ? NULL : transfer->modified,
+        .version = transfer->object.version, .body_max = part->size < HTTP_CHUNK ? HTTP_CHUNK : part->size};
     if (!http_start(transfer->all->http, &part->request, &part->exchange, st))
     {
         free(part);
         return false;
     }
     transfer->asked += size;
-    transfer->all->under_way += size;
+    transfer->all->under_way += part->size;
     transfer->parts[transfer->nparts++] = part;
     return true;
 }
@@ -201,17 +203,38 @@ static void
 learn(Transfer *transfer, const HttpResponse *response)
 {
     const char *etag = http_response_header(response, transfer->object.version != NULL ? transfer->object.version : "etag");
+    const char *modified = http_response_header(response, "last-modified");
     int64_t total = http_total(transfer->parts[0]->exchange);
 
     transfer->opened = true;
     transfer->has_time = http_response_time(response, "last-modified", &transfer->mtime);
     if (etag != NULL && strlen(etag) < sizeof(transfer->etag))
         snprintf(transfer->etag, sizeof(transfer->etag), "%s", etag);
+    if (modified != NULL && strlen(modified) < sizeof(transfer->modified) && (transfer->etag[0] == '\0' || strncmp(transfer->etag, "W/", 2) == 0))
+        snprintf(transfer->modified, sizeof(transfer->modified), "%s", modified);
     if (total >= 0)
         transfer->size = total;
     transfer->whole = response->status != 206;
     if (is_empty(response))
         transfer->size = 0;
+}
+
+/* Nothing tells whether parts are of one version: the object is asked for anew, all of it in one answer. */
+static bool
+begin_single(Transfer *transfer, Status *st)
+{
+    drop_part(transfer);
+    transfer->asked = 0;
+    transfer->opened = false;
+    transfer->single = true;
+    return begin_part(transfer, (size_t) transfer->size, st);
+}
+
+static bool
+needs_single(const Transfer *transfer)
+{
+    return !transfer->single && !transfer->whole && transfer->etag[0] == '\0' && transfer->modified[0] == '\0' && transfer->size >= 0 &&
+        (uint64_t) transfer->size > transfer->asked;
 }
 
 bool
@@ -233,13 +256,19 @@ transfer_open(Transfer *transfer, TransferInfo *info, Status *st)
             return http_failure(exchange, st);
         if (http_finished(exchange, &failed) && response->status >= 300 && !is_empty(response))
             return http_refused(exchange, st);
-        if (http_answered(exchange))
+        if (http_answered(exchange) && !transfer->opened)
+            learn(transfer, response);
+        if (transfer->opened && needs_single(transfer) && !begin_single(transfer, st))
+            return false;
+        if (transfer->opened && (http_finished(exchange, &failed) || http_ready(exchange) >= TRANSFER_HEAD))
             break;
+        exchange = transfer->parts[0]->exchange;
         if (!begin_parts(transfer->all, st) || !http_step(transfer->all->http, exchange, st))
             return false;
     }
-    if (!transfer->opened)
-        learn(transfer, response);
+    /* It was asked for more than once. */
+    if (http_total(exchange) >= 0 && http_total(exchange) != transfer->size)
+        return status_fail(st, STATUS_IO, "file \"%.500s\" was changed while it was read", transfer->name);
     *info = (TransferInfo) {transfer->size, transfer->has_time, transfer->mtime, transfer->etag};
     return true;
 }

@@ -8,8 +8,9 @@
  * fetched little of it.  The memory of all parts together is bounded.
  *
  * The parts are of one version: each but the first asks for the etag that the
- * first had (http.h).  A server that does not know ranges sends all in one
- * answer, which is taken as it comes.
+ * first had, or must have its Last-Modified (http.h).  A server that says
+ * neither is asked for the whole object in one answer, and one that does not know
+ * ranges sends it so: it is taken as it comes.
  */
 #ifndef KAIREON_TRANSFER_H
 #define KAIREON_TRANSFER_H
@@ -18,6 +19,8 @@
 
 /* Bytes of all parts that are there or on their way. */
 #define TRANSFER_AHEAD (32U << 20)
+/* Bytes that come before it is opened: whoever does that looks at them first. */
+#define TRANSFER_HEAD (64U << 10)
 #define TRANSFER_LEAST_PART (128U << 10)
 #define TRANSFER_LARGEST_PART (8U << 20)
 
@@ -58,7 +61,7 @@ void transfers_close(Transfers *all);   /* after its transfers; NULL is allowed 
  */
 STATUS_CHECK bool transfer_begin(Transfers *all, const TransferObject *object, Transfer **transfer, Status *st);
 
-/* Waits for the beginning of the object.  Fails as http_failure and http_refused do. */
+/* Waits for the beginning of the object: TRANSFER_HEAD bytes, or all of it.  Fails as http_failure and http_refused do. */
 STATUS_CHECK bool transfer_open(Transfer *transfer, TransferInfo *info, Status *st);
 
 /* As ByteSource.read, of an opened one. */

@@ -58,6 +58,8 @@ server_time(int64 unix_us)
 {
     TimestampTz time;
 
+    if (unix_us == WIRE_NO_TIME)
+        return FETCH_NO_TIME;
     if (pg_sub_s64_overflow(unix_us, UNIX_TO_POSTGRES_US, &time) || !IS_VALID_TIMESTAMP(time))
         link_misbehaved("kaireon-reader sent a file time out of range");
     return time;
@@ -198,7 +200,7 @@ fetch_find(Link *link, const ConnectorSpec *connector, const GraphNode *source)
 int64
 fetch_reader_time(TimestampTz time)
 {
-    return time + UNIX_TO_POSTGRES_US;
+    return time == FETCH_NO_TIME ? WIRE_NO_TIME : time + UNIX_TO_POSTGRES_US;
 }
 
 /* An entry of a request's files, without its end. */

@@ -17,13 +17,16 @@
 #include "pg/link.h"
 
 /* One object of a listing; the same struct describes a split that is or was read. */
+/* In place of a time that is not known; people see null. */
+#define FETCH_NO_TIME DT_NOBEGIN
+
 typedef struct FetchObject
 {
     char *path;
     char *place;             /* only of a split: the path for people, with the member of an archive that is being read */
     int64 base;              /* only of a split: bytes of content before it, in members read before */
     int64 size;
-    TimestampTz modified;
+    TimestampTz modified;    /* FETCH_NO_TIME: nobody says */
     char *etag;
     char *head_hash;         /* only of a split */
     char *dialect;           /* only of a split: JSON */

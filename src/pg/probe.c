@@ -206,7 +206,8 @@ kaireon_list_objects(PG_FUNCTION_ARGS)
 
         values[0] = CStringGetTextDatum(object->path);
         values[1] = Int64GetDatum(object->size);
-        values[2] = TimestampTzGetDatum(object->modified);
+        nulls[2] = object->modified == FETCH_NO_TIME;
+        values[2] = nulls[2] ? (Datum) 0 : TimestampTzGetDatum(object->modified);
         nulls[3] = object->etag[0] == '\0';
         values[3] = nulls[3] ? (Datum) 0 : CStringGetTextDatum(object->etag);
         tuplestore_putvalues(result->setResult, result->setDesc, values, nulls);

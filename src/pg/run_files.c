@@ -97,7 +97,9 @@ typedef struct Leaving
 static void
 append_version(StringInfo out, const char *size, const char *time, const char *etag)
 {
-    appendStringInfo(out, "%s bytes of %s", size, time);
+    appendStringInfo(out, "%s bytes", size);
+    if (strcmp(time, "-infinity") != 0)     /* FETCH_NO_TIME */
+        appendStringInfo(out, " of %s", time);
     if (etag[0])
         appendStringInfo(out, ", etag \"%s\"", etag);
 }

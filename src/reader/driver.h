@@ -13,13 +13,14 @@
 #include <jansson.h>
 
 #include "core/byte_source.h"
+#include "wire/wire.h"
 
 /* One object of a listing; strings are the caller's to copy. */
 typedef struct DriverEntry
 {
     const char *path;   /* relative to the connector's base */
     uint64_t size;      /* bytes */
-    int64_t mtime;      /* microseconds since 1970-01-01 UTC */
+    int64_t mtime;      /* microseconds since 1970-01-01 UTC; WIRE_NO_TIME: it is not known */
     const char *etag;   /* "" where there is none */
 } DriverEntry;
 

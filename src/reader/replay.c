@@ -252,14 +252,6 @@ value_room(const json_t *value)
     return json_is_string(value) ? json_string_length(value) : json_string_length(json_object_get(value, "hex"));
 }
 
-static void
-pseudo_cell(Replay *replay, const Record *record, int which, Cell *cell)
-{
-    char *out = (char *) replay->scratch.data + replay->scratch.used;
-
-    *cell = (Cell) {out, pseudo_text(out, which, record->path, record->mtime, (uint64_t) record->line, (uint64_t) record->offset)};
-}
-
 static bool
 add_cells(Replay *replay, const Record *record, Status *st)
 {
@@ -278,7 +270,7 @@ add_cells(Replay *replay, const Record *record, Status *st)
             batch_nulls(b, i, 1);
         else if (field < 0)
         {
-            pseudo_cell(replay, record, field, &cell);
+            cell = pseudo_cell((char *) replay->scratch.data, field, record->path, record->mtime, (uint64_t) record->line, (uint64_t) record->offset);
             if (!batch_cells(b, i, &cell, 1, false, st))
                 return false;
         }

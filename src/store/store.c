@@ -14,7 +14,7 @@
 #include "net/url.h"
 
 /* What identifies the content of an object: see DriverInfo. */
-#define HEAD_BYTES 65536
+#define HEAD_BYTES TRANSFER_HEAD
 
 struct StoreObject
 {
@@ -286,7 +286,7 @@ store_object_open(Store *store, const DriverEntry *entry, bool listed, void **ou
         store_plain_etag(found.etag, object->etag, sizeof(object->etag));
     info->etag = object->etag;
     /* A time in an answer's head has whole seconds. */
-    info->mtime = listed ? entry->mtime : found.has_time ? found.mtime : 0;
+    info->mtime = listed ? entry->mtime : found.has_time ? found.mtime : WIRE_NO_TIME;
     info->size = found.size >= 0 && !(listed && !is_sized(store, entry, listed)) ? (uint64_t) found.size : entry->size;
     *out = object;
     return true;

@@ -95,12 +95,15 @@ WireStr wire_get_str(WireReader *r);
 
 /* ---- small messages ---------------------------------------------------- */
 
+/* In place of the time of an object of which nobody says when it was changed. */
+#define WIRE_NO_TIME (INT64_MIN + 1)
+
 /* One object of a listing. */
 typedef struct WireObject
 {
     WireStr path;     /* as the source names it, relative to the connector's base */
     uint64_t size;    /* bytes */
-    int64_t mtime;    /* microseconds since 1970-01-01 UTC */
+    int64_t mtime;    /* microseconds since 1970-01-01 UTC, or WIRE_NO_TIME */
     WireStr etag;     /* empty where the source has none */
 } WireObject;
 
@@ -115,7 +118,7 @@ typedef struct WireSplit
     WireStr place;    /* the path as messages and _source have it: of an archive's member, with the member's name */
     uint64_t base;    /* bytes of decompressed content before it, in the members that came before */
     uint64_t size;    /* bytes; 0 when not known */
-    int64_t mtime;    /* microseconds since 1970-01-01 UTC */
+    int64_t mtime;    /* microseconds since 1970-01-01 UTC, or WIRE_NO_TIME */
     WireStr etag;
     WireStr head_hash; /* sha256, lower-case hex, of the object's first 64 kB (as stored, not decompressed) */
     WireStr dialect;  /* JSON object: how the object is read (delimiter, header, ...) */

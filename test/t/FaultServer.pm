@@ -15,6 +15,8 @@
 #     /onerange/a.csv        nor are they after the first
 #     /bare416/              a range that is not there is refused without saying how much there is
 #     /notags/               no ETag
+#     /undated/              no Last-Modified
+#     /dates/a.csv           another Last-Modified with each answer
 #     /etags/a.csv           another ETag with each answer
 #     /longer=10/ /shorter=10/    Content-Length is wrong by that
 #     /wrongrange/           other bytes than were asked for
@@ -112,7 +114,7 @@ sub _answer
     my %ask = map { /^([^=]+)=?(.*)$/s ? ($1 => $2) : () } @parts;
     $self->_note(join ' ', $method, $path, $in{range} // '-', map { exists $in{$_} ? "$_=$in{$_}" : () } qw(authorization x-key if-match));
 
-    my %out = ('Last-Modified' => 'Sat, 01 Jun 2024 12:00:00 GMT');
+    my %out = exists $ask{undated} ? () : ('Last-Modified' => 'Sat, 01 Jun 2024 12:00:' . (exists $ask{dates} ? sprintf '%02d', $self->_count("date$path") : '00') . ' GMT');
     if (exists $ask{to})
     {
         my $to = $ask{to} =~ s/%([0-9A-Fa-f]{2})/chr hex $1/ger;

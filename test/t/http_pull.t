@@ -90,6 +90,7 @@ like(read_error('a.csv', 'anywhere'), qr/22023: .*needs baseUrl/, 'a path withou
 is(read_sum('a.csv'), "$ROWS|$sum", 'all of a file of several parts');
 is(read_sum($_, 'patient'), "$ROWS|$sum", $_) for 'noranges/a.csv', 'onerange/a.csv', 'onerange/cutonce=1000/a.csv', 'chunked/noranges/a.csv', 'notags/a.csv', 'cut=400000/a.csv', 'cutonce=1000/a.csv',
     'cutonce=1000/noranges/a.csv', 'fail=503x2/a.csv', 'fail=429x1/after=1/a.csv', 'fail=500x2/a.csv', "to=%2Fa.csv/x", "to=%2Fto=%252Fa.csv%2Fx/x";
+is(read_sum($_, 'patient'), "$ROWS|$sum", "without ETag and Last-Modified: $_") for 'undated/notags/a.csv', 'undated/notags/noranges/a.csv', 'undated/notags/cutonce=1000/a.csv', 'undated/notags/cutonce=1000/noranges/a.csv', 'undated/cut=400000/a.csv';
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'an empty file');
 is($k->sql("SELECT count(*) FROM kaireon.read('web', 'bare416/empty.csv', '{\"columns\": [\"id\"]}') AS t(id bigint)"), 0, 'one of a server that does not say that it is empty');
 
@@ -100,6 +101,13 @@ is($k->sql(q(SELECT sum(id) FROM kaireon.read('web', '', '{"pattern": {"type": "
 # ---- what can't be
 
 like(read_error('../gone.csv'), qr/42501: "\.\.\/gone\.csv" contains "\.\."/, 'a path does not go up from baseUrl');
+for my $path ('..', 'a/../b.csv', '%2e%2e/gone.csv', 'a/.%2E/b.csv', 'a%2f..%2fb.csv', '..\\\\b.csv', 'a%5c..%5Cb.csv', '..?x=1', '%00/../b.csv')
+{
+    $server->log;
+    like(read_error($path), qr/(42501|22023): .* contains "\.\."/, "nor by $path");
+    is(join("\n", $server->log), '', 'is not asked for');
+}
+is(read_sum('...%2e/..a/small.csv'), '2|3', 'more than two dots are a name');
 like(read_error('gone.csv'), qr/58P01: file "gone\.csv" does not exist/, 'a file that is not there');
 like(read_error('fail=503/a.csv'), qr/08006: "127\.0\.0\.1" did not send file.*status 503: Busy: try later/s, 'a server that is always busy');
 like(read_error('fail=429/after=9999/a.csv'), qr/08006: "127\.0\.0\.1" has had too many requests/, 'one that wants to be left alone for hours');
@@ -117,6 +125,9 @@ like(read_error('fail=503/after=1/a.csv', 'hurried'), qr/08006: "127\.0\.0\.1" t
 is(read_sum('a.csv', 'hurried'), "$ROWS|$sum", 'one that is in time');
 like(error_of('SELECT kaireon.create_connector(' . $k->json('never') . ", 'http_pull', " . $k->json({ baseUrl => $server->url, totalTimeoutSeconds => -1 }) . ')'), qr/22023: .*totalTimeoutSeconds/, 'a bound that is none');
 like(read_error('etags/a.csv'), qr/58030: file "etags\/a\.csv" (was changed while it was read|is no longer as it was listed)/, 'a file that changes all the time');
+like(read_error('dates/notags/a.csv'), qr/58030: file "dates\/notags\/a\.csv" (was changed while it was read|is no longer as it was listed)/, 'one whose time changes, and that has no ETag');
+like(read_error("undated/notags/$_/a.csv"), qr/08006: the connection to "127\.0\.0\.1" broke while it sent file.*1 attempt failed, the last at byte 2000000 of \d{7}\.\n.*HINT:  The server says neither ETag nor Last-Modified/s, "one that ends and does not tell versions apart: $_")
+    for 'cut=2000000', 'cut=2000000/noranges';
 like(read_error('wrongrange/a.csv'), qr/08P01: the server sent other bytes/, 'other bytes than were asked for');
 like(read_error('longer=100/noranges/a.csv'), qr/08006: the connection to "127\.0\.0\.1" broke/, 'less than was announced');
 like(read_error('cut=100/noranges/notags/a.csv'), qr/08006: the connection/, 'cut each time, without ranges');
@@ -205,6 +216,26 @@ cmp_ok($fetched, '<', 600_000, "take $fetched bytes of the file");
 $k->make('loaded', connector => 'patient', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' } ], source => { resource => 'cut=700000/a.csv' });
 is($k->run('loaded')->{status}, 'success', 'a pipeline loads it');
 is($k->sql('SELECT count(*), sum(id) FROM ds_loaded'), "$ROWS|$sum", 'all of it');
+
+# ---- a file of which nobody says when it was changed
+
+is($k->sql(q(SELECT modified_at IS NULL, size FROM kaireon.list_objects('web', 'undated/small.csv'))), 't|20', 'it has no time');
+is($k->sql(q(SELECT id, _modified_at IS NULL FROM kaireon.read('web', 'undated/small.csv') AS t(id int, _modified_at timestamptz) ORDER BY id)), "1|t\n2|t", 'nor in rows');
+$k->write_file('lines.json', qq({"id": 1}\n{"id": "x"}\n));
+$k->make('undated', connector => 'patient', fields => [ { name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'at', dataType => 'timestamptz' } ],
+    source => { resource => 'undated/notags/lines.json', format => 'jsonl', incremental => \1 }, target => { fieldMapping => { id => 'id', _modified_at => 'at' } }, execution => { errorHandling => 'dlq' });
+my $run = $k->run('undated');
+is("$run->{status} $run->{rows_loaded} $run->{rows_updated}", 'partial 1 0', 'a pipeline reads it, but for a bad row');
+is($k->sql(q(SELECT id, at IS NULL FROM ds_undated)), '1|t', 'its rows have none');
+is($k->sql(q(SELECT kind, size, modified_at IS NULL FROM kaireon.source_state WHERE pipeline = 'undated')), 'file|22|t', 'nor has what is known of it');
+is($k->run('undated')->{rows_read}, 0, 'it is read once');
+$k->sql(q(SELECT kaireon.edit_dead_letter(id, '{"id": 7}') FROM kaireon.dead_letters WHERE pipeline = 'undated'));
+is($k->sql(q(SELECT rows_loaded FROM kaireon.replay_dead_letters('undated'))), 1, 'a row of it that is loaded later');
+is($k->sql(q(SELECT id FROM ds_undated WHERE at IS NULL ORDER BY id)), "1\n7", 'has no time either');
+$k->write_file('lines.json', qq({"id": 1}\n{"id": 22}\n{"id": 3}\n));
+$k->sql(q(SELECT kaireon.update_pipeline('undated', nodes => (SELECT jsonb_set(nodes, '{0,config,changedFiles}', '"fail"') FROM kaireon.pipelines WHERE name = 'undated'))));
+$run = $k->run('undated');
+is("$run->{error_code} $run->{error_detail}", '55000 "undated/notags/lines.json" had 22 bytes and has 31 bytes now.', 'it has changed when it has another size');
 
 # ---- cancelled while the server is silent
 
