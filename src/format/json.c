@@ -72,14 +72,20 @@ failed:
     return NULL;
 }
 
-/* Has the walk of these bytes a memory of what it saw, it must forget it. */
-typedef struct Start { size_t at; uint64_t line, line_start, counted; } Start;
+/* Where reading begins again behind the sample. */
+typedef struct Start { size_t at; uint64_t line, line_start, counted; JsWalk walk; } Start;
 
-/* Reads the first rows for their keys; they stay to be read. */
+static Start
+start_here(const Json *js)
+{
+    return (Start) {(size_t) (js->text.p - js->window.data), js->line, js->line_start, js->counted, js->walk};
+}
+
+/* Reads the first rows for their keys; they stay to be read.  Of what is in front of them nothing has to stay. */
 static bool
 sample(Json *js, Status *st)
 {
-    Start start = {(size_t) (js->text.p - js->window.data), js->line, js->line_start, js->counted};
+    Start start = start_here(js);
     JsFound found = JS_ROW_FINE;
     JsRow row;
 
@@ -89,6 +95,11 @@ sample(Json *js, Status *st)
     {
         if (found == JS_ROW_MORE)
         {
+            if (js->sampled == 0)
+            {
+                js_forget(js);
+                start = start_here(js);
+            }
             if (js->sampled > 0 || js->window.used >= JS_SAMPLE_MOST || js->window.used == js->window.max)
                 break;
             if (!js_fill(js, true, st))
@@ -103,7 +114,7 @@ sample(Json *js, Status *st)
     if (js->options->paths == NULL)
         js->nsampled = js->fields.n;
     js->discarding = false;
-    js->walk = (JsWalk) {0};
+    js->walk = start.walk;
     js->line = start.line;
     js->line_start = start.line_start;
     js->counted = start.counted;

@@ -85,6 +85,9 @@ typedef struct JsSkip
 /* Passes over the rest of the value at text->p.  MORE: text->p is where to go on. */
 JsResult js_skip(JsText *text, JsSkip *skip);
 
+/* Makes js_skip pass over the key at text->p, which is its quote, and its value. */
+void js_skip_member(JsText *text, JsSkip *skip);
+
 /* Where a broken value ends: by its brackets and quotes alone. */
 typedef struct JsExtent
 {
@@ -245,6 +248,9 @@ JsResult js_row(Json *js, uint32_t at);
 /* ---- the window (json_walk.c) --------------------------------------------- */
 
 typedef enum JsFound { JS_ROW_FINE, JS_ROW_REJECT, JS_ROW_MORE, JS_ROW_END, JS_ROW_BROKEN } JsFound;
+
+/* Forgets what lies before text.p. */
+void js_forget(Json *js);
 
 /* Reads more behind the window, and forgets what lies before text.p; with `keep` for a sample, not.  Fails as the source does. */
 STATUS_CHECK bool js_fill(Json *js, bool keep, Status *st);

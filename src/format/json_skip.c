@@ -3,12 +3,12 @@
  *
  * A value that nobody asked for is checked as strictly as one that is read;
  * what is open is a bit a level, so that depth costs nothing, and the window
- * may end at any token.  A broken value has only its brackets and quotes to
+ * may end at any token, and within a string.  A broken value has only its brackets and quotes to
  * show where it ends.
  */
 #include "format/json.h"
 
-enum { SKIP_VALUE, SKIP_FIRST, SKIP_FIRST_KEY, SKIP_KEY, SKIP_COLON, SKIP_NEXT };
+enum { SKIP_VALUE, SKIP_FIRST, SKIP_STRING, SKIP_FIRST_KEY, SKIP_KEY, SKIP_KEY_STRING, SKIP_COLON, SKIP_NEXT };
 
 /* ---- whole values -------------------------------------------------------- */
 
@@ -29,16 +29,15 @@ open_level(uint64_t *objects, uint32_t depth, bool object)
         objects[depth / 64] &= ~bit;
 }
 
-/* A string at t->p, which is its quote; unless FINE t->p stays. */
+/* The rest of a string, behind its quote; MORE: as far as it is there. */
 static JsResult
-skip_string(JsText *t)
+skip_string(JsText *t, JsSkip *skip, uint8_t behind)
 {
-    const uint8_t *start = t->p++;
     bool escaped;
     JsResult result = js_string(t, &escaped);
 
-    if (result != JS_FINE)
-        t->p = start;
+    if (result == JS_FINE)
+        skip->state = behind;
     return result;
 }
 
@@ -57,7 +56,13 @@ skip_value(JsText *t, JsSkip *skip)
         t->p++;
         return JS_FINE;
     }
-    result = c == '"' ? skip_string(t) : js_scalar(t);
+    if (c == '"')
+    {
+        t->p++;
+        skip->state = SKIP_STRING;
+        return skip_string(t, skip, SKIP_NEXT);
+    }
+    result = js_scalar(t);
     if (result == JS_FINE)
         skip->state = SKIP_NEXT;
     return result;
@@ -66,14 +71,11 @@ skip_value(JsText *t, JsSkip *skip)
 static JsResult
 skip_key(JsText *t, JsSkip *skip, bool first)
 {
-    JsResult result;
-
     if (*t->p == '"')
     {
-        result = skip_string(t);
-        if (result == JS_FINE)
-            skip->state = SKIP_COLON;
-        return result;
+        t->p++;
+        skip->state = SKIP_KEY_STRING;
+        return skip_string(t, skip, SKIP_COLON);
     }
     if (first && *t->p == '}')
     {
@@ -109,9 +111,16 @@ js_skip(JsText *t, JsSkip *skip)
 
         if (skip->state == SKIP_NEXT && skip->depth == 0)
             return JS_FINE;
-        js_space(t);
+        if (skip->state != SKIP_STRING && skip->state != SKIP_KEY_STRING)
+            js_space(t);
         switch (skip->state)
         {
+            case SKIP_STRING:
+                result = skip_string(t, skip, SKIP_NEXT);
+                break;
+            case SKIP_KEY_STRING:
+                result = skip_string(t, skip, SKIP_COLON);
+                break;
             case SKIP_FIRST:
                 if (*t->p == ']')
                 {
@@ -140,6 +149,14 @@ js_skip(JsText *t, JsSkip *skip)
         if (result != JS_FINE)
             return result;
     }
+}
+
+void
+js_skip_member(JsText *t, JsSkip *skip)
+{
+    memset(skip, 0, sizeof(*skip));
+    skip->state = SKIP_KEY_STRING;
+    t->p++;
 }
 
 /* ---- broken values --------------------------------------------------------- */

@@ -30,18 +30,39 @@ js_count_lines(Json *js, const uint8_t *to)
     return js->line;
 }
 
+/* Nothing of it can be forgotten, and there is no room for more: a number beside the rows, say, of that many digits. */
+static bool
+too_long(Json *js, Status *st)
+{
+    status_fail(st, STATUS_LIMIT, "a value is longer than %zu bytes", js->window.used);
+    st->line = js_count_lines(js, js->text.p);
+    st->offset = js->base + (uint64_t) (js->text.p - js->window.data);
+    return status_hint(st, "Raise \"maxRowBytes\" if that is no mistake.");
+}
+
+void
+js_forget(Json *js)
+{
+    size_t at = js->window.data == NULL ? 0 : (size_t) (js->text.p - js->window.data);
+
+    if (at == 0)
+        return;
+    js_count_lines(js, js->text.p);
+    buf_drop_front(&js->window, at);
+    memset(js->window.data + js->window.used, 0, JS_SLACK);
+    js->base += at;
+    js->text.p = js->window.data;
+    js->text.end = js->window.data + js->window.used;
+}
+
 bool
 js_fill(Json *js, bool keep, Status *st)
 {
-    size_t at = js->window.data == NULL ? 0 : (size_t) (js->text.p - js->window.data), least, most, got;
+    size_t at, least, most, got;
 
-    if (!keep && at > 0)
-    {
-        js_count_lines(js, js->text.p);
-        buf_drop_front(&js->window, at);
-        js->base += at;
-        at = 0;
-    }
+    if (!keep)
+        js_forget(js);
+    at = js->window.data == NULL ? 0 : (size_t) (js->text.p - js->window.data);
     least = js->window.used;
     most = least > JS_CHUNK ? least : JS_CHUNK;
     /* What is found in a sample must not depend on the pieces it came in. */
@@ -49,6 +70,8 @@ js_fill(Json *js, bool keep, Status *st)
         least = most = least < JS_SAMPLE ? JS_SAMPLE - least : least;
     if (most > js->window.max - js->window.used)
         most = js->window.max - js->window.used;
+    if (most == 0 && !js->eof)
+        return too_long(js, st);
     if (!buf_reserve(&js->window, most, st))
         return false;
     while (!js->eof && most > 0)
@@ -192,12 +215,15 @@ is_step(const JsonStep *step, const char *text, size_t n, bool escaped)
     return same;
 }
 
+/* Of one byte. */
+#define LONGEST_ESCAPE 6
+
 static JsResult
 meet_key(const JsonPath *path, JsText *t, JsWalk *w)
 {
     const uint8_t *start = t->p;
     JsResult result;
-    bool escaped, same;
+    bool escaped, same = false;
 
     if (*t->p != '"')
         return js_unexpected(t, t->p, "a key in quotes is expected");
@@ -212,6 +238,13 @@ meet_key(const JsonPath *path, JsText *t, JsWalk *w)
     if (result != JS_FINE)
     {
         t->p = start;
+        /* longer than the path's however that is written: it need not be there all at once */
+        if (result == JS_MORE && !same && (size_t) (t->end - start) > LONGEST_ESCAPE * ((size_t) path->steps[w->depth - 1].n + 2))
+        {
+            w->at = JS_AT_SKIP;
+            js_skip_member(t, &w->skip);
+            return JS_FINE;
+        }
         return result;
     }
     t->p++;

@@ -141,6 +141,41 @@ test_limits(void)
     free(text);
 }
 
+/* What stands in front of the rows may be longer than the window: strings and keys are passed over piece by piece, and the fields found all the same. */
+static void
+test_long_tokens(void)
+{
+    static const struct { const char *before; char fill; const char *behind, *want; } cases[] = {
+        {"{\"skipped\":\"\\\"", 'x', "\\u0041\",\"rows\":[{\"a\":1}]}", "(a)\n1@3000030 [1]\n"},
+        {"{\"\\\"", 'x', "\\u0041\" : {},\"rows\":[{\"a\":1}]}", "(a)\n1@3000025 [1]\n"},
+        {"{\"x\":[{\"", 'x', "\":[1,\"\"]}],\"rows\":[{\"a\":1}]}", "(a)\n1@3000027 [1]\n"},
+        {"{\"rows\"", ' ', ":[{\"a\":1}]}", "\nERROR 54000 a value is longer than 1048676 bytes\n"},
+        {"{\"x\":", '1', ",\"rows\":[{\"a\":1}]}", "\nERROR 54000 a value is longer than 1048676 bytes\n"},
+        {"{\"x\":\"", 'x', "\n\"}", "\nERROR 22P04 invalid JSON at line 1, column 3000007, path $: a string is not closed at the line's end\n"},
+        {"{\"x\":\"", 'x', "", "\nERROR 22P04 invalid JSON at line 1, column 3000007, path $: the text ends too early\n"},
+        {"{\"", 'x', "\";1}", "\nERROR 22P04 invalid JSON at line 1, column 3000004, path $: a colon is expected\n"},
+    };
+    size_t fill = 3000000;
+    char *text = malloc(fill + 100);
+
+    for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++)
+        for (int pieces = 0; pieces < 3; pieces++)
+        {
+            DumpHow how = {.format = &format_json, .options = "{\"recordPath\":\"$.rows\",\"maxRowBytes\":100}", .step = pieces == 0 ? 0 : pieces == 1 ? 1 << 19 : 999};
+            size_t n = strlen(cases[i].before);
+            char *got;
+
+            how.first = how.step;
+            memcpy(text, cases[i].before, n);
+            memset(text + n, cases[i].fill, fill);
+            strcpy(text + n + fill, cases[i].behind);
+            got = csv_dump(text, n + fill + strlen(cases[i].behind), &how);
+            is_str(got, cases[i].want, "a long token %zu, pieces %d", i, pieces);
+            free(got);
+        }
+    free(text);
+}
+
 /* Columns of every kind, pseudo-columns, and a field that the first rows do not have. */
 static void
 test_columns(void)
@@ -209,6 +244,7 @@ main(void)
         check_fixture(&documents[i]);
     test_grammar();
     test_limits();
+    test_long_tokens();
     test_columns();
     test_options();
     test_content();
