@@ -4,62 +4,12 @@
 # makes of it: rows, ledger, positions, dead letters, and bombs that end soon.
 use strict;
 use warnings;
-use IO::Compress::Bzip2 qw(bzip2);
-use IO::Compress::Gzip qw(gzip);
-use IO::Compress::Zip qw($ZipError ZIP_CM_STORE ZIP_CM_DEFLATE);
 use Kaireon;
+use Packed;
 use Test::More;
 
 my $k = Kaireon->new('compression', conf => "kaireon.max_logged_errors = 10\n");
 my @fields = ({ name => 'id', dataType => 'integer', isPrimaryKey => \1 }, { name => 'name', dataType => 'text' });
-
-sub gz { my ($text) = @_; my $out; gzip(\$text => \$out) or die; return $out; }
-sub bz2 { my ($text) = @_; my $out; bzip2(\$text => \$out) or die; return $out; }
-
-# Blocks that are stored as they are: of zstd, of LZ4, of snappy with its checksum.
-sub blocks { my ($text) = @_; return unpack('(a60000)*', $text); }
-
-sub zstd
-{
-    my ($text) = @_;
-    return join('', map { "\x28\xB5\x2F\xFD\xA0" . pack('V', length $_) . substr(pack('V', 1 | length($_) << 3), 0, 3) . $_ } blocks($text));
-}
-
-sub lz4 { my ($text) = @_; return "\x04\x22\x4D\x18\x60\x40\x82" . join('', map { pack('V', length($_) | 1 << 31) . $_ } blocks($text)) . pack('V', 0); }
-
-sub snappy
-{
-    my ($text) = @_;
-    my $out = "\xFF\x06\0\0sNaPpY";
-    for my $block (blocks($text))
-    {
-        my $crc = 0xFFFFFFFF;
-        for my $byte (unpack 'C*', $block)
-        {
-            $crc ^= $byte;
-            $crc = $crc >> 1 ^ ($crc & 1 ? 0x82F63B78 : 0) for 1 .. 8;
-        }
-        $crc ^= 0xFFFFFFFF;
-        $out .= "\x01" . substr(pack('V', 4 + length $block), 0, 3) . pack('V', (($crc >> 15 | $crc << 17 & 0xFFFFFFFF) + 0xA282EAD8) & 0xFFFFFFFF) . $block;
-    }
-    return $out;
-}
-
-# zip([NAME, TEXT, STORED]...): an archive.
-sub zip
-{
-    my ($archive, $zip) = ('');
-    for my $member (@_)
-    {
-        my ($name, $text, $stored) = @$member;
-        my %how = (Name => $name, Method => $stored ? ZIP_CM_STORE : ZIP_CM_DEFLATE, Stream => $stored ? 0 : 1);
-        if ($zip) { $zip->newStream(%how) or die $ZipError; }
-        else { $zip = IO::Compress::Zip->new(\$archive, %how) or die $ZipError; }
-        $zip->print($text);
-    }
-    $zip->close;
-    return $archive;
-}
 
 sub error_of { my ($query) = @_; return $k->sql_error("\\set VERBOSITY verbose\n$query"); }
 
@@ -68,8 +18,8 @@ sub table { my ($name) = @_; return $k->sql("SELECT count(*) || ' ' || coalesce(
 # ---- each kind
 
 my $text = "id,name\n" . join('', map { "$_,name $_\n" } 1 .. 5000);
-my %packed = ('csv' => $text, 'csv.gz' => gz($text), 'csv.zst' => zstd($text), 'csv.bz2' => bz2($text), 'csv.lz4' => lz4($text), 'csv.sz' => snappy($text),
-    'csv.zip' => zip([ 'a.csv', $text ]));
+my %packed = ('csv' => $text, 'csv.gz' => Packed::gz($text), 'csv.zst' => Packed::zstd($text), 'csv.bz2' => Packed::bz2($text), 'csv.lz4' => Packed::lz4($text), 'csv.sz' => Packed::snappy($text),
+    'csv.zip' => Packed::zip([ 'a.csv', $text ]));
 my %kinds = ('csv' => 'none', 'csv.gz' => 'gzip', 'csv.zst' => 'zstd', 'csv.bz2' => 'bzip2', 'csv.lz4' => 'lz4', 'csv.sz' => 'snappy', 'csv.zip' => 'zip');
 $k->make('one', fields => \@fields, source => { resource => 'none.csv' });
 sub load
@@ -97,13 +47,13 @@ for my $end (sort keys %packed)
     like($run->{error_detail}, qr/File "cut\.\Q$end\E.*At byte \d+ of the compressed object/, "$end: and where");
     is($k->sql('SELECT count(*) FROM ds_one') . $k->sql("SELECT count(*) FROM kaireon.source_state WHERE path = 'cut.$end'"), '00', "$end: nothing of it is loaded");
 }
-$k->write_file('b.tsv.bz2', bz2("id\tname\n1\tAda\n"));
+$k->write_file('b.tsv.bz2', Packed::bz2("id\tname\n1\tAda\n"));
 is($k->sql("SELECT id, name FROM kaireon.read('files', 'b.tsv.bz2') AS t(id int, name text)"), '1|Ada', 'the format by the name without its end');
 like(error_of(qq(SELECT * FROM kaireon.read('files', 'a.csv', '{"compression": "rar"}') AS t(id int))), qr/none.*gzip.*zstd.*bzip2.*lz4.*snappy.*zip/s, 'another one');
 
 # ---- archives
 
-$k->write_file('many.zip', zip([ 'x/', '', 1 ], [ 'x/a.csv', "id,name\n1,Ada\n2,Bruno\n" ], [ '__MACOSX/x/._a.csv', 'junk' ], [ '.hidden', 'junk', 1 ],
+$k->write_file('many.zip', Packed::zip([ 'x/', '', 1 ], [ 'x/a.csv', "id,name\n1,Ada\n2,Bruno\n" ], [ '__MACOSX/x/._a.csv', 'junk' ], [ '.hidden', 'junk', 1 ],
     [ 'b.tsv', "name\tid\nCy\t3\n", 1 ], [ 'x/a.csv', "id;name\n4;\"D\nd\"\nnone;Eve\n" ], [ '../up.csv', "name,id,more\nFay,6,x\n" ]));
 my $auto = '{"delimiter": "auto", "onError": "null"}';
 is($k->sql("SELECT id, name, _source, _line FROM kaireon.read('files', 'many.zip', '{\"onError\": \"null\"}') AS t(id int, name text, _source text, _line int) LIMIT 3"),
@@ -120,9 +70,9 @@ is($k->sql("SELECT path || ' ' || rows_read FROM kaireon.source_state WHERE pipe
 is($k->sql("SELECT source || ' ' || line FROM kaireon.dead_letters WHERE pipeline = 'zip'"), 'many.zip!x/a.csv 4', 'a dead letter of a member');
 is($k->run('zip')->{rows_read}, 0, 'which is not read again');
 
-$k->write_file('twice.zip', zip([ 'a.csv.gz', gz("id\n1\n") ]));
+$k->write_file('twice.zip', Packed::zip([ 'a.csv.gz', Packed::gz("id\n1\n") ]));
 like(error_of("SELECT * FROM kaireon.read('files', 'twice.zip') AS t(id int)"), qr/0A000: member "a\.csv\.gz" of the archive is compressed once more \(gzip\)/, 'compressed twice');
-my $bad = zip([ 'a.csv', "id,name\n1,Ada\n" ], [ 'b.csv', "id,name\n2,Bruno\n", 1 ]);
+my $bad = Packed::zip([ 'a.csv', "id,name\n1,Ada\n" ], [ 'b.csv', "id,name\n2,Bruno\n", 1 ]);
 $bad =~ s/2,Bruno/2,Bruna/;
 $k->write_file('bad.zip', $bad);
 $run = load('bad.zip');
@@ -132,7 +82,7 @@ is($k->sql('SELECT count(*) FROM ds_one'), 0, 'nothing of it is loaded');
 
 # A run that fails in the third member goes on there.
 my @members = map { my $m = $_; [ "m$m.csv", "id,name\n" . join('', map { my $id = $m * 1000 + $_; "$id,name $id\n" } 1 .. 1000), $m % 2 ] } 0 .. 3;
-$k->write_file('parts.zip', zip(@members));
+$k->write_file('parts.zip', Packed::zip(@members));
 $k->make('parts', fields => \@fields, source => { resource => 'parts.zip', incremental => \1 }, execution => { commit => 'batch', batchSize => 100 });
 $k->sql(q(CREATE FUNCTION gate() RETURNS trigger LANGUAGE plpgsql AS $$BEGIN
     IF NEW.id = 2550 THEN RAISE EXCEPTION USING ERRCODE = '53100', MESSAGE = 'not yet'; END IF; RETURN NEW; END$$;
@@ -147,8 +97,8 @@ is($k->sql("SELECT rows_read FROM kaireon.source_state WHERE pipeline = 'parts'"
 
 # ---- bombs
 
-my $bomb = gz('#' . 'x' x 999_998 . "\n");
-$k->write_file('bomb.csv.gz', gz("id,name\n1,Ada\n") . $bomb x 400);
+my $bomb = Packed::gz('#' . 'x' x 999_998 . "\n");
+$k->write_file('bomb.csv.gz', Packed::gz("id,name\n1,Ada\n") . $bomb x 400);
 like(error_of("SELECT count(*) FROM kaireon.read('files', 'bomb.csv.gz', '{\"comment\": \"#\", \"maxCompressionRatio\": 500}') AS t(id int)"),
     qr/54000: gzip data unpacks to more than is allowed.*At byte \d+ of the compressed object, after 2[67]\d{7} bytes.*"maxCompressionRatio"/s, 'a bomb is refused');
 is($k->sql("SELECT count(*) FROM kaireon.read('files', 'bomb.csv.gz', '{\"comment\": \"#\", \"maxCompressionRatio\": 0}') AS t(id int)"), 1, 'unless all is allowed');
