@@ -118,6 +118,61 @@ is($k->sql("SELECT string_agg(concat(f ->> 'name', ' ', f ->> 'dataType', ' ' ||
 is($k->sql("SELECT status, rows_loaded FROM kaireon.run_pipeline(\$\$typed\$\$)") // '', 'success|9', 'which load')
   if $k->sql("SELECT kaireon.create_schema('typed', kaireon.infer_fields('files', 'typed.ndjson')); SELECT kaireon.create_pipeline('typed', 'files', 'typed', '[{\"id\":\"r\",\"type\":\"source\",\"config\":{\"resource\":\"typed.ndjson\"}},{\"id\":\"t\",\"type\":\"target\"}]')");
 
+# ---- nested values, against PostgreSQL's own
+
+# Rows at random: each field of each level is what jsonb has there.  No key has a _ in it, so that a field's name says its path.
+my $seed = int($ENV{SEED} || time() % 1000000);
+srand($seed);
+note("seed $seed");
+sub one_of { return $_[ int(rand(@_)) ]; }
+sub value
+{
+    my ($depth) = @_;
+    my $what = int(rand($depth > 3 ? 6 : 9));
+    return ('null', 'true', -1 - int(rand(1000)) . one_of('', '.50'), '"x\u00e9\n"', '""', '[1, {"a": 2}]', ())[$what] if $what < 6;
+    # the last of two keys counts, and what was said before is forgotten
+    return '{' . join(',', map { (one_of(' ', '') . '"' . one_of('a' .. 'd') . '": ' . value($depth + 1)) } 1 .. int(rand(5))) . '}';
+}
+my @nested = map { my $v = value(0); $v =~ /^\{/ ? $v : "{\"a\":$v}" } 1 .. 400;
+$k->write_file('deep.jsonl', lines(@nested));
+$k->sql('CREATE TABLE lines (line int, doc jsonb)');
+$k->sql('INSERT INTO lines VALUES ' . join(',', map { '(' . ($_ + 1) . ", \$q\$$nested[$_]\$q\$)" } 0 .. $#nested));
+for my $levels (0 .. 5)
+{
+    my @names = split(/,/, $k->sql("SELECT string_agg(f, ',') FROM jsonb_array_elements_text(kaireon.describe('files', 'deep.jsonl', '{\"flatten\": $levels}') -> 'fields') AS f"));
+    my $read = read_sql('deep.jsonl', join(', ', map({ "$_ text" } @names), '_line int'), { flatten => $levels });
+    my %wrong = map { ($_ => "CASE WHEN r.$_ ~ '^[{[]' THEN (r.$_)::jsonb::text ELSE r.$_ END IS DISTINCT FROM doc #>> '{" . tr/_/,/r . "}'") } @names;
+    is($k->sql('SELECT count(*), ' . join(' + ', map { "count(*) FILTER (WHERE $wrong{$_})" } @names) . " FROM ($read) AS r JOIN lines ON line = _line"), '400|0', "flatten $levels: " . @names . ' fields')
+      or diag($k->sql(join(' UNION ALL ', map { "SELECT '$_', line, r.$_, doc::text FROM ($read) AS r JOIN lines ON line = _line WHERE $wrong{$_}" } @names) . ' LIMIT 5'));
+}
+is($k->sql(read_sql('deep.jsonl', 'b jsonb, "all" jsonb, _line int', { columns => { b => '$.a.b', all => '$' } }, "count(*) FILTER (WHERE b IS DISTINCT FROM nullif((SELECT doc FROM lines WHERE line = _line) #> '{a,b}', 'null')), count(*) FILTER (WHERE \"all\" <> (SELECT doc FROM lines WHERE line = _line))")),
+    '0|0', 'by paths, as json');
+
+# Numbers: into each type what a cast of their text gives, or a bad value.
+my @numbers = ('1' x 1000, '-' . '9' x 999 . '.' . '7' x 1000, qw(1e400 -1e400 1e-400 1e308 1.7976931348623157e308 1.7976931348623159e308 4.9e-324 1e-330 9223372036854775807 9223372036854775808
+    -9223372036854775808 -9223372036854775809 2147483647 2147483648 -2147483649 32768 -0 -0.0 0e5 1.0 1e3 0.1 12345678901234567890.123456789 3.4028235e38 3.4028236e38 1e131071 1e131072));
+$k->write_file('numbers.jsonl', lines(map { "{\"n\":$_}" } @numbers));
+$k->sql('CREATE TABLE numbers (line int, n text)');
+$k->sql('INSERT INTO numbers VALUES ' . join(',', map { '(' . ($_ + 1) . ", '$numbers[$_]')" } 0 .. $#numbers));
+$k->sql('CREATE FUNCTION made(n text, type text) RETURNS text LANGUAGE plpgsql AS $$DECLARE r text; BEGIN EXECUTE format(\'SELECT %L::%s::text\', n, type) INTO r; RETURN r; EXCEPTION WHEN OTHERS THEN RETURN NULL; END$$');
+for my $type ('numeric', 'numeric(20,3)', 'float8', 'float4', 'bigint', 'int', 'smallint', 'jsonb', 'text', 'boolean')
+{
+    is($k->sql("SET client_min_messages = warning; SELECT count(*), string_agg(line::text, ' ') FILTER (WHERE r.n IS DISTINCT FROM made(o.n, '$type')) FROM (" . read_sql('numbers.jsonl', "n $type, _line int", { onError => 'null' }, 'n::text AS n, _line') . ') AS r JOIN numbers o ON line = _line'),
+        scalar(@numbers) . '|', "numbers into $type");
+}
+
+# Keys that are strange, names that collide, more fields than a table has columns.
+$k->write_file('keys.jsonl', lines('{"":1,"a.b":2,"a\"b":3,"a\\\\b":4,"a\nb":5,"' . 'k' x 100 . '":6,"\u00e9":7," sp ":8}'));
+is($k->sql(read_sql('keys.jsonl', 'a int, b int, c int, d int, e int, f int, g int, h int', { columns => { a => '$[""]', b => '$["a.b"]', c => '$["a\\"b"]', d => '$["a\\\\b"]', e => "\$[\"a\nb\"]", f => '$.' . 'k' x 100, g => "\$.\x{e9}", h => "\$[' sp ']" } })), '1|2|3|4|5|6|7|8', 'any key has a path');
+is($k->sql(read_sql('keys.jsonl', '"a.b" int, "' . 'k' x 63 . '" int')), '2|6', 'and is a name, a long one as SQL cuts it');
+$k->write_file('collide.jsonl', lines('{"a_b":1,"a":{"b":2}}', '{"a":{"b":2},"a_b":1}', '{"a":{"b":3}}', '{"a_b":4,"a":{}}', '{"a":{"b":5},"a":6}', '{"a":7,"a":{"b":8}}'));
+is($k->sql(read_sql('collide.jsonl', 'a_b int, a text', { flatten => 1 }, "string_agg(concat(a_b, ':', a), ' ')")), '2:{"b":2} 1:{"b":2} 3:{"b":3} 4:{} :6 8:{"b":8}', 'of two keys of one name the last counts');
+$k->write_file('wide.jsonl', lines('{' . join(',', map { "\"k$_\":$_" } 1 .. 2000) . '}', '{' . join(',', map { "\"k$_\":-$_" } reverse 1 .. 2000) . '}'));
+is($k->sql(read_sql('wide.jsonl', 'k2000 int, k1 int, k1700 text', {}, "string_agg(concat_ws(' ', k2000, k1, k1700), ',')")), '2000 1 1700,-2000 -1 -1700', '2,000 keys');
+is($k->sql("SELECT jsonb_array_length(kaireon.describe('files', 'wide.jsonl') -> 'fields')"), 2000, 'are described');
+like($k->sql_error("SELECT kaireon.infer_fields('files', 'wide.jsonl')"), qr/has 2000 fields, but a schema can have at most \d+/, 'and more than a schema has');
+like($k->sql("SELECT kaireon.preview('files', 'wide.jsonl')"), qr/"k1600": "1600"/, 'of which a preview shows as many as a row can have');
+
 # ---- options
 
 like($k->sql_error(read_sql('nested', 'a int', { format => 'json', delimiter => ';' })), qr/"delimiter" is no option of format json.*Options of json: format, columns, recordPath, flatten, nullStrings, encoding/s, 'an option of CSV');
