@@ -9,6 +9,7 @@
 #include <stdarg.h>
 #include <stdio.h>
 
+#include "format/convert.h"
 #include "format/json.h"
 
 #define SHOWN_LEVELS 32
@@ -33,6 +34,8 @@ static void
 show_key(Shown *path, const char *key, size_t n)
 {
     bool simple = n > 0 && n <= SHOWN_KEY;
+    char shown[SHOWN_KEY];
+    size_t length = convert_utf8_escape(key, n, shown, sizeof(shown));
 
     for (size_t i = 0; simple && i < n; i++)
         simple = (key[i] >= 'a' && key[i] <= 'z') || (key[i] >= 'A' && key[i] <= 'Z') || key[i] == '_' || (i > 0 && key[i] >= '0' && key[i] <= '9');
@@ -40,8 +43,10 @@ show_key(Shown *path, const char *key, size_t n)
         show(path, ".", 1);
     else
         show(path, "[\"", 2);
-    for (size_t i = 0; i < n && i < SHOWN_KEY; i++)
-        show(path, (uint8_t) key[i] < 0x20 || (uint8_t) key[i] > 0x7E ? "?" : key + i, 1);
+    for (size_t i = 0; i < length; i++)
+        if ((uint8_t) shown[i] < 0x20 || shown[i] == 0x7F)
+            shown[i] = '?';
+    show(path, shown, length);
     if (!simple)
         show(path, n > SHOWN_KEY ? "...\"]" : "\"]", n > SHOWN_KEY ? 5 : 2);
 }

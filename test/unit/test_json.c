@@ -59,6 +59,8 @@ static const Fixture documents[] = {
     {"a number", NULL, "12", "\n1@0 REJECT 22P04 row is a number, not an object {12}\n", 0},
     {"a bad element", NULL, "[{\"a\":1},\n {\"a\":tru, \"b\":{\"c\":[1]} } ,{\"a\":3}]",
      "(a)\n1@1 [1]\n2@11 REJECT 22P04 invalid JSON at line 2, column 10, path $[1].a: a value is expected {{\"a\":tru, \"b\":{\"c\":[1]} }}\n2@38 [3]\n", 0},
+    {"a bad element below keys of any letters", NULL, "[{\"\xC3\xA9\":{\"b c\":{\"\\u00e9\xFF\":oops}}}]",
+     "(\xC3\xA9)\n1@1 REJECT 22P04 invalid JSON at line 1, column 25, path $[0][\"\xC3\xA9\"][\"b c\"][\"\\u00e9\\xff\"]: a value is expected {{\"\xC3\xA9\":{\"b c\":{\"\\u00e9\\xff\":oops}}}}\n", 0},
     {"trailing commas", NULL, "[{\"a\":1,},{\"a\":2},]",
      "(a)\n1@1 REJECT 22P04 invalid JSON at line 1, column 9, path $[0]: a key in quotes is expected {{\"a\":1,}}\n"
               "1@10 [2]\n1@18 REJECT 22P04 invalid JSON at line 1, column 19, path $[2]: a value is expected {}\n", 0},
