@@ -15,8 +15,6 @@
 
 /* What a text cell takes in the arena over its own bytes: padding and room. */
 #define TEXT_OVERHEAD 8
-/* convert_json_escape writes a zero byte as six. */
-#define ESCAPE_GROWTH 6
 
 /* Short texts are most of all: two fixed copies beat a call with a length. */
 static inline void
@@ -125,10 +123,21 @@ cells_text_take(BatchColumn *column, size_t n)
     arena->used = (size_t) at + wire_text_room((uint32_t) n) + n;
 }
 
+/* What a text takes at most once it is escaped: a zero byte becomes six, any other that is not ASCII up to four. */
+static size_t
+escaped_size(const Cell *cell)
+{
+    size_t size = cell->n + 1;
+
+    for (size_t i = 0; i < cell->n; i++)
+        size += cell->s[i] == '\0' ? 5 : (uint8_t) cell->s[i] >= 0x80 ? 3 : 0;
+    return size;
+}
+
 static bool
 set_bad_text(BatchColumn *column, const Cell *cell, bool json, Status *st)
 {
-    size_t most = cell->n * ESCAPE_GROWTH + 1;
+    size_t most = escaped_size(cell);
     char *room = (char *) cells_text_room(column, most, st);
     bool escapes = false;
 

@@ -81,6 +81,47 @@ check_cells(void)
     }
 }
 
+/* What is no text is escaped; a long one with one such byte takes about its own length. */
+static void
+check_bad_text(void)
+{
+    static const ColumnSpec spec = {.kind = COLUMN_TEXT};
+    static const struct { const char *text; size_t n; const char *plain, *json; } cells[] = {
+        {"", 1, "1@0 [\\x00]!7\n", "1@0 [\\u0000]!8\n"}, {"a\0\xC3\xA9\0\0", 6, "1@0 [a\\x00\xC3\xA9\\x00\\x00]!7\n", "1@0 [a\\u0000\xC3\xA9\\u0000\\u0000]!8\n"},
+        {"\xED\xA0\x80\xED\xBF\xBF", 6, "1@0 [\\xed\\xa0\\x80\\xed\\xbf\\xbf]!7\n", "1@0 [\\ud800\\udfff]!8\n"}, {"\xED\xA0", 2, "1@0 [\\xed\\xa0]!7\n", "1@0 [\\xed\\xa0]!7\n"},
+        {"\xFF\0\x80", 3, "1@0 [\\xff\\x00\\x80]!7\n", "1@0 [\\xff\\u0000\\x80]!8\n"}};
+    size_t length = 1 << 20;
+    char *text = malloc(length + BUF_SLACK);
+    BatchBuilder b;
+    Status st;
+
+    if (!batch_init(&b, &spec, 1, 10, 1 << 22, &st))
+        abort();
+    for (size_t i = 0; i < 2 * sizeof(cells) / sizeof(cells[0]); i++)
+    {
+        bool json = i % 2 == 1;
+        Cell c = {text, cells[i / 2].n};
+        Buf out;
+
+        buf_init(&out, 1 << 20);
+        memcpy(text, cells[i / 2].text, c.n);
+        batch_row(&b, 1, 0);
+        if (!(json ? batch_cells_json(&b, 0, &c, 1, &st) : batch_cells(&b, 0, &c, 1, false, &st)))
+            abort();
+        dump_builder(&out, &b);
+        is_str((char *) out.data, json ? cells[i / 2].json : cells[i / 2].plain, "no text %zu", i);
+        buf_free(&out);
+    }
+    memset(text, 'x', length);
+    text[100] = '\0';
+    batch_row(&b, 1, 0);
+    if (!batch_cells_json(&b, 0, &(Cell) {text, length}, 1, &st))
+        abort();
+    ok(b.columns[0].arena.size < 2 * length, "a long one: %zu bytes for %zu", b.columns[0].arena.size, length);
+    batch_free(&b);
+    free(text);
+}
+
 /* Text of every length around the two kinds of room; the arena is clean between. */
 static void
 check_arena(void)
@@ -181,6 +222,7 @@ main(void)
     Status st;
 
     check_cells();
+    check_bad_text();
     check_arena();
     check_rejects();
     buf_init(&out, 1 << 20);

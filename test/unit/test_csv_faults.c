@@ -41,7 +41,7 @@ read_all(ByteSource source, const char *options)
 {
     static const int map[] = {0};
     static const ColumnSpec spec = {.name = "a"};
-    FormatSplit split = {"a.csv", 0};
+    FormatSplit split = {.path = "a.csv"};
     Stages s = {.format = &format_csv, .json = json_loads(options, 0, NULL)};
     DumpHow how = {.packed = true};
     BatchBuilder builder;

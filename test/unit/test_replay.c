@@ -4,6 +4,7 @@
  * Requests go through the whole session into the sink that a person gets, so
  * that a test compares lines of JSON.
  */
+#define _GNU_SOURCE
 #include "tap.h"
 
 #include <stdlib.h>
