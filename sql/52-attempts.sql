@@ -45,6 +45,25 @@ CREATE FUNCTION kaireon_internal.requeue_run(run uuid, at timestamptz) RETURNS v
     UPDATE kaireon_internal.run AS r SET status = 'queued', finished_at = NULL, retry_at = at WHERE r.run_id = run;
 $$;
 
+-- Does a version of a pipeline read what is uploaded?  That is kept while its call waits, no longer.
+CREATE FUNCTION kaireon_internal.reads_uploads(p kaireon_internal.pipeline, version int) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT EXISTS (
+        SELECT FROM kaireon_internal.pipeline_version AS v
+                    CROSS JOIN jsonb_array_elements(v.nodes) AS n
+                    JOIN kaireon_internal.connector AS c
+                      ON CASE WHEN n -> 'config' ->> 'connector' IS NULL THEN c.id = p.connector_id ELSE c.name = n -> 'config' ->> 'connector' END
+         WHERE v.pipeline_id = p.id AND v.version = reads_uploads.version
+           AND n ->> 'type' = 'source' AND c.type = 'csv_upload')
+$$;
+
+-- The same of a run; a replay reads what is kept.
+CREATE FUNCTION kaireon_internal.run_reads_uploads(run uuid) RETURNS boolean
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT COALESCE((SELECT kaireon_internal.reads_uploads(p, r.version) FROM kaireon_internal.run AS r JOIN kaireon_internal.pipeline AS p ON p.id = r.pipeline_id
+                      WHERE r.run_id = run AND r.trigger <> 'replay'), false)
+$$;
+
 -- The attempt failed for something that may be over soon: when the pipeline
 -- says so, the run waits for another one.  How long it waits; null: it does not.
 CREATE FUNCTION kaireon_internal.retry_run(run uuid) RETURNS interval
@@ -52,13 +71,14 @@ CREATE FUNCTION kaireon_internal.retry_run(run uuid) RETURNS interval
 DECLARE
     attempts int;
     policy jsonb;
+    lost boolean; -- what it is to load is gone with the session that waited
     seconds float8;
 BEGIN
-    SELECT r.attempt, v.execution_config -> 'retry' INTO attempts, policy
+    SELECT r.attempt, v.execution_config -> 'retry', NOT r.waits AND kaireon_internal.run_reads_uploads(run) INTO attempts, policy, lost
       FROM kaireon_internal.run AS r
       JOIN kaireon_internal.pipeline_version AS v ON v.pipeline_id = r.pipeline_id AND v.version = r.version
      WHERE r.run_id = run AND r.status = 'failed';
-    IF policy IS NULL OR attempts = 0 OR attempts >= COALESCE((policy ->> 'maxAttempts')::int, 3) THEN
+    IF policy IS NULL OR lost OR attempts = 0 OR attempts >= COALESCE((policy ->> 'maxAttempts')::int, 3) THEN
         RETURN NULL;
     END IF;
     -- Twice as long each time, up to an hour or the first pause; and not all at once who failed at once.
@@ -88,7 +108,7 @@ CREATE FUNCTION kaireon_internal.run_to_resume(pipeline uuid, version int) RETUR
     LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
     SELECT r.run_id, r.rows_loaded + r.rows_updated FROM kaireon_internal.run AS r
      WHERE r.pipeline_id = run_to_resume.pipeline AND r.status IN ('failed', 'cancelled') AND r.progress IS NOT NULL
-       AND kaireon_internal.run_since(r.run_id) IS NULL
+       AND kaireon_internal.run_since(r.run_id) IS NULL AND NOT kaireon_internal.run_reads_uploads(r.run_id)
        AND EXISTS (SELECT FROM kaireon_internal.pipeline_version AS v, jsonb_array_elements(v.nodes) AS n (node)
                     WHERE v.pipeline_id = r.pipeline_id AND v.version = run_to_resume.version AND n.node ->> 'type' = 'source'
                       AND n.node -> 'config' -> 'incremental' IS DISTINCT FROM 'true')
@@ -119,6 +139,9 @@ BEGIN
     ELSIF r.status NOT IN ('failed', 'cancelled') THEN
         PERFORM kaireon_internal.fail('55000', format('run %s has loaded all it was to load', run_id), format('Its status is %s.', r.status),
             'kaireon.run_pipeline runs the pipeline again.');
+    ELSIF kaireon_internal.run_reads_uploads(run_id) THEN
+        PERFORM kaireon_internal.fail('55000', format('run %s can''t be resumed', run_id), 'What was uploaded is kept while its call waits, no longer.',
+            'Call kaireon.upload_csv again; what the run has committed is loaded.');
     ELSIF p.status IN ('paused', 'archived') THEN
         PERFORM kaireon_internal.fail('55000', format('pipeline "%s" is %s', p.name, p.status), 'Nothing starts it until somebody resumes it.',
             'kaireon.resume_pipeline makes it run again.');

@@ -209,18 +209,6 @@ COMMENT ON FUNCTION kaireon.pipeline_diagram(text, text) IS
 
 -- ---- text that a client hands over
 
--- Does a version of a pipeline read what is uploaded?
-CREATE FUNCTION kaireon_internal.reads_uploads(p kaireon_internal.pipeline) RETURNS boolean
-    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
-    SELECT EXISTS (
-        SELECT FROM kaireon_internal.pipeline_version AS v
-                    CROSS JOIN jsonb_array_elements(v.nodes) AS n
-                    JOIN kaireon_internal.connector AS c
-                      ON CASE WHEN n -> 'config' ->> 'connector' IS NULL THEN c.id = p.connector_id ELSE c.name = n -> 'config' ->> 'connector' END
-         WHERE v.pipeline_id = p.id AND v.version = COALESCE(p.published_version, p.draft_version)
-           AND n ->> 'type' = 'source' AND c.type = 'csv_upload')
-$$;
-
 -- The pipeline that loads what is uploaded to a name: the one of that name, else
 -- the one that loads the schema of that name.
 CREATE FUNCTION kaireon_internal.find_upload_pipeline(caller regrole, name text) RETURNS text
@@ -232,7 +220,7 @@ DECLARE
     found text[];
     making text;
 BEGIN
-    IF p.id IS NOT NULL AND (kaireon_internal.reads_uploads(p) OR NOT kaireon_internal.may_see_as(caller, p.owner)) THEN
+    IF p.id IS NOT NULL AND (kaireon_internal.reads_uploads(p, COALESCE(p.published_version, p.draft_version)) OR NOT kaireon_internal.may_see_as(caller, p.owner)) THEN
         RETURN name;
     END IF;
     SELECT o.* INTO s FROM kaireon_internal.schema AS o WHERE o.name = kaireon_internal.safe_name(name);
@@ -245,7 +233,7 @@ BEGIN
         PERFORM kaireon_internal.fail('42704', format('there is no pipeline or schema "%s"', name), 'Text is uploaded to a pipeline that reads a connector of type "csv_upload", or to the schema that it loads.', making);
     END IF;
     found := ARRAY(SELECT o.name FROM kaireon_internal.pipeline AS o
-                    WHERE o.schema_id = s.id AND o.status <> 'archived' AND kaireon_internal.may_see_as(caller, o.owner) AND kaireon_internal.reads_uploads(o)
+                    WHERE o.schema_id = s.id AND o.status <> 'archived' AND kaireon_internal.may_see_as(caller, o.owner) AND kaireon_internal.reads_uploads(o, COALESCE(o.published_version, o.draft_version))
                     ORDER BY o.name COLLATE "C");
     IF found = '{}' THEN
         PERFORM kaireon_internal.fail('55000', format('no pipeline loads what is uploaded to schema "%s"', s.name), 'That takes a pipeline with a connector of type "csv_upload".', making);

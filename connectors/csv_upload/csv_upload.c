@@ -15,7 +15,7 @@
 
 #define HEAD_BYTES 65536
 /* What messages, the ledger and run_errors call it; its end says how it is read. */
-#define NAME "upload.csv"
+#define NAME "upload"   /* which says nothing about its format: the first bytes do */
 
 typedef struct Upload
 {

@@ -556,7 +556,7 @@ examine_failure(Failure *failure)
         error->message = "the run was cancelled";
     error->hint = resource_hint(error);
     if (run->committed.commits > 0 || run->earlier)
-        error->hint = psprintf("%s%s%s", error->hint ? error->hint : "", error->hint ? " " : "", RUN_RESUME_HINT);
+        error->hint = psprintf("%s%s%s", error->hint ? error->hint : "", error->hint ? " " : "", run->slot->upload[0] ? RUN_UPLOAD_HINT : RUN_RESUME_HINT);
     failure->node = node == NULL && was_in_code(error) ? "" : node;
 }
 

@@ -18,6 +18,7 @@
 #include "pg/worker.h"
 
 #define ORPHAN_HINT "Nothing of the run was loaded; run the pipeline again."
+#define UPLOAD_HINT "What the run has committed stays; call kaireon.upload_csv again with the rest."
 #define RESUME_HINT "What the run has committed stays; kaireon.resume_run goes on behind that."
 
 static bool
@@ -52,12 +53,13 @@ run_row_end(const pg_uuid_t *run_id, const char *status, int sqlstate, const cha
 void
 run_row_end_orphan(const pg_uuid_t *run_id, int sqlstate, const char *message, const char *hint)
 {
-    Oid types[] = {UUIDOID, TEXTOID};
-    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint))};
+    Oid types[] = {UUIDOID, TEXTOID, TEXTOID};
+    Datum values[] = {UUIDPGetDatum(run_id), CStringGetTextDatum(psprintf("%s" RESUME_HINT, hint)), CStringGetTextDatum(psprintf("%s" UPLOAD_HINT, hint))};
 
     if (!write_end(run_id, "failed", sqlstate, message, psprintf("%s" ORPHAN_HINT, hint)))
         return;
-    catalog_execute("UPDATE kaireon_internal.run SET error_hint = $2 WHERE run_id = $1 AND progress IS NOT NULL", 2, types, values, NULL, SPI_OK_UPDATE);
+    catalog_execute("UPDATE kaireon_internal.run SET error_hint = CASE WHEN kaireon_internal.run_reads_uploads($1) THEN $3 ELSE $2 END "
+                    "WHERE run_id = $1 AND progress IS NOT NULL", 3, types, values, NULL, SPI_OK_UPDATE);
     follow_end(run_id, "failed", sqlstate);
 }
 
@@ -68,9 +70,13 @@ recover_run(const pg_uuid_t *run_id)
     Oid types[] = {UUIDOID};
     Datum values[] = {UUIDPGetDatum(run_id)};
 
-    if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) == 0)
-        run_row_end_orphan(run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run was ended by a crash or restart of the server", "");
     catalog_execute("UPDATE kaireon_internal.run SET waits = false WHERE run_id = $1", 1, types, values, NULL, SPI_OK_UPDATE);
+    /* what it was to upload is gone, too: why it failed is what is left to say */
+    if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL AND kaireon_internal.run_reads_uploads($1)",
+                        1, types, values, NULL, SPI_OK_SELECT) > 0)
+        catalog_execute("UPDATE kaireon_internal.run SET status = 'failed', finished_at = clock_timestamp(), retry_at = NULL WHERE run_id = $1", 1, types, values, NULL, SPI_OK_UPDATE);
+    else if (catalog_execute("SELECT FROM kaireon_internal.run WHERE run_id = $1 AND status = 'queued' AND retry_at IS NOT NULL", 1, types, values, NULL, SPI_OK_SELECT) == 0)
+        run_row_end_orphan(run_id, ERRCODE_KAIREON_RUN_ORPHANED, "the run was ended by a crash or restart of the server", "");
 }
 
 void

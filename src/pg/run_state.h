@@ -155,6 +155,7 @@ extern void run_read_source(Run *run, RunSource *source);
 extern void run_take_answer(Run *run, RunSource *source);
 
 /* What can be done about a run that failed after a commit. */
+#define RUN_UPLOAD_HINT "What it has committed stays; call kaireon.upload_csv again with the rest."
 #define RUN_RESUME_HINT "What it has committed stays; kaireon.resume_run goes on behind that."
 
 /* ---- run_commit.c ----------------------------------------------------------------------- */

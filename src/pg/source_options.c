@@ -499,6 +499,11 @@ source_format(JsonbContainer *config)
         appendStringInfo(&out, "%s\"%s\":", out.len > 1 ? "," : "", key->name);
         json_append_value(&out, value);
     }
+    if (json_get(config, SOURCE_IF_CSV))
+    {
+        appendStringInfo(&out, "%s\"" SOURCE_IF_CSV "\":", out.len > 1 ? "," : "");
+        json_append_value(&out, json_get(config, SOURCE_IF_CSV));
+    }
     appendStringInfoChar(&out, '}');
     return out.data;
 }

@@ -24,6 +24,9 @@ extern void source_check(JsonbContainer *config, SourceUse use, const char *what
 /* What a checked config says of how its answers are read, as options of a read. */
 extern Jsonb *source_ask_options(JsonbContainer *config);
 
+/* A key of a config besides: an object of what is said about CSV and TSV, where the format is found out (wire.h). */
+#define SOURCE_IF_CSV "ifCsv"
+
 /* The format options of a checked object as JSON for the reader's request. */
 extern char *source_format(JsonbContainer *config);
 

@@ -14,6 +14,7 @@
 #include "utils/wait_event.h"
 
 #include "pg/json.h"
+#include "pg/source_options.h"
 
 #define UPLOAD_TYPE "csv_upload"
 /* Written at once, so that a cancel need not wait for all of it. */
@@ -112,19 +113,20 @@ JsonbContainer *
 upload_format(const ConnectorSpec *connector, JsonbContainer *config)
 {
     char *format = json_get_text(config, "format"), *delimiter, *header;
+    bool open = format == NULL || strcmp(format, "auto") == 0;
     Datum said;
     StringInfoData out;
 
-    if (!is_upload(connector) || (format && strcmp(format, "csv") != 0 && strcmp(format, "auto") != 0))
+    if (!is_upload(connector) || (!open && strcmp(format, "csv") != 0))
         return config;
     delimiter = json_get_text(&connector->config->root, "delimiter");
     header = json_get_text(&connector->config->root, "header");
     initStringInfo(&out);
-    appendStringInfoString(&out, "{\"delimiter\":");
+    appendStringInfo(&out, "{%s\"delimiter\":", open ? "\"" SOURCE_IF_CSV "\":{" : "");
     json_append_string(&out, delimiter ? delimiter : "auto");
     if (header)
         appendStringInfo(&out, ",\"header\":%s", header);
-    appendStringInfoChar(&out, '}');
+    appendStringInfoString(&out, open ? "}}" : "}");
     said = DirectFunctionCall1(jsonb_in, CStringGetDatum(JsonbToCString(NULL, config, 0)));
     return &DatumGetJsonbP(DirectFunctionCall2(jsonb_concat, DirectFunctionCall1(jsonb_in, CStringGetDatum(out.data)), said))->root;
 }

@@ -96,7 +96,7 @@ parse_columns(Request *request, const json_t *columns, bool debug, Status *st)
     if (columns == NULL)
     {
         request->all_columns = true;
-        return debug || request->list || request->describe || request->move || request->call || request->check ||
+        return debug || request->list || request->describe || request->move || request->call || request->check || request->look ||
             status_fail(st, STATUS_INVALID_VALUE, "key \"columns\" is missing in request");
     }
     if (n > WIRE_MAX_FIELDS)
@@ -329,12 +329,35 @@ parse_stages(Request *request, const json_t *json, Status *st)
     return true;
 }
 
+/*
+ * What is said about the format of one kind: "ifCsv" has options that hold where it is CSV or
+ * TSV and nothing else is said.  The result lives as long as the request.
+ */
+static const json_t *
+options_of(Request *request, const Format *format, const json_t *json, json_t *if_csv, Status *st)
+{
+    json_t *merged;
+
+    if (if_csv == NULL || (format != &format_csv && format != &format_tsv))
+        return json;
+    merged = json_copy(if_csv);
+    if (merged == NULL || json_object_update(merged, (json_t *) json) != 0 || json_object_set_new(request->root, format->name, merged) != 0)
+    {
+        status_out_of_memory(st, 0);
+        return NULL;
+    }
+    return merged;
+}
+
 /* One format's options.  By name the file may be of another format, so what is wrong is only kept. */
 static bool
-parse_options(Request *request, size_t i, const json_t *json, Status *st)
+parse_options(Request *request, size_t i, const json_t *json, json_t *if_csv, Status *st)
 {
     RequestFormat *format = &request->formats[i];
 
+    json = options_of(request, format_list[i], json, if_csv, st);
+    if (json == NULL)
+        return false;
     if (format_list[i]->options_parse(json, &format->options, st))
         return true;
     if (request->format != NULL || strcmp(st->sqlstate, STATUS_INVALID_VALUE) != 0)
@@ -355,10 +378,12 @@ static bool
 parse_format(Request *request, json_t *json, Status *st)
 {
     const char *name;
-    json_t *empty = NULL;
+    json_t *empty = NULL, *if_csv = json_object_get(json, "ifCsv");
     bool fine = true, any = false;
     size_t i;
 
+    if (if_csv != NULL && (!json_is_object(if_csv) || json_object_set(request->root, "ifCsv", if_csv) != 0 || json_object_del(json, "ifCsv") != 0))
+        return status_fail(st, STATUS_INVALID_VALUE, "key \"ifCsv\" of format must be an object");
     if (!format_text(json, "format", &name, st) || !parse_stages(request, json, st))
         return false;
     if (name != NULL && strcmp(name, "auto") != 0 && (request->format = format_find(name)) == NULL)
@@ -372,7 +397,7 @@ parse_format(Request *request, json_t *json, Status *st)
     {
         if (request->format != NULL && request->format != format_list[i])
             continue;
-        fine = parse_options(request, i, json, st);
+        fine = parse_options(request, i, json, if_csv, st);
         any |= fine && request->formats[i].wrong == NULL;
     }
     if (!fine || any)
@@ -427,10 +452,11 @@ parse_root(Request *request, bool debug, Status *st)
     request->move = request->config.moves = strcmp(operation, "move") == 0;
     request->call = request->config.calls = strcmp(operation, "call") == 0;
     request->check = request->config.checks = strcmp(operation, "check") == 0;
-    if (!request->list && !request->describe && !request->replay && !request->move && !request->call && !request->check && strcmp(operation, "read") != 0)
+    request->look = strcmp(operation, "look") == 0;
+    if (!request->list && !request->describe && !request->replay && !request->move && !request->call && !request->check && !request->look && strcmp(operation, "read") != 0)
     {
         status_fail(st, STATUS_INVALID_VALUE, "unknown operation \"%s\"", operation);
-        return status_hint(st, "Known operations: read, list, describe, move, call, check, replay.");
+        return status_hint(st, "Known operations: read, list, describe, move, call, check, look, replay.");
     }
     if (request->replay != (replayed != NULL))
         return status_fail(st, STATUS_INVALID_VALUE, request->replay ? "key \"records\" is missing in request"

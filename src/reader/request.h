@@ -41,6 +41,7 @@ typedef struct Request
     bool move;              /* operation "move" */
     bool call;              /* operation "call" */
     bool check;             /* operation "check" */
+    bool look;              /* operation "look" */
     DriverCall called;      /* of it */
     bool replay;            /* operation "replay"; none of them: "read" */
     const json_t *replayed; /* array: the records of a replay */

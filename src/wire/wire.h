@@ -317,6 +317,8 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     first rows are like ("sample"), then END;
  *                                     "move": an OBJECT for each of "files", where it is now, then END;
  *                                     "call": the ANSWER to "call", whatever its status, then END;
+ *                                     "look": an OBJECT for each thing at the connector's base, folders with
+ *                                     a slash at the end of their path, "/" for what was not looked at, then END;
  *                                     "check": whether the connector's config and "auth" could be right, connecting to nothing
  *                                     ("auth" may lack what is known only when it is used), then END;
  *                                     or "replay": rows of "records", which were read before; no connector
@@ -345,6 +347,7 @@ bool wire_get_field(WireReader *r, WireStr *out);
  *                                     "call": what is sent to "resource", a path below the connector's base
  *   "format": {                       sql-surface's format options under their names; what is absent has its default
  *     "format": "auto",               csv, tsv, json, jsonl, or auto: by name, else by the first bytes
+ *     "ifCsv": {"delimiter": "auto"}, of CSV and TSV, what is not said beside it
  *     "delimiter": ",",               one to eight bytes, or "auto": then quote and skipLines are, too, unless given
  *     "quote": "\"", "escape": "\"",   one character, "" for none; quote may be "auto"
  *     "newline": "auto",              auto, lf, crlf, cr

@@ -20,7 +20,7 @@ is($k->sql(q{SELECT ok, message FROM kaireon.test_connector('uploads')}), 't|it 
 my $run = upload('customers', q(E'key,name\n1,Ann\n2,"Bob, the ""2nd"""\nx,bad\n'));
 is("$run->{status} $run->{rows_read} $run->{rows_loaded} $run->{rows_skipped} $run->{pipeline}", 'partial 3 2 1 customers', 'text is loaded') or diag explain $run;
 is(ids(), '1Ann 2Bob, the "2nd"', 'as a file would be');
-is($k->sql("SELECT source, line, field FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"), 'upload.csv|4|key', 'a bad row has its line');
+is($k->sql("SELECT source, line, field FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"), 'upload|4|key', 'a bad row has its line');
 $k->sql('SELECT kaireon.delete_pipeline($$customers$$)');
 $k->make('by_upload', connector => 'uploads', schema => 'customers', source => {}, target => { loadingStrategy => 'upsert' });
 is(upload('Customers', q(E'name;key\nCid;3\nAnna;1\n'))->{pipeline}, 'by_upload', 'the schema\'s name is enough; the delimiter is found');
@@ -41,6 +41,26 @@ $k->make('plain', connector => 'plain', fields => \@fields, source => { columns 
 is(upload('plain', q(E'1;a,b\n2;c\n'))->{rows_loaded} . ' ' . $k->sql('SELECT string_agg(name, $$ $$ ORDER BY key) FROM ds_plain'), '2 a,b c', 'delimiter and header of the connector');
 $k->make('lines', connector => 'uploads', fields => \@fields, source => { format => 'jsonl' });
 is(upload('lines', q(E'{"key": 7, "name": "g"}\n'))->{rows_loaded}, 1, 'another format');
+
+# What is said of no format is found out, as of files whose names say nothing.
+$k->make('any', connector => 'uploads', fields => \@fields, source => {}, execution => { errorHandling => 'dlq' });
+is(upload('any', q(E'{"key": 8, "name": "h"}\n{"key": "x", "name": "bad"}\n{"key": 9, "name": "i"}\n'))->{rows_loaded}, 2, 'JSON Lines');
+is(upload('any', q(E' [{"key": 10, "name": "j"}, {"key": 11, "name": "k"}]'))->{rows_loaded}, 2, 'JSON');
+is(upload('any', q(E'key\tname\n12\tl\n'))->{rows_loaded}, 1, 'tabs');
+is($k->sql("SELECT string_agg(key || name, ' ' ORDER BY key) FROM ds_any"), '8h 9i 10j 11k 12l', 'all of them');
+$k->sql(q(SELECT kaireon.edit_dead_letter(id, '{"key": 13}') FROM kaireon.dead_letters WHERE pipeline = 'any'));
+is(($k->rows("SELECT * FROM kaireon.replay_dead_letters('any')"))[0]{rows_loaded}, 1, 'a dead letter of JSON is replayed');
+$k->make('commas', connector => 'uploads', fields => \@fields, source => { delimiter => ',' });
+like(upload('commas', q('{"key": 8, "name": "h"}'))->{error_message}, qr/"delimiter"/, 'what is said for CSV is wrong of JSON');
+
+# ---- runs that are over can't go on
+
+my $over = upload('any', q(E'key;nome\n1;x\n'))->{run_id};
+like($k->sql_error("\\set VERBOSITY verbose\nSELECT kaireon.resume_run('$over')"), qr/55000: run \S+ has loaded all/, 'a run that is through');
+$k->make('strict', connector => 'uploads', fields => \@fields, source => {});
+my $failed = upload('strict', q(E'key,name\nx,y\n'));
+is($failed->{status}, 'failed', 'a run that failed');
+like($k->sql_error("\\set VERBOSITY verbose\nSELECT kaireon.resume_run('$failed->{run_id}')"), qr/55000: run \S+ can't be resumed\nDETAIL:  What was uploaded is kept while its call waits, no longer\.\nHINT:  Call kaireon\.upload_csv again/, 'is not resumed');
 
 # ---- what is refused
 
@@ -88,5 +108,20 @@ for my $how ('cancel', 'terminate')
     ok($k->poll('the run to end', q{SELECT status = 'cancelled' FROM kaireon.runs ORDER BY started_at DESC NULLS LAST LIMIT 1}), "$how: and the run with it");
 }
 is($k->sql('SELECT count(*) FROM ds_customers WHERE key = 9000'), 0, 'nothing of them is loaded');
+
+# A crash takes the text away: the run says what happened, whatever "retry" says.
+$k->make('retried', connector => 'uploads', fields => \@fields, source => {}, execution => { retry => { pauseSeconds => 0 } });
+$locker->query('BEGIN; LOCK TABLE ds_retried IN SHARE MODE');
+my $waiting = $k->session;
+$waiting->send(q(SELECT kaireon.upload_csv('retried', E'key,name\n1,x\n')));
+$k->poll('the run to wait', q{SELECT count(*) > 0 FROM pg_locks l JOIN pg_stat_activity a USING (pid) WHERE a.backend_type = 'kaireon run' AND NOT l.granted});
+my $run_id = $k->sql("SELECT run_id FROM kaireon.runs WHERE pipeline = 'retried'");
+my $worker = $k->worker_pid($run_id);
+kill 'KILL', $worker;
+eval { $_->close } for $locker, $waiting;
+$k->poll('the server to be back', sub { return $k->gone($worker) && defined eval { $k->sql('SELECT 1') } });
+$k->poll('the end of the run', sub { my ($code, $out) = $k->node->psql('postgres', "SELECT status FROM kaireon.runs WHERE run_id = '$run_id'"); return $code == 0 && $out !~ /queued|running/ });
+is($k->sql("SELECT status, error_code, attempt FROM kaireon.runs WHERE run_id = '$run_id'"), 'failed|KA003|1', 'a crash is what the run ends with');
+like($k->sql_error("SELECT kaireon.resume_run('$run_id')"), qr/can't be resumed/, 'and nothing resumes it');
 $k->settled('in the end');
 done_testing();
