@@ -122,3 +122,12 @@ s3_list(void *session, const char *resource, DriverEmit emit, void *context, Sta
     http_operation(((S3 *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }
+
+bool
+s3_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    const KeyLister lister = {list_prefix, session};
+
+    http_operation(((S3 *) session)->store.http);
+    return keys_look(&lister, emit, context, st);
+}

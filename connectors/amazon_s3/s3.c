@@ -255,6 +255,7 @@ const Driver driver_amazon_s3 = {
     .open = s3_open,
     .close = s3_close,
     .list = s3_list,
+    .look = s3_look,
     .object_open = s3_object_open,
     .object_read = store_object_read,
     .object_close = store_object_close,

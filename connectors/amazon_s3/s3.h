@@ -72,6 +72,9 @@ bool s3_credentials_forget(S3Credentials *credentials);
 /* As Driver.list. */
 STATUS_CHECK bool s3_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.look. */
+STATUS_CHECK bool s3_look(void *session, DriverEmit emit, void *context, Status *st);
+
 /* ---- move.c -------------------------------------------------------------------- */
 
 /* As Driver.move: a copy and a deletion. */

@@ -250,6 +250,7 @@ const Driver driver_azure_blob_storage = {
     .open = azure_open,
     .close = azure_close,
     .list = azure_list,
+    .look = azure_look,
     .object_open = azure_object_open,
     .object_read = store_object_read,
     .object_close = store_object_close,

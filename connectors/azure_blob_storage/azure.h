@@ -53,6 +53,9 @@ void azure_credentials_free(AzureAuth *auth);
 /* As Driver.list. */
 STATUS_CHECK bool azure_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.look. */
+STATUS_CHECK bool azure_look(void *session, DriverEmit emit, void *context, Status *st);
+
 /* ---- move.c -------------------------------------------------------------------- */
 
 /* As Driver.move: a copy and a deletion. */

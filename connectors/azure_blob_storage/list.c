@@ -172,3 +172,12 @@ azure_list(void *session, const char *resource, DriverEmit emit, void *context, 
     http_operation(((Azure *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }
+
+bool
+azure_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    const KeyLister lister = {list_prefix, session};
+
+    http_operation(((Azure *) session)->store.http);
+    return keys_look(&lister, emit, context, st);
+}

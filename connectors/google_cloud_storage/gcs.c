@@ -236,6 +236,7 @@ const Driver driver_google_cloud_storage = {
     .open = gcs_open,
     .close = gcs_close,
     .list = gcs_list,
+    .look = gcs_look,
     .object_open = gcs_object_open,
     .object_read = store_object_read,
     .object_close = store_object_close,

@@ -46,6 +46,9 @@ STATUS_CHECK bool gcs_call(Gcs *gcs, HttpRequest *request, unsigned also, json_t
 /* As Driver.list. */
 STATUS_CHECK bool gcs_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.look. */
+STATUS_CHECK bool gcs_look(void *session, DriverEmit emit, void *context, Status *st);
+
 /* ---- move.c -------------------------------------------------------------------- */
 
 /* As Driver.move: a rewrite and a deletion. */

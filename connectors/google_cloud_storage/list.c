@@ -106,3 +106,12 @@ gcs_list(void *session, const char *resource, DriverEmit emit, void *context, St
     http_operation(((Gcs *) session)->store.http);
     return keys_list(&lister, resource, emit, context, st);
 }
+
+bool
+gcs_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    const KeyLister lister = {list_prefix, session};
+
+    http_operation(((Gcs *) session)->store.http);
+    return keys_look(&lister, emit, context, st);
+}

@@ -27,6 +27,7 @@ typedef struct HttpPull
     char *base;             /* URL without a slash at its end; NULL: none */
     HttpHeader headers[MAX_HEADERS + 1];    /* strings are ours */
     size_t nheaders;
+    bool anonymous;         /* auth_method none */
 } HttpPull;
 
 static void
@@ -298,6 +299,7 @@ pull_open(const DriverConfig *config, void **session, Status *st)
         pull_close(pull);
         return false;
     }
+    pull->anonymous = strcmp(config->auth_method, "none") == 0;
     pull->store.driver = pull;
     pull->store.url = pull_url;
     pull->store.headers = pull->headers;
@@ -311,14 +313,24 @@ pull_open(const DriverConfig *config, void **session, Status *st)
 
 /* ---- the listing ------------------------------------------------------------ */
 
+/* A request about a file, and its answer, which borrows the rest. */
+typedef struct Question
+{
+    Buf url;
+    HttpRequest request;
+    HttpExchange *exchange;
+} Question;
+
 static bool
-ask(HttpPull *pull, const char *url, const char *name, const char *method, HttpExchange **exchange, Status *st)
+ask(HttpPull *pull, Question *question, const char *name, const char *method, Status *st)
 {
     bool head = strcmp(method, "HEAD") == 0;
-    HttpRequest request = {.method = method, .url = url, .headers = pull->headers, .nheaders = pull->nheaders, .secret_headers = true, .name = name,
-                           .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
 
-    return http_call(pull->store.http, &request, exchange, st);
+    http_free(question->exchange);
+    question->exchange = NULL;
+    question->request = (HttpRequest) {.method = method, .url = (const char *) question->url.data, .headers = pull->headers, .nheaders = pull->nheaders,
+                                       .secret_headers = true, .name = name, .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
+    return http_call(pull->store.http, &question->request, &question->exchange, st);
 }
 
 static int64_t
@@ -331,42 +343,81 @@ length_of(const HttpExchange *exchange)
     return length == NULL ? 0 : strtoll(length, NULL, 10);
 }
 
+/* Asks about a path, by HEAD or, where that is refused, GET; the answer's status may be any.  In any case to be ended. */
 static bool
-pull_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st)
+ask_about(HttpPull *pull, const DriverEntry *entry, Question *question, Status *st)
 {
-    HttpPull *pull = session;
-    DriverEntry entry = {.path = resource == NULL ? "" : resource, .etag = ""};
-    HttpExchange *exchange = NULL;
-    char etag[300];
     unsigned status;
-    bool fine;
-    Buf url;
 
     http_operation(pull->store.http);
-    buf_init(&url, URL_MAX);
-    fine = pull_url(pull, &entry, &url, st) && buf_append(&url, "", 1, st) &&
-        ask(pull, (const char *) url.data, entry.path, "HEAD", &exchange, st);
-    status = fine ? http_response(exchange)->status : 0;
+    question->exchange = NULL;
+    buf_init(&question->url, URL_MAX);
+    if (!pull_url(pull, entry, &question->url, st) || !buf_append(&question->url, "", 1, st) || !ask(pull, question, entry->path, "HEAD", st))
+        return false;
+    status = http_response(question->exchange)->status;
     /* Some servers answer GET only, and presigned URLs are for one method. */
-    if (fine && status >= 400 && status != 404 && status != 410)
-    {
-        http_free(exchange);
-        fine = ask(pull, (const char *) url.data, entry.path, "GET", &exchange, st);
-        status = fine ? http_response(exchange)->status : 0;
-    }
-    if (fine && status >= 300 && status != 416)
-        fine = http_refused(exchange, st);
+    return status < 400 || status == 404 || status == 410 || ask(pull, question, entry->path, "GET", st);
+}
+
+static void
+end_question(Question *question)
+{
+    http_free(question->exchange);
+    buf_free(&question->url);
+}
+
+/* Tells of the file that was asked about, unless the server refuses it. */
+static bool
+tell_file(const HttpExchange *exchange, DriverEntry *entry, DriverEmit emit, void *context, Status *st)
+{
+    unsigned status = http_response(exchange)->status;
+    char etag[300];
+    bool fine = status < 300 || status == 416 || http_refused(exchange, st);
+
     if (fine)
     {
         store_plain_etag(http_response_header(http_response(exchange), "etag"), etag, sizeof(etag));
-        entry.etag = etag;
-        entry.size = (uint64_t) length_of(exchange);
-        if (!http_response_time(http_response(exchange), "last-modified", &entry.mtime))
-            entry.mtime = WIRE_NO_TIME;
-        fine = emit(context, &entry, st);
+        entry->etag = etag;
+        entry->size = (uint64_t) length_of(exchange);
+        if (!http_response_time(http_response(exchange), "last-modified", &entry->mtime))
+            entry->mtime = WIRE_NO_TIME;
+        fine = emit(context, entry, st);
     }
-    http_free(exchange);
-    buf_free(&url);
+    return fine;
+}
+
+static bool
+pull_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st)
+{
+    DriverEntry entry = {.path = resource == NULL ? "" : resource, .etag = ""};
+    Question question;
+    bool fine = ask_about(session, &entry, &question, st) && tell_file(question.exchange, &entry, emit, context, st);
+
+    end_question(&question);
+    return fine;
+}
+
+/* Does this answer about the base say nothing of what is below it? */
+static bool
+says_nothing(const HttpPull *pull, unsigned status)
+{
+    return status == 404 || status == 405 || status == 410 || (status == 403 && pull->anonymous);
+}
+
+/* A server that answers is there, though the base itself need be no file, nor be shown to who has not said who he is. */
+static bool
+pull_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    HttpPull *pull = session;
+    DriverEntry entry = {.path = "", .etag = ""};
+    Question question;
+    bool fine;
+
+    if (pull->base == NULL)
+        return true;
+    fine = ask_about(pull, &entry, &question, st) &&
+        (says_nothing(pull, http_response(question.exchange)->status) || tell_file(question.exchange, &entry, emit, context, st));
+    end_question(&question);
     return fine;
 }
 
@@ -460,6 +511,7 @@ const Driver driver_http_pull = {
     .open = pull_open,
     .close = pull_close,
     .list = pull_list,
+    .look = pull_look,
     .object_open = pull_object_open,
     .object_read = store_object_read,
     .object_close = store_object_close,

@@ -180,3 +180,43 @@ local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context,
     free(relative);
     return listing_finish(&walk.listing, fine, emit, context, st);
 }
+
+/* One entry of the base; what is neither file nor folder, or hidden, is passed over. */
+static bool
+look_at(const LocalFs *fs, int at, const char *name, DriverEmit emit, void *context, Status *st)
+{
+    struct stat info;
+    char folder[300];
+
+    if (name[0] == '.' || !convert_utf8_valid(name, strlen(name)) || fstatat(at, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    if (S_ISREG(info.st_mode))
+        return emit(context, &(DriverEntry) {name, (uint64_t) info.st_size, local_fs_mtime(&info), ""}, st);
+    snprintf(folder, sizeof(folder), "%s/", name);
+    return !S_ISDIR(info.st_mode) || local_fs_is_forbidden(fs, &info) || emit(context, &(DriverEntry) {folder, 0, 0, ""}, st);
+}
+
+bool
+local_fs_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    const LocalFs *fs = session;
+    int at = local_fs_open_base_again(fs), left = DRIVER_LOOK_MAX;
+    DIR *dir = at < 0 ? NULL : fdopendir(at);
+    struct dirent *entry;
+    bool fine = true;
+
+    if (dir == NULL)
+    {
+        (void) local_fs_os_fail("directory", fs->base_path, errno, st);
+        if (at >= 0)
+            close(at);
+        return false;
+    }
+    while (fine && left >= 0 && (entry = readdir(dir)) != NULL)
+    {
+        left -= entry->d_name[0] != '.';
+        fine = left >= 0 ? look_at(fs, at, entry->d_name, emit, context, st) : emit(context, &driver_look_more, st);
+    }
+    closedir(dir);
+    return fine;
+}

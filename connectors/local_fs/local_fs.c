@@ -217,6 +217,7 @@ const Driver driver_local_fs = {
     .open = fs_open,
     .close = fs_close,
     .list = fs_list,
+    .look = local_fs_look,
     .object_open = file_open,
     .object_read = file_read,
     .object_close = file_close,

@@ -47,6 +47,9 @@ STATUS_CHECK bool local_fs_open_file(const LocalFs *fs, const char *path, int *f
 /* As Driver.list.  Patterns are those of core/glob.h, component by component, with "**" for folders of any depth. */
 STATUS_CHECK bool local_fs_list(LocalFs *fs, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.look. */
+STATUS_CHECK bool local_fs_look(void *session, DriverEmit emit, void *context, Status *st);
+
 /* As Driver.move. */
 STATUS_CHECK bool local_fs_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st);
 

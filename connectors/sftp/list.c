@@ -199,3 +199,66 @@ sftp_list(void *session, const char *resource, DriverEmit emit, void *context, S
     free(walk);
     return fine;
 }
+
+/* The entries of the open base that are no hidden names, and not neither files nor folders. */
+static bool
+look_around(Walk *walk, LIBSSH2_SFTP_HANDLE *handle, DriverEmit emit, void *context)
+{
+    LIBSSH2_SFTP_ATTRIBUTES info;
+    bool fine = true;
+    int rc;
+
+    for (int left = DRIVER_LOOK_MAX; fine;)
+    {
+        bool gone;
+
+        memset(&info, 0, sizeof(info));
+        SFTP_CALL(walk->sftp, rc, libssh2_sftp_readdir_ex(handle, walk->name, sizeof(walk->name) - 2, NULL, 0, &info));
+        if (rc <= 0)
+            return rc == 0 || sftp_path_fail(walk->sftp, rc, "read", "directory", walk->full, walk->st);
+        walk->name[(size_t) rc < sizeof(walk->name) - 2 ? (size_t) rc : sizeof(walk->name) - 2] = '\0';
+        if (walk->name[0] == '.' || strchr(walk->name, '/') != NULL || !convert_utf8_valid(walk->name, strlen(walk->name)))
+            continue;
+        if (left-- == 0)
+            return emit(context, &driver_look_more, walk->st);
+        snprintf(walk->path, sizeof(walk->path), "%s", walk->name);
+        if (!complete(walk, &info, &gone))
+            return false;
+        if (gone || !(sftp_is_file(&info) || sftp_is_folder(&info)))
+            continue;
+        if (sftp_is_folder(&info))
+            strcat(walk->name, "/");
+        fine = emit(context, &(DriverEntry) {walk->name, sftp_is_file(&info) ? info.filesize : 0, sftp_mtime(&info), ""}, walk->st);
+    }
+    return fine;
+}
+
+bool
+sftp_look(void *session, DriverEmit emit, void *context, Status *st)
+{
+    Sftp *sftp = session;
+    Walk *walk = calloc(1, sizeof(*walk));
+    LIBSSH2_SFTP_HANDLE *handle;
+    bool fine;
+    int rc;
+
+    if (walk == NULL)
+        return status_out_of_memory(st, sizeof(*walk));
+    walk->sftp = sftp;
+    walk->st = st;
+    sftp_operation(sftp);
+    fine = sftp_ready(sftp, st) && sftp_full_path(sftp, "", walk->full, sizeof(walk->full), st);
+    if (fine)
+    {
+        SFTP_CALL_POINTER(sftp, handle, libssh2_sftp_open_ex(sftp->files, walk->full, (unsigned int) strlen(walk->full), 0, 0, LIBSSH2_SFTP_OPENDIR));
+        if (handle == NULL)
+            fine = sftp_path_fail(sftp, libssh2_session_last_errno(sftp->ssh), "read", "directory", walk->full, st);
+        else
+        {
+            fine = look_around(walk, handle, emit, context);
+            SFTP_CALL(sftp, rc, libssh2_sftp_close_handle(handle));
+        }
+    }
+    free(walk);
+    return fine;
+}

@@ -223,6 +223,7 @@ const Driver driver_sftp = {
     .open = sftp_open,
     .close = sftp_close,
     .list = sftp_list,
+    .look = sftp_look,
     .object_open = sftp_object_open,
     .object_read = sftp_object_read,
     .object_close = sftp_object_close,

@@ -144,6 +144,7 @@ bool sftp_is_folder(const LIBSSH2_SFTP_ATTRIBUTES *info);
 int64_t sftp_mtime(const LIBSSH2_SFTP_ATTRIBUTES *info);
 
 STATUS_CHECK bool sftp_list(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
+STATUS_CHECK bool sftp_look(void *session, DriverEmit emit, void *context, Status *st);
 STATUS_CHECK bool sftp_object_open(void *session, const DriverEntry *entry, bool listed, void **object, DriverInfo *info, Status *st);
 STATUS_CHECK bool sftp_object_read(void *object, uint8_t *out, size_t size, size_t *got, Status *st);
 void sftp_object_close(void *object);

@@ -118,17 +118,13 @@ fetch_order(List *objects, const GraphNode *source)
         list_sort(objects, compare_modified);
 }
 
+/* What the reader tells of, one OBJECT after another, until END. */
 static List *
-list_resource(Link *link, const ConnectorSpec *connector, const char *resource, bool missing_ok)
+receive_objects(Link *link)
 {
-    LinkRequest request = {.operation = "list", .resource = resource, .missing_ok = missing_ok};
     LinkMessage message;
     List *objects = NIL;
 
-    request.connector_type = connector->type;
-    request.config = config_text(connector);
-    request.auth = &connector->auth;
-    link_request(link, &request);
     for (;;)
     {
         WireReader r;
@@ -137,7 +133,7 @@ list_resource(Link *link, const ConnectorSpec *connector, const char *resource, 
 
         (void) link_receive(link, &message, true);
         if (message.type == WIRE_END)
-            break;
+            return objects;
         r = (WireReader){message.body, message.length, 0, false};
         if (message.type != WIRE_OBJECT || !wire_get_object(&r, &object))
             link_misbehaved("kaireon-reader sent something else than a listing");
@@ -152,7 +148,18 @@ list_resource(Link *link, const ConnectorSpec *connector, const char *resource, 
                             errdetail("All of them are listed, and put in order, before the first is read."),
                             errhint("Name a folder or a pattern that holds fewer.")));
     }
-    return objects;
+}
+
+static List *
+list_resource(Link *link, const ConnectorSpec *connector, const char *resource, bool missing_ok)
+{
+    LinkRequest request = {.operation = "list", .resource = resource, .missing_ok = missing_ok};
+
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
+    link_request(link, &request);
+    return receive_objects(link);
 }
 
 static List *
@@ -428,4 +435,16 @@ fetch_check(Link *link, const ConnectorSpec *connector)
     (void) link_receive(link, &message, true);
     if (message.type != WIRE_END)
         link_misbehaved("kaireon-reader sent something else than that a connector is right");
+}
+
+List *
+fetch_look(Link *link, const ConnectorSpec *connector)
+{
+    LinkRequest request = {.operation = "look", .resource = ""};
+
+    request.connector_type = connector->type;
+    request.config = config_text(connector);
+    request.auth = &connector->auth;
+    link_request(link, &request);
+    return receive_objects(link);
 }

@@ -90,6 +90,9 @@ typedef struct FetchAnswer { int status; int wait; char *said; } FetchAnswer;
 /* Sends a call to a path below the connector's base, once: see Driver.call.  Raises an error when there is no answer. */
 extern void fetch_call(Link *link, const ConnectorSpec *connector, const char *path, const char *call, FetchAnswer *answer);
 
+/* What stands at the connector's base (FetchObject *), folders with a slash at their end: see Driver.look. */
+extern List *fetch_look(Link *link, const ConnectorSpec *connector);
+
 /* Raises an error when the connector's config and credentials, as far as these are given, can't be right.  Connects to nothing. */
 extern void fetch_check(Link *link, const ConnectorSpec *connector);
 

@@ -20,6 +20,7 @@
 #include "utils/memutils.h"
 #include "utils/timestamp.h"
 
+#include "pg/ability.h"
 #include "pg/compat.h"
 #include "pg/errors.h"
 #include "pg/json.h"
@@ -244,14 +245,19 @@ kaireon_check_source(PG_FUNCTION_ARGS)
 
 typedef struct TestResult
 {
+    MemoryContext context;   /* of what it points to */
     bool ok;
     double latency_ms;
     char *message;
     char sqlstate[6];
     char *detail;            /* or NULL */
     char *hint;              /* or NULL */
-    int objects;             /* how many there are at the base */
+    int objects, folders;    /* how many there are at the base, */
+    List *names;             /* the first few of them (char *), */
+    bool more;               /* and there may be others */
 } TestResult;
+
+#define SHOWN_NAMES 5
 
 /* Cancels, exhausted memory and our own mistakes are no result of a test. */
 static bool
@@ -303,7 +309,42 @@ take_unsaved(const Unsaved *unsaved, ReadSource *source)
     auth_set_owner(&source->connector.auth, GetUserId());
 }
 
-/* The round trip: a reader opens the source and lists its base. */
+static int
+compare_names(const ListCell *a, const ListCell *b)
+{
+    return strcmp(lfirst(a), lfirst(b));
+}
+
+static void
+count_found(TestResult *result, List *found)
+{
+    List *names = NIL;
+    MemoryContext old;
+    ListCell *lc;
+
+    foreach(lc, found)
+    {
+        char *path = ((FetchObject *) lfirst(lc))->path;
+        bool folder = path[0] && path[strlen(path) - 1] == '/';
+
+        if (strcmp(path, "/") == 0)
+        {
+            result->more = true;
+            continue;
+        }
+        result->folders += folder;
+        result->objects += !folder;
+        if (path[0])
+            names = lappend(names, path);
+    }
+    list_sort(names, compare_names);
+    old = MemoryContextSwitchTo(result->context);
+    foreach(lc, list_truncate(names, SHOWN_NAMES))
+        result->names = lappend(result->names, pstrdup(lfirst(lc)));
+    MemoryContextSwitchTo(old);
+}
+
+/* The round trip: a reader opens the source and looks at its base. */
 static void
 try_source(ReadSource *source, TestResult *result)
 {
@@ -312,8 +353,33 @@ try_source(ReadSource *source, TestResult *result)
     if (upload_is_type(source->connector.type)) /* it has something while it is called, and needs no more */
         return;
     link = link_open();
-    result->objects = list_length(fetch_list_now(link, &source->connector, &source->node));
+    count_found(result, fetch_look(link, &source->connector));
     link_close(link);
+}
+
+static char *
+counted(int count, bool more, const char *what)
+{
+    return psprintf("%s%d %s%s", more ? "at least " : "", count, what, count == 1 ? "" : "s");
+}
+
+/* What is said of a test that went well. */
+static char *
+success_message(const ReadSource *source, const TestResult *result)
+{
+    char *able;
+
+    if (upload_is_type(source->connector.type))
+        return pstrdup("it takes what kaireon.upload_csv brings");
+    if (!catalog_type_can(source->connector.type, ABILITY_PATTERNS, &able))
+        return pstrdup(json_get(&source->connector.config->root, "baseUrl") == NULL ? "there is no baseUrl to connect to; a resource has to be a whole URL" :
+                       result->objects > 0 ? "connected; there is a file at the base itself" : "connected; there is no file at the base itself");
+    if (result->objects + result->folders == 0)
+        return pstrdup("connected; there is nothing at the base");
+    if (result->folders == 0)
+        return psprintf("connected; %s at the base", counted(result->objects, result->more, "object"));
+    return psprintf("connected; %s and %s at the base", result->objects > 0 || result->more ? counted(result->objects, result->more, "object") : "no objects",
+                    counted(result->folders, result->more, "folder"));
 }
 
 /* unsaved is NULL for a connector that has a name. */
@@ -338,6 +404,7 @@ guarded_test(ReadSource *source, const Unsaved *unsaved, TestResult *result)
     instr_time started, taken;
     ErrorData *error;
 
+    result->context = CurrentMemoryContext;
     INSTR_TIME_SET_CURRENT(started);
     error = guard_try_but(test_work, &work, inner, must_pass);
     INSTR_TIME_SET_CURRENT(taken);
@@ -352,25 +419,38 @@ guarded_test(ReadSource *source, const Unsaved *unsaved, TestResult *result)
         strlcpy(result->sqlstate, unpack_sql_state(error->sqlerrcode), sizeof(result->sqlstate));
     }
     else
-        result->message = upload_is_type(source->connector.type) ? "it takes what kaireon.upload_csv brings" :
-            psprintf("connected; %d object%s at the base", result->objects, result->objects == 1 ? "" : "s");
+        result->message = success_message(source, result);
     /* ends a reader that an error left behind */
     MemoryContextDelete(inner);
+}
+
+static void
+push_number(JsonbParseState **state, const char *key, int number)
+{
+    JsonbValue value;
+
+    push_text(state, WJB_KEY, key);
+    value.type = jbvNumeric;
+    value.val.numeric = DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(number)));
+    pushJsonbValue(state, WJB_VALUE, &value);
 }
 
 static Jsonb *
 test_details(const TestResult *result)
 {
     JsonbParseState *state = NULL;
-    JsonbValue number;
+    ListCell *lc;
 
     pushJsonbValue(&state, WJB_BEGIN_OBJECT, NULL);
     if (result->ok)
     {
-        push_text(&state, WJB_KEY, "objects");
-        number.type = jbvNumeric;
-        number.val.numeric = DatumGetNumeric(DirectFunctionCall1(int4_numeric, Int32GetDatum(result->objects)));
-        pushJsonbValue(&state, WJB_VALUE, &number);
+        push_number(&state, "objects", result->objects);
+        push_number(&state, "folders", result->folders);
+        push_text(&state, WJB_KEY, "names");
+        pushJsonbValue(&state, WJB_BEGIN_ARRAY, NULL);
+        foreach(lc, result->names)
+            push_text(&state, WJB_ELEM, lfirst(lc));
+        pushJsonbValue(&state, WJB_END_ARRAY, NULL);
     }
     else
     {

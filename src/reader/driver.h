@@ -15,6 +15,8 @@
 #include "core/byte_source.h"
 #include "wire/wire.h"
 
+#define DRIVER_LOOK_MAX 1000
+
 /* One object of a listing; strings are the caller's to copy. */
 typedef struct DriverEntry
 {
@@ -86,6 +88,13 @@ typedef struct Driver
     bool (*list)(void *session, const char *resource, DriverEmit emit, void *context, Status *st);
 
     /*
+     * Tells what stands at the base itself: objects, and folders with a slash at the end of
+     * their path; after a look at DRIVER_LOOK_MAX of them "/", for there may be more.  For a
+     * person, in no order.  NULL: there is nothing before it is handed over.
+     */
+    bool (*look)(void *session, DriverEmit emit, void *context, Status *st);
+
+    /*
      * Opens an object.  `listed`: the entry has its size, time and etag; else only
      * its path.  On success *object is the caller's to close.
      */
@@ -121,6 +130,9 @@ typedef struct Driver
      */
     bool (*call)(void *session, const DriverCall *call, DriverAnswer *answer, Status *st);
 } Driver;
+
+/* What a look tells when it has seen enough. */
+extern const DriverEntry driver_look_more;
 
 /* The driver of a connector type, or NULL. */
 const Driver *driver_find(const char *type);

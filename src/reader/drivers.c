@@ -15,6 +15,8 @@
 static const Driver *const drivers[] = {&driver_amazon_s3, &driver_azure_blob_storage, &driver_csv_upload,
                                         &driver_google_cloud_storage, &driver_http_pull, &driver_local_fs, &driver_sftp};
 
+const DriverEntry driver_look_more = {"/", 0, 0, ""};
+
 const Driver *
 driver_find(const char *type)
 {

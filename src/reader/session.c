@@ -605,6 +605,8 @@ run(Session *s, Status *st)
         return open;
     if (request->list)
         return list(s, forward, st);
+    if (request->look)
+        return request->driver->look == NULL || request->driver->look(s->driver, forward, s, st);
     if (request->move)
         return move_files(s, st);
     if (request->call)

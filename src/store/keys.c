@@ -157,3 +157,37 @@ keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *
         return status_fail(st, STATUS_FORBIDDEN, "\"%s\" contains \"..\"", resource);
     return listing_finish(&search.listing, listing_resolve(&ways, &search, resource + (resource[0] == '/'), st), emit, context, st);
 }
+
+/* ---- the base itself ---------------------------------------------------------- */
+
+typedef struct Look { DriverEmit emit; void *context; char folder[1200]; size_t seen; } Look;
+
+/* Keys of one folder come one after another where the store sorts. */
+static bool
+on_look(void *context, const DriverEntry *entry, bool *stop, Status *st)
+{
+    Look *look = context;
+    const char *slash = strchr(entry->path, '/');
+    char folder[sizeof(look->folder)];
+
+    *stop = ++look->seen > DRIVER_LOOK_MAX;
+    if (*stop)
+        return look->emit(look->context, &driver_look_more, st);
+    if (entry->path[0] == '\0' || !convert_utf8_valid(entry->path, strlen(entry->path)))
+        return true;
+    if (slash == NULL)
+        return look->emit(look->context, entry, st);
+    snprintf(folder, sizeof(folder), "%.*s", (int) (slash + 1 - entry->path), entry->path);
+    if (strcmp(folder, look->folder) == 0)
+        return true;
+    memcpy(look->folder, folder, sizeof(folder));
+    return look->emit(look->context, &(DriverEntry) {folder, 0, 0, ""}, st);
+}
+
+bool
+keys_look(const KeyLister *lister, DriverEmit emit, void *context, Status *st)
+{
+    Look look = {.emit = emit, .context = context};
+
+    return lister->list(lister->context, "", false, on_look, &look, st);
+}

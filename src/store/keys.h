@@ -37,4 +37,7 @@ bool keys_endless(unsigned *empty, bool has_keys, const char *next, const char *
 /* As Driver.list. */
 STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);
 
+/* As Driver.look: of the first keys there are, which cost one request. */
+STATUS_CHECK bool keys_look(const KeyLister *lister, DriverEmit emit, void *context, Status *st);
+
 #endif

@@ -98,6 +98,8 @@ for my $name (sort keys %way)
     is(paths($name, 'daily/*o*.csv') . ' ' . read_sum($name, 'daily/big.csv'), "daily/one.csv daily/two.csv $ROWS|$sum", "$name: listed and read");
 }
 
+is($k->sql("SELECT message, details ->> 'names' FROM kaireon.test_connector('azure')"), 'connected; no objects and 2 folders at the base|["daily/", "odd/"]', 'test_connector says what is there');
+
 # ---- more than a page
 
 Peers::azure($port, 'PUT', 'many?restype=container');

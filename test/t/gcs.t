@@ -56,6 +56,7 @@ put(@$_) for [ 'in/daily/big.csv', $big ], [ 'in/daily/one.csv', $one ], [ 'in/d
 put("in/many/$_.csv", "id,name\n$_,x\n") for 1 .. 57;
 
 connector('gcs', { prefix => 'in', projectId => 'payer' });
+is($k->sql("SELECT message, details ->> 'names' FROM kaireon.test_connector('gcs')"), 'connected; 1 object and 3 folders at the base|["daily/", "many/", "odd/", "stored.csv"]', 'test_connector says what is there');
 $gate->log;
 is(list('daily'), 'daily/big.csv daily/empty.csv daily/one.csv daily/two.csv', 'a folder, without those below');
 is(scalar(grep { /^GET/ && !/userProject=payer/ } $gate->log), 0, 'the project that pays is named');

@@ -98,6 +98,19 @@ my ($year) = map { 1900 + $_ } (gmtime)[5];
 $k->write_file("year_$year.csv", "id,name\n5,five\n");
 is($k->sql(q(SELECT sum(id) FROM kaireon.read('web', '', '{"pattern": {"type": "dateGlob", "value": "year_{YYYY}.csv"}}') AS t(id bigint, name text))), 5, 'a date in a URL');
 
+# ---- tests of a connector
+
+is($k->sql("SELECT ok, message FROM kaireon.test_connector('web')"), 't|connected; there is no file at the base itself', 'test_connector: a server without a file there');
+connector('at_file', { baseUrl => $server->url('/small.csv') });
+is($k->sql("SELECT ok, message FROM kaireon.test_connector('at_file')"), 't|connected; there is a file at the base itself', 'test_connector: a file');
+is($k->sql("SELECT ok, message FROM kaireon.test_connector('anywhere')"), 't|there is no baseUrl to connect to; a resource has to be a whole URL', 'test_connector: without baseUrl');
+connector('refused', { baseUrl => $server->url('/fail=403/a.csv'), maxAttempts => 1 });
+is($k->sql("SELECT ok, message FROM kaireon.test_connector('refused')"), 't|connected; there is no file at the base itself', 'test_connector: the base is shown to nobody');
+connector('unknown', { baseUrl => $server->url('/fail=403/a.csv'), maxAttempts => 1 }, 'token', { token => 'abc' });
+is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('unknown')"), 'f|42501', 'test_connector: credentials that are refused');
+connector('busy', { baseUrl => $server->url('/fail=503/a.csv'), maxAttempts => 1 });
+is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('busy')"), 'f|08006', 'test_connector: a server that is busy');
+
 # ---- what can't be
 
 like(read_error('../gone.csv'), qr/42501: "\.\.\/gone\.csv" contains "\.\."/, 'a path does not go up from baseUrl');

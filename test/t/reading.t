@@ -255,7 +255,15 @@ is($k->sql("SELECT count(*) FROM kaireon.list_objects('files') WHERE modified_at
 like(error_of("SELECT * FROM kaireon.list_objects('files', 'missing.csv')"), qr/58P01/, 'list_objects: a name that is not there');
 
 is($k->sql("SELECT ok, latency_ms > 0, message, details FROM kaireon.test_connector('files')"),
-    't|t|connected; 4 objects at the base|{"objects": 4}', 'test_connector: fine');
+    't|t|connected; 4 objects at the base|{"names": ["a.csv", "b.csv", "bad.csv", "big.csv"], "folders": 0, "objects": 4}', 'test_connector: fine');
+mkdir "$files/$_" for 'folders', 'folders/daily', 'folders/weekly', 'folders/.hidden', 'folders/none';
+$k->sql("SELECT kaireon.create_connector('$_', 'local_fs', " . $k->json({ basePath => "$files/$_" }) . ')') for 'folders', 'folders/none';
+is($k->sql("SELECT message, details FROM kaireon.test_connector('folders')"),
+    'connected; no objects and 3 folders at the base|{"names": ["daily/", "none/", "weekly/"], "folders": 3, "objects": 0}', 'test_connector: folders alone');
+is($k->sql("SELECT message, details FROM kaireon.test_connector('folders/none')"), 'connected; there is nothing at the base|{"names": [], "folders": 0, "objects": 0}', 'test_connector: nothing');
+PostgreSQL::Test::Utils::append_to_file("$files/folders/none/$_.csv", '') for 1 .. 1001;
+like($k->sql("SELECT message FROM kaireon.test_connector('folders/none')"), qr/^connected; at least 1000 objects at the base$/, 'test_connector: of many it looks at some');
+PostgreSQL::Test::Utils::system_or_bail('rm', '-r', "$files/folders");
 is($k->sql("SELECT status, last_tested_at IS NOT NULL, last_error IS NULL FROM kaireon.connectors WHERE name = 'files'"), 'connected|t|t',
     'test_connector: kept');
 $k->sql("SELECT kaireon.create_connector('gone', 'local_fs', " . $k->json({ basePath => "$files/gone" }) . ')');

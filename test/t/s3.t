@@ -63,6 +63,7 @@ sub put_there
 sub listings
 {
     connector('s3', { prefix => 'in' });
+    is_here($k->sql("SELECT message, details ->> 'names' FROM kaireon.test_connector('s3')"), 'connected; no objects and 2 folders at the base|["daily/", "odd/"]', 'test_connector says what is there');
     is_here($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', 'daily')"), 'daily/big.csv daily/empty.csv daily/one.csv daily/two.csv', 'a folder, without those below');
     is_here($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', 'daily/**')"), 'daily/big.csv daily/deep/er/one.csv daily/empty.csv daily/one.csv daily/two.csv', 'and with them');
     is_here($k->sql("SELECT string_agg(path, ' ') FROM kaireon.list_objects('s3', '*/**/one.csv')"), 'daily/deep/er/one.csv daily/one.csv', 'a pattern of folders');

@@ -145,6 +145,8 @@ like(list_error('', 'known'), qr/08001: "127\.0\.0\.1" has no key of a type that
 like(error_of(creation('known', { knownHosts => ' ' })), qr/22023: connector has neither hostKeySha256 nor knownHosts.*HINT:.*ssh-keyscan -p $port 127\.0\.0\.1/s, 'no key is given');
 like(error_of(creation('known', { knownHosts => '', hostKeySha256 => 'SHA256:short' })), qr/22023: hostKeySha256 is not/, 'no hash');
 
+is($k->sql("SELECT message, details ->> 'names' FROM kaireon.test_connector('ssh')"), 'connected; 1 object and 3 folders at the base|["big.csv", "empty/", "in/", "many/"]', 'test_connector says what is there');
+
 # ---- who logs in
 
 for my $name ('id_ed25519', 'id_ecdsa')
