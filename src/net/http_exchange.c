@@ -357,6 +357,12 @@ on_body(char *data, size_t one, size_t n, void *context)
             exchange->traffic -= all; /* it will come again */
             return CURL_WRITEFUNC_PAUSE;
         }
+        /* At once as large as it gets: growing would copy what came. */
+        if (body->size == 0 && !buf_reserve(body, end < request->body_max ? (size_t) end : request->body_max, &exchange->failure))
+        {
+            exchange->spoilt = true;
+            return 0;
+        }
     }
     else if (body->used + length > request->body_max)
         return too_large(exchange);
