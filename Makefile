@@ -68,7 +68,7 @@ test-matrix:
 	@tools/test-matrix
 
 bench:
-	@test/bench/bench && test/bench/idle
+	@test/bench/bench && test/bench/idle && test/bench/objects
 
 .PHONY: default all torture install installcheck clean deps quickstart quickstart-stop quickstart-clean \
         test test-matrix $(TEST_RINGS) bench
