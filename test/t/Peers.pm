@@ -11,6 +11,7 @@ use warnings;
 use Digest::SHA;
 use HTTP::Tiny;
 use IO::Socket::INET;
+use JSON::PP ();
 use MIME::Base64;
 use POSIX ();
 use PostgreSQL::Test::Utils;
@@ -47,6 +48,8 @@ sub free_port
     return $socket->sockport;
 }
 
+sub listens { return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $_[0], Timeout => 2); }
+
 # answers(PORT, PATH): whether an HTTP server there says 200.
 sub answers
 {
@@ -56,7 +59,7 @@ sub answers
     return (scalar(<$socket>) // '') =~ m{^HTTP/1\.\d 200};
 }
 
-# start(NAME, READY, COMMAND...): a server in a process group of its own; READY says when it answers.
+# start(NAME, READY, COMMAND...): a server in a process group of its own; READY says when it answers, and gets the path of its log.
 sub start
 {
     my ($name, $ready, @command) = @_;
@@ -73,7 +76,7 @@ sub start
     }
     my $self = bless { pid => $pid, folder => $folder }, __PACKAGE__;
     my $until = time + 60;
-    until ($ready->())
+    until ($ready->("$folder/log"))
     {
         if (time > $until || waitpid($pid, POSIX::WNOHANG()) == $pid)
         {
@@ -99,9 +102,10 @@ sub DESTROY
 
 our ($S3_ID, $S3_SECRET) = ('PEERADMIN0000000001', 'peer-admin-secret-0123456789abcdef');
 
-# seaweedfs(): an S3 server; {port} is where, {filer} the port of its plain web server.
+# seaweedfs(OPTIONS): an S3 server; {port} is where, {filer} the port of its plain web server.
 sub seaweedfs
 {
+    my (@options) = @_;
     my $weed = program('seaweedfs');
     plan(skip_all => 'curl is not installed') if system('curl --version > /dev/null 2>&1');
     my $data = PostgreSQL::Test::Utils::tempdir();
@@ -112,7 +116,7 @@ sub seaweedfs
     my $self = start('SeaweedFS', sub { answers($port{s3}, '/healthz') }, $weed, '-logtostderr=true', 'server', "-dir=$data", '-ip=127.0.0.1', '-ip.bind=127.0.0.1',
         "-master.port=$port{master}", "-master.port.grpc=" . free_port(), "-volume.port=$port{volume}", '-volume.port.grpc=' . free_port(), '-volume.max=100',
         '-filer', "-filer.port=$port{filer}", '-filer.port.grpc=' . free_port(), '-s3', "-s3.port=$port{s3}", '-s3.port.grpc=' . free_port(), "-s3.config=$data/s3.json",
-        '-s3.port.iceberg=0', '-s3.port.lance=0', '-master.volumeSizeLimitMB=1024', '-master.telemetry=false');
+        '-s3.port.iceberg=0', '-s3.port.lance=0', '-master.volumeSizeLimitMB=1024', '-master.telemetry=false', @options);
     @$self{qw(port filer)} = @port{qw(s3 filer)};
     return $self;
 }
@@ -132,7 +136,8 @@ sub versitygw
     return $self;
 }
 
-# minio(VARIABLES): an S3 server with a token service, with these in its environment; {port} and {domain} as above.
+# minio(VARIABLES): an S3 server with a token service, with these in its environment; {port} and {domain} as above,
+# {role} the ARN of web identities.
 sub minio
 {
     my (%variables) = @_;
@@ -142,8 +147,38 @@ sub minio
     %variables = (MINIO_ROOT_USER => $S3_ID, MINIO_ROOT_PASSWORD => $S3_SECRET, MINIO_SITE_REGION => 'us-east-1', MINIO_SITE_NAME => 'peer', MINIO_DOMAIN => 's3.localhost', MINIO_BROWSER => 'off',
         MINIO_UPDATE => 'off', %variables);
     local @ENV{ keys %variables } = values %variables;
-    my $self = start('MinIO', sub { answers($port, '/minio/health/ready') }, $program, 'server', "$data/drive", '--address', "127.0.0.1:$port", '--certs-dir', "$data/certificates");
-    @$self{qw(port domain)} = ($port, "s3.localhost:$port");
+    my $role = !$variables{MINIO_IDENTITY_OPENID_CONFIG_URL};
+    my $self = start('MinIO', sub { ($role) = slurp_file($_[0]) =~ /(arn:minio:iam:[\w:\/-]+)/ unless $role; return $role && answers($port, '/minio/health/ready') }, $program, 'server', "$data/drive", '--address', "127.0.0.1:$port", '--certs-dir', "$data/certificates");
+    @$self{qw(port domain role)} = ($port, "s3.localhost:$port", $role);
+    return $self;
+}
+
+# ec2_metadata(KEYS): the metadata service of an instance whose role has these keys (as the service has them:
+# AccessKeyId, SecretAccessKey, Token, Expiration); it asks for a session's token.  {port} is where.
+sub ec2_metadata
+{
+    my (%keys) = @_;
+    my $program = program('ec2_metadata');
+    my ($data, $port) = (PostgreSQL::Test::Utils::tempdir(), free_port());
+    my %values = ('iam-security-credentials-role' => 'the-role', 'iam-security-credentials' => { Code => 'Success', LastUpdated => '2026-01-01T00:00:00Z', Type => 'AWS-HMAC', %keys });
+    append_to_file("$data/config.json", JSON::PP::encode_json({ metadata => { values => \%values } }));
+    my $self = start('ec2-metadata-mock', sub { listens($port) }, $program, '--hostname', '127.0.0.1', '--port', $port, '--imdsv2', '--config-file', "$data/config.json");
+    $self->{port} = $port;
+    return $self;
+}
+
+# nginx(SERVERS, PORT): a web server, of blocks "server { .. }" whose paths are from {folder}, the argument's too; it is there once it listens on PORT.
+sub nginx
+{
+    my ($servers, $port, %files) = @_;
+    my $program = program('nginx');
+    my $folder = PostgreSQL::Test::Utils::tempdir();
+    mkdir "$folder/www" or die "$folder/www: $!";
+    append_to_file("$folder/$_", $files{$_}) for keys %files;
+    append_to_file("$folder/nginx.conf", 'pid nginx.pid; error_log errors.log; daemon off; worker_processes 2; events { } http { access_log requests.log; default_type text/plain; '
+        . join('', map { "${_}_temp_path temp-$_; " } 'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi') . "$servers }\n");
+    my $self = start('nginx', sub { listens($port) }, $program, '-p', $folder, '-e', "$folder/errors.log", '-c', 'nginx.conf');
+    @$self{qw(port folder)} = ($port, $folder);
     return $self;
 }
 
@@ -156,7 +191,7 @@ sub azurite
     my $data = PostgreSQL::Test::Utils::tempdir();
     my $port = free_port();
     local $ENV{AZURITE_ACCOUNTS} = "$AZURE_ACCOUNT:$AZURE_KEY";
-    my $self = start('Azurite', sub { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) }, $program, '--blobHost', '127.0.0.1', '--blobPort', $port,
+    my $self = start('Azurite', sub { listens($port) }, $program, '--blobHost', '127.0.0.1', '--blobPort', $port,
         '--location', $data, '--disableTelemetry', '--silent');
     $self->{port} = $port;
     return $self;
@@ -197,6 +232,18 @@ sub s3
     my @command = ('curl', '-sS', '-f', '-o', '/dev/null', '--path-as-is', '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
     system(@command) == 0 or die "@command failed";
     return;
+}
+
+# assume_role(PORT, ROLE): the keys of a session, as a token service gives them.
+sub assume_role
+{
+    my ($port, $role) = @_;
+    my @command = ('curl', '-sS', '--aws-sigv4', 'aws:amz:us-east-1:sts', '-u', "$S3_ID:$S3_SECRET", '-d', "Action=AssumeRole&Version=2011-06-15&RoleSessionName=test&DurationSeconds=900&RoleArn=$role", "http://127.0.0.1:$port/");
+    open my $in, '-|', @command or die "curl: $!";
+    my $answer = join '', <$in>;
+    my %keys = map { $answer =~ m{<$_>([^<]+)</$_>} ? ($_ => $1) : () } 'AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration';
+    die "no keys in the answer: $answer" if keys %keys < 4;
+    return %keys;
 }
 
 # s3_put(PORT, BUCKET, KEY, FILE)
