@@ -32,6 +32,7 @@ typedef struct SftpFile
     int64_t mtime;
     uint8_t *room;
     size_t nroom;           /* bytes it can hold */
+    size_t ask;             /* bytes to ask for at once: more each time, up to all of it */
     size_t have, used;      /* bytes in it, and of these given away */
     uint64_t at;            /* bytes fetched, all in all */
     bool finished;          /* the end was reached and compared */
@@ -119,12 +120,16 @@ fetch(SftpFile *file, Status *st)
 {
     Sftp *sftp = file->sftp;
     LIBSSH2_SFTP_ATTRIBUTES info;
+    size_t size = file->nroom - file->have < file->ask ? file->nroom - file->have : file->ask;
 
+    /* libssh2 asks for four times as much in advance: who takes ten rows of a large file wants little. */
+    if (file->ask < ROOM)
+        file->ask *= 2;
     for (int breaks = 0;; breaks++)
     {
         ssize_t n;
 
-        SFTP_CALL(sftp, n, libssh2_sftp_read(file->handle, (char *) file->room + file->have, file->nroom - file->have));
+        SFTP_CALL(sftp, n, libssh2_sftp_read(file->handle, (char *) file->room + file->have, size));
         if (n >= 0)
         {
             if ((uint64_t) n > file->size - file->at)
@@ -181,6 +186,7 @@ sftp_object_open(void *session, const DriverEntry *entry, bool listed, void **ob
         file->mtime = sftp_mtime(&found);
         /* Small files get a small room: what is asked for behind their end has to be answered too. */
         file->nroom = file->size < ROOM ? (size_t) file->size + 1 : ROOM;
+        file->ask = HEAD_BYTES / 2;
         file->room = malloc(file->nroom);
         fine = file->room != NULL ? fetch_head(file, info->head_hash, st) : status_out_of_memory(st, file->nroom);
     }
