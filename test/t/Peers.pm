@@ -167,7 +167,8 @@ sub ec2_metadata
     return $self;
 }
 
-# nginx(SERVERS, PORT): a web server, of blocks "server { .. }" whose paths are from {folder}, the argument's too; it is there once it listens on PORT.
+# nginx(SERVERS, PORT, FILES): a web server, of blocks "server { .. }" whose paths are below {folder}, where FILES, contents
+# by name, are; it is there once it listens on PORT.
 sub nginx
 {
     my ($servers, $port, %files) = @_;
@@ -175,11 +176,22 @@ sub nginx
     my $folder = PostgreSQL::Test::Utils::tempdir();
     mkdir "$folder/www" or die "$folder/www: $!";
     append_to_file("$folder/$_", $files{$_}) for keys %files;
-    append_to_file("$folder/nginx.conf", 'pid nginx.pid; error_log errors.log; daemon off; worker_processes 2; events { } http { access_log requests.log; default_type text/plain; '
+    append_to_file("$folder/nginx.conf", 'pid nginx.pid; error_log errors.log; daemon off; worker_processes 2; events { } http { log_format what \'$server_port $request_method $uri $server_protocol $status "$http_range" "$http_authorization"\'; '
+        . 'access_log requests.log what; default_type text/plain; '
         . join('', map { "${_}_temp_path temp-$_; " } 'client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi') . "$servers }\n");
     my $self = start('nginx', sub { listens($port) }, $program, '-p', $folder, '-e', "$folder/errors.log", '-c', 'nginx.conf');
     @$self{qw(port folder)} = ($port, $folder);
     return $self;
+}
+
+# requests(): what that server was asked for since the last call: lines of port, method, path, protocol, status, range, credentials.
+sub requests
+{
+    my ($self) = @_;
+    my $all = slurp_file("$self->{folder}/requests.log");
+    my $new = substr $all, $self->{seen} // 0;
+    $self->{seen} = length $all;
+    return split /\n/, $new;
 }
 
 our ($AZURE_ACCOUNT, $AZURE_KEY) = ('peeracct', MIME::Base64::encode_base64('peer-azure-account-key-0123456789', ''));
