@@ -104,7 +104,7 @@ is(read_sum('patient', 'few/big.csv'), "$ROWS|$sum", 'a server that wants few re
 cmp_ok(scalar(grep { / 429 / } $nginx->requests), '>', 0, 'has said so');
 like(read_sum('plain', 'busy/small.csv'), qr/08006: "127\.0\.0\.1" did not send file "busy\/small\.csv".*status 503/s, 'one that is always busy');
 my @busy = $nginx->requests;
-is(scalar(grep { / $_ / } @busy), 3, "is asked three times by $_") for 'HEAD', 'GET';
+for my $method ('HEAD', 'GET') { is(scalar(grep { / $method / } @busy), 3, "is asked three times by $method"); }
 like(read_sum('plain', 'none.csv'), qr/58P01: file "none\.csv" does not exist/, 'a file that is not there');
 
 # ---- credentials
