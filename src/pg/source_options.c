@@ -425,6 +425,15 @@ check_together(JsonbContainer *config, JsonComplain complain, void *arg)
     }
 }
 
+static void
+check_size(JsonbContainer *config, const char *name, int most, JsonComplain complain, void *arg)
+{
+    JsonbContainer *list = json_get_container(config, name);
+
+    if (list && (int) JsonContainerSize(list) > most)
+        complain(arg, "wrong_value", psprintf("\"%s\" must have at most %d entries", name, most), psprintf("It has %d.", (int) JsonContainerSize(list)));
+}
+
 void
 source_check(JsonbContainer *config, SourceUse use, const char *what, JsonComplain complain, void *arg)
 {
@@ -452,9 +461,9 @@ source_check(JsonbContainer *config, SourceUse use, const char *what, JsonCompla
     check_clashes(config, complain, arg);
     check_together(config, complain, arg);
     check_format(config, complain, arg);
+    check_size(config, "columns", JSON_PATH_ELEMENTS, complain, arg);
+    check_size(config, "nullStrings", NULL_STRINGS, complain, arg);
     nulls = json_get_container(config, "nullStrings");
-    if (nulls && JsonContainerSize(nulls) > NULL_STRINGS)
-        complain(arg, "wrong_value", psprintf("\"nullStrings\" must have at most %d entries", NULL_STRINGS), psprintf("It has %d.", (int) JsonContainerSize(nulls)));
     for (int i = 0; nulls && i < (int) JsonContainerSize(nulls); i++)
     {
         if (getIthJsonbValueFromContainer(nulls, i)->type != jbvString)

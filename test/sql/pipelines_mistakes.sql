@@ -45,6 +45,7 @@ SELECT pg_temp.findings(pg_temp.nodes('r source', 's split {"sourceField": "a", 
 SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.json", "recordPath": "data.items", "columns": {"a": "$.x..y", "b": "$.é[\"k\"][", "c": 7, "d": "$[0].x[16384]", "e": "$[\"a", "f": "$.ok[\"a b\"][3]"}}', 'w target'));
 SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.json", "recordPath": "$.a[0]", "columns": {}}', 'w target'));
 SELECT pg_temp.findings(pg_temp.nodes('r source {"resource": "a.csv", "dateFormat": "IYYY-MM-DD", "timestampFormat": "YYYY-MM-DD HH24:MI:SS.US", "delimiter": "\n", "encoding": "UTF8", "nullStrings": ["", 1]}', 'w target'));
+SELECT pg_temp.findings(pg_temp.nodes('r source ' || (SELECT jsonb_build_object('columns', jsonb_agg('c' || i), 'nullStrings', jsonb_agg('n' || i))::text FROM generate_series(1, 16385) AS i), 'w target'));
 SELECT pg_temp.try(format('SELECT kaireon.create_pipeline(%L, %L, %L, %L)', 'e_path', 'e_files', 'e_customers', pg_temp.nodes('r source {"resource": "a.json", "recordPath": "$.data.[*]"}', 'w target')));
 -- Each rule of a validate node, whatever is wrong with it; and beside what is wrong with the node.
 CREATE TABLE pg_temp.rules AS SELECT jsonb_agg(r) AS rules FROM (VALUES
