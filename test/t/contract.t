@@ -79,7 +79,7 @@ push @places, { name => 'google_cloud_storage', at => $gcs->{port}, put => sub {
     wrong => [ { %{ gcs_at($gcs->{port}) }, bucket => 'nothing' } ] } if $gcs;
 push @places, { name => 'versitygw', type => 'amazon_s3', at => $versity->{port}, put => sub { into_s3($versity, @_) }, with => sub { (s3_at(@_), 'access_key', \%s3_auth) },
     wrong => [ s3_at($versity->{port}), 'none', {} ] } if $versity;
-push @places, { name => 'nginx', type => 'http_pull', at => $nginx->{port}, put => on_disk("$files/web"), urls => 1, with => sub { web_at($_[0], '') }, wrong => [ web_at($nginx->{port}, '/none') ] } if $nginx;
+push @places, { name => 'nginx', type => 'http_pull', at => $nginx->{port}, put => on_disk("$files/web"), urls => 1, with => sub { web_at($_[0], '') }, wrong => [ web_at(Peers::free_port(), '') ] } if $nginx;
 
 # ---- what is put into them
 
