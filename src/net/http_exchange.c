@@ -738,6 +738,18 @@ is_complete(const HttpExchange *exchange)
     return request->from + exchange->received >= end;
 }
 
+/* All bytes of a part came, however the answer ends: its Content-Length may be wrong. */
+static bool
+has_all(const HttpExchange *exchange)
+{
+    const HttpRequest *request = exchange->request;
+    uint64_t at = request->from + exchange->received;
+
+    if (!request->ranged || !exchange->head_done || !exchange->wanted || exchange->whole)
+        return false;
+    return at >= request->to || (exchange->total >= 0 && at >= (uint64_t) exchange->total);
+}
+
 /* May the same be tried again after that? */
 static bool
 is_passing(const HttpExchange *exchange, CURLcode result)
@@ -781,7 +793,7 @@ http_judge(HttpExchange *exchange, CURLcode result)
     exchange->response.status = (unsigned) status;
     exchange->proxy_status = exchange->connected ? 0 : (unsigned) proxy;
     exchange->proxy_untrusted = untrusted != 0;
-    if (exchange->request->status_only && status >= 200 && !exchange->spoilt)
+    if (((exchange->request->status_only && status >= 200) || has_all(exchange)) && !exchange->spoilt)
         result = CURLE_OK;
     /* Nothing came behind the head. */
     fine = exchange->head_done || result != CURLE_OK || judge_head(exchange);

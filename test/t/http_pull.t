@@ -252,15 +252,33 @@ is("$run->{error_code} $run->{error_detail}", '55000 "undated/notags/lines.json"
 
 # ---- cancelled while the server is silent
 
+# A port of which the queue is full: connections to it are neither made nor refused.
+my $full = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1');
+my @waiting = map { IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $full->sockport, Blocking => 0) } 1 .. 4;
+my $proxy = ProxyServer->new;
+my %patient = (connectTimeoutSeconds => 600, idleTimeoutSeconds => 600, maxAttempts => 100);
+connector('to_full', { %patient, baseUrl => 'http://127.0.0.1:' . $full->sockport });
+connector('to_mute', { %patient, baseUrl => 'https://127.0.0.1:' . $server->port });
+connector('to_web', { %patient, baseUrl => $server->url });
+connector('to_proxy', { %patient, baseUrl => 'https://127.0.0.1:' . $server->port, proxy => $proxy->url });
+for my $case ([ 'connecting', 'to_full', 'a.csv' ], [ 'beginning TLS', 'to_mute', 'a.csv' ], [ 'waiting for a proxy', 'to_proxy', 'a.csv', 'stall' ], [ 'beginning TLS behind a proxy', 'to_proxy', 'a.csv', 'mute' ],
+    [ 'waiting for headers', 'to_web', 'slowhead/a.csv' ], [ 'waiting for the body', 'to_web', 'stall=1000/a.csv' ], [ 'waiting for a later part', 'to_web', 'stall=700000/noranges/a.csv' ],
+    [ 'pausing before the next attempt', 'to_web', 'fail=503/after=100/a.csv' ])
 {
+    my ($what, $name, $path, $how) = @$case;
     my $session = $k->session;
-    $session->send("SELECT count(*) FROM kaireon.read('patient', 'stall=1000/a.csv') AS t(id bigint)");
-    $k->poll('the reader', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = " . $session->pid . " AND state = 'active' AND wait_event IS NOT NULL)");
+    $proxy->behave($how // '');
+    $_->log for $server, $proxy;
+    $session->send("SELECT count(*) FROM kaireon.read('$name', '$path') AS t(id bigint, name text)");
+    $k->poll('the reader', sub { scalar $k->readers });
+    $k->poll('the request', sub { $proxy->log || $server->log }) if $name =~ /proxy|web/;
     my $from = time;
     $k->sql('SELECT pg_cancel_backend(' . $session->pid . ')');
-    $k->poll('the end', "SELECT EXISTS (SELECT FROM pg_stat_activity WHERE pid = " . $session->pid . " AND state <> 'active')");
-    note(sprintf 'cancelled within %d ms', 1000 * (time - $from));
-    is(join(' ', $k->readers), '', 'no reader is left');
+    $session->result;
+    note(sprintf '%s: cancelled within %d ms, psql included', $what, 1000 * (time - $from));
+    like($session->err, qr/57014/, "cancelled while $what");
+    ok($k->poll('the reader to end', sub { !$k->readers }), '  no reader is left');
+    $session->close;
 }
 $k->settled;
 done_testing();
