@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../connectors/sftp/sftp.h"
+#include "net/lookup.h"
 
 /* Attempts to make a broken connection again, with pauses that double from the first. */
 #define ATTEMPTS 6
@@ -214,16 +215,19 @@ connect_to(Sftp *sftp, const struct addrinfo *to, int64_t deadline, int *error)
 static bool
 open_socket(Sftp *sftp, Status *st)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM}, *list = NULL, *each;
-    int64_t deadline = now_ms() + sftp->connect_seconds * 1000;
+    struct addrinfo *list = NULL, *each;
+    int64_t from = now_ms(), deadline = from + sftp->connect_seconds * 1000;
     int error = 0, found;
     char port[8];
 
     snprintf(port, sizeof(port), "%u", sftp->port);
-    found = getaddrinfo(sftp->host, port, &hints, &list);
+    found = lookup_host(sftp->host, port, deadline - from, &list);
+    sftp->waited += now_ms() - from;
     if (found != 0)
     {
         status_fail(st, STATUS_UNREACHABLE, "could not find the address of host \"%s\"", sftp->host);
+        if (found == LOOKUP_LATE)
+            return status_detail(st, "There was no answer within %lld seconds (connectTimeoutSeconds).", (long long) sftp->connect_seconds);
         return status_detail(st, "%s.", found == EAI_SYSTEM ? strerror(errno) : gai_strerror(found));
     }
     for (each = list; each != NULL && sftp->fd < 0; each = each->ai_next)

@@ -102,6 +102,11 @@ const char *http_peer(const HttpExchange *exchange);
 /* Milliseconds of a clock that only goes on. */
 int64_t http_now(void);
 
+/* ---- http_headers.c ---- */
+
+/* A header that libcurl would add by itself is left out. */
+STATUS_CHECK bool http_header_omit(HttpHeaders *headers, const char *name, Status *st);
+
 /* ---- http_wait.c ---- */
 
 /* A step begins: what of the attempts was not looked after for a while? */

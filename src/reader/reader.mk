@@ -12,7 +12,7 @@
 READER_CC ?= $(if $(filter default undefined,$(origin CC)),gcc,$(CC))
 READER_CLANG ?= clang
 READER_FLAGS = -std=gnu11 -O2 -g -Wall -Wextra -Isrc -isystem /usr/include/libxml2 -fPIE -fstack-protector-strong -D_FORTIFY_SOURCE=2
-READER_LIBS = -ljansson -lz -lzstd -lbz2 -llz4 -lsnappy -lcurl -lssh2 -lxml2 -lcrypto -lm
+READER_LIBS = -ljansson -lz -lzstd -lbz2 -llz4 -lsnappy -lcurl -lssh2 -lxml2 -lcrypto -lpthread -lm
 
 # All but main, which the tests replace.
 READER_LIB_SRCS = $(sort $(wildcard src/core/*.c src/format/*.c src/net/*.c src/store/*.c src/wire/*.c connectors/*/*.c)) \

@@ -4,7 +4,7 @@
  * Preloaded into the reader.  The directory KAIREON_NAMES has a file for each
  * name that there is, with one answer a line, of one or more addresses: the
  * first time that the name is asked for it gets the first, and so on; the last
- * line stays.  <name>.asked has a byte for each time.
+ * line stays; "wait" is none for ten minutes.  <name>.asked has a byte for each time.
  *
  * No packet leaves the machine: 1.1.1.1, a public address, is the machine
  * itself, and nobody answers at the others.
@@ -77,6 +77,8 @@ getaddrinfo(const char *name, const char *service, const struct addrinfo *hints,
     if (!answer(name, hints != NULL && hints->ai_family == AF_INET6, line, sizeof(line)))
         return EAI_NONAME;
     *found = NULL;
+    if (strncmp(line, "wait", 4) == 0)
+        sleep(600);
     while ((each = strtok_r(rest, " \n", &rest)) != NULL)
     {
         struct addrinfo **end = found;

@@ -12,6 +12,7 @@ use Kaireon;
 use ReaderProxy;
 use SshServer;
 use Test::More;
+use Time::HiRes qw(time);
 
 my ($root, $names) = map { PostgreSQL::Test::Utils::tempdir() } 1 .. 2;
 my @compile = (split(' ', $ENV{CC} || 'cc'), '-shared', '-fPIC', '-O1', '-o', "$names/lib.so", dirname(__FILE__) . '/names.c', '-ldl');
@@ -24,7 +25,7 @@ my $files = PostgreSQL::Test::Utils::tempdir();
 my ($server, $second, $proxy) = map { FaultServer->new($files) } 1 .. 3;
 my $port = $server->port;
 my %proxies = map { $_ => $proxy->url, uc $_ => $proxy->url } qw(http_proxy https_proxy all_proxy);
-my %environment = (%proxies, LD_PRELOAD => "$names/lib.so", KAIREON_NAMES => $names);
+my %environment = (%proxies, no_proxy => '*', NO_PROXY => '*', LD_PRELOAD => "$names/lib.so", KAIREON_NAMES => $names);
 my $prefix = ReaderProxy::install($root, "#!/bin/sh\n" . join('', map { "export $_=$environment{$_}\n" } sort keys %environment) . "exec REAL\n");
 @ENV{ keys %proxies } = values %proxies;
 my $k = Kaireon->new('rebinding', files => $files, install_path => $prefix, conf => "kaireon.master_key_file = '$secret'\n");
@@ -118,6 +119,24 @@ for my $case ([ 's3', 'amazon_s3', { bucket => 'data', endpoint => "http://turns
     name('turns.example', '127.0.0.1');
     like(error_of(listing('small.csv', $name)), refused('turns.example', '127.0.0.1'), "$name: it has turned");
     is(join("\n", $server->log), '', "$name: and is not asked any more");
+}
+name('silent.example', 'wait');
+connector('silent', 'http_pull', { baseUrl => "http://silent.example:$port", connectTimeoutSeconds => 1 });
+like(error_of(listing('small.csv', 'silent')), qr/08001: could not connect to "silent\.example".*within 1 seconds \(connectTimeoutSeconds\)\. 2 attempts failed/s, 'a name of which nobody says anything');
+connector('silent_sftp', 'sftp', { host => 'silent.example', hostKeySha256 => 'A' x 43, connectTimeoutSeconds => 1 }, 'username_password', { username => 'u', password => 'p' });
+like(error_of(listing('small.csv', 'silent_sftp')), qr/08001: could not find the address of host "silent\.example".*within 1 seconds \(connectTimeoutSeconds\)/s, 'the same for sftp');
+connector('patient', 'http_pull', { baseUrl => "http://silent.example:$port", connectTimeoutSeconds => 600 });
+{
+    my $session = $k->session;
+    name('silent.example', 'wait');
+    $session->send(listing('small.csv', 'patient'));
+    $k->poll('the question', sub { asked('silent.example') });
+    my $from = time;
+    $k->sql('SELECT pg_cancel_backend(' . $session->pid . ')');
+    $session->result;
+    note(sprintf 'cancelled within %d ms, psql included', 1000 * (time - $from));
+    like($session->err, qr/57014/, 'cancelled while a name is looked up');
+    $session->close;
 }
 SKIP: {
     skip 'openssh-server is not installed', 2 unless SshServer::here();
