@@ -78,12 +78,13 @@ sub serve
         return unless defined $body;
         my ($method, $target) = $request =~ /^(\S+) (\S+)/;
         my ($range) = $request =~ /^range:\s*(\S+)/im;
+        my $fault = $self->_fault("$method $target " . ($range // '-'));
         my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{upstream}) or return;
         syswrite $server, "$request\r\nConnection: close\r\n\r\n$body";
         my ($head, $answer) = _message($server, $method eq 'HEAD');
         return unless $head;
         $head =~ s/^connection:.*?\r\n//im;
-        return unless _answer($client, $self->_fault("$method $target " . ($range // '-')), $method, $head, $answer);
+        return unless _answer($client, $fault, $method, $head, $answer);
     }
 }
 

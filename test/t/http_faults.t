@@ -61,6 +61,7 @@ for my $case (
         my $said = error_of($sql);
         like($said, $wanted, "$what, always $how");
         like($said, qr/ file "big\.csv"|bucket "data"|File "big\.csv"|the listing/, '  of which it is said') unless $how =~ /^429/ && $subject =~ /bucket/;
+        $k->poll('the end of what was asked for ahead', sub { !$k->readers });
         $proxy->fault($how, $on, 1);
         if ($once) { like(error_of($sql), $wanted_once, "$what, once $how"); }
         else { is(answer($sql), $right, "$what, once $how"); }
