@@ -329,7 +329,8 @@ ask(HttpPull *pull, Question *question, const char *name, const char *method, St
     http_free(question->exchange);
     question->exchange = NULL;
     question->request = (HttpRequest) {.method = method, .url = (const char *) question->url.data, .headers = pull->headers, .nheaders = pull->nheaders,
-                                       .secret_headers = true, .name = name, .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
+                                       .secret_headers = true, .what = name[0] == '\0' ? "what is at" : NULL,
+                                       .name = name[0] == '\0' ? "baseUrl" : name, .follow = true, .ranged = !head, .from = 0, .to = 1, .body_max = HTTP_CHUNK};
     return http_call(pull->store.http, &question->request, &question->exchange, st);
 }
 

@@ -300,6 +300,15 @@ list_roots(const DriverConfig *config, Status *st)
     return status_hint(st, "kaireon.local_fs_%sroots allows: %s.", config->moves ? "archive_" : "", list);
 }
 
+/* Says of a failure that it is about the base. */
+static bool
+base_fail(Status *st)
+{
+    if (strcmp(st->sqlstate, STATUS_NO_FILE) == 0 || strcmp(st->sqlstate, STATUS_WRONG_KIND) == 0)
+        (void) status_hint(st, "It is the connector's basePath, which has to be a directory; upper and lower case count.");
+    return false;
+}
+
 bool
 local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_path, Status *st)
 {
@@ -333,7 +342,7 @@ local_fs_open_base(LocalFs *fs, const DriverConfig *config, const char *base_pat
             fd = open_root(fs, root, st);
             fs->base = fd < 0 ? -1 : local_fs_walk_down(fs, fd, rest, fs->base_path, st);
             free(root);
-            return fs->base >= 0;
+            return fs->base >= 0 || base_fail(st);
         }
         free(root);
     }

@@ -252,7 +252,11 @@ sftp_look(void *session, DriverEmit emit, void *context, Status *st)
     {
         SFTP_CALL_POINTER(sftp, handle, libssh2_sftp_open_ex(sftp->files, walk->full, (unsigned int) strlen(walk->full), 0, 0, LIBSSH2_SFTP_OPENDIR));
         if (handle == NULL)
+        {
             fine = sftp_path_fail(sftp, libssh2_session_last_errno(sftp->ssh), "read", "directory", walk->full, st);
+            if (strcmp(st->sqlstate, STATUS_NO_FILE) == 0)
+                (void) status_hint(st, "It is the connector's basePath, which has to be a directory; upper and lower case count.");
+        }
         else
         {
             fine = look_around(walk, handle, emit, context);

@@ -164,6 +164,8 @@ http_explain(HttpExchange *exchange, CURLcode result)
             return;
         case CURLE_SSL_CONNECT_ERROR:
             status_fail(st, STATUS_UNREACHABLE, "could not begin a TLS connection to \"%s\"", exchange->host);
+            if (strstr(words, "wrong version number") != NULL)
+                status_hint(st, "There is a server, but perhaps none that speaks TLS: is it http:// that is meant, or another port?");
             break;
         case CURLE_OPERATION_TIMEDOUT:
             explain_late(exchange, subject, why, sizeof(why), st);
@@ -285,6 +287,18 @@ blames_token(const char *said)
     return false;
 }
 
+/* S3 says of a bucket that it is in another region, and in which. */
+static void
+name_region(const HttpExchange *exchange, Status *st)
+{
+    const char *region = http_response_header(&exchange->response, "x-amz-bucket-region");
+    unsigned status = exchange->response.status;
+
+    if (region != NULL && (status == 301 || status == 307 || status == 400) && strlen(region) <= 40 &&
+        region[strspn(region, "abcdefghijklmnopqrstuvwxyz0123456789-")] == '\0')
+        status_hint(st, "The bucket is in region \"%s\"; give the connector that region.", region);
+}
+
 bool
 http_refused(const HttpExchange *exchange, Status *st)
 {
@@ -324,5 +338,6 @@ http_refused(const HttpExchange *exchange, Status *st)
             status_fail(st, status >= 500 || status == 408 ? STATUS_BROKEN : STATUS_PROTOCOL, "\"%s\" did not send %s", exchange->host, subject);
             break;
     }
+    name_region(exchange, st);
     return status_detail(st, "The server%s answered with status %u%s%s", is_forwarded(exchange) ? ", or the proxy," : "", status, said[0] == '\0' ? "." : ": ", said);
 }

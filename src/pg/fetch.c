@@ -9,6 +9,7 @@
 #include "mb/pg_wchar.h"
 #include "access/xact.h"
 #include "miscadmin.h"
+#include "utils/fmgrprotos.h"
 
 #include "pg/cells.h"
 #include "pg/encoding.h"
@@ -44,12 +45,16 @@ fetch_row_limit(const GraphNode *source)
     return json_get_int(source->config, "rowLimit", 0);
 }
 
+/* What the reader is told of a config, where a null is a key that was left out. */
 static char *
 config_text(const ConnectorSpec *connector)
 {
+    Jsonb *config;
+
     if (connector->upload)
         return upload_config(connector);
-    return JsonbToCString(NULL, &connector->config->root, VARSIZE(connector->config));
+    config = DatumGetJsonbP(DirectFunctionCall1(jsonb_strip_nulls, JsonbPGetDatum(connector->config)));
+    return JsonbToCString(NULL, &config->root, VARSIZE(config));
 }
 
 /* A reader's time as ours; it may send anything. */

@@ -135,7 +135,8 @@ search_exact(void *context, const char *name, bool *exists, Status *st)
     if (!fine || search->listing.nfiles > 0)
         return fine;
     *exists = false;
-    return status_fail(st, STATUS_NO_FILE, "%s \"%s\" does not exist", is_folder ? "folder" : "file", name);
+    status_fail(st, STATUS_NO_FILE, "%s \"%s\" does not exist", is_folder ? "folder" : "file", name);
+    return status_hint(st, "Names are relative to the connector's prefix and exact in upper and lower case.");
 }
 
 bool

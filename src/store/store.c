@@ -141,6 +141,9 @@ store_call(Store *store, const HttpRequest *request, unsigned also, HttpExchange
     if ((status >= 200 && status < 300) || status == also || also == STORE_ANY)
         return true;
     (void) store_refused(store, *exchange, st);
+    /* a bucket or container is looked for by more than its name */
+    if (request->what != NULL && store->hint != NULL && st->hint[0] == '\0' && strcmp(st->sqlstate, STATUS_NO_FILE) == 0)
+        (void) status_hint(st, "%s", store->hint);
     http_free(*exchange);
     *exchange = NULL;
     return false;

@@ -82,7 +82,9 @@ SELECT pg_temp.said('http_pull', '{"baseUrl": "https://example.com"}', 'username
 -- ---- where connectors are made and changed
 SELECT pg_temp.try($$SELECT kaireon.create_connector('v_one', 'amazon_s3', '{"bucket": "raw/daily"}')$$);
 SELECT pg_temp.try($$SELECT kaireon.create_connector('v_one', 'amazon_s3', '{"bucket": "raw"}', 'access_key', '{"accessKeyId": "AKIA", "secretAccessKey": "s3cret\n"}')$$);
--- what stores do allow
+-- what stores do allow; a null is a key that was left out
+SELECT kaireon.create_connector('v_null', 'amazon_s3', '{"bucket": "raw", "region": null, "endpoint": null, "maxAttempts": null}', 'access_key', '{"accessKeyId": null, "secretAccessKey": null}');
+SELECT kaireon.create_connector('v_null', 'amazon_s3', '{"bucket": "raw", "region": null, "endpoint": null, "maxAttempts": null}') IS NOT NULL;
 SELECT kaireon.create_connector('v_one', 'amazon_s3', '{"bucket": "Old_Bucket.name", "region": "US_east", "endpoint": "http://[::1]:9000", "proxy": "http://proxy:3128"}') IS NOT NULL;
 SELECT kaireon.create_connector('v_web', 'http_pull', '{"baseUrl": "https://example.com/rows?select=*", "headers": {"X-Team": "a b"}}') IS NOT NULL;
 SELECT kaireon.create_connector('v_role', 'amazon_s3', '{"bucket": "raw"}', 'iam_role') IS NOT NULL, kaireon.create_connector('v_gcs', 'google_cloud_storage', '{"bucket": "example.com_raw"}', 'iam_role') IS NOT NULL,

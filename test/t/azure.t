@@ -219,7 +219,7 @@ for my $case ([ 'wrong_key', {}, 'access_key', { accountKey => 'AAAA' }, qr/4250
     [ 'wrong_sas', {}, 'token', { sasToken => $wrong }, qr/42501: .*(?:AuthenticationFailed|AuthorizationFailure).*HINT:.*sp=rl/s ],
     [ 'expired', {}, 'token', { sasToken => $short }, qr/42501: .*HINT:  The shared access signature expired at 2020-01-01T00:00:00Z\./s ],
     [ 'may_not_list', {}, 'token', { sasToken => Peers::azure_sas('r', $FOREVER) }, qr/42501: .*AuthorizationPermissionMismatch/s ],
-    [ 'no_container', { container => 'nothing' }, 'access_key', undef, qr/58P01: container "nothing" does not exist.*ContainerNotFound/s ])
+    [ 'no_container', { container => 'nothing' }, 'access_key', undef, qr/58P01: container "nothing" does not exist.*ContainerNotFound.*HINT:  Check storageAccount, container/s ])
 {
     my ($name, $config, $method, $auth, $error) = @$case;
     connector($name, $config, $method, $auth);

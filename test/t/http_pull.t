@@ -109,7 +109,7 @@ is($k->sql("SELECT ok, message FROM kaireon.test_connector('refused')"), 't|conn
 connector('unknown', { baseUrl => $server->url('/fail=403/a.csv'), maxAttempts => 1 }, 'token', { token => 'abc' });
 is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('unknown')"), 'f|42501', 'test_connector: credentials that are refused');
 connector('busy', { baseUrl => $server->url('/fail=503/a.csv'), maxAttempts => 1 });
-is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('busy')"), 'f|08006', 'test_connector: a server that is busy');
+is($k->sql("SELECT ok, details ->> 'sqlstate', message FROM kaireon.test_connector('busy')"), 'f|08006|"127.0.0.1" did not send what is at "baseUrl"', 'test_connector: a server that is busy');
 
 # ---- what can't be
 

@@ -267,7 +267,7 @@ PostgreSQL::Test::Utils::system_or_bail('rm', '-r', "$files/folders");
 is($k->sql("SELECT status, last_tested_at IS NOT NULL, last_error IS NULL FROM kaireon.connectors WHERE name = 'files'"), 'connected|t|t',
     'test_connector: kept');
 $k->sql("SELECT kaireon.create_connector('gone', 'local_fs', " . $k->json({ basePath => "$files/gone" }) . ')');
-is($k->sql("SELECT ok, details ->> 'sqlstate' FROM kaireon.test_connector('gone')"), 'f|58P01', 'test_connector: a failure is a result');
+is($k->sql("SELECT ok, details ->> 'sqlstate', details ->> 'hint' FROM kaireon.test_connector('gone')"), "f|58P01|It is the connector's basePath, which has to be a directory; upper and lower case count.", 'test_connector: a failure is a result');
 is($k->sql("SELECT status, last_error LIKE '%does not exist' FROM kaireon.connectors WHERE name = 'gone'"), 'error|t', 'test_connector: kept too');
 is($k->sql("BEGIN READ ONLY; SELECT ok FROM kaireon.test_connector('files'); COMMIT"), 't', 'test_connector: in a transaction that only reads');
 is($k->sql("SELECT ok FROM kaireon.test_connector('local_fs', " . $k->json({ basePath => $files }) . ')'), 't', 'test_connector: before it is made');

@@ -5,6 +5,7 @@ use warnings;
 use FaultServer;
 use Kaireon;
 use Peers;
+use TamperProxy;
 use Test::More;
 
 my @servers = grep { !Peers::absent($_) } 'seaweedfs', 'versitygw', 'minio';
@@ -71,7 +72,7 @@ sub listings
     is_here($k->sql("SELECT sum(id) FROM kaireon.read('s3', 'daily/', '{\"pattern\": {\"type\": \"regex\", \"value\": \"(deep/er/)?(one|two).csv\"}}') AS t(id int)"), 4, 'a regular expression');
     is_here($k->sql("SELECT path, size FROM kaireon.list_objects('s3', 'daily/one.csv')"), 'daily/one.csv|14', 'one object');
     is_here($k->sql("SELECT count(*) FROM kaireon.list_objects('s3', 'none*.csv')"), 0, 'a pattern that matches nothing');
-    like_here(error_of("SELECT * FROM kaireon.list_objects('s3', 'none.csv')"), qr/58P01: file "none\.csv" does not exist/, 'a name that is not there');
+    like_here(error_of("SELECT * FROM kaireon.list_objects('s3', 'none.csv')"), qr/58P01: file "none\.csv" does not exist.*HINT:.*relative to the connector's prefix/s, 'a name that is not there');
     is_here($k->sql("SELECT bool_and(etag ~ '^[0-9a-f]{32}' AND modified_at > now() - interval '1 hour') FROM kaireon.list_objects('s3', 'daily')"), 't', 'etags and times');
     is_here($k->sql("SELECT ok FROM kaireon.test_connector('s3')"), 't', 'test_connector');
     return;
@@ -205,7 +206,7 @@ sub refused
     for my $case ([ 'wrong_secret', {}, 'access_key', { %auth, secretAccessKey => 'no' }, qr/42501: "127\.0\.0\.1" does not allow access to bucket "data".*SignatureDoesNotMatch.*HINT/s ],
         [ 'unknown_key', {}, 'access_key', { %auth, accessKeyId => 'NOBODY00000000000000' }, qr/42501: .*InvalidAccessKeyId/s ],
         [ 'anonymous', {}, 'none', {}, qr/42501: .*AccessDenied/s ],
-        [ 'no_bucket', { bucket => 'nothing' }, 'access_key', \%auth, qr/58P01: bucket "nothing" does not exist/ ],
+        [ 'no_bucket', { bucket => 'nothing' }, 'access_key', \%auth, qr/58P01: bucket "nothing" does not exist.*HINT:  Check bucket, region/s ],
         $server eq 'seaweedfs' ? () : [ 'other_region', { region => 'eu-west-3' }, 'access_key', \%auth, qr/08P01: .*AuthorizationHeaderMalformed.*HINT: +Check bucket, region/s ],
         [ 'token_of_nobody', {}, 'access_key', { %auth, sessionToken => 'junk' }, qr/(42501: .*(InvalidTokenId|InvalidAccessKeyId)|28000: .*status 400: InvalidToken)/s ],
         [ 'machine', {}, 'iam_role', {}, qr/42501: auth_method iam_role is not allowed.*HINT:.*kaireon\.instance_credentials/s ])
@@ -217,6 +218,13 @@ sub refused
         unlike($said, qr/\Q$Peers::S3_SECRET\E/, "$server: $name: no secret in it");
         is_here($k->sql("SELECT ok FROM kaireon.test_connector('$name')"), 'f', "$name: test_connector says so");
     }
+    # As Amazon says it of a bucket that is elsewhere.
+    my $body = '<Error><Code>PermanentRedirect</Code><Message>The bucket must be addressed using the specified endpoint.</Message></Error>';
+    my $elsewhere = TamperProxy->new($port, sub {
+        @{ $_[1] }{qw(head body)} = ("HTTP/1.1 301 Moved Permanently\r\nx-amz-bucket-region: eu-west-1\r\nContent-Length: " . length($body) . "\r\nConnection: close\r\n\r\n", $body);
+    });
+    connector('elsewhere', { endpoint => 'http://127.0.0.1:' . $elsewhere->port });
+    like_here(error_of("SELECT * FROM kaireon.list_objects('elsewhere', '*')"), qr/08P01: .*PermanentRedirect.*HINT:  The bucket is in region "eu-west-1"; give the connector that region\./s, 'a bucket in another region');
     like_here(error_of(creation('bad_endpoint', { endpoint => "http://127.0.0.1:$port/path" })), qr/22023: endpoint must be a URL without a path/, 'bad_endpoint is not made');
     like_here(error_of(creation('bad_region', { region => 'no/where' })), qr/22023: .*region/, 'bad_region is not made');
     return;

@@ -147,6 +147,9 @@ like(error_of(creation('known', { knownHosts => '', hostKeySha256 => 'SHA256:sho
 
 is($k->sql("SELECT message, details ->> 'names' FROM kaireon.test_connector('ssh')"), 'connected; 1 object and 3 folders at the base|["big.csv", "empty/", "in/", "many/"]', 'test_connector says what is there');
 
+connector('nowhere', { basePath => "$files/nowhere" });
+is($k->sql("SELECT details ->> 'sqlstate', details ->> 'hint' FROM kaireon.test_connector('nowhere')"), "58P01|It is the connector's basePath, which has to be a directory; upper and lower case count.", 'a basePath that is not there');
+
 # ---- who logs in
 
 for my $name ('id_ed25519', 'id_ecdsa')

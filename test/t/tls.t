@@ -104,7 +104,7 @@ like(list_error(), qr/08001: the TLS connection to "127\.0\.0\.1" can't be trust
 web('good.old', $pem{ca});
 like(list_error(), qr/08001: could not begin a TLS connection to "localhost"/, 'a server of TLS 1.1');
 web('good.open', $pem{ca});
-like(list_error(), qr/08001: could not begin a TLS connection to "localhost"/, 'a server without TLS');
+like(list_error(), qr/08001: could not begin a TLS connection to "localhost".*HINT:.*is it http:/s, 'a server without TLS');
 like($k->sql_error(creation('web', 'http_pull', { caCert => 'no certificate' })), qr/caCert is no certificate in PEM form/, 'an authority that is none');
 is(join("\n", requests()), '', 'none of them is asked for anything');
 
