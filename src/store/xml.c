@@ -15,43 +15,73 @@
 
 /* Bytes of what is wrong that are shown. */
 #define SHOWN 200
+/* So many bytes in front of it its element may begin. */
+#define FAR 5000
+
+#if LIBXML_VERSION >= 21200
+typedef const xmlError *ErrorPointer;
+#else
+typedef xmlErrorPtr ErrorPointer;
+#endif
+
+/* The first thing that is wrong with a text. */
+typedef struct Mistake
+{
+    xmlParserCtxt *context;
+    char message[200];
+    long at;            /* bytes of the text; -1: not known */
+} Mistake;
+
+static void
+on_error(void *context, ErrorPointer error)
+{
+    Mistake *mistake = ((xmlParserCtxt *) context)->_private;
+
+    if (mistake->message[0] != '\0' || error->message == NULL)
+        return;
+    snprintf(mistake->message, sizeof(mistake->message), "%.*s", (int) strcspn(error->message, "\n"), error->message);
+    mistake->at = xmlByteConsumed(mistake->context);
+}
 
 /* What is wrong, and the element that it is in: a name may have characters that XML has not. */
 static void
-explain(xmlParserCtxt *context, const Buf *body, Status *st)
+explain(const Mistake *mistake, const Buf *body, Status *st)
 {
-    const xmlError *error = xmlCtxtGetLastError(context);
-    long consumed = xmlByteConsumed(context);
-    size_t at = consumed < 0 || (size_t) consumed > body->used ? body->used : (size_t) consumed, from = at, to = at;
+    size_t at = mistake->at < 0 || (size_t) mistake->at > body->used ? body->used : (size_t) mistake->at, from = at, to;
     char near[4 * SHOWN + 1];
 
-    if (error == NULL || error->message == NULL || body->used == 0)
+    if (mistake->message[0] == '\0' || body->used == 0)
         return;
-    while (from > 0 && at - from < SHOWN / 2 && body->data[from] != '<')
+    while (from > 0 && at - from < FAR && (from == body->used || body->data[from] != '<'))
         from--;
-    while (to < body->used && to - from < SHOWN && body->data[to] != '<')
-        to++;
+    for (to = from + 1; to < body->used && to - from < SHOWN && body->data[to] != '<'; to++)
+        ;
     near[convert_utf8_escape((const char *) body->data + from, to - from, near, sizeof(near) - 1)] = '\0';
-    status_detail(st, "%.*s at byte %zu, near %s", (int) strcspn(error->message, "\n"), error->message, at, near);
+    status_detail(st, "At byte %zu, near %s: %s.", at, near, mistake->message);
 }
 
 xmlDoc *
 store_xml_parse(const Buf *body, const char *what, Status *st)
 {
-    xmlParserCtxt *context = xmlNewParserCtxt();
-    xmlDoc *doc = context == NULL || body->used > INT_MAX ? NULL : xmlCtxtReadMemory(context, (const char *) body->data, (int) body->used, "answer.xml", NULL,
-                                                               XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
+    Mistake mistake = {.context = xmlNewParserCtxt(), .at = -1};
+    xmlDoc *doc = NULL;
 
+    if (mistake.context == NULL)
+        return status_out_of_memory(st, 0), NULL;
+    mistake.context->_private = &mistake;
+    mistake.context->sax->serror = on_error;
+    if (body->used <= INT_MAX)
+        doc = xmlCtxtReadMemory(mistake.context, (const char *) body->data, (int) body->used, "answer.xml", NULL,
+                                XML_PARSE_NONET | XML_PARSE_NOERROR | XML_PARSE_NOWARNING | XML_PARSE_NOBLANKS);
     if (doc == NULL || xmlDocGetRootElement(doc) == NULL)
     {
         status_fail(st, STATUS_PROTOCOL, "%s is not XML that can be read", what);
-        if (context != NULL)
-            explain(context, body, st);
+        explain(&mistake, body, st);
         status_hint(st, "Check the endpoint: something else may have answered.");
         xmlFreeDoc(doc);
         doc = NULL;
     }
-    xmlFreeParserCtxt(context);
+    xmlFreeParserCtxt(mistake.context);
     return doc;
 }
 

@@ -40,7 +40,7 @@ my ($busy, $many) = (qr/08006: "127\.0\.0\.1" did not send %s.*status 5\d\d: Bus
 # What each fault comes to when all answers have it; the first alone comes to the right rows, unless there is a third: the same of that.
 my @always = ([ 'drop', $broke ], [ 'hang', $slow ], [ 'cut=100', $broke ], [ 'stall=100', $slow ], [ 'loris', $slow ], [ 'drip', $slow ],
     [ '429', $many ], [ '429:1', $many ], [ '500', $busy ], [ '503', $busy ], [ '503:1', $busy ], [ '503:9999', $busy, $busy ]);
-my $no_xml = qr/08P01: the listing is not XML that can be read.*DETAIL:.* at byte \d+, near .*HINT:/s;
+my $no_xml = qr/08P01: the listing is not XML that can be read.*DETAIL:  At byte \d+, near .*: .*HINT:/s;
 my $moved_on = qr/58030: %s (?:was changed while it was read|is no longer as it was listed)/;
 
 # What the parts of an object may have besides.
