@@ -135,6 +135,29 @@ CREATE FUNCTION kaireon_internal.find_unused_marks(pipeline uuid, nodes jsonb) R
      ORDER BY w.node_id
 $$;
 
+-- Files that runs of a pipeline have claimed (run_staging.c) and that no source of
+-- these nodes reads: neither the one that claimed them, nor, with that one gone, the
+-- only one that reads their connector.
+CREATE FUNCTION kaireon_internal.find_unread_claims(pipeline uuid, nodes jsonb) RETURNS TABLE (node_id text, message text, hint text)
+    LANGUAGE sql STABLE SET search_path = pg_catalog, pg_temp AS $$
+    WITH sources AS (
+        SELECT n ->> 'id' AS id, CASE WHEN n -> 'config' ->> 'connector' IS NULL THEN p.connector_id ELSE c.id END AS connector_id
+          FROM kaireon_internal.pipeline AS p CROSS JOIN jsonb_array_elements(CASE jsonb_typeof(nodes) WHEN 'array' THEN nodes ELSE '[]' END) AS n
+          LEFT JOIN kaireon_internal.connector AS c ON c.name = n -> 'config' ->> 'connector'
+         WHERE p.id = pipeline AND n ->> 'type' = 'source')
+    SELECT o.node_id, format('%s, claimed for source "%s" and %s, %s read by no source any more',
+               CASE count(*) WHEN 1 THEN '1 file in a staging folder' ELSE count(*) || ' files in staging folders' END, o.node_id,
+               COALESCE('connector "' || c.name || '"', 'a connector that is gone'), CASE count(*) WHEN 1 THEN 'is' ELSE 'are' END),
+           format('Have a source of that name read that connector again, or give up the claims with kaireon.discard_outbox(%L).', p.name)
+      FROM kaireon_internal.outbox AS o
+      JOIN kaireon_internal.pipeline AS p ON p.id = o.pipeline_id
+      LEFT JOIN kaireon_internal.connector AS c ON c.id = o.connector_id
+     WHERE o.pipeline_id = find_unread_claims.pipeline AND o.kind = 'stage'
+       AND NOT EXISTS (SELECT FROM sources AS s WHERE s.connector_id = o.connector_id
+                       AND (s.id = o.node_id OR (SELECT count(*) FROM sources AS t WHERE t.connector_id = o.connector_id) = 1))
+     GROUP BY o.node_id, p.name, c.name, o.connector_id ORDER BY o.node_id, c.name
+$$;
+
 CREATE FUNCTION kaireon_internal.warn_of_unused_marks(pipeline uuid, nodes jsonb) RETURNS void
     LANGUAGE plpgsql SET search_path = pg_catalog, pg_temp AS $$
 DECLARE

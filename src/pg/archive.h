@@ -18,6 +18,9 @@ typedef enum ArchiveFolder { ARCHIVE_SUCCESS, ARCHIVE_FAILURE, ARCHIVE_STAGING }
 /* Complains of what is wrong with the "atomicity" of a source node. */
 extern void archive_check_source(const GraphNode *source, List **findings);
 
+/* Complains of sources that would take each other's files away: that read the same, at least one with a staging folder. */
+extern void archive_check_shared(const Graph *graph, List **findings);
+
 /* The node that archives what a source gives: an archive node, or itself where it has an "atomicity"; NULL when none does. */
 extern const GraphNode *archive_of(const Graph *graph, const GraphNode *source);
 

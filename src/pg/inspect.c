@@ -22,6 +22,7 @@
 #include "utils/tuplestore.h"
 
 #include "pg/ability.h"
+#include "pg/archive.h"
 #include "pg/commit_policy.h"
 #include "pg/diagram.h"
 #include "pg/execution_config.h"
@@ -120,6 +121,7 @@ find_problems(Oid owner, const pg_uuid_t *connector_id, const pg_uuid_t *schema_
         return findings;
     check_abilities(owner, input.graph, type, &findings);
     commit_policy_check(config, input.graph, &findings);
+    archive_check_shared(input.graph, &findings);
     if (!catalog_load_schema(schema_id, true, &schema, &drift))
     {
         graph_complain(&findings, NULL, "missing_schema", "See the view kaireon.schemas for those there are.", "the schema does not exist or has no fields");
@@ -213,15 +215,15 @@ check_login(Oid owner, List **findings)
     ReleaseSysCache(tuple);
 }
 
-/* Up to where a pipeline has loaded by a strategy that it does not have any more: it does not run. */
+/* What a query finds of what a pipeline's runs have left, and its nodes, $2, do not go with any more. */
 static void
-check_marks(const pg_uuid_t *pipeline, Jsonb *nodes, List **findings)
+check_state(const pg_uuid_t *pipeline, Jsonb *nodes, const char *query, const char *severity, List **findings)
 {
     MemoryContext context = CurrentMemoryContext;
     Oid types[] = {UUIDOID, JSONBOID};
     Datum values[] = {UUIDPGetDatum(pipeline), JsonbPGetDatum(nodes)};
     CatalogScope scope = catalog_begin();
-    uint64 count = catalog_execute("SELECT node_id, message, hint FROM kaireon_internal.find_unused_marks($1, $2)", 2, types, values, NULL, SPI_OK_SELECT);
+    uint64 count = catalog_execute(query, 2, types, values, NULL, SPI_OK_SELECT);
 
     for (uint64 i = 0; i < count; i++)
     {
@@ -230,6 +232,7 @@ check_marks(const pg_uuid_t *pipeline, Jsonb *nodes, List **findings)
         MemoryContext old = MemoryContextSwitchTo(context);
 
         graph_complain(findings, SPI_getvalue(row, desc, 1), "unused_state", SPI_getvalue(row, desc, 3), "%s", SPI_getvalue(row, desc, 2));
+        ((Finding *) llast(*findings))->severity = severity;
         MemoryContextSwitchTo(old);
     }
     catalog_end(scope);
@@ -267,7 +270,8 @@ kaireon_validate_pipeline(PG_FUNCTION_ARGS)
     catalog_end(scope);
     findings = find_problems(owner, &connector_id, &schema_id, documents[0], documents[1], documents[2]);
     check_login(owner, &findings);
-    check_marks(&id, documents[0], &findings);
+    check_state(&id, documents[0], "SELECT node_id, message, hint FROM kaireon_internal.find_unused_marks($1, $2)", "error", &findings);
+    check_state(&id, documents[0], "SELECT node_id, message, hint FROM kaireon_internal.find_unread_claims($1, $2)", "warning", &findings);
     return_findings(fcinfo, findings, false);
     return (Datum) 0;
 }

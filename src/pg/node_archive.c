@@ -263,6 +263,41 @@ archive_check_source(const GraphNode *source, List **findings)
                        "\"atomicity\" needs \"successFolder\" or \"failureFolder\"");
 }
 
+/* One that says what it reads. */
+static bool
+is_source(const GraphNode *node)
+{
+    return node->op && node->op->kind == NODE_SOURCE && !node->wrong_config;
+}
+
+/* Do they read the same files, as far as their configs say? */
+static bool
+read_the_same(const GraphNode *one, const GraphNode *other)
+{
+    char *names[] = {json_get_text(one->config, "connector"), json_get_text(other->config, "connector")};
+
+    return (names[0] && names[1] ? strcmp(names[0], names[1]) == 0 : names[0] == names[1]) &&
+           strcmp(file_pattern_shown(one->config, NULL), file_pattern_shown(other->config, NULL)) == 0;
+}
+
+void
+archive_check_shared(const Graph *graph, List **findings)
+{
+    for (int i = 0; i < graph->nnodes; i++)
+    {
+        const GraphNode *one = &graph->nodes[i];
+
+        for (int k = 0; k < i && is_source(one); k++)
+        {
+            const GraphNode *other = &graph->nodes[k];
+
+            if (is_source(other) && (archive_is_staged(one) || archive_is_staged(other)) && read_the_same(one, other))
+                graph_complain(findings, one->id, "contradiction", "Read them with one source and several branches behind that, or leave out the staging folders.",
+                               "sources \"%s\" and \"%s\" read the same files, which a \"stagingFolder\" would take away from one of them", other->id, one->id);
+        }
+    }
+}
+
 /* ---- its folders ----------------------------------------------------------------- */
 
 const GraphNode *

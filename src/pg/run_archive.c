@@ -29,7 +29,7 @@ want_moved(const Run *run, const RunSource *source, const FetchObject *file, boo
     Datum values[9];
 
     if (file->claim && (target || success))
-        staging_end(run, file, target);
+        staging_end(run, source, file, target);
     if (target == NULL || file->claim)
         return;
     values[0] = UUIDPGetDatum(&run->spec->id);

@@ -123,7 +123,8 @@ open_source(Run *run, RunSource *source)
     MemoryContextSwitchTo(run->context);
     listed = file_pattern_select(node->config, listed);
     source->any_listed = listed != NIL;
-    listed = archive_not_waiting(run, source, archive_leave_out(run->input.graph, node, listed));
+    source->listed = archive_leave_out(run->input.graph, node, listed);
+    listed = archive_not_waiting(run, source, source->listed);
     source->files = run_files_left(run, source, list_concat(claimed, staging_leave_out(claimed, listed)));
     worker_commit();
     MemoryContextSwitchTo(run->context);
@@ -139,6 +140,7 @@ run_open_sources(Run *run)
     for (int i = 0; i < run->program->nsources; i++)
         open_source(run, &run->sources[i]);
     injection_point("source-listed");
+    staging_check(run);
     run_stage_files(run);
     total = run->done_bytes;     /* of earlier attempts */
     for (int i = 0; i < run->program->nsources; i++)

@@ -36,6 +36,7 @@ typedef struct FileClaim
     int64 id;                /* of the outbox */
     char *target;            /* where the file is to be */
     bool earlier;            /* it was claimed before this attempt */
+    bool elsewhere;          /* the connector was changed since: its base may be another one */
     bool noted;              /* the outbox has where it is: FetchObject.at */
     char *place;             /* where it is, as whoever has moved it says; NULL: it has gone, or is noted */
 } FileClaim;
@@ -59,6 +60,7 @@ read_claim(HeapTuple row, TupleDesc desc)
     file->modified = DatumGetTimestampTz(SPI_getbinval(row, desc, 5, &null));
     file->etag = SPI_getvalue(row, desc, 6);
     claim->noted = DatumGetBool(SPI_getbinval(row, desc, 7, &null));
+    claim->elsewhere = DatumGetBool(SPI_getbinval(row, desc, 12, &null));
     if (!claim->noted)
         return file;
     file->at = palloc0(sizeof(FetchObject));
@@ -69,20 +71,39 @@ read_claim(HeapTuple row, TupleDesc desc)
     return file;
 }
 
+static bool
+is_same_connector(const Run *run, const RunSource *one, const RunSource *other)
+{
+    return memcmp(&run_connector(run, one)->auth.connector, &run_connector(run, other)->auth.connector, UUID_LEN) == 0;
+}
+
+/* Does no other source read its connector?  Then what was claimed there is for it, whatever the source was called by then (kaireon_internal.find_unread_claims). */
+static bool
+reads_alone(const Run *run, const RunSource *source)
+{
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        if (&run->sources[i] != source && is_same_connector(run, source, &run->sources[i]))
+            return false;
+    }
+    return true;
+}
+
 List *
 staging_claimed(Run *run, RunSource *source)
 {
-    Oid types[] = {UUIDOID, TEXTOID, UUIDOID, BOOLOID};
+    Oid types[] = {UUIDOID, TEXTOID, UUIDOID, BOOLOID, BOOLOID};
     Datum values[] = {UUIDPGetDatum(&run->spec->id), CStringGetTextDatum(source->asked->node->id), UUIDPGetDatum(&run_connector(run, source)->auth.connector),
-                      BoolGetDatum(run->dry)};
+                      BoolGetDatum(run->dry), BoolGetDatum(reads_alone(run, source))};
     CatalogScope scope;
     List *claimed = NIL;
 
     worker_begin();
     scope = catalog_begin();
     /* a dry run, which moves nothing, takes files that are still where they were listed for files that nobody has claimed */
-    catalog_execute("SELECT id, target_path, path, size, modified_at, etag, status = 'staged', moved_to, staged_size, staged_modified_at, staged_etag "
-                    "FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND node_id = $2 AND connector_id = $3 AND kind = 'stage' AND status <> 'done' "
+    catalog_execute("SELECT id, target_path, path, size, modified_at, etag, status = 'staged', moved_to, staged_size, staged_modified_at, staged_etag, "
+                    "config_hash IS DISTINCT FROM (SELECT md5(c.config::text) FROM kaireon_internal.connector AS c WHERE c.id = $3) "
+                    "FROM kaireon_internal.outbox WHERE pipeline_id = $1 AND (node_id = $2 OR $5) AND connector_id = $3 AND kind = 'stage' AND status <> 'done' "
                     "AND NOT ($4 AND status = 'pending') ORDER BY path COLLATE \"C\", id", lengthof(types), types, values, NULL, SPI_OK_SELECT);
     for (uint64 i = 0; i < SPI_processed; i++)
     {
@@ -132,6 +153,95 @@ staging_leave_out(List *claimed, List *listed)
     return left;
 }
 
+/* ---- whether claims and sources go together ---------------------------------------------- */
+
+/* What the run says of claims that it leaves alone, in run_errors and in the log. */
+static void
+warn(Run *run, const GraphNode *node, const char *what, const char *hint)
+{
+    Reject warning = {.kind = REJECT_WARNS, .node = node, .sqlstate = ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE, .reason = psprintf("%s (%s)", what, hint)};
+
+    rejects_note(run->rejects, &warning);
+    ereport(WARNING, (errcode(warning.sqlstate), errmsg("pipeline \"%s\": %s", run->spec->name, what), errhint("%s", hint)));
+}
+
+/* Both would want the files, and get each but once, or not at all. */
+pg_noreturn static void
+refuse_shared(const RunSource *source, const RunSource *other, const char *path)
+{
+    ereport(ERROR, (errcode(ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE),
+                    errmsg("sources \"%s\" and \"%s\" would both read file \"%s\", which the \"stagingFolder\" of \"%s\" takes away", source->asked->node->id,
+                           other->asked->node->id, path, source->asked->node->id),
+                    errdetail("A file that is moved before it is read is read by one source. No file was claimed or moved."),
+                    errhint("Read it with one source and several branches behind that, leave out the staging folders, or choose the files so that each is one source's.")));
+    pg_unreachable();
+}
+
+/* The files of a source that are moved must be no other's. */
+static void
+check_shared(const Run *run, const RunSource *source)
+{
+    char **paths = palloc(sizeof(char *) * Max(list_length(source->listed), 1));
+    ListCell *lc;
+
+    foreach(lc, source->listed)
+        paths[foreach_current_index(lc)] = ((FetchObject *) lfirst(lc))->path;
+    qsort(paths, list_length(source->listed), sizeof(char *), compare_paths);
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        const RunSource *other = &run->sources[i];
+
+        if (other == source || !is_same_connector(run, source, other))
+            continue;
+        foreach(lc, other->listed)
+        {
+            char *path = ((FetchObject *) lfirst(lc))->path;
+
+            if (bsearch(&path, paths, list_length(source->listed), sizeof(char *), compare_paths))
+                refuse_shared(source, other, path);
+        }
+    }
+    pfree(paths);
+}
+
+/* Claims for a source or connector that the pipeline does not have any more. */
+static void
+warn_of_unread(Run *run)
+{
+    Oid types[] = {UUIDOID, JSONBOID};
+    Datum values[] = {UUIDPGetDatum(&run->spec->id), JsonbPGetDatum(run->spec->nodes)};
+    CatalogScope scope;
+
+    worker_begin();
+    scope = catalog_begin();
+    catalog_execute("SELECT node_id, message, hint FROM kaireon_internal.find_unread_claims($1, $2)", lengthof(types), types, values, NULL, SPI_OK_SELECT);
+    for (uint64 i = 0; i < SPI_processed; i++)
+    {
+        HeapTuple row = SPI_tuptable->vals[i];
+        TupleDesc desc = SPI_tuptable->tupdesc;
+        MemoryContext old = MemoryContextSwitchTo(run->context);
+        GraphNode *gone = palloc0(sizeof(GraphNode));
+
+        gone->id = SPI_getvalue(row, desc, 1);
+        warn(run, gone, SPI_getvalue(row, desc, 2), SPI_getvalue(row, desc, 3));
+        MemoryContextSwitchTo(old);
+    }
+    catalog_end(scope);
+    worker_commit();
+    MemoryContextSwitchTo(run->context);
+}
+
+void
+staging_check(Run *run)
+{
+    for (int i = 0; i < run->program->nsources; i++)
+    {
+        if (archive_is_staged(run->sources[i].asked->node))
+            check_shared(run, &run->sources[i]);
+    }
+    warn_of_unread(run);
+}
+
 /* ---- claiming ----------------------------------------------------------------------------- */
 
 /* Where a file is to be: a name that no other claim has, and people recognise. */
@@ -172,8 +282,9 @@ claim_some(Run *run, RunSource *source, List *files, int first)
     scope = catalog_begin();
     record_check_lease(run);
     catalog_execute("WITH l AS (SELECT * FROM unnest($5, $6, $7, $8, $9) WITH ORDINALITY AS u (path, size, modified_at, etag, target_path, place)), "
-                    "claimed AS (INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, etag, target_path) "
-                    "SELECT 'stage', $1, $2, $3, $4, path, size, modified_at, etag, target_path FROM l ORDER BY path COLLATE \"C\" "
+                    "claimed AS (INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, etag, target_path, config_hash) "
+                    "SELECT 'stage', $1, $2, $3, $4, path, size, modified_at, etag, target_path, "
+                    "(SELECT md5(c.config::text) FROM kaireon_internal.connector AS c WHERE c.id = $4) FROM l ORDER BY path COLLATE \"C\" "
                     "ON CONFLICT (connector_id, md5(path), size, modified_at, etag) WHERE kind = 'stage' AND status = 'pending' DO NOTHING RETURNING id, target_path) "
                     "SELECT l.place, claimed.id, l.target_path FROM l JOIN claimed USING (target_path)", lengthof(types), types, values, NULL, SPI_OK_SELECT);
     for (uint64 i = 0; i < SPI_processed; i++)
@@ -337,13 +448,15 @@ typedef struct Notes
 {
     List *staged;            /* FetchObject * */
     List *gone;
+    List *elsewhere;         /* may be below another base */
     const FetchObject *missing; /* the first that was moved and has gone; NULL: none */
 } Notes;
 
 /*
  * The file is not there.  One that nobody has moved was taken away before, or
  * written anew; one that may have been is claimed for longer while nothing is
- * seen of the place: it may not be mounted.  False: it is not read.
+ * seen of the place, which may not be mounted, or the connector is not as it was
+ * then.  False: it is not read.
  */
 static bool
 take_missing(Run *run, RunSource *source, FetchObject *file, bool anything, Notes *notes)
@@ -363,7 +476,9 @@ take_missing(Run *run, RunSource *source, FetchObject *file, bool anything, Note
     }
     if (file->from > 0)
         run_refuse_file(run, file->path, "is not there any more");
-    if (anything || !claim->earlier)
+    if (claim->earlier && claim->elsewhere)
+        notes->elsewhere = lappend(notes->elsewhere, file);
+    else if (anything || !claim->earlier)
         notes->gone = lappend(notes->gone, file);
     return false;
 }
@@ -468,7 +583,7 @@ static void
 stage_source(Run *run, RunSource *source)
 {
     bool wanted = archive_is_staged(source->asked->node) && run->slot->upload[0] == '\0';
-    Notes notes = {NIL, NIL, NULL};
+    Notes notes = {NIL, NIL, NIL, NULL};
     bool any = wanted;
     ListCell *lc;
 
@@ -487,6 +602,10 @@ stage_source(Run *run, RunSource *source)
     injection_point("staging-listed");
     note(run, &notes);
     injection_point("staging-noted");
+    if (notes.elsewhere)
+        warn(run, source->asked->node, psprintf("%d file%s that earlier runs have claimed, the first \"%s\", can't be found since the connector was changed", list_length(notes.elsewhere),
+                                                list_length(notes.elsewhere) == 1 ? "" : "s", ((FetchObject *) linitial(notes.elsewhere))->path),
+             psprintf("Change the connector back and run the pipeline again, or give up its claims with kaireon.discard_outbox('%s').", run->spec->name));
     if (notes.missing)
         refuse_missing(run, notes.missing);
 }
@@ -501,15 +620,16 @@ run_stage_files(Run *run)
 /* ---- the end of a claim ------------------------------------------------------------------------ */
 
 void
-staging_end(const Run *run, const FetchObject *file, const char *to)
+staging_end(const Run *run, const RunSource *source, const FetchObject *file, const char *to)
 {
-    Oid types[] = {INT8OID, TEXTOID, UUIDOID};
-    Datum values[] = {Int64GetDatum(file->claim->id), to ? CStringGetTextDatum(to) : (Datum) 0, UUIDPGetDatum(&run->slot->run_id)};
+    Oid types[] = {INT8OID, TEXTOID, UUIDOID, TEXTOID};
+    Datum values[] = {Int64GetDatum(file->claim->id), to ? CStringGetTextDatum(to) : (Datum) 0, UUIDPGetDatum(&run->slot->run_id),
+                      CStringGetTextDatum(source->asked->node->id)};
 
     if (to == NULL)
         catalog_execute("DELETE FROM kaireon_internal.outbox WHERE id = $1 AND kind = 'stage'", 1, types, values, NULL, SPI_OK_DELETE);
     else
-        catalog_execute("UPDATE kaireon_internal.outbox SET kind = 'move', status = 'pending', run_id = $3, path = moved_to, size = staged_size, "
+        catalog_execute("UPDATE kaireon_internal.outbox SET kind = 'move', status = 'pending', run_id = $3, node_id = $4, path = moved_to, size = staged_size, "
                         "modified_at = staged_modified_at, etag = staged_etag, target_path = $2, moved_to = NULL, staged_size = NULL, staged_modified_at = NULL, "
                         "staged_etag = NULL, attempts = 0, next_attempt_at = clock_timestamp(), created_at = now() WHERE id = $1 AND kind = 'stage'",
                         lengthof(types), types, values, NULL, SPI_OK_UPDATE);

@@ -37,6 +37,7 @@ typedef struct RunSource
     Link *link;
     Cells *cells;
     bool any_listed;         /* whatever it was */
+    List *listed;            /* FetchObject *: what its pattern finds, but for what was archived */
     List *files;             /* FetchObject *: asked for; so many splits must come, unless a row limit ends the reading */
     bool *present;           /* columns of the split being read */
     FetchObject *split;      /* being read; NULL between splits */
@@ -197,6 +198,13 @@ extern void run_begin_file(Run *run, RunSource *source);
 /* Outside of a transaction: the source's files that were claimed by earlier runs, and by earlier attempts of this one, in the order in which they are read. */
 extern List *staging_claimed(Run *run, RunSource *source);
 
+/*
+ * Outside of a transaction, once all sources are listed: raises 55000 when a
+ * source with a staging folder would take files away from another one.  Claims
+ * that no source reads are told of in run_errors.
+ */
+extern void staging_check(Run *run);
+
 /* Of a listing, what those are not: a new file of the same path waits for the next run. */
 extern List *staging_leave_out(List *claimed, List *listed);
 
@@ -208,8 +216,8 @@ extern List *staging_leave_out(List *claimed, List *listed);
  */
 extern void run_stage_files(Run *run);
 
-/* Between catalog_begin and catalog_end: the file is not claimed any more, and goes to the path `to` after the commit; NULL: it stays where it is. */
-extern void staging_end(const Run *run, const FetchObject *file, const char *to);
+/* Between catalog_begin and catalog_end: the source's file is not claimed any more, and goes to the path `to` after the commit; NULL: it stays where it is. */
+extern void staging_end(const Run *run, const RunSource *source, const FetchObject *file, const char *to);
 
 /* ---- run_left_out.c --------------------------------------------------------------------- */
 

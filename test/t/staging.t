@@ -406,6 +406,97 @@ for my $at ('before', 'behind')
     is($k->sql("SELECT count(*) FROM kaireon.list_objects('files', 'odd done')") . $k->sql("SELECT count(*) FROM kaireon.list_objects('files', 'work \\[1\\]/**')"), '20', 'they are moved on');
 }
 
+# ---- a pipeline that was changed while it has claims, and sources that share files
+
+# nodes(SOURCE...): [id, resource, {atomicity}, connector] each; joined when there are two.
+my $staged = { stagingFolder => \1, successFolder => 'nodes.done' };
+sub nodes
+{
+    my @sources = map { { id => $_->[0], type => 'source', config => { resource => $_->[1], $_->[2] ? (atomicity => $_->[2]) : (), $_->[3] ? (connector => $_->[3]) : () } } } @_;
+    my @load = ({ id => 'load', type => 'target', config => {} });
+    return ([ @sources, @load ], [ { sourceNodeId => $sources[0]{id}, targetNodeId => 'load' } ]) if @_ == 1;
+    return ([ @sources, { id => 'both', type => 'join', config => { on => [ { left => 'id', right => 'id' } ], selectFields => [] } }, @load ],
+        [ { sourceNodeId => $sources[0]{id}, targetNodeId => 'both', label => 'left' }, { sourceNodeId => $sources[1]{id}, targetNodeId => 'both', label => 'right' },
+          { sourceNodeId => 'both', targetNodeId => 'load' } ]);
+}
+sub update { my ($name, @sources) = @_; my ($nodes, $edges) = nodes(@sources); return "SELECT kaireon.update_pipeline('$name', nodes => " . $k->json($nodes) . ', edges => ' . $k->json($edges) . ')'; }
+sub warnings { my ($run) = @_; return $k->sql("SELECT coalesce(string_agg(concat_ws(' ', node_id, severity, reason), '; ' ORDER BY ordinal), '') FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"); }
+
+{
+    $k->make('moved', fields => [ @fields[ 0, 1 ] ], source => { resource => 'moved/*.csv', atomicity => $staged });
+    mkdir "$files/away";
+    $k->sql("SELECT kaireon.create_connector('away', 'local_fs', " . $k->json({ basePath => "$files/away" }) . ')');
+    my $claim = sub {
+        $k->sql('TRUNCATE ds_moved');
+        put('moved/a.csv', 1);
+        put('moved/b.csv', 2);
+        $k->write_file('moved/c.csv', "id,name\nx,bad\n");
+        is(ended('moved'), 'failed 0 22P02', 'claims are left');
+        return;
+    };
+    $claim->();
+    $k->sql(update('moved', [ 'read2', 'moved/*.csv', $staged ]));
+    is($k->sql("SELECT count(*) FROM kaireon.validate_pipeline('moved')"), 0, 'a source that was renamed, the only one of its connector, is no mistake');
+    unlink glob("$files/.processing/*-c.csv");
+    $k->sql("DELETE FROM kaireon_internal.outbox WHERE path = 'moved/c.csv'");
+    is(ended('moved') . claims('moved') . there('.processing') . undone('moved'), 'success 20', 'it takes over what was claimed');
+
+    $claim->();
+    $k->sql(update('moved', [ 'read2', '*.csv', undef, 'away' ]));
+    my $said = qr/3 files in staging folders, claimed for source "read2" and connector "files", are read by no source any more \(Have a source of that name read that connector again, or give up the claims with kaireon\.discard_outbox\('moved'\)\.\)/;
+    like($k->sql("SELECT concat_ws(' ', node_id, severity, code, message) FROM kaireon.validate_pipeline('moved')"), qr/^read2 warning unused_state $said$/, 'claims that no source reads are a warning of validate_pipeline');
+    my $run = $k->run('moved');
+    is("$run->{status} $run->{rows_loaded}", 'success 0', 'a run does without');
+    like(warnings($run), qr/^read2 warning $said$/, 'and says so');
+    $k->sql(update('moved', [ 'x', 'x/*.csv' ], [ 'y', 'y/*.csv' ]));
+    mkdir "$files/$_" for qw(x y);
+    $run = $k->run('moved');
+    like(warnings($run), qr/^read2 warning $said$/, 'of two sources of the connector neither takes what is a third one\'s');
+    is($k->sql("SELECT kaireon.discard_outbox('moved')"), 3, 'they can be given up');
+    is(warnings($k->run('moved')), '', 'then nothing is said');
+    unlink glob("$files/.processing/*");
+}
+
+{
+    my $refused = qr/sources "r1" and "r2" read the same files, which a "stagingFolder" would take away from one of them/;
+    like($k->sql_error(update('moved', [ 'r1', 'pairs/*.csv', $staged ], [ 'r2', 'pairs/*.csv', $staged ])), $refused, 'two sources of the same files, with staging folders');
+    like($k->sql_error(update('moved', [ 'r1', 'pairs/*.csv' ], [ 'r2', 'pairs/*.csv', $staged ])), $refused, 'or one');
+    put('pairs/a1.csv', 1);
+    put('pairs/b1.csv', 2);
+    for my $case ([ $staged, undef, 'r1', 'r2' ], [ undef, $staged, 'r2', 'r1' ], [ $staged, $staged, 'r1', 'r2' ])
+    {
+        my ($one, $other, $taker, $loser) = @$case;
+        $k->sql(update('moved', [ 'r1', 'pairs/*.csv', $one ], [ 'r2', 'pairs/b*.csv', $other ]));
+        my $run = $k->run('moved');
+        is("$run->{status} $run->{error_code} $run->{error_message}",
+            qq(failed 55000 sources "$taker" and "$loser" would both read file "pairs/b1.csv", which the "stagingFolder" of "$taker" takes away), 'sources that share a file fail the run');
+        is(there('pairs') . claims('moved'), 'pairs/a1.csv pairs/b1.csv', 'before one is claimed or moved');
+    }
+    $k->sql(update('moved', [ 'r1', 'pairs/a*.csv', $staged ], [ 'r2', 'pairs/b*.csv' ]));
+    is($k->run('moved')->{status}, 'success', 'others do not');
+}
+
+# The connector's base was changed before it was noted that files are moved.
+{
+    my $base = sub { $k->sql("SELECT kaireon.update_connector('home', config => " . $k->json({ basePath => "$files/$_[0]" }) . ')'); };
+    mkdir "$files/$_" for qw(home home/in other_home other_home/in);
+    $k->sql("SELECT kaireon.create_connector('home', 'local_fs', " . $k->json({ basePath => "$files/home" }) . ')');
+    $k->make('based', connector => 'home', fields => [ @fields[ 0, 1 ] ], source => { resource => 'in/*.csv', atomicity => $staged });
+    put('home/in/a.csv', 1);
+    $k->write_file('home/in/b.csv', "id,name\nx,bad\n");
+    is(ended('based'), 'failed 0 22P02', 'a claim of one base');
+    $k->sql("$pending AND path = 'in/a.csv'");
+    $k->sql("DELETE FROM kaireon_internal.outbox WHERE path = 'in/b.csv'");
+    $base->('other_home');
+    put('other_home/in/z.csv', 2);
+    my $run = $k->run('based');
+    is("$run->{status} $run->{rows_loaded} " . claims('based'), 'success 1 in/a.csv pending', 'is kept where the connector has another one');
+    is(warnings($run), q{read warning 1 file that earlier runs have claimed, the first "in/a.csv", can't be found since the connector was changed}
+          . q{ (Change the connector back and run the pipeline again, or give up its claims with kaireon.discard_outbox('based').)}, 'and told of');
+    $base->('home');
+    is(ended('based') . claims('based'), 'success 1', 'put back, it is loaded');
+}
+
 {
     my $refused = sub {
         my $source = { resource => 'in/*.csv', atomicity => {@_} };
