@@ -28,7 +28,7 @@ use PostgreSQL::Test::Cluster;
 use PostgreSQL::Test::Utils;
 use Test::More;
 
-my $count = DiffServer::count_and_seed('JSON_DIFF', 1500);
+my $count = DiffServer::count_and_seed('JSON_DIFF', 1000);
 
 # ---- the server --------------------------------------------------------------
 
