@@ -313,6 +313,7 @@ CREATE TABLE kaireon_internal.outbox (
     staged_size     bigint,                 -- of a claim: what is at moved_to
     staged_modified_at timestamptz,
     staged_etag     text,
+    claimed_path    text,                   -- of a move that was a claim: its path
     config_hash     text,                   -- of a claim: md5 of the connector's config when it was made; another one may have another base
     created_at      timestamptz NOT NULL DEFAULT now(),
     done_at         timestamptz,

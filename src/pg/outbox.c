@@ -50,9 +50,11 @@ struct Action
     bool has_connector;      /* there is one, then it is not the owner's */
     FetchObject file;        /* of a call only its path */
     char *target;            /* of a move */
+    bool claimed;            /* of a move: the file was moved to a staging folder before it was read */
     Jsonb *request;          /* of a call */
     /* what became of it: */
     char *place;             /* of a move: where the file is */
+    FetchObject *found;      /* of one that was claimed, instead of the file that was read */
     FetchAnswer answer;      /* to a call; status 0: none came */
 };
 
@@ -68,7 +70,24 @@ move_file(Link *link, Action *action)
 static bool
 move_is_final(const Action *action, int sqlstate)
 {
-    return sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE || sqlstate == ERRCODE_UNDEFINED_FILE || sqlstate == ERRCODE_FEATURE_NOT_SUPPORTED;
+    return (sqlstate == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE && !action->claimed) || sqlstate == ERRCODE_UNDEFINED_FILE || sqlstate == ERRCODE_FEATURE_NOT_SUPPORTED;
+}
+
+/* What is in the staging folder in the place of the file that was read. */
+static void
+look_again(Link *link, Action *action)
+{
+    char *folder = pstrdup(action->file.path), *slash = strrchr(folder, '/');
+    ListCell *lc;
+
+    if (slash == NULL)
+        return;
+    *slash = '\0';
+    foreach(lc, fetch_list_folder(link, action->connector, folder))
+    {
+        if (strcmp(((FetchObject *) lfirst(lc))->path, action->file.path) == 0)
+            action->found = lfirst(lc);
+    }
 }
 
 /* ---- calls ------------------------------------------------------------------------- */
@@ -195,6 +214,7 @@ read_action(HeapTuple row, TupleDesc desc, char **name)
     action->run_id = SPI_getvalue(row, desc, 9);
     value = SPI_getbinval(row, desc, 10, &null);
     action->request = null ? NULL : DatumGetJsonbPCopy(value);
+    action->claimed = DatumGetBool(SPI_getbinval(row, desc, 11, &null));
     return action;
 }
 
@@ -211,7 +231,7 @@ look_up(const pg_uuid_t *pipeline, OutboxPatience patience, MemoryContext contex
 
     worker_begin();
     scope = catalog_begin();
-    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag, o.kind, o.run_id, o.request FROM kaireon_internal.outbox o "
+    catalog_execute("SELECT o.id, c.name, o.path, o.size, o.modified_at, o.target_path, o.etag, o.kind, o.run_id, o.request, o.claimed_path IS NOT NULL FROM kaireon_internal.outbox o "
                     "LEFT JOIN kaireon_internal.connector c ON c.id = o.connector_id "
                     "WHERE o.pipeline_id = $1 AND o.kind <> 'stage' AND o.status = 'pending' AND o.next_attempt_at <= clock_timestamp() AND ($3 OR o.kind <> 'call') "
                     "ORDER BY o.kind = 'call', CASE o.kind WHEN 'call' THEN o.attempts END, o.id LIMIT $2",
@@ -237,7 +257,7 @@ look_up(const pg_uuid_t *pipeline, OutboxPatience patience, MemoryContext contex
 /* ---- doing it ---------------------------------------------------------------------- */
 
 static void
-act(Link **link, Action *action)
+act(Link **link, Action *action, void (*what) (Link *link, Action *action))
 {
     if (!action->has_connector)
         ereport(ERROR, (errcode(ERRCODE_UNDEFINED_OBJECT), errmsg("the connector does not exist any more"), errdetail("%s", action->kind->gone),
@@ -248,19 +268,19 @@ act(Link **link, Action *action)
                         errhint("Give it back with kaireon.change_owner, then call kaireon.retry_outbox.")));
     if (*link == NULL)
         *link = link_open();
-    action->kind->act(*link, action);
+    what(*link, action);
 }
 
 /* NULL when it was done; else why not.  The link is closed by an error. */
 static ErrorData *
-attempt(Link **link, Action *action)
+attempt(Link **link, Action *action, void (*what) (Link *link, Action *action))
 {
     MemoryContext context = CurrentMemoryContext;
     ErrorData *volatile error = NULL;
 
     PG_TRY();
     {
-        act(link, action);
+        act(link, action, what);
     }
     PG_CATCH();
     {
@@ -292,6 +312,13 @@ note_done(const Action *action)
     worker_commit();
 }
 
+/* Is a file that was claimed not the one that was read? */
+static bool
+is_changed(const Action *action, const ErrorData *error)
+{
+    return action->claimed && action->connector && error->sqlerrcode == ERRCODE_OBJECT_NOT_IN_PREREQUISITE_STATE;
+}
+
 /* Did nobody answer a call? */
 static bool
 is_unanswered(const Action *action)
@@ -316,6 +343,36 @@ note_failed(const Action *action, const ErrorData *error)
         catalog_execute("SELECT kaireon_internal.outbox_unanswered($1)", 1, types, values, NULL, SPI_OK_SELECT);
     catalog_end(scope);
     worker_commit();
+}
+
+/*
+ * A file that was claimed is another than the one that was read: who had it open
+ * went on writing, say.  In its folder nobody would look for it, so it becomes a
+ * claim again, for the next run.  False: it can't be said what it is, now.
+ */
+static bool
+claim_again(Link **link, Action *action)
+{
+    Oid types[] = {INT8OID, INT8OID, TIMESTAMPTZOID, TEXTOID};
+    Datum values[lengthof(types)];
+    ErrorData *error = attempt(link, action, look_again);
+    CatalogScope scope;
+
+    if (error || action->found == NULL)
+        return false;
+    ereport(LOG, (errmsg("file \"%s\" has changed since it was read: the next run reads it", action->file.path)));
+    worker_begin();
+    values[0] = Int64GetDatum(action->id);
+    values[1] = Int64GetDatum(action->found->size);
+    values[2] = TimestampTzGetDatum(action->found->modified);
+    values[3] = CStringGetTextDatum(action->found->etag);
+    scope = catalog_begin();
+    catalog_execute("UPDATE kaireon_internal.outbox SET kind = 'stage', status = 'staged', path = claimed_path, claimed_path = NULL, target_path = path, moved_to = path, "
+                    "size = $2, modified_at = $3, etag = $4, staged_size = $2, staged_modified_at = $3, staged_etag = $4, attempts = 0, error_code = NULL, error_message = NULL "
+                    "WHERE id = $1 AND kind = 'move' AND status = 'pending'", lengthof(types), types, values, NULL, SPI_OK_UPDATE);
+    catalog_end(scope);
+    worker_commit();
+    return true;
 }
 
 /* What was done is kept for a while, to be looked at. */
@@ -346,16 +403,16 @@ work_off(List *actions)
     foreach(lc, actions)
     {
         Action *action = lfirst(lc);
-        ErrorData *error = attempt(&link, action);
+        ErrorData *error = attempt(&link, action, action->kind->act);
 
         injection_point("outbox-acted");
         cancelled = error && error->sqlerrcode == ERRCODE_QUERY_CANCELED;
         if (cancelled)
             break;
-        if (error)
-            note_failed(action, error);
-        else
+        if (error == NULL)
             note_done(action);
+        else if (!is_changed(action, error) || !claim_again(&link, action))
+            note_failed(action, error);
         injection_point("outbox-noted");
         MemoryContextSwitchTo(context);
         if (error && is_unanswered(action)) /* others wait with it: what is due now is looked up anew */

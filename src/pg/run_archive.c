@@ -81,6 +81,12 @@ archive_left_out(Run *run, const RunSource *source, const FetchObject *file, int
         want_moved(run, source, file, false);
 }
 
+void
+archive_not_read(Run *run, const RunSource *source, const FetchObject *file)
+{
+    want_moved(run, source, file, true);
+}
+
 static bool
 is_not_found(void *arg, FetchObject *file, HeapTuple row)
 {

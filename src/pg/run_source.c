@@ -114,6 +114,7 @@ open_source(Run *run, RunSource *source)
 {
     const GraphNode *node = source->asked->node;
     List *listed, *claimed;
+    CatalogScope scope;
 
     claimed = staging_claimed(run, source);
     source->link = link_open();
@@ -125,7 +126,10 @@ open_source(Run *run, RunSource *source)
     source->any_listed = listed != NIL;
     source->listed = archive_leave_out(run->input.graph, node, listed);
     listed = archive_not_waiting(run, source, source->listed);
-    source->files = run_files_left(run, source, list_concat(claimed, staging_leave_out(claimed, listed)));
+    source->files = run_files_left(run, source, list_concat_copy(claimed, staging_leave_out(claimed, listed)));
+    scope = catalog_begin();
+    staging_let_go(run, source, claimed);
+    catalog_end(scope);
     worker_commit();
     MemoryContextSwitchTo(run->context);
 }

@@ -617,6 +617,27 @@ run_stage_files(Run *run)
         stage_source(run, &run->sources[i]);
 }
 
+/* ---- claims that are not read ------------------------------------------------------------------- */
+
+void
+staging_let_go(Run *run, RunSource *source, List *claimed)
+{
+    ListCell *lc;
+    int place = 0;
+
+    if (run->dry || run->earlier)
+        return;
+    foreach(lc, claimed)
+    {
+        const FetchObject *file = lfirst(lc);
+
+        if (place < list_length(source->files) && list_nth(source->files, place) == file)
+            place++;
+        else if (file->claim->noted)
+            archive_not_read(run, source, file);
+    }
+}
+
 /* ---- the end of a claim ------------------------------------------------------------------------ */
 
 void
@@ -629,7 +650,7 @@ staging_end(const Run *run, const RunSource *source, const FetchObject *file, co
     if (to == NULL)
         catalog_execute("DELETE FROM kaireon_internal.outbox WHERE id = $1 AND kind = 'stage'", 1, types, values, NULL, SPI_OK_DELETE);
     else
-        catalog_execute("UPDATE kaireon_internal.outbox SET kind = 'move', status = 'pending', run_id = $3, node_id = $4, path = moved_to, size = staged_size, "
+        catalog_execute("UPDATE kaireon_internal.outbox SET kind = 'move', status = 'pending', run_id = $3, node_id = $4, claimed_path = path, path = moved_to, size = staged_size, "
                         "modified_at = staged_modified_at, etag = staged_etag, target_path = $2, moved_to = NULL, staged_size = NULL, staged_modified_at = NULL, "
                         "staged_etag = NULL, attempts = 0, next_attempt_at = clock_timestamp(), created_at = now() WHERE id = $1 AND kind = 'stage'",
                         lengthof(types), types, values, NULL, SPI_OK_UPDATE);

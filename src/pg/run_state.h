@@ -209,6 +209,13 @@ extern void staging_check(Run *run);
 extern List *staging_leave_out(List *claimed, List *listed);
 
 /*
+ * In a transaction: files that were claimed and that the ledger keeps from being
+ * read ("changedFiles": "ignore") go to the archive as they are.  What a run that
+ * goes on leaves out is the next one's.
+ */
+extern void staging_let_go(Run *run, RunSource *source, List *claimed);
+
+/*
  * Outside of a transaction: claims the files that are about to be read, where
  * their source wants that, and has them moved to its staging folder.  Leaves out
  * those that somebody else was faster to take.  Raises 58P01 when one that was
@@ -269,6 +276,8 @@ extern void archive_loaded(Run *run);
 extern void archive_failed(Run *run, int sqlstate);
 /* And one that was left out. */
 extern void archive_left_out(Run *run, const RunSource *source, const FetchObject *file, int sqlstate);
+/* And one that was claimed and needs not be read. */
+extern void archive_not_read(Run *run, const RunSource *source, const FetchObject *file);
 /* Of a listing, what does not wait to be moved: it was loaded. */
 extern List *archive_not_waiting(Run *run, const RunSource *source, List *listed);
 

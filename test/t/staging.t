@@ -222,6 +222,39 @@ for my $at ('before', 'behind')
     $k->sql('TRUNCATE ds_crash');
 }
 
+# ---- a writer that still had the file open
+
+# late(NAME, ROWS): a file is loaded, but can't be moved on before rows are written behind those that were read.
+sub late
+{
+    my ($name, @ids) = @_;
+    my ($gate, $run) = halt($name);
+    $k->write_file("$name.done", 'not a folder');
+    $gate->query('SELECT pg_advisory_unlock(42)');
+    is($k->wait_run($run), 'success', 'a file is loaded');
+    $gate->close;
+    my ($staged) = glob("$files/.processing/*-a.csv");
+    $k->write_file($staged =~ s/^\Q$files\E\///r, join '', "id,name\n", map { "$_,name $_\n" } @ids);
+    unlink "$files/$name.done";
+    $k->sql("SELECT kaireon.retry_outbox('$name')");
+    $k->poll('the file to be looked at', sub { undone($name) eq '0' });
+    return;
+}
+for my $policy (qw(reload ignore fail))
+{
+    make("late_$policy", "late_$policy/*.csv", source => { incremental => \1, changedFiles => $policy }, target => { loadingStrategy => 'upsert' });
+    put("late_$policy/a.csv", 1);
+    late("late_$policy", 1, 2);
+    is(claims("late_$policy"), "late_$policy/a.csv staged .processing/#-a.csv", 'rows written to it before it was moved on make it a claim again');
+    my $run = $k->run("late_$policy");
+    is("$run->{status} " . rows("late_$policy"), $policy eq 'reload' ? "success 1 late_$policy/a.csv, 2 late_$policy/a.csv" : ($policy eq 'ignore' ? 'success' : 'failed') . " 1 late_$policy/a.csv",
+        "changedFiles $policy: of the next run");
+    is($run->{error_message}, $policy eq 'fail' ? 'file "late_fail/a.csv" has changed since it was loaded' : undef, 'which says so when it fails');
+    is(claims("late_$policy") . there("late_$policy.done"), $policy eq 'fail' ? 'late_fail/a.csv staged .processing/#-a.csv' : "late_$policy.done/a.csv", 'then it is moved on, or kept');
+    $k->sql("SELECT kaireon.discard_outbox('late_$policy')");
+    unlink glob("$files/.processing/*");
+}
+
 # ---- a staged file that has gone
 
 {
