@@ -10,6 +10,7 @@ use warnings;
 
 use Digest::SHA;
 use HTTP::Tiny;
+use IO::Select;
 use IO::Socket::INET;
 use JSON::PP ();
 use MIME::Base64;
@@ -56,6 +57,8 @@ sub answers
     my ($port, $path) = @_;
     my $socket = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $port, Timeout => 2) or return 0;
     print $socket "GET $path HTTP/1.0\r\nHost: 127.0.0.1\r\n\r\n";
+    # some accept connections before they answer any
+    return 0 unless IO::Select->new($socket)->can_read(2);
     return (scalar(<$socket>) // '') =~ m{^HTTP/1\.\d 200};
 }
 
@@ -241,7 +244,7 @@ sub azure_put
 sub s3
 {
     my ($port, $method, $path, @options) = @_;
-    my @command = ('curl', '-sS', '-f', '-o', '/dev/null', '--path-as-is', '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
+    my @command = ('curl', '-sS', '-f', '--max-time', '60', '-o', '/dev/null', '--path-as-is', '-H', 'x-amz-content-sha256: UNSIGNED-PAYLOAD', '--aws-sigv4', 'aws:amz:us-east-1:s3', '-u', "$S3_ID:$S3_SECRET", '-X', $method, @options, "http://127.0.0.1:$port/$path");
     system(@command) == 0 or die "@command failed";
     return;
 }
@@ -250,7 +253,7 @@ sub s3
 sub assume_role
 {
     my ($port, $role) = @_;
-    my @command = ('curl', '-sS', '--aws-sigv4', 'aws:amz:us-east-1:sts', '-u', "$S3_ID:$S3_SECRET", '-d', "Action=AssumeRole&Version=2011-06-15&RoleSessionName=test&DurationSeconds=900&RoleArn=$role", "http://127.0.0.1:$port/");
+    my @command = ('curl', '-sS', '--max-time', '60', '--aws-sigv4', 'aws:amz:us-east-1:sts', '-u', "$S3_ID:$S3_SECRET", '-d', "Action=AssumeRole&Version=2011-06-15&RoleSessionName=test&DurationSeconds=900&RoleArn=$role", "http://127.0.0.1:$port/");
     open my $in, '-|', @command or die "curl: $!";
     my $answer = join '', <$in>;
     my %keys = map { $answer =~ m{<$_>([^<]+)</$_>} ? ($_ => $1) : () } 'AccessKeyId', 'SecretAccessKey', 'SessionToken', 'Expiration';
