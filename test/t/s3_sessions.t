@@ -101,7 +101,7 @@ sub with_environment
 # Keys that a user has in hand.
 sub in_hand
 {
-    my (%session) = @_;
+    my ($role, %session) = @_;
     my %keys = (accessKeyId => $session{AccessKeyId}, secretAccessKey => $session{SecretAccessKey}, sessionToken => $session{SessionToken});
     connector('session', 'access_key', %keys);
     is(result('session'), '1|one', "$server: a session's keys");
@@ -109,6 +109,11 @@ sub in_hand
     like(result('altered'), qr/(42501|28000): /, "$server: with an altered token");
     connector('without', 'access_key', map { $_ => $keys{$_} } 'accessKeyId', 'secretAccessKey');
     like(result('without'), qr/(42501|28000): /, "$server: without it");
+    my %own = (accessKeyId => $Peers::S3_ID, secretAccessKey => $Peers::S3_SECRET, roleArn => $role, externalId => 'outside');
+    connector('assuming', 'access_key', %own);
+    is(result('assuming'), '1|one', "$server: a role that is assumed with a user's keys");
+    connector('presuming', 'access_key', %own, secretAccessKey => 'no');
+    like(result('presuming'), qr/(42501|28000): .*(credentials of role "\Q$role\E"|does not accept)/s, "$server: and with wrong ones");
     return;
 }
 
@@ -171,7 +176,7 @@ for (@servers)
     connector('machine', 'iam_role');
     connector('role', 'iam_role', roleArn => $role, externalId => 'outside', sessionName => 'test');
     my %session = Peers::assume_role($port, $role);
-    in_hand(%session);
+    in_hand($role, %session);
     of_the_machine($role, %session);
     of_a_web_identity($web_role);
     $k->remember_postmaster;
