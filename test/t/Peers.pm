@@ -97,8 +97,8 @@ sub DESTROY
     my ($self) = @_;
     local $?;
     return unless $self->{pid};
-    # its data go with it, so it need not end well
-    kill 'KILL', -$self->{pid};
+    # its data go with it, so it need not end well; it may not have got its group yet
+    kill 'KILL', -$self->{pid}, $self->{pid};
     waitpid $self->{pid}, 0;
     return;
 }
@@ -151,7 +151,7 @@ sub minio
         MINIO_UPDATE => 'off', %variables);
     local @ENV{ keys %variables } = values %variables;
     my $role = !$variables{MINIO_IDENTITY_OPENID_CONFIG_URL};
-    my $self = start('MinIO', sub { ($role) = slurp_file($_[0]) =~ /(arn:minio:iam:[\w:\/-]+)/ unless $role; return $role && answers($port, '/minio/health/ready') }, $program, 'server', "$data/drive", '--address', "127.0.0.1:$port", '--certs-dir', "$data/certificates");
+    my $self = start('MinIO', sub { ($role) = slurp_file($_[0]) =~ /(arn:minio:iam:[\w:\/-]+)/ if !$role && -e $_[0]; return $role && answers($port, '/minio/health/ready') }, $program, 'server', "$data/drive", '--address', "127.0.0.1:$port", '--certs-dir', "$data/certificates");
     @$self{qw(port domain role)} = ($port, "s3.localhost:$port", $role);
     return $self;
 }
