@@ -58,7 +58,7 @@ take_object(const S3 *s3, const xmlNode *contents, KeyEmit emit, void *context, 
 }
 
 static bool
-take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop, char **token, unsigned *empty, Status *st)
+take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop, char **token, KeyPages *pages, Status *st)
 {
     xmlDoc *doc = store_xml_parse(body, "the listing", st);
     const xmlNode *root, *each;
@@ -76,7 +76,7 @@ take_page(const S3 *s3, const Buf *body, KeyEmit emit, void *context, bool *stop
     if (fine && !*stop && truncated != NULL && strcmp(truncated, "true") == 0)
     {
         next = store_xml_text(root->children, "NextContinuationToken");
-        if (next == NULL || keys_endless(empty, store_xml_find(root->children, "Contents") != NULL, next, *token))
+        if (next == NULL || keys_endless(pages, store_xml_find(root->children, "Contents") != NULL, next))
             fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", s3->bucket);
     }
     xmlFree(truncated);
@@ -92,7 +92,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     S3 *s3 = context;
     char *token = NULL;
     bool stop = false, fine;
-    unsigned empty = 0;
+    KeyPages pages = {0};
 
     do
     {
@@ -105,7 +105,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         fine = page_url(s3, prefix, flat, token, &url, st);
         request.url = (const char *) url.data;
         fine = fine && store_call(&s3->store, &request, 0, &exchange, st) &&
-            take_page(s3, &http_response(exchange)->body, emit, emit_context, &stop, &token, &empty, st);
+            take_page(s3, &http_response(exchange)->body, emit, emit_context, &stop, &token, &pages, st);
         http_free(exchange);
         buf_free(&url);
     }

@@ -212,7 +212,8 @@ open_session(S3 *s3, const DriverConfig *config, const Config *c, Status *st)
     s3->store.headers = s3->headers;
     s3->store.nheaders = s3->nheaders;
     s3->store.etags = true;
-    s3->store.hint = "Check bucket, region, endpoint and credentials; the policy must allow s3:ListBucket and s3:GetObject.";
+    s3->store.hint = config->moves ? "Check credentials; to move objects the policy must allow s3:GetObject, s3:PutObject and s3:DeleteObject."
+                                   : "Check bucket, region, endpoint and credentials; the policy must allow s3:ListBucket and s3:GetObject.";
     return make_base(s3, c->endpoint, c->sts_endpoint, path_style, st) && s3_credentials_read(s3, config, st) &&
         store_open(&s3->store, config, &c->settings, st);
 }

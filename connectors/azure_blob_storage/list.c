@@ -106,7 +106,7 @@ take_blob(const Azure *azure, const xmlNode *blob, KeyEmit emit, void *context, 
 
 /* Takes a page; *marker becomes where the next one begins, or NULL. */
 static bool
-take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool *stop, char **marker, unsigned *empty, Status *st)
+take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool *stop, char **marker, KeyPages *pages, Status *st)
 {
     xmlDoc *doc = store_xml_parse(body, "the listing", st);
     const xmlNode *root, *blobs;
@@ -128,7 +128,7 @@ take_page(const Azure *azure, const Buf *body, KeyEmit emit, void *context, bool
         xmlFree(next);
         next = NULL;
     }
-    if (fine && keys_endless(empty, blobs != NULL && store_xml_find(blobs->children, "Blob") != NULL, next, *marker))
+    if (fine && keys_endless(pages, blobs != NULL && store_xml_find(blobs->children, "Blob") != NULL, next))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of container \"%s\" does not go on", azure->container);
     xmlFree(*marker);
     *marker = next;
@@ -142,7 +142,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     Azure *azure = context;
     char *marker = NULL;
     bool stop = false, fine;
-    unsigned empty = 0;
+    KeyPages pages = {0};
 
     do
     {
@@ -155,7 +155,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         fine = page_url(azure, prefix, flat, marker, &url, st);
         request.url = (const char *) url.data;
         fine = fine && store_call(&azure->store, &request, 0, &exchange, st) &&
-            take_page(azure, &http_response(exchange)->body, emit, emit_context, &stop, &marker, &empty, st);
+            take_page(azure, &http_response(exchange)->body, emit, emit_context, &stop, &marker, &pages, st);
         http_free(exchange);
         buf_free(&url);
     }

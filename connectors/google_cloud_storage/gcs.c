@@ -194,7 +194,8 @@ open_session(Gcs *gcs, const DriverConfig *config, const Config *c, Status *st)
     gcs->store.nheaders = 1;
     gcs->store.secrets[0] = &gcs->auth.holder.token;
     gcs->store.version = "x-goog-generation";
-    gcs->store.hint = "Check bucket, endpoint and credentials; they must allow storage.objects.list and storage.objects.get.";
+    gcs->store.hint = config->moves ? "Check credentials; to move objects they must allow storage.objects.get, storage.objects.create and storage.objects.delete."
+                                    : "Check bucket, endpoint and credentials; they must allow storage.objects.list and storage.objects.get.";
     return store_open(&gcs->store, config, &c->settings, st);
 }
 

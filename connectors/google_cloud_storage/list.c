@@ -50,7 +50,7 @@ take_object(const Gcs *gcs, const json_t *item, KeyEmit emit, void *context, boo
 
 /* The objects of a page; *token becomes that of the next one, to be freed, or NULL. */
 static bool
-take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool *stop, char **token, unsigned *empty, Status *st)
+take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool *stop, char **token, KeyPages *pages, Status *st)
 {
     const json_t *items = json_object_get(page, "items"), *item;
     const char *next = json_string_value(json_object_get(page, "nextPageToken"));
@@ -65,7 +65,7 @@ take_page(const Gcs *gcs, const json_t *page, KeyEmit emit, void *context, bool 
         if (!fine || *stop)
             break;
     }
-    if (fine && keys_endless(empty, json_array_size(items) > 0, next, *token))
+    if (fine && keys_endless(pages, json_array_size(items) > 0, next))
         fine = status_fail(st, STATUS_PROTOCOL, "the listing of bucket \"%s\" does not go on", gcs->bucket);
     free(*token);
     *token = fine && next != NULL && next[0] != '\0' ? strdup(next) : NULL;
@@ -78,7 +78,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
     Gcs *gcs = context;
     char *token = NULL;
     bool stop = false, fine;
-    unsigned empty = 0;
+    KeyPages pages = {0};
 
     do
     {
@@ -89,7 +89,7 @@ list_prefix(void *context, const char *prefix, bool flat, KeyEmit emit, void *em
         buf_init(&url, URL_MAX);
         fine = page_url(gcs, prefix, flat, token, &url, st);
         request.url = (const char *) url.data;
-        fine = fine && gcs_call(gcs, &request, 0, &page, st) && take_page(gcs, page, emit, emit_context, &stop, &token, &empty, st);
+        fine = fine && gcs_call(gcs, &request, 0, &page, st) && take_page(gcs, page, emit, emit_context, &stop, &token, &pages, st);
         json_decref(page);
         buf_free(&url);
     }

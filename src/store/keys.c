@@ -139,11 +139,35 @@ search_exact(void *context, const char *name, bool *exists, Status *st)
     return status_hint(st, "Names are relative to the connector's prefix and exact in upper and lower case.");
 }
 
-bool
-keys_endless(unsigned *empty, bool has_keys, const char *next, const char *last)
+/* FNV-1a. */
+static uint64_t
+hash_mark(const char *text)
 {
-    *empty = has_keys ? 0 : *empty + 1;
-    return next != NULL && (*empty > EMPTY_PAGES || (last != NULL && strcmp(next, last) == 0));
+    uint64_t hash = UINT64_C(14695981039346656037);
+
+    for (; *text != '\0'; text++)
+        hash = (hash ^ (uint8_t) *text) * UINT64_C(1099511628211);
+    return hash;
+}
+
+/* A circle of marks is found as Brent does it: by one that is kept for twice as long as the one before. */
+bool
+keys_endless(KeyPages *pages, bool has_keys, const char *next)
+{
+    uint64_t mark = next == NULL ? 0 : hash_mark(next);
+
+    pages->empty = has_keys ? 0 : pages->empty + 1;
+    if (next == NULL)
+        return false;
+    if (pages->empty > EMPTY_PAGES || (pages->until > 0 && mark == pages->mark))
+        return true;
+    if (pages->since++ == pages->until)
+    {
+        pages->mark = mark;
+        pages->until = pages->until == 0 ? 1 : pages->until * 2;
+        pages->since = 0;
+    }
+    return false;
 }
 
 bool

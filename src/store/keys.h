@@ -27,12 +27,19 @@ typedef struct KeyLister
 /* A prefix as keys begin with it: "" or with a slash at its end, and none at its beginning; to be freed.  NULL: no memory. */
 char *keys_folder(const char *prefix);
 
+/* The pages of a listing that have come; all zero before the first. */
+typedef struct KeyPages
+{
+    unsigned empty;             /* in a row without a key */
+    unsigned since, until;      /* pages since a mark was kept, and until the next is */
+    uint64_t mark;              /* a hash of that */
+} KeyPages;
+
 /*
- * Would a listing that goes on with `next` (NULL: it does not) never end?  It repeats
- * the mark `last` that its last page had (NULL: that was the first), or too many pages in
- * a row had no key; *empty counts these, from 0.
+ * Would a listing that goes on with the mark `next` (NULL: it does not) never end?  Marks
+ * come again, the same or several in a circle, or too many pages in a row had no key.
  */
-bool keys_endless(unsigned *empty, bool has_keys, const char *next, const char *last);
+bool keys_endless(KeyPages *pages, bool has_keys, const char *next);
 
 /* As Driver.list. */
 STATUS_CHECK bool keys_list(const KeyLister *lister, const char *resource, DriverEmit emit, void *context, Status *st);

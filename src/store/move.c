@@ -49,6 +49,21 @@ find_place(const StoreMover *mover, const DriverEntry *entry, const char *to, ch
     return status_fail(st, STATUS_LIMIT, "there are %d files called \"%s\" already", NAMES_MAX, to);
 }
 
+/* Is the copy there that the store says it has made?  The original is deleted on that. */
+static bool
+check_copy(const StoreMover *mover, const DriverEntry *entry, const char *place, Status *st)
+{
+    StoreFound there;
+
+    if (!mover->look(mover->context, entry, place, true, &there, st))
+        return false;
+    if (there == STORE_IT)
+        return true;
+    status_fail(st, STATUS_PROTOCOL, "the store says that it has copied file \"%s\", but there is %s", entry->path,
+                there == STORE_NOTHING ? "no copy" : "another file in its place");
+    return status_detail(st, "The copy was to be at \"%s\".  The file stays where it is.", place);
+}
+
 /* Has the copy made, at *place. */
 static bool
 have_copy(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, StoreFound here, Status *st)
@@ -72,7 +87,7 @@ have_copy(const StoreMover *mover, const DriverEntry *entry, const char *to, cha
         if (!mover->copy(mover->context, entry, place, &taken, st))
             return false;
         if (!taken)
-            return true;
+            return check_copy(mover, entry, place, st);
     }
     return status_fail(st, STATUS_IO, "something else was written to \"%s\" each time that file \"%s\" was about to be copied there", place, entry->path);
 }

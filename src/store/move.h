@@ -27,8 +27,9 @@ typedef struct StoreMover
     bool (*look)(void *context, const DriverEntry *entry, const char *path, bool copied, StoreFound *found, Status *st);
 
     /*
-     * Copies the object, as it was listed, to `to`.  True once the copy is whole; or with *taken
-     * when something has come there meanwhile.  A store that can't tell overwrites it.
+     * Copies the object, as it was listed, to `to`.  True once the copy is whole, which look()
+     * is asked to find there; or with *taken when something has come there meanwhile.  A store
+     * that can't tell overwrites it.
      */
     bool (*copy)(void *context, const DriverEntry *entry, const char *to, bool *taken, Status *st);
 

@@ -122,7 +122,7 @@ bool
 store_iso_time(const char *text, int64_t *micros)
 {
     struct tm utc = {0};
-    int n = 0;
+    int n = 0, month;
     int64_t fraction = 0, unit = 100000;
 
     if (sscanf(text, "%4d-%2d-%2dT%2d:%2d:%2d%n", &utc.tm_year, &utc.tm_mon, &utc.tm_mday, &utc.tm_hour, &utc.tm_min, &utc.tm_sec, &n) != 6)
@@ -132,9 +132,13 @@ store_iso_time(const char *text, int64_t *micros)
     if (text[n] == '.')
         for (n++; text[n] >= '0' && text[n] <= '9'; n++, unit /= 10)
             fraction += (text[n] - '0') * unit;
+    if ((text[n] != 'Z' && text[n] != '\0') || (unsigned) utc.tm_mon >= 12 || utc.tm_mday < 1 || utc.tm_mday > 31 || (unsigned) utc.tm_hour >= 24 ||
+        (unsigned) utc.tm_min >= 60 || (unsigned) utc.tm_sec > 60)
+        return false;
+    month = utc.tm_mon;
     *micros = (int64_t) timegm(&utc) * 1000000 + fraction;
-    return (text[n] == 'Z' || text[n] == '\0') && (unsigned) utc.tm_mon < 12 && utc.tm_mday >= 1 && utc.tm_mday <= 31 &&
-        (unsigned) utc.tm_hour < 24 && (unsigned) utc.tm_min < 60 && (unsigned) utc.tm_sec <= 60;
+    /* a day that the month does not have has become one of the next; so has, rightly, the end of a month's last minute of 61 seconds */
+    return utc.tm_mon == month || (utc.tm_mday == 1 && utc.tm_hour + utc.tm_min + utc.tm_sec == 0 && strstr(text, ":60") != NULL);
 }
 
 bool

@@ -16,6 +16,7 @@
 #     shorter=N     or N bytes less
 #     corrupt=N     byte N is another one
 #     etag          another ETag
+#     answer=TEXT   200 with that text, and the server is not asked
 #     503           that status, with an error of S3's; 503:1 with Retry-After: 1
 #
 # hit(): how many requests it was about.
@@ -79,6 +80,11 @@ sub serve
         my ($method, $target) = $request =~ /^(\S+) (\S+)/;
         my ($range) = $request =~ /^range:\s*(\S+)/im;
         my $fault = $self->_fault("$method $target " . ($range // '-'));
+        if ($fault =~ /^answer=(.*)/)
+        {
+            syswrite $client, "HTTP/1.1 200 OK\r\nContent-Length: " . length($1) . "\r\n\r\n$1";
+            next;
+        }
         my $server = IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $self->{upstream}) or return;
         syswrite $server, "$request\r\nConnection: close\r\n\r\n$body";
         my ($head, $answer) = _message($server, $method eq 'HEAD');

@@ -93,7 +93,12 @@ for my $method ('HEAD', 'PUT', 'DELETE')
         Peers::s3($peer->{port}, 'DELETE', 'data/in/done/one.csv');
     }
 }
-for my $case ([ 'hang', qr/08006 "127\.0\.0\.1" was too slow to send file "done\/one\.csv"/ ], [ '503', qr/08006 "127\.0\.0\.1" did not send file "done\/one\.csv"/ ], [ '403', qr/42501 "127\.0\.0\.1" does not allow access to file "done\/one\.csv"/ ])
+for my $case ([ 'hang', qr/08006 "127\.0\.0\.1" was too slow to send file "done\/one\.csv"/ ], [ '503', qr/08006 "127\.0\.0\.1" did not send file "done\/one\.csv"/ ], [ '403', qr/42501 "127\.0\.0\.1" does not allow access to file "done\/one\.csv"/ ],
+    # what says that the object was copied, and is not true
+    [ 'answer=', qr/08P01 the answer to a copy is not XML/ ], [ 'answer=hello', qr/08P01 the answer to a copy is not XML/ ],
+    [ 'answer=<html/>', qr/08P01 the store did not copy file "one\.csv"/ ],
+    [ 'answer=<s3:Error xmlns:s3="urn:x"><s3:Code>InternalError</s3:Code></s3:Error>', qr/08006 the store did not copy file "one\.csv": InternalError/ ],
+    [ 'answer=<CopyObjectResult><ETag>"x"</ETag></CopyObjectResult>', qr/08P01 the store says that it has copied file "one\.csv", but there is no copy/ ])
 {
     my ($how, $error) = @$case;
     Peers::s3_put($peer->{port}, 'data', 'in/one.csv', "$files/one.csv");

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 
 #include "store/keys.h"
+#include "store/xml.h"
 
 typedef struct Fake
 {
@@ -106,14 +107,63 @@ check_refused(void)
     is_str(st.detail, "The name is \"b\\xff/c.csv\".", "which is shown as far as it can be");
 }
 
+/* How many pages come of a listing that begins with `lead` marks of its own and then goes around `circle` others; at most `max`. */
+static int
+pages_until_refused(int lead, int circle, bool has_keys, int max)
+{
+    KeyPages pages = {0};
+
+    for (int n = 0; n < max; n++)
+    {
+        char mark[20];
+
+        snprintf(mark, sizeof(mark), "m%d", n < lead ? -n - 1 : (n - lead) % circle);
+        if (keys_endless(&pages, has_keys, mark))
+            return n;
+    }
+    return max;
+}
+
+static void
+check_pages(void)
+{
+    KeyPages pages = {0};
+
+    ok(!keys_endless(&pages, true, "a") && !keys_endless(&pages, true, "b") && !keys_endless(&pages, false, NULL), "a listing that goes on, and comes to its end");
+    is_int(pages_until_refused(0, 1, true, 10), 1, "one that stands still");
+    is_int(pages_until_refused(0, 2, true, 10), 2, "one that goes to and fro");
+    ok(pages_until_refused(1000, 7, true, 100000) < 3100, "one that goes around, later");
+    is_int(pages_until_refused(100000, 1, true, 100000), 100000, "long ones go on");
+    is_int(pages_until_refused(100000, 1, false, 100000), 10000, "but not without keys");
+}
+
+static void
+check_time(const char *text, int64_t seconds)
+{
+    int64_t micros = 0;
+    bool fine = store_iso_time(text, &micros);
+
+    is_int(fine ? micros / 1000000 : -1, seconds, "%s", text);
+}
+
+static void
+check_times(void)
+{
+    check_time("2024-05-01T10:20:30.123Z", 1714558830);
+    check_time("2024-02-29T23:59:59Z", 1709251199);
+    check_time("2016-12-31T23:59:60Z", 1483228800);
+    check_time("2023-02-29T00:00:00Z", -1);
+    check_time("2024-99-99T99:99:99Z", -1);
+    check_time("2024-04-31T10:00:00Z", -1);
+    check_time("2024-05-01T10:20:30+02:00", -1);
+}
+
 int
 main(void)
 {
     static const char *const keys[] = {"/lead.csv", "a.csv", "a/", "a/b.csv", "a/c.csv", "a/d/e.csv", "d1/x.csv", "d2/y.csv", "empty-etag.csv",
                                        "v1.csv", "v[1].csv", "w1.csv", "z/", NULL};
     static const char *const unsorted[] = {"b/2.csv", "a/9.csv", "b/1.csv", "a/9.csv", NULL};
-    unsigned empty = 0;
-    int n;
     Fake fake = {keys, 0, 0}, mixed = {unsorted, 0, 0};
 
     check(&fake, NULL, "a.csv empty-etag.csv v1.csv v[1].csv w1.csv", "the base, without folders and what is in them");
@@ -143,10 +193,7 @@ main(void)
 
     check_refused();
 
-    ok(!keys_endless(&empty, true, "b", "a") && !keys_endless(&empty, false, NULL, "b"), "a listing that goes on, or has come to its end");
-    ok(keys_endless(&empty, true, "a", "a"), "one that stands still");
-    for (empty = 0, n = 0; n < 100000 && !keys_endless(&empty, false, n % 2 == 0 ? "a" : "b", n % 2 == 0 ? "b" : "a"); n++)
-        ;
-    is_int(n, 10000, "one that goes around and has nothing");
+    check_pages();
+    check_times();
     return done();
 }

@@ -19,6 +19,7 @@ typedef struct Fake
     int ncopied, nremoved;
     bool fail_remove;           /* as if the machine stopped there */
     bool full;                  /* all names are taken */
+    bool lies;                  /* says that it has copied */
     int race;                   /* so often something else is at the place before the copy */
 } Fake;
 
@@ -63,7 +64,7 @@ copy(void *context, const DriverEntry *entry, const char *to, bool *taken, Statu
         *at(fake, to) = 7;
     }
     *taken = *at(fake, to) != 0;
-    if (!*taken)
+    if (!*taken && !fake->lies)
     {
         *at(fake, to) = -1;
         fake->ncopied++;
@@ -131,7 +132,7 @@ static void
 test_refusals(void)
 {
     Fake nothing = {.places = {{"", 0}}}, changed = {.places = {{"a", 2}}}, racing = {.places = {{"a", 1}}, .race = 2}, always = {.places = {{"a", 1}}, .race = 1000};
-    Fake full = {.places = {{"a", 1}}, .full = true};
+    Fake full = {.places = {{"a", 1}}, .full = true}, lying = {.places = {{"a", 1}}, .lies = true};
     char place[5];
     Status st;
 
@@ -142,6 +143,8 @@ test_refusals(void)
     is_str(moved(&always), STATUS_IO, "and one that always is");
     is_int(*at(&always, "a"), 1, "loses nothing");
     is_str(moved(&full), STATUS_LIMIT, "ten thousand names");
+    is_str(moved(&lying), STATUS_PROTOCOL, "a copy that is not there");
+    is_int(*at(&lying, "a"), 1, "does not cost the original");
     is_int(move(&racing, "a", "too long", place, sizeof(place), &st), false, "a name that does not fit");
     is_str(st.sqlstate, STATUS_LIMIT, "is too long");
 }
