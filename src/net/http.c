@@ -166,19 +166,15 @@ judge_ended(Http *http)
 
 /* Sleeps until something happens, at most `pause` milliseconds, and moves what it happened to. */
 static CURLMcode
-wait_step(Http *http, HttpExchange *wait_for, int pause)
+wait_step(Http *http, int pause)
 {
     int running;
-    int64_t from = http_now(), to;
     CURLMcode code = curl_multi_poll(http->multi, NULL, 0, pause, NULL);
 
-    to = http_now();
     if (code == CURLM_OK)
         code = curl_multi_perform(http->multi, &running);
-    if (code != CURLM_OK)
-        return code;
-    (void) judge_ended(http);
-    http_waited(wait_for, to - from);
+    if (code == CURLM_OK)
+        (void) judge_ended(http);
     return code;
 }
 
@@ -186,14 +182,18 @@ bool
 http_step(Http *http, HttpExchange *wait_for, Status *st)
 {
     int running, pause;
+    int64_t from = http_now();
     CURLMcode code;
 
     http_note_hold(http);
     pause = begin_due(http);
     code = curl_multi_perform(http->multi, &running);
     if (code == CURLM_OK && !judge_ended(http) && wait_for != NULL && pause > 0)
-        code = wait_step(http, wait_for, pause);
+        code = wait_step(http, pause);
     http->stepped = http_now();
+    /* Moving counts as well: of a server that is always ready nothing else would. */
+    if (code == CURLM_OK && wait_for != NULL)
+        http_waited(wait_for, http->stepped - from);
     if (code == CURLM_OK)
         return true;
     if (code == CURLM_OUT_OF_MEMORY)

@@ -123,6 +123,16 @@ explain_progress(const HttpExchange *exchange, const char *why, Status *st)
         status_hint(st, "The server says neither ETag nor Last-Modified, so that the rest could be that of another version.");
 }
 
+/* libcurl says of a line of headers longer than it takes (100 kB) that there is no memory for it. */
+static bool
+has_memory(void)
+{
+    void *probe = malloc(1U << 20);
+
+    free(probe);
+    return probe != NULL;
+}
+
 void
 http_explain(HttpExchange *exchange, CURLcode result)
 {
@@ -145,6 +155,11 @@ http_explain(HttpExchange *exchange, CURLcode result)
     switch (result)
     {
         case CURLE_OUT_OF_MEMORY:
+            if (!exchange->head_done && has_memory())
+            {
+                status_fail(st, STATUS_PROTOCOL, "\"%s\" sent a header of its answer that is too long", exchange->host);
+                break;
+            }
             status_out_of_memory(st, 0);
             return;
         case CURLE_COULDNT_RESOLVE_HOST:

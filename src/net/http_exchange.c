@@ -240,7 +240,9 @@ on_body(char *data, size_t one, size_t n, void *context)
 
         if (length > HTTP_ERROR_MAX - error->used)
             length = HTTP_ERROR_MAX - error->used;
-        if (length == 0 && request->status_only)
+        /* Enough is said, however long it goes on. */
+        exchange->enough = length == 0;
+        if (exchange->enough)
             return 0;
         exchange->spoilt = !buf_append(error, data, length, &exchange->failure);
         return exchange->spoilt ? 0 : all;
@@ -460,7 +462,7 @@ http_attempt(HttpExchange *exchange)
     exchange->response.status = 0;
     if (!exchange->request->ranged)
         exchange->response.body.used = exchange->received = 0;
-    exchange->head_done = exchange->wanted = exchange->paused = exchange->spoilt = false;
+    exchange->head_done = exchange->wanted = exchange->paused = exchange->spoilt = exchange->enough = false;
     exchange->discard = 0;
     exchange->why[0] = '\0';
     exchange->verdict = EGRESS_ALLOWED;
@@ -707,7 +709,7 @@ http_judge(HttpExchange *exchange, CURLcode result)
     exchange->response.status = (unsigned) status;
     exchange->proxy_status = exchange->connected ? 0 : (unsigned) proxy;
     exchange->proxy_untrusted = untrusted != 0;
-    if (((exchange->request->status_only && status >= 200) || has_all(exchange)) && !exchange->spoilt)
+    if (((exchange->request->status_only && status >= 200) || exchange->enough || has_all(exchange)) && !exchange->spoilt)
         result = CURLE_OK;
     /* Nothing came behind the head. */
     fine = exchange->head_done || result != CURLE_OK || judge_head(exchange);

@@ -81,6 +81,7 @@ struct HttpExchange
     bool wanted;            /* the body is what was asked for, not an error's */
     bool paused;
     uint64_t discard;       /* bytes that come before those that are wanted */
+    bool enough;            /* of an error's body: the rest is not waited for */
     bool spoilt;            /* `failure` says why nothing more is taken */
     char why[CURL_ERROR_SIZE];
     EgressVerdict verdict;

@@ -10,6 +10,8 @@
 #     /pace=2000:0.1/a.csv   so many bytes, each time after so many seconds
 #     /slowhead/a.csv        a byte of the headers each second
 #     /fail=503x2/a.csv      the first two answers have status 503; fail=503: all of them
+#     /rant=500/a.csv        that status, with a body that never ends
+#     /header=200000/a.csv   a header of so many bytes
 #     /after=1/...           those answers say Retry-After: 1
 #     /noranges/a.csv        ranges are not known
 #     /onerange/a.csv        nor are they after the first
@@ -138,6 +140,14 @@ sub _answer
             return 1;
         }
     }
+    if (defined $ask{rant})
+    {
+        local $SIG{PIPE} = 'IGNORE';
+        syswrite $client, "HTTP/1.1 $ask{rant} Failed\r\nConnection: close\r\n\r\n";
+        1 while $method ne 'HEAD' && syswrite $client, 'and no, ' x 1000;
+        return 0;
+    }
+    $out{'X-Header'} = 'x' x $ask{header} if $ask{header};
     my $content = do { local (@ARGV, $/) = ("$self->{files}/$name"); -f $ARGV[0] ? <> : undef };
     if (!defined $content)
     {

@@ -129,6 +129,10 @@ like(read_error('stall=1000/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to se
 like(read_error('trickle/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that sends a byte a second');
 like(read_error('slowhead/a.csv'), qr/08006: "127\.0\.0\.1" was too slow to send file "slowhead\/a\.csv".*DETAIL:  Fewer than 100 bytes came within 1 seconds \(idleTimeoutSeconds\)\. 3 attempts failed, /s,
     'one that sends a byte of its headers a second');
+like(read_error("rant=$_->[0]/a.csv"), $_->[1], "status $_->[0] with a body that never ends")
+    for [ 403, qr/42501: "127\.0\.0\.1" does not allow access to file.*and no, and no/s ], [ 500, qr/08006: "127\.0\.0\.1" did not send file.*status 500: and no, and no/s ];
+like(read_error('header=200000/a.csv'), qr/08P01: "127\.0\.0\.1" sent a header of its answer that is too long/, 'a header of 200 kB');
+is(read_sum('header=50000/a.csv'), "$ROWS|$sum", 'one of 50 kB');
 connector('slow', { baseUrl => $server->url, maxAttempts => 1, idleTimeoutSeconds => 8 });
 like(read_error('pace=500:5/a.csv', 'slow'), qr/08006: "127\.0\.0\.1" was too slow to send file/, 'one that sends little now and then');
 connector('hurried', { baseUrl => $server->url, totalTimeoutSeconds => 2 });
