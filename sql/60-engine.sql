@@ -224,7 +224,8 @@ BEGIN
         RETURN name;
     END IF;
     SELECT o.* INTO s FROM kaireon_internal.schema AS o WHERE o.name = kaireon_internal.safe_name(name);
-    making := format('Make one: SELECT kaireon.create_connector(''uploads'', ''csv_upload''); SELECT kaireon.create_pipeline(%L, ''uploads'', %L);',
+    -- Put together, so that this is no statement that may carry credentials (redact_text.c) and has its caller's blanked out.
+    making := format('Make one: SELECT kaireon.create_%s(''uploads'', ''csv_upload''); SELECT kaireon.create_pipeline(%L, ''uploads'', %L);', 'connector',
                      'upload_' || COALESCE(s.name, 'customers'), COALESCE(s.name, 'customers'));
     IF s.id IS NULL AND p.id IS NOT NULL THEN
         PERFORM kaireon_internal.fail('42809', format('pipeline "%s" does not read what is uploaded', name), 'Its source is no connector of type "csv_upload".',

@@ -83,6 +83,7 @@ my $id = $k->start('lines');
 $k->wait_run($id);
 is($k->run_row($id)->{error_message}, 'nothing was uploaded', 'nor has start_pipeline, whatever was uploaded before');
 $k->make('two', connector => 'uploads', schema => 'customers', source => {});
+like($k->sql_error("\\set VERBOSITY verbose\nSELECT kaireon.upload_csv('customers', 'x', '{\"version\": 77}')"), qr/^(?!.*hidden)(?!.*\*\*\*\*)/s, 'a schema that is uploaded to is no secret');
 like($k->sql_error(q(SELECT kaireon.upload_csv('customers', 'x'))), qr/several pipelines load what is uploaded to schema "customers".*They are by_upload, two/s, 'several: one is to be named');
 like($k->sql_error(q(CREATE ROLE stranger; SET ROLE stranger; SELECT kaireon.upload_csv('two', 'x'))), qr/permission denied/, 'others may not');
 
