@@ -274,8 +274,9 @@ sub staging
     is($k->sql("SELECT path || ' ' || (etag = '$etag') FROM kaireon_internal.source_file AS f JOIN kaireon_internal.pipeline AS p ON p.id = f.pipeline_id WHERE p.name = '$desk'"), 'desk/a.csv true', "$name: the ledger has it as it was listed");
     $place->{put}->('desk/c.csv', "id,name\n71,c\n");
     $place->{put}->('desk/d.csv', "id,name\n72,d\n");
-    $k->sql("INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, etag, target_path)
-        SELECT 'stage', p.id, p.id, 'read', p.connector_id, o.path, o.size + (o.path = 'desk/d.csv')::int, o.modified_at, coalesce(o.etag, ''), 'work/x/of ' || right(o.path, 5)
+    $k->sql("INSERT INTO kaireon_internal.outbox (kind, pipeline_id, run_id, node_id, connector_id, path, size, modified_at, etag, target_path, config_hash)
+        SELECT 'stage', p.id, p.id, 'read', p.connector_id, o.path, o.size + (o.path = 'desk/d.csv')::int, o.modified_at, coalesce(o.etag, ''), 'work/x/of ' || right(o.path, 5),
+            (SELECT md5(c.config::text) FROM kaireon_internal.connector AS c WHERE c.id = p.connector_id)
         FROM kaireon.list_objects('$name', 'desk') AS o, kaireon_internal.pipeline AS p WHERE p.name = '$desk'");
     $k->sql("UPDATE kaireon_internal.outbox SET etag = 'another' WHERE kind = 'stage' AND path = 'desk/d.csv' AND etag <> ''");
     is($ended->(), 'success 1', "$name: what was claimed and not moved is moved, but for a file that has changed");
@@ -296,7 +297,7 @@ sub offsets
         connector("metered_$name", $place->{type} // $name, $place->{with}->($meter->port));
         is($k->sql("SELECT count(*) FROM (SELECT FROM kaireon.read('metered_$name', 'large/l.csv') AS t(id bigint, name text) LIMIT 10) AS few"), 10, "$name: ten rows of a large object");
         my $bytes = $meter->bytes;
-        cmp_ok($bytes, '<', 600_000, "$name: take $bytes bytes of " . length $content{'large/l.csv'});
+        cmp_ok($bytes, '<', 800_000, "$name: take $bytes bytes of " . length $content{'large/l.csv'});
     }
     my $pipeline = $k->make("resumed_$name", connector => $name, fields => \@fields, source => { resource => 'large/l.csv' },
         execution => { commit => 'batch', batchSize => 10_000 });
