@@ -134,7 +134,7 @@ bool
 s3_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st)
 {
     Moving moving = {.s3 = session};
-    const StoreMover mover = {look, copy_object, remove_object, &moving};
+    const StoreMover mover = {look, copy_object, remove_object, &moving, store_move_room(moving.s3->prefix)};
 
     http_operation(moving.s3->store.http);
     return store_move(&mover, entry, to, place, size, st);

@@ -278,7 +278,7 @@ remove_blob(void *context, const DriverEntry *entry, Status *st)
 bool
 azure_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st)
 {
-    const StoreMover mover = {look, copy_blob, remove_blob, session};
+    const StoreMover mover = {look, copy_blob, remove_blob, session, store_move_room(((Azure *) session)->prefix)};
 
     http_operation(((Azure *) session)->store.http);
     return store_move(&mover, entry, to, place, size, st);

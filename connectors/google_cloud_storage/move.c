@@ -192,7 +192,7 @@ remove_object(void *context, const DriverEntry *entry, Status *st)
 bool
 gcs_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st)
 {
-    const StoreMover mover = {look, copy_object, remove_object, session};
+    const StoreMover mover = {look, copy_object, remove_object, session, store_move_room(((Gcs *) session)->prefix)};
 
     http_operation(((Gcs *) session)->store.http);
     return store_move(&mover, entry, to, place, size, st);

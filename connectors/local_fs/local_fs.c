@@ -78,6 +78,7 @@ fs_open(const DriverConfig *config, void **session, Status *st)
         fs_close(fs);
         return false;
     }
+    fs->claims = config->claims;
     *session = fs;
     return true;
 }

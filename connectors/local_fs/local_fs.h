@@ -29,6 +29,7 @@ typedef struct LocalFs
     char *base_path;    /* as given, without a slash at the end; for messages */
     LocalFsId *forbidden;
     size_t nforbidden;
+    bool claims;        /* DriverConfig.claims */
 } LocalFs;
 
 /*

@@ -4,7 +4,7 @@
  * Both folders are reached as walk.c reaches them.  Nothing that is there is
  * ever overwritten: a name that is taken gets ".1", ".2"... behind it.  A move
  * that was made already is found by the file's size and time, so that it can be
- * asked for again after a crash.
+ * asked for again after a crash; or, where the name is the file's alone, by that.
  */
 #define _GNU_SOURCE     /* renameat2 */
 #include <errno.h>
@@ -17,6 +17,7 @@
 #include <unistd.h>
 
 #include "../connectors/local_fs/local_fs.h"
+#include "core/numbered.h"
 
 /* So many files of one name in one folder. */
 #define LOCAL_FS_NAMES_MAX 10000
@@ -29,6 +30,7 @@ typedef struct Move
     const char *name;
     const char *target;     /* its path there, without a number */
     const char *target_name;
+    bool own;               /* nothing else has that name */
 } Move;
 
 /* What a name leads to. */
@@ -98,6 +100,21 @@ changed_fail(const Move *move, Status *st)
     return status_hint(st, "Another has come in its place, which the next run reads; this one was left where it is.");
 }
 
+/* What has the file's own name is the file, whatever has come to its old one since. */
+static bool
+was_moved(const Move *move, bool *done, Status *st)
+{
+    struct stat there, here;
+
+    if (!move->own || fstatat(move->to, move->target_name, &there, AT_SYMLINK_NOFOLLOW) != 0)
+        return true;
+    *done = true;
+    if (fstatat(move->from, move->name, &here, AT_SYMLINK_NOFOLLOW) != 0 || here.st_ino != there.st_ino || here.st_dev != there.st_dev)
+        return true;
+    /* rename_once was stopped between its two steps */
+    return unlinkat(move->from, move->name, 0) == 0 || move_fail(move, errno, st);
+}
+
 /* Tries one name; *done when the file is there. */
 static bool
 try_name(const Move *move, const char *name, Found source, bool *done, Status *st)
@@ -122,14 +139,15 @@ move_between(const Move *move, char *place, size_t size, Status *st)
     bool done = false;
     int i;
 
+    if (!was_moved(move, &done, st))
+        return false;
+    if (done)
+        return numbered_path(move->target, 0, NUMBERED_NAME_MAX, place, size) || status_fail(st, STATUS_LIMIT, "path \"%s\" is too long", move->target);
     for (i = 0; i < LOCAL_FS_NAMES_MAX && !done; i++)
     {
-        char suffix[16] = "", name[NAME_MAX + 1];
+        const char *name = place + (move->target_name - move->target);
 
-        if (i > 0)
-            snprintf(suffix, sizeof(suffix), ".%d", i);
-        if (snprintf(name, sizeof(name), "%s%s", move->target_name, suffix) >= (int) sizeof(name) ||
-            snprintf(place, size, "%s%s", move->target, suffix) >= (int) size)
+        if (!numbered_path(move->target, i, NUMBERED_NAME_MAX, place, size) || strlen(name) > NAME_MAX)
             return status_fail(st, STATUS_LIMIT, "path \"%s\" is too long", move->target);
         if (!try_name(move, name, source, &done, st))
             return false;
@@ -141,7 +159,7 @@ bool
 local_fs_move(void *session, const DriverEntry *entry, const char *to, char *place, size_t size, Status *st)
 {
     LocalFs *fs = session;
-    Move move = {.entry = entry, .from = -1, .to = -1, .target = to};
+    Move move = {.entry = entry, .from = -1, .to = -1, .target = to, .own = fs->claims};
     bool fine = false;
 
     move.from = open_folder(fs, local_fs_relative(fs, entry->path), false, &move.name, st);

@@ -3,7 +3,8 @@
  *
  * SSH_FXP_RENAME does not overwrite; the names that are taken are looked for
  * all the same, as there are servers that do.  A move that was made already is
- * found by the file's size and time, so that it can be asked for again.
+ * found by the file's size and time, so that it can be asked for again; or, where
+ * the name is the file's alone, by that.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #include <string.h>
 
 #include "../connectors/sftp/sftp.h"
+#include "core/numbered.h"
 
 /* So many files of one name in one folder. */
 #define NAMES_MAX 10000
@@ -102,7 +104,7 @@ try_name(const Move *move, const char *full, Found source, bool *done)
 
     if (!look(move, full, &target))
         return false;
-    *done = target == FOUND_IT && source != FOUND_IT;   /* it was moved before */
+    *done = move->sftp->claims ? target != FOUND_NOTHING : target == FOUND_IT && source != FOUND_IT;   /* it was moved before */
     if (*done || target != FOUND_NOTHING)
         return true;
     if (source != FOUND_IT)
@@ -135,12 +137,9 @@ move_to(const Move *move, const char *to, char *place, size_t size)
         return false;
     for (int i = 0; i < NAMES_MAX && !done; i++)
     {
-        char suffix[16] = "", full[SFTP_PATH_MAX];
+        char full[SFTP_PATH_MAX];
 
-        if (i > 0)
-            snprintf(suffix, sizeof(suffix), ".%d", i);
-        if (snprintf(full, sizeof(full), "%s%s", move->to, suffix) >= (int) sizeof(full) ||
-            snprintf(place, size, "%s%s", to, suffix) >= (int) size)
+        if (!numbered_path(move->to, i, NUMBERED_NAME_MAX, full, sizeof(full)) || !numbered_path(to, i, NUMBERED_NAME_MAX, place, size))
             return status_fail(move->st, STATUS_LIMIT, "path \"%s\" is too long", to);
         if (!try_name(move, full, source, &done))
             return false;

@@ -204,6 +204,7 @@ sftp_open(const DriverConfig *config, void **session, Status *st)
     if (sftp == NULL)
         return status_out_of_memory(st, sizeof(*sftp));
     sftp->fd = -1;
+    sftp->claims = config->claims;
     sftp->connect_seconds = connect_seconds;
     sftp->idle_seconds = idle_seconds;
     sftp->total_seconds = total_seconds;

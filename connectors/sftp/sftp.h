@@ -53,6 +53,7 @@ typedef struct Sftp
     bool broken;        /* the connection is of no use any more */
     bool silent;        /* because the server said nothing */
     int64_t waited;     /* milliseconds, in this operation */
+    bool claims;        /* DriverConfig.claims */
     bool over;          /* that is longer than total_seconds: it is not tried again */
 } Sftp;
 

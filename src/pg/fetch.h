@@ -81,7 +81,7 @@ extern FetchObject *fetch_split(const LinkMessage *message, int ncolumns, bool *
 /* Has a file, as it was listed or read, moved to the path `to`; where it is then: see Driver.move. */
 extern char *fetch_move(Link *link, const ConnectorSpec *connector, const FetchObject *file, const char *to);
 
-/* The same of many files (FetchObject *) and paths (char *); for one that has gone, or has become another, the answer has NULL. */
+/* The same of many files (FetchObject *) and paths (char *); for one that has gone, or has become another, the answer has NULL.  No path is any other file's. */
 extern List *fetch_move_all(Link *link, const ConnectorSpec *connector, List *files, List *to);
 
 /* What a server answered to a call: the status of HTTP, how many seconds it asks to be left alone for (0: it does not say), and what it says of an error. */

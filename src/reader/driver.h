@@ -37,6 +37,7 @@ typedef struct DriverConfig
     const char *const *forbidden;
     size_t nforbidden;
     bool moves;                 /* objects will be moved: the roots are those in which they may be */
+    bool claims;                /* and each to a name that nothing else has: what is there is the object, moved before */
     bool checks;                /* nothing but what is said is looked at: open() connects to nothing, and does without credentials that it is not told */
     bool calls;                 /* something will be called, once: whoever asks tries again by himself */
     const char *const *egress;  /* rules of net/egress.h: where connections may go beside public addresses */
@@ -117,7 +118,7 @@ typedef struct Driver
     /*
      * Moves an object, which still must have the entry's size and time (55000),
      * to the path `to`, making folders.  Where there is something already, it
-     * is to.1, to.2...: nothing is overwritten.  *place, of `size` bytes, gets
+     * is to.1, to.2..., shortened where that is too long: nothing is overwritten.  *place, of `size` bytes, gets
      * the path.  True as well when it was moved there before.  NULL: objects of
      * this type can't be moved.
      */

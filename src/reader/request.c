@@ -450,6 +450,7 @@ parse_root(Request *request, bool debug, Status *st)
     request->describe = strcmp(operation, "describe") == 0;
     request->replay = strcmp(operation, "replay") == 0;
     request->move = request->config.moves = strcmp(operation, "move") == 0;
+    request->config.claims = request->move && request->missing_ok;
     request->call = request->config.calls = strcmp(operation, "call") == 0;
     request->check = request->config.checks = strcmp(operation, "check") == 0;
     request->look = strcmp(operation, "look") == 0;

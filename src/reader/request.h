@@ -50,7 +50,7 @@ typedef struct Request
     const char **roots, **forbidden, **egress;  /* the arrays of `config` */
     char *own_root;         /* debug mode: the root that was not given */
     const char *resource;   /* NULL: none given */
-    bool missing_ok;        /* a resource that does not exist has no objects; of a move: a file may have gone */
+    bool missing_ok;        /* a resource that does not exist has no objects; of a move: a file may have gone, and targets are the files' alone */
     RequestFile *files;     /* NULL: what `resource` lists */
     size_t nfiles;
     const Format *format;   /* NULL: each file's name, or what is in it, decides */

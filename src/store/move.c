@@ -7,10 +7,13 @@
 #include <string.h>
 
 #include "core/buf.h"
+#include "core/numbered.h"
 #include "core/sha256.h"
 
 /* So many objects of one name in one folder. */
 #define NAMES_MAX 10000
+/* Bytes of a key. */
+#define KEY_MAX 1024
 /* So often may a name be free when it is looked at, and taken when it is written. */
 #define TAKEN_MAX 20
 
@@ -28,15 +31,23 @@ store_move_mark(const DriverEntry *entry, char *mark, Status *st)
     return fine;
 }
 
+size_t
+store_move_room(const char *prefix)
+{
+    size_t length = strlen(prefix);
+
+    return length < KEY_MAX ? KEY_MAX - length : 0;
+}
+
 /* The first of to, to.1, to.2... that is free, or where the copy, or the object itself, is already. */
 static bool
 find_place(const StoreMover *mover, const DriverEntry *entry, const char *to, char *place, size_t size, StoreFound *found, Status *st)
 {
     for (int i = 0; i < NAMES_MAX; i++)
     {
-        int n = i == 0 ? snprintf(place, size, "%s", to) : snprintf(place, size, "%s.%d", to, i);
+        size_t room = i > 0 && mover->path_max < size ? mover->path_max + 1 : size;
 
-        if (n < 0 || (size_t) n >= size)
+        if (!numbered_path(to, i, mover->path_max, place, room))
             return status_fail(st, STATUS_LIMIT, "the name \"%.200s...\" is too long", to);
         *found = STORE_NOTHING;
         if (strcmp(place, entry->path) == 0)

@@ -36,7 +36,11 @@ typedef struct StoreMover
     /* Deletes the object, where the store can tell only as it was listed; what is gone already is fine. */
     bool (*remove)(void *context, const DriverEntry *entry, Status *st);
     void *context;
+    size_t path_max;    /* bytes that a path may have, so that its key is not too long */
 } StoreMover;
+
+/* What a prefix leaves of the 1024 bytes that keys may have in all stores. */
+size_t store_move_room(const char *prefix);
 
 /*
  * What a copy is marked with, where it has a version of its own: which version of which object

@@ -215,6 +215,28 @@ is(list('done/**'), 'done/deeper/1.csv done/deeper/2.csv', 'and in the folder');
 $k->write_file('box/1.csv', "id,name\n7,x\n");
 is($k->run('archived')->{rows_loaded}, 1, 'a file of the same name is another');
 is(list('done/**'), 'done/deeper/1.csv done/deeper/1.csv.1 done/deeper/2.csv', 'and overwrites nothing');
+for my $id (8, 9)
+{
+    $k->write_file('box/' . 'n' x 251 . '.csv', "id,name\n$id,x\n");
+    is($k->run('archived')->{rows_loaded}, 1, 'a name of 255 bytes');
+}
+ok(-e "$files/done/deeper/" . 'n' x 251 . '.c.1', 'makes room for a number');
+
+# The run dies before it has noted that a file is moved, and one of the same path, size and time comes.
+mkdir "$files/desk";
+$k->make('staged', connector => 'ssh', fields => \@fields, source => { resource => 'desk/*.csv', atomicity => { stagingFolder => 'work', successFolder => 'desk_done' } });
+$k->write_file('desk/a.csv', "id,name\n1,x\n");
+$k->write_file('desk/b.csv', "id,name\nx,x\n");
+is($k->run('staged')->{error_code}, '22P02', 'a run that leaves claims');
+$k->sql("UPDATE kaireon_internal.outbox SET status = 'pending', moved_to = NULL, staged_size = NULL, staged_modified_at = NULL, staged_etag = NULL WHERE path = 'desk/a.csv'");
+$k->sql("DELETE FROM kaireon_internal.outbox WHERE path = 'desk/b.csv'");
+$k->write_file('desk/a.csv', "id,name\n2,x\n");
+system('touch', '-r', glob("$files/work/*-a.csv"), "$files/desk/a.csv") == 0 or die 'touch';
+for my $ids ('1', '1 2')
+{
+    is($k->run('staged')->{rows_loaded}, 1, 'a file that was claimed is loaded before another in its place');
+    is($k->sql("SELECT string_agg(id::text, ' ' ORDER BY id) FROM ds_staged"), $ids, 'each once');
+}
 
 # ---- what breaks
 

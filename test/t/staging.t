@@ -165,6 +165,20 @@ my $pending = "UPDATE kaireon_internal.outbox SET status = 'pending', moved_to =
     $k->sql($pending);
     $next->('before it was noted that files are moved', 1);
 
+    # Nothing tells them from those that were claimed, but where they are.
+    $halted->();
+    $k->sql($pending);
+    for my $name (qw(a b))
+    {
+        my ($staged) = glob("$files/.processing/*-$name.csv");
+        put("crash/$name.csv", $name eq 'a' ? 3 : 4);
+        system('touch', '-r', $staged, "$files/crash/$name.csv") == 0 or die;
+    }
+    is(ended('crash') . ' ' . rows('crash') . '; ' . there('crash') . '; ' . there('.processing'), 'success 2 1 crash/a.csv, 2 crash/b.csv; crash/a.csv crash/b.csv; ',
+        'before it was noted, and files of the same path, size and time have come: what was claimed is loaded');
+    is(ended('crash') . ' ' . rows('crash'), 'success 2 1 crash/a.csv, 2 crash/b.csv, 3 crash/a.csv, 4 crash/b.csv', 'then those');
+    $k->sql('TRUNCATE ds_crash');
+
     $halted->();
     $k->sql($pending);
     $back->();
@@ -437,6 +451,13 @@ for my $policy (qw(reload ignore fail))
     put("odd/caf\xc3\xa9 *.csv", 2);
     is(ended('odd'), 'success 2', 'names of folders and files may be odd, and long');
     is($k->sql("SELECT count(*) FROM kaireon.list_objects('files', 'odd done')") . $k->sql("SELECT count(*) FROM kaireon.list_objects('files', 'work \\[1\\]/**')"), '20', 'they are moved on');
+    make('long', 'long/*.csv');
+    for my $id (1, 2)
+    {
+        put('long/' . 'n' x 251 . '.csv', $id);
+        is(ended('long'), 'success 1', 'a name of 255 bytes');
+    }
+    is(join(' ', sort map { s/.*\///r } glob("$files/long.done/*")), join(' ', 'n' x 251 . '.c.1', 'n' x 251 . '.csv'), 'also where it is taken');
 }
 
 # ---- a pipeline that was changed while it has claims, and sources that share files

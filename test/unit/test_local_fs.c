@@ -437,7 +437,7 @@ static void
 moves(void *s, const char *name, const char *to, bool older, const char *want)
 {
     static struct stat moved;   /* the last file that was there */
-    char place[500], got[1200], below[200];
+    char place[500], got[1200], below[300];
     struct stat info;
     DriverEntry entry = {.path = name};
     Status st;
@@ -478,6 +478,56 @@ check_moving(void)
     moves(s, "in/c.csv", "in/c.csv/c.csv", false, "42809 \"in/c.csv/c.csv\" goes through something that is not a directory");
     moves(s, "link/c.csv", "c.csv", false, "42501 \"link/c.csv\" is or goes through a symbolic link");
     ok(access(at("move/in/c.csv"), F_OK) == 0, "a file whose move failed is where it was");
+    driver_local_fs.close(s);
+}
+
+/* Names with 255 bytes, taken. */
+static void
+check_long_names(void)
+{
+    char name[270], from[280], to[280], second[280];
+    Status st;
+    void *s = session("/move", "/move", "/move/pg", &st);
+
+    snprintf(name, sizeof(name), "%0251d", 7);
+    snprintf(second, sizeof(second), "long/%s\xc3\xa4.1", name);
+    strcat(name, "\xc3\xa4\xc3\xa4");
+    snprintf(from, sizeof(from), "in/%s", name);
+    snprintf(to, sizeof(to), "long/%s", name);
+    for (int i = 0; i < 2; i++)
+    {
+        char below[300];
+
+        snprintf(below, sizeof(below), "move/%s", from);
+        put(below, i == 0 ? "first" : "another");
+        moves(s, from, to, false, i == 0 ? to : second);
+    }
+    driver_local_fs.close(s);
+}
+
+/* What was claimed has a name of its own. */
+static void
+check_claims(void)
+{
+    struct stat info;
+    Status st;
+    void *s = session("/move", "/move", "/move/pg", &st);
+
+    ((LocalFs *) s)->claims = true;
+    put("move/in/own.csv", "own");
+    moves(s, "in/own.csv", "work/own.csv", false, "work/own.csv");
+    put("move/in/own.csv", "new");
+    if (stat(at("move/work/own.csv"), &info) != 0 || utimensat(AT_FDCWD, at("move/in/own.csv"), (const struct timespec[]) {info.st_atim, info.st_mtim}, 0) != 0)
+        abort();
+    moves(s, "in/own.csv", "work/own.csv", false, "work/own.csv");
+    ok(access(at("move/in/own.csv"), F_OK) == 0, "a file that has come in its place stays there, also one of the same size and time");
+    put("move/work/own.csv", "written since");
+    moves(s, "in/own.csv", "work/own.csv", false, "work/own.csv");
+    unlink(at("move/in/own.csv"));
+    if (linkat(open(at("move/work"), O_RDONLY), "own.csv", open(at("move/in"), O_RDONLY), "own.csv", 0) != 0)
+        abort();
+    moves(s, "in/own.csv", "work/own.csv", false, "work/own.csv");
+    ok(access(at("move/in/own.csv"), F_OK) != 0, "a file with both names, which a crash has left, loses the old one");
     driver_local_fs.close(s);
 }
 
@@ -545,6 +595,8 @@ main(void)
     check_devices();
     check_reading();
     check_moving();
+    check_long_names();
+    check_claims();
     snprintf(command, sizeof(command), "rm -r '%s'", top);
     return system(command) != 0 || done();
 }

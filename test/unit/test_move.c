@@ -88,7 +88,7 @@ static bool
 move(Fake *fake, const char *from, const char *to, char *place, size_t size, Status *st)
 {
     const DriverEntry entry = {from, 10, 0, "e"};
-    const StoreMover mover = {look, copy, remove_it, fake};
+    const StoreMover mover = {look, copy, remove_it, fake, 20};
 
     status_clear(st);
     return store_move(&mover, &entry, to, place, size, st);
@@ -153,12 +153,16 @@ static void
 test_itself(void)
 {
     Fake same = {.places = {{"d/a", 1}}}, numbered = {.places = {{"d/a", 5}, {"d/a.1", 1}}}, gone = {.places = {{"", 0}}};
+    Fake long_name = {.places = {{"a", 1}, {"folder/name of 20 by", 5}}};
     char place[40];
     Status st;
 
     ok(move(&same, "d/a", "d/a", place, sizeof(place), &st) && *at(&same, "d/a") == 1 && same.ncopied == 0, "an object that is there already stays");
     ok(move(&numbered, "d/a.1", "d/a", place, sizeof(place), &st) && *at(&numbered, "d/a.1") == 1, "also under a name with a number");
     is_str(place, "d/a.1", "which is told");
+    ok(move(&long_name, "a", "folder/name of 20 by", place, sizeof(place), &st), "a key that would be too long with a number");
+    is_str(place, "folder/name of 20 .1", "is shortened");
+    is_int(store_move_room("prefix/"), 1017, "which a prefix counts for");
     ok(!move(&gone, "d/a", "d/a", place, sizeof(place), &st) && strcmp(st.sqlstate, STATUS_NO_FILE) == 0, "one that is gone is not found");
 }
 
