@@ -448,7 +448,7 @@ typedef struct Notes
 {
     List *staged;            /* FetchObject * */
     List *gone;
-    List *elsewhere;         /* may be below another base */
+    List *unseen;            /* may still be there */
     const FetchObject *missing; /* the first that was moved and has gone; NULL: none */
 } Notes;
 
@@ -476,9 +476,9 @@ take_missing(Run *run, RunSource *source, FetchObject *file, bool anything, Note
     }
     if (file->from > 0)
         run_refuse_file(run, file->path, "is not there any more");
-    if (claim->earlier && claim->elsewhere)
-        notes->elsewhere = lappend(notes->elsewhere, file);
-    else if (anything || !claim->earlier)
+    if (claim->earlier && (claim->elsewhere || !anything))
+        notes->unseen = lappend(notes->unseen, file);
+    else
         notes->gone = lappend(notes->gone, file);
     return false;
 }
@@ -579,6 +579,19 @@ refuse_missing(const Run *run, const FetchObject *file)
     pg_unreachable();
 }
 
+/* Files that stay claimed although they were not found. */
+static void
+warn_of_unseen(Run *run, const RunSource *source, List *files)
+{
+    const FetchObject *first = linitial(files);
+    int count = list_length(files);
+
+    warn(run, source->asked->node, psprintf("%d file%s that earlier runs have claimed, the first \"%s\", can't be found%s", count, count == 1 ? "" : "s", first->path,
+                                            first->claim->elsewhere ? " since the connector was changed" : ", nor is anything else"),
+         psprintf("%s, or give up the claims with kaireon.discard_outbox('%s').",
+                  first->claim->elsewhere ? "Change the connector back and run the pipeline again" : "Look whether the place is mounted", run->spec->name));
+}
+
 static void
 stage_source(Run *run, RunSource *source)
 {
@@ -602,10 +615,8 @@ stage_source(Run *run, RunSource *source)
     injection_point("staging-listed");
     note(run, &notes);
     injection_point("staging-noted");
-    if (notes.elsewhere)
-        warn(run, source->asked->node, psprintf("%d file%s that earlier runs have claimed, the first \"%s\", can't be found since the connector was changed", list_length(notes.elsewhere),
-                                                list_length(notes.elsewhere) == 1 ? "" : "s", ((FetchObject *) linitial(notes.elsewhere))->path),
-             psprintf("Change the connector back and run the pipeline again, or give up its claims with kaireon.discard_outbox('%s').", run->spec->name));
+    if (notes.unseen)
+        warn_of_unseen(run, source, notes.unseen);
     if (notes.missing)
         refuse_missing(run, notes.missing);
 }

@@ -57,6 +57,9 @@ sub claims { return $k->sql("SELECT coalesce(string_agg(concat_ws(' ', path, sta
 
 sub undone { return $k->sql("SELECT count(*) FROM kaireon.outbox WHERE pipeline = '$_[0]' AND action = 'move' AND status <> 'done'"); }
 
+# warnings(RUN): "node severity reason" of each line of run_errors.
+sub warnings { my ($run) = @_; return $k->sql("SELECT coalesce(string_agg(concat_ws(' ', node_id, severity, reason), '; ' ORDER BY ordinal), '') FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"); }
+
 # ended(NAME): "status rows error" of a run.
 sub ended
 {
@@ -196,7 +199,10 @@ my $pending = "UPDATE kaireon_internal.outbox SET status = 'pending', moved_to =
 # Claimed files that are nowhere stay claimed until something is seen of the place, which may not be mounted.
 sub unseen
 {
-    is(ended('crash'), 'success 0', 'files that are nowhere');
+    my $run = $k->run('crash');
+    is("$run->{status} $run->{rows_loaded}", 'success 0', 'files that are nowhere');
+    is(warnings($run), q{read warning 2 files that earlier runs have claimed, the first "crash/a.csv", can't be found, nor is anything else}
+          . q{ (Look whether the place is mounted, or give up the claims with kaireon.discard_outbox('crash').)}, 'are told of');
     is(claims('crash'), 'crash/a.csv pending, crash/b.csv pending', 'are claimed for longer while nothing is seen of the place');
     put('.processing/of another.csv', 1);
     is(ended('crash'), 'success 0', 'and not');
@@ -474,7 +480,6 @@ sub nodes
           { sourceNodeId => 'both', targetNodeId => 'load' } ]);
 }
 sub update { my ($name, @sources) = @_; my ($nodes, $edges) = nodes(@sources); return "SELECT kaireon.update_pipeline('$name', nodes => " . $k->json($nodes) . ', edges => ' . $k->json($edges) . ')'; }
-sub warnings { my ($run) = @_; return $k->sql("SELECT coalesce(string_agg(concat_ws(' ', node_id, severity, reason), '; ' ORDER BY ordinal), '') FROM kaireon.run_errors WHERE run_id = '$run->{run_id}'"); }
 
 {
     $k->make('moved', fields => [ @fields[ 0, 1 ] ], source => { resource => 'moved/*.csv', atomicity => $staged });
@@ -546,7 +551,7 @@ sub warnings { my ($run) = @_; return $k->sql("SELECT coalesce(string_agg(concat
     my $run = $k->run('based');
     is("$run->{status} $run->{rows_loaded} " . claims('based'), 'success 1 in/a.csv pending', 'is kept where the connector has another one');
     is(warnings($run), q{read warning 1 file that earlier runs have claimed, the first "in/a.csv", can't be found since the connector was changed}
-          . q{ (Change the connector back and run the pipeline again, or give up its claims with kaireon.discard_outbox('based').)}, 'and told of');
+          . q{ (Change the connector back and run the pipeline again, or give up the claims with kaireon.discard_outbox('based').)}, 'and told of');
     $base->('home');
     is(ended('based') . claims('based'), 'success 1', 'put back, it is loaded');
 }
