@@ -110,6 +110,10 @@ store_move(const StoreMover *mover, const DriverEntry *entry, const char *to, ch
 
     if (!mover->look(mover->context, entry, entry->path, false, &here, st) || !have_copy(mover, entry, to, place, size, here, st))
         return false;
-    /* What was written under the old name after the copy was made is another object. */
+    /*
+     * What was written under the old name after the copy was made is another object.  Whether one that
+     * is gone by now was taken by another, or by this deletion, whose first answer was lost, can't be
+     * told: the copy stays, as it may be the only one.
+     */
     return here != STORE_IT || strcmp(place, entry->path) == 0 || mover->remove(mover->context, entry, st);
 }
