@@ -266,21 +266,24 @@ ask_instance(const S3Credentials *c, S3Keys *keys, Status *st)
     char url[2100];
     Buf session, role, answer;
     bool fine;
+    int n;
 
     if (base == NULL)
         base = METADATA;
+    for (n = strlen(base) > 1700 ? 1700 : (int) strlen(base); n > 0 && base[n - 1] == '/'; n--)
+        ;
     buf_init(&session, 64U << 10);
     buf_init(&role, 64U << 10);
     buf_init(&answer, 1U << 20);
-    snprintf(url, sizeof(url), "%.1900s/latest/api/token", base);
+    snprintf(url, sizeof(url), "%.*s/latest/api/token", n, base);
     fine = ambient_ask("PUT", url, ttl, 1, &session, st);
     token[0].value = (const char *) session.data;
-    snprintf(url, sizeof(url), "%.1900s/latest/meta-data/iam/security-credentials/", base);
+    snprintf(url, sizeof(url), "%.*s/latest/meta-data/iam/security-credentials/", n, base);
     fine = fine && ambient_ask("GET", url, token, 1, &role, st);
     if (fine && strlen((const char *) role.data) != strcspn((const char *) role.data, " \r\n/?#"))
         role.data[strcspn((const char *) role.data, " \r\n/?#")] = '\0';
     if (fine)
-        snprintf(url, sizeof(url), "%.1700s/latest/meta-data/iam/security-credentials/%.200s", base, (const char *) role.data);
+        snprintf(url, sizeof(url), "%.*s/latest/meta-data/iam/security-credentials/%.200s", n, base, (const char *) role.data);
     fine = fine && ambient_ask("GET", url, token, 1, &answer, st) && take_json(&answer, keys, st);
     buf_free(&session);
     buf_free(&role);

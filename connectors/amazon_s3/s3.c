@@ -167,7 +167,7 @@ check_region(const char *region, Status *st)
 typedef struct Config
 {
     const char *bucket, *prefix, *region, *endpoint, *sts_endpoint;
-    bool path_style, path_style_given, requester_pays;
+    bool path_style, path_style_given, requester_pays, verify_etag;
     StoreSettings settings;
 } Config;
 
@@ -182,6 +182,7 @@ read_config(Config *c, const json_t *json, Status *st)
         {"stsEndpoint", JSON_FIELD_TEXT, false, &c->sts_endpoint, 0, 0},
         {"pathStyle", JSON_FIELD_BOOL, false, &c->path_style, 0, 0},
         {"requesterPays", JSON_FIELD_BOOL, false, &c->requester_pays, 0, 0},
+        {"verifyEtag", JSON_FIELD_BOOL, false, &c->verify_etag, 0, 0},
         STORE_FIELDS(c->settings),
     };
 
@@ -212,6 +213,7 @@ open_session(S3 *s3, const DriverConfig *config, const Config *c, Status *st)
     s3->store.headers = s3->headers;
     s3->store.nheaders = s3->nheaders;
     s3->store.etags = true;
+    s3->store.etag_md5 = c->verify_etag;
     s3->store.hint = config->moves ? "Check credentials; to move objects the policy must allow s3:GetObject, s3:PutObject and s3:DeleteObject."
                                    : "Check bucket, region, endpoint and credentials; the policy must allow s3:ListBucket and s3:GetObject.";
     return make_base(s3, c->endpoint, c->sts_endpoint, path_style, st) && s3_credentials_read(s3, config, st) &&
@@ -221,7 +223,7 @@ open_session(S3 *s3, const DriverConfig *config, const Config *c, Status *st)
 static bool
 s3_open(const DriverConfig *config, void **session, Status *st)
 {
-    Config c = {.prefix = "", .region = "us-east-1", .settings = STORE_DEFAULTS};
+    Config c = {.prefix = "", .region = "us-east-1", .verify_etag = true, .settings = STORE_DEFAULTS};
     S3 *s3;
 
     *session = NULL;

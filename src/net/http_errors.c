@@ -192,6 +192,26 @@ http_explain(HttpExchange *exchange, CURLcode result)
     explain_progress(exchange, why, st);
 }
 
+/* What XML needs to be written otherwise in a text, and quotes, put back in place. */
+static void
+unescape_xml(char *text)
+{
+    static const struct { const char *written; char meant; } names[] = {
+        {"&lt;", '<'}, {"&gt;", '>'}, {"&quot;", '"'}, {"&#34;", '"'}, {"&apos;", '\''}, {"&#39;", '\''}, {"&amp;", '&'}};
+    char *out = text;
+
+    while (*text != '\0')
+    {
+        size_t i = 0, n = 0;
+
+        for (; i < sizeof(names) / sizeof(names[0]) && n == 0; i++)
+            n = strncmp(text, names[i].written, strlen(names[i].written)) == 0 ? strlen(names[i].written) : 0;
+        *out++ = n > 0 ? names[i - 1].meant : *text;
+        text += n > 0 ? n : 1;
+    }
+    *out = '\0';
+}
+
 /* The text between <tag> and </tag>, printable; false: there is none. */
 static bool
 find_element(const char *body, const char *tag, char *out, size_t size)
@@ -207,6 +227,7 @@ find_element(const char *body, const char *tag, char *out, size_t size)
         return false;
     from += strlen(open);
     snprintf(out, size, "%.*s", (int) (to - from > SHOWN ? SHOWN : to - from), from);
+    unescape_xml(out);
     return true;
 }
 

@@ -11,6 +11,9 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
+
+#include "net/content_md5.h"
 
 /* Parts of one object at a time. */
 #define PARTS 8
@@ -38,6 +41,7 @@ struct Transfer
     bool single;            /* there is one part, as long as the object */
     uint64_t asked;         /* bytes that have parts */
     uint64_t read;          /* bytes given */
+    ContentMd5 md5;         /* of them */
     Part *parts[PARTS];     /* the first is being read */
     size_t nparts;
 };
@@ -217,6 +221,8 @@ learn(Transfer *transfer, const HttpResponse *response)
     transfer->whole = response->status != 206;
     if (is_empty(response))
         transfer->size = 0;
+    if (strncasecmp(transfer->url, "http:", 5) == 0)
+        content_md5_begin(&transfer->md5, response, transfer->object.etag_md5);
 }
 
 /* Nothing tells whether parts are of one version: the object is asked for anew, all of it in one answer. */
@@ -293,10 +299,9 @@ is_all(const Transfer *transfer, Status *st)
     return status_detail(st, "It had %" PRId64 " bytes, and the server sent %" PRIu64 ".", transfer->object.size, transfer->read);
 }
 
-bool
-transfer_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+static bool
+read_some(Transfer *transfer, uint8_t *out, size_t size, size_t *got, Status *st)
 {
-    Transfer *transfer = context;
     Transfers *all = transfer->all;
     bool failed = false, finished;
 
@@ -333,6 +338,17 @@ transfer_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
     }
 }
 
+bool
+transfer_read(void *context, uint8_t *out, size_t size, size_t *got, Status *st)
+{
+    Transfer *transfer = context;
+
+    if (!read_some(transfer, out, size, got, st))
+        return false;
+    content_md5_add(&transfer->md5, out, *got);
+    return *got > 0 || content_md5_end(&transfer->md5, transfer->name, st);
+}
+
 void
 transfer_close(Transfer *transfer)
 {
@@ -349,6 +365,7 @@ transfer_close(Transfer *transfer)
     for (at = &all->first; *at != transfer; at = &(*at)->next)
         ;
     *at = transfer->next;
+    content_md5_free(&transfer->md5);
     free(transfer->url);
     free(transfer->name);
     free(transfer);

@@ -10,7 +10,8 @@
  * The parts are of one version: each but the first asks for the etag that the
  * first had, or must have its Last-Modified (http.h).  A server that says
  * neither is asked for the whole object in one answer, and one that does not know
- * ranges sends it so: it is taken as it comes.
+ * ranges sends it so: it is taken as it comes.  Without TLS an object's bytes are
+ * compared with the sum that the server says, once all of it was read.
  */
 #ifndef KAIREON_TRANSFER_H
 #define KAIREON_TRANSFER_H
@@ -40,6 +41,7 @@ typedef struct TransferObject
     const char *etag;           /* that it must have, as the server writes it; NULL or "": any */
     const char *version;        /* borrowed; as in HttpRequest */
     int64_t size;               /* bytes; -1: not known */
+    bool etag_md5;              /* its etag may be an MD5 sum: content_md5.h */
 } TransferObject;
 
 /* What the server said of an opened object. */

@@ -195,7 +195,7 @@ begin(Store *store, const DriverEntry *entry, bool listed, StoreObject **out, St
 {
     StoreObject *object = calloc(1, sizeof(*object));
     TransferObject what = {.name = entry->path, .headers = store->headers, .nheaders = store->nheaders, .secret_headers = store->secret_headers, .signer = store->signer,
-                           .follow = store->follow, .version = store->version, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
+                           .follow = store->follow, .version = store->version, .etag_md5 = store->etag_md5, .size = is_sized(store, entry, listed) ? (int64_t) entry->size : -1};
     char etag[302];
     bool fine;
     Buf url;

@@ -34,6 +34,7 @@ typedef struct Store
     bool follow;                /* redirections */
     bool unsized;               /* a listed size of 0 may mean that it is not known */
     bool etags;                 /* a listed etag is what the store answers with, in quotes */
+    bool etag_md5;              /* and may be an MD5 sum: content_md5.h */
     const char *version;        /* a listed etag is what the store answers with in this header, and part of the URL */
     const char *hint;           /* for who is refused */
     char *const *secrets[2];    /* where texts are that requests have in them and no failure shows, whatever a server repeats; NULL: none */

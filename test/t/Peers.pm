@@ -43,10 +43,17 @@ sub program
     return "$ENV{KAIREON_PEERS}/$SERVERS{$name}[1]";
 }
 
+my %given;
+
 sub free_port
 {
-    my $socket = IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1') or die "no free port: $!";
-    return $socket->sockport;
+    # not of those that the system gives to connections: one of the server's own might have it first
+    for (1 .. 1000)
+    {
+        my $port = 15000 + int rand 15000;
+        return $port if !$given{$port}++ && IO::Socket::INET->new(Listen => 1, LocalAddr => '127.0.0.1', LocalPort => $port, ReuseAddr => 1);
+    }
+    die 'no free port';
 }
 
 sub listens { return IO::Socket::INET->new(PeerAddr => '127.0.0.1', PeerPort => $_[0], Timeout => 2); }

@@ -73,6 +73,13 @@ for my $times (undef, 1)
     $proxy->fault('longer=50', 'GET /data/in/big.csv', $times);
     is(answer($read), $all, 'a part that has all its bytes, and less than its length says');
 }
+# Another letter is no fault of the file, and is told by its sum alone.
+my $letter = index(PostgreSQL::Test::Utils::slurp_file("$files/big.csv"), 'rather', 5000);
+for my $times (undef, 1)
+{
+    $proxy->fault("corrupt=$letter", 'GET /data/in/big.csv.* bytes=\d{1,5}-', $times);
+    like(error_of($read), qr/58030: file "big\.csv" was damaged on its way\nDETAIL:  File "big\.csv", line \d+, byte \d+\. The server says that its MD5 sum is [0-9a-f]{32}, and that of what came is [0-9a-f]{32}\.\nHINT:.*verifyEtag/, 'another letter');
+}
 $proxy->fault('', '');
 
 # ---- moves

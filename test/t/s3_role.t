@@ -111,7 +111,7 @@ connector('stranger', roleArn => 'arn:aws:iam::1:role/r');
 like(result('machine'), qr/42501: auth_method iam_role is not allowed on this server.*HINT:.*kaireon\.instance_credentials/s, 'the machine has none to give, unless an administrator says so');
 $k->sql("ALTER SYSTEM SET kaireon.instance_credentials = on");
 
-my %instance = (AWS_EC2_METADATA_SERVICE_ENDPOINT => "http://127.0.0.1:$own");
+my %instance = (AWS_EC2_METADATA_SERVICE_ENDPOINT => "http://127.0.0.1:$own/");
 with_environment(%instance);
 is(result('machine'), '1|one', 'of the instance');
 like($k->sql_error("SELECT kaireon.create_connector('spy', 'http_pull', " . $k->json({ baseUrl => "http://127.0.0.1:$own/latest/meta-data", maxAttempts => 1 }) . "); SELECT * FROM kaireon.list_objects('spy', 'iam')"),
