@@ -5,6 +5,7 @@
 #include "reader/process.h"
 
 #include <fcntl.h>
+#include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -102,6 +103,8 @@ process_limit_memory(uint64_t more)
     struct rlimit limit;
     uint64_t now = address_space();
 
+    /* A thread's own arena would take 64 MB of it, used or not. */
+    (void) mallopt(M_ARENA_MAX, 1);
     if (getrlimit(RLIMIT_AS, &limit) != 0)
         return false;
     /* Only the soft limit: see process_unlimit_memory. */
