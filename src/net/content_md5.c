@@ -16,8 +16,9 @@
 #define BYTES 16
 /* So much is summed up where it is read, before a thread is begun. */
 #define INLINE_BYTES (1U << 20)
-/* Bytes that wait for the thread. */
+/* Bytes that wait for the thread, and so many for which it is woken. */
 #define RING_BYTES (1U << 20)
+#define WAKE_BYTES (RING_BYTES / 4)
 #define STACK_BYTES (128U << 10)
 
 typedef struct Md5Sum
@@ -33,6 +34,7 @@ typedef struct Md5Sum
     pthread_cond_t changed;
     uint8_t *ring;
     size_t head, used;      /* where the first byte is, and how many there are */
+    bool waits;             /* who has more waits for room */
     bool ended;             /* no more will come */
 } Md5Sum;
 
@@ -50,7 +52,7 @@ sum_up(void *arg)
 
         if (n == 0 && sum->ended)
             break;
-        if (n == 0)
+        if (n < WAKE_BYTES && !sum->ended)
         {
             pthread_cond_wait(&sum->changed, &sum->lock);
             continue;
@@ -63,7 +65,8 @@ sum_up(void *arg)
         pthread_mutex_lock(&sum->lock);
         sum->head = (sum->head + n) % RING_BYTES;
         sum->used -= n;
-        pthread_cond_signal(&sum->changed);
+        if (sum->waits)
+            pthread_cond_signal(&sum->changed);
     }
     pthread_mutex_unlock(&sum->lock);
     return NULL;
@@ -101,7 +104,9 @@ hand_over(Md5Sum *sum, const uint8_t *data, size_t n)
 
         if (piece == 0)
         {
+            sum->waits = true;
             pthread_cond_wait(&sum->changed, &sum->lock);
+            sum->waits = false;
             continue;
         }
         if (piece > RING_BYTES - tail)
@@ -110,7 +115,8 @@ hand_over(Md5Sum *sum, const uint8_t *data, size_t n)
         sum->used += piece;
         data += piece;
         n -= piece;
-        pthread_cond_signal(&sum->changed);
+        if (sum->used >= WAKE_BYTES)
+            pthread_cond_signal(&sum->changed);
     }
     pthread_mutex_unlock(&sum->lock);
 }

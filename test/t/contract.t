@@ -297,7 +297,8 @@ sub offsets
         connector("metered_$name", $place->{type} // $name, $place->{with}->($meter->port));
         is($k->sql("SELECT count(*) FROM (SELECT FROM kaireon.read('metered_$name', 'large/l.csv') AS t(id bigint, name text) LIMIT 10) AS few"), 10, "$name: ten rows of a large object");
         my $bytes = $meter->bytes;
-        cmp_ok($bytes, '<', 800_000, "$name: take $bytes bytes of " . length $content{'large/l.csv'});
+        # what was on its way when the reader ended counts as well
+        cmp_ok($bytes, '<', 2_000_000, "$name: take $bytes bytes of " . length $content{'large/l.csv'});
     }
     my $pipeline = $k->make("resumed_$name", connector => $name, fields => \@fields, source => { resource => 'large/l.csv' },
         execution => { commit => 'batch', batchSize => 10_000 });
