@@ -123,7 +123,7 @@ explain_progress(const HttpExchange *exchange, const char *why, Status *st)
         status_hint(st, "The server says neither ETag nor Last-Modified, so that the rest could be that of another version.");
 }
 
-/* libcurl says of a line of headers longer than it takes (100 kB) that there is no memory for it. */
+/* libcurl before 8.6 says of a line of headers longer than it takes (100 kB) that there is no memory for it. */
 static bool
 has_memory(void)
 {
@@ -154,6 +154,9 @@ http_explain(HttpExchange *exchange, CURLcode result)
     }
     switch (result)
     {
+#if LIBCURL_VERSION_NUM >= 0x080600
+        case CURLE_TOO_LARGE:
+#endif
         case CURLE_OUT_OF_MEMORY:
             if (!exchange->head_done && has_memory())
             {

@@ -47,8 +47,9 @@ sub pack_as
     my $packed = Packed::with($kind, $texts{$format}, "a.$format");
     return $packed if defined $packed;
     note("$kind: no program") if $kind ne 'sz';
-    my %made = (gz => \&Packed::gz, bz2 => \&Packed::bz2, zst => \&Packed::zstd, lz4 => \&Packed::lz4, sz => \&Packed::snappy, zip => sub { Packed::zip([ "a.$format", $_[0] ]) });
-    return $made{$kind}->($texts{$format});
+    my %made = (gz => \&Packed::gz, bz2 => \&Packed::bz2, sz => \&Packed::snappy, zip => sub { Packed::zip([ "a.$format", $_[0] ]) });
+    # what else is made here has no checksums
+    return $made{$kind} && $made{$kind}->($texts{$format});
 }
 
 # Answers about damaged copies of a file, in one go; WHAT => bytes.
@@ -80,6 +81,8 @@ for my $kind (qw(gz bz2 zst lz4 sz zip))
     for my $format (sort keys %texts)
     {
         my ($end, $packed) = ("$format.$kind", pack_as($kind, $format));
+        SKIP: { skip "$end: there is no program that makes it", 1 unless defined $packed; }
+        next unless defined $packed;
         my $n = length $packed;
         my %copies = (whole => $packed);
         # the first and last bytes, and some between
