@@ -63,7 +63,7 @@ sub answers
 }
 
 # Is it an error that says where?  Between members of an archive there are no lines; what the whole file lacks is nowhere.
-sub says_where { my ($answer) = @_; return $answer =~ /^ERROR (?:22\w{3}|54000) .*: File "[^"]*"(?:, line \d+|\. At byte \d+ of the compressed object)/s || $answer =~ /^ERROR (?:42703|0A000) .*: File "/s; }
+sub says_where { my ($answer) = @_; return $answer =~ /^ERROR (?:22\w{3}|54000) .*: File ".*?"(?:, line \d+|\. At byte \d+ of the compressed object)/s || $answer =~ /^ERROR (?:42703|0A000) .*: File "/s; }
 
 # A run over the copy loads nothing, and says where.
 sub load_nothing
