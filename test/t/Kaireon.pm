@@ -64,6 +64,15 @@ CONF
 sub node  { return $_[0]->{node}; }
 sub files { return $_[0]->{files}; }
 
+# with_environment(VARIABLES): the server with these in its environment.
+sub with_environment
+{
+    my ($self, %variables) = @_;
+    local @ENV{ keys %variables } = values %variables;
+    $self->node->restart;
+    return;
+}
+
 # sql(QUERY, DATABASE = postgres): the answer as psql -At prints it; dies on an error.
 sub sql
 {

@@ -132,15 +132,6 @@ $gate->set('token_answer', '');
 
 # ---- the machine's own
 
-# with_environment(VARIABLES): the server with these in its environment.
-sub with_environment
-{
-    my (%variables) = @_;
-    local @ENV{ keys %variables } = values %variables;
-    $k->node->restart;
-    return;
-}
-
 # The text of a certificate.
 sub certificate
 {
@@ -155,10 +146,10 @@ connector('machine', 'iam_role', {});
 connector('thief', 'iam_role', {}, endpoint => $other->url);
 connector('authority', 'iam_role', {}, caCert => certificate());
 connector('proxied', 'iam_role', {}, proxy => $other->url);
-with_environment(%instance);
+$k->with_environment(%instance);
 like(result('machine'), qr/42501: auth_method iam_role is not allowed on this server.*HINT:.*kaireon\.instance_credentials/s, 'the machine has none to give, unless an administrator says so');
 $k->sql('ALTER SYSTEM SET kaireon.instance_credentials = on');
-with_environment(%instance);
+$k->with_environment(%instance);
 $gate->log;
 $other->log;
 is(result('machine'), '1|one', 'of the metadata server');
@@ -168,25 +159,25 @@ for my $name (qw(thief authority proxied))
     like(result($name), qr/42501: the machine's own credentials go nowhere but to Google.*HINT:.*STORAGE_EMULATOR_HOST/s, "$name gets no token of the machine's");
 }
 is(join('', $other->log), '', 'nothing was sent there');
-with_environment(GCE_METADATA_HOST => '127.0.0.1:' . $gate->port);
+$k->with_environment(GCE_METADATA_HOST => '127.0.0.1:' . $gate->port);
 like(result('machine'), qr/42501: the machine's own credentials go nowhere but to Google/, 'nor does another service that the environment does not name');
-with_environment(%emulator, GCE_METADATA_HOST => '127.0.0.1:' . $gate->port . '/nothing');
+$k->with_environment(%emulator, GCE_METADATA_HOST => '127.0.0.1:' . $gate->port . '/nothing');
 like(result('machine'), qr/28000: the machine has no credentials of its own/, 'a metadata server without an account');
-with_environment(%emulator, GCE_METADATA_HOST => '127.0.0.1:1');
+$k->with_environment(%emulator, GCE_METADATA_HOST => '127.0.0.1:1');
 like(result('machine'), qr/08001: could not connect to "127\.0\.0\.1"/, 'no metadata server');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('account', JSON::PP::encode_json($gate->key_file)));
+$k->with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('account', JSON::PP::encode_json($gate->key_file)));
 is(result('machine'), '1|one', 'of a service account\'s file');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('user', JSON::PP::encode_json($gate->user_file)));
+$k->with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('user', JSON::PP::encode_json($gate->user_file)));
 is(result('machine'), '1|one', 'of a user\'s file');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('gone', JSON::PP::encode_json($gate->user_file(refresh_token => 'refresh-gone'))));
+$k->with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('gone', JSON::PP::encode_json($gate->user_file(refresh_token => 'refresh-gone'))));
 $gate->set('echo', 1);
 my $said = result('machine');
 $gate->set('echo', '');
 like($said, qr/28000: .*invalid_grant: Token has been expired or revoked\. /s, 'of a user who has left');
 unlike($said, qr/client-secret|refresh-gone/, 'no secret in it');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('federated', '{"type": "external_account"}'));
+$k->with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => write_state('federated', '{"type": "external_account"}'));
 like(result('machine'), qr/0A000: the file that GOOGLE_APPLICATION_CREDENTIALS names is of type "external_account".*HINT:.*service_account, authorized_user/s, 'of a kind that is not known');
-with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => "$state/none");
+$k->with_environment(%emulator, GOOGLE_APPLICATION_CREDENTIALS => "$state/none");
 like(result('machine'), qr/58030: could not read ".*none", which the server's environment names/, 'of a file that is not there');
 $k->remember_postmaster;
 $k->settled;

@@ -96,15 +96,6 @@ sub result
     return $code ? $err : $out;
 }
 
-# with_environment(VARIABLES): the server with these in its environment.
-sub with_environment
-{
-    my (%variables) = @_;
-    local @ENV{ keys %variables } = values %variables;
-    $k->node->restart;
-    return;
-}
-
 connector('machine');
 connector('role', roleArn => 'arn:aws:iam::1:role/r', externalId => 'outside', sessionName => 'test');
 connector('stranger', roleArn => 'arn:aws:iam::1:role/r');
@@ -112,30 +103,30 @@ like(result('machine'), qr/42501: auth_method iam_role is not allowed on this se
 $k->sql("ALTER SYSTEM SET kaireon.instance_credentials = on");
 
 my %instance = (AWS_EC2_METADATA_SERVICE_ENDPOINT => "http://127.0.0.1:$own/");
-with_environment(%instance);
+$k->with_environment(%instance);
 is(result('machine'), '1|one', 'of the instance');
 like($k->sql_error("SELECT kaireon.create_connector('spy', 'http_pull', " . $k->json({ baseUrl => "http://127.0.0.1:$own/latest/meta-data", maxAttempts => 1 }) . "); SELECT * FROM kaireon.list_objects('spy', 'iam')"),
     qr/connection to "127\.0\.0\.1" is not allowed/, 'which no connector reaches');
 like(result('role'), qr/42501: connection to "127\.0\.0\.1" is not allowed/, 'nor a token service that is not allowed');
 $k->sql("ALTER SYSTEM SET kaireon.egress_allow = '127.0.0.1'");
-with_environment(%instance);
+$k->with_environment(%instance);
 is(result('role'), '1|one', 'a role that is assumed with them');
 like(result('stranger'), qr/42501: .*credentials of role "arn:aws:iam::1:role\/r".*AccessDenied: not for you/s, 'a role that is refused');
-with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN => 'container-token');
+$k->with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN => 'container-token');
 is(result('machine'), '1|one', 'of a container');
-with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE => "$state/token");
+$k->with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN_FILE => "$state/token");
 is(result('machine'), '1|one', 'of a container, with a token in a file');
-with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN => 'wrong');
+$k->with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/container", AWS_CONTAINER_AUTHORIZATION_TOKEN => 'wrong');
 like(result('machine'), qr/28000: .*does not accept/, 'of a container, refused');
-with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/broken");
+$k->with_environment(AWS_CONTAINER_CREDENTIALS_FULL_URI => "http://127.0.0.1:$own/broken");
 like(result('machine'), qr/08P01: the machine's metadata service answered without credentials/, 'nonsense in their place');
-with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => $Peers::S3_SECRET);
+$k->with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => $Peers::S3_SECRET);
 is(result('machine'), '1|one', 'of the environment');
-with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/identity");
+$k->with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/identity");
 is(result('machine'), '1|one', 'of a web identity');
-with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/none");
+$k->with_environment(AWS_ROLE_ARN => 'arn:aws:iam::1:role/r', AWS_WEB_IDENTITY_TOKEN_FILE => "$state/none");
 like(result('machine'), qr/58030: could not read ".*none", which the server's environment names/, 'of a web identity that is not there');
-with_environment(AWS_EC2_METADATA_SERVICE_ENDPOINT => 'http://127.0.0.1:1');
+$k->with_environment(AWS_EC2_METADATA_SERVICE_ENDPOINT => 'http://127.0.0.1:1');
 like(result('machine'), qr/08001: could not connect to "127\.0\.0\.1"/, 'no service');
 $k->remember_postmaster;
 $k->settled;

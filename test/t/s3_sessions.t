@@ -89,15 +89,6 @@ sub result
     return $code ? $err : $out;
 }
 
-# with_environment(VARIABLES): the server with these in its environment.
-sub with_environment
-{
-    my (%variables) = @_;
-    local @ENV{ keys %variables } = values %variables;
-    $k->node->restart;
-    return;
-}
-
 # Keys that a user has in hand.
 sub in_hand
 {
@@ -125,21 +116,21 @@ sub of_the_machine
     write_state('keys', $json->encode(\%keys));
     chmod 0644, "$dir/keys";
     my %container = (AWS_CONTAINER_CREDENTIALS_FULL_URI => "$issuer/keys");
-    with_environment(%container, AWS_CONTAINER_AUTHORIZATION_TOKEN => 'container-token');
+    $k->with_environment(%container, AWS_CONTAINER_AUTHORIZATION_TOKEN => 'container-token');
     is(result('machine'), '1|one', "$server: keys of a container");
-    with_environment(%container, AWS_CONTAINER_AUTHORIZATION_TOKEN => 'another');
+    $k->with_environment(%container, AWS_CONTAINER_AUTHORIZATION_TOKEN => 'another');
     like(result('machine'), qr/28000: .*does not accept/, "$server: of a container that does not know us");
-    with_environment(AWS_ACCESS_KEY_ID => $session{AccessKeyId}, AWS_SECRET_ACCESS_KEY => $session{SecretAccessKey}, AWS_SESSION_TOKEN => $session{SessionToken});
+    $k->with_environment(AWS_ACCESS_KEY_ID => $session{AccessKeyId}, AWS_SECRET_ACCESS_KEY => $session{SecretAccessKey}, AWS_SESSION_TOKEN => $session{SessionToken});
     is(result('machine'), '1|one', "$server: a session in the environment");
-    with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => $Peers::S3_SECRET);
+    $k->with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => $Peers::S3_SECRET);
     is(result('role'), '1|one', "$server: a role that is assumed");
-    with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => 'no');
+    $k->with_environment(AWS_ACCESS_KEY_ID => $Peers::S3_ID, AWS_SECRET_ACCESS_KEY => 'no');
     like(result('role'), qr/(42501|28000): .*credentials of role "\Q$role\E"|does not accept/s, "$server: and one with wrong keys");
     SKIP:
     {
         skip Peers::absent('ec2_metadata'), 2 if Peers::absent('ec2_metadata');
         my $instance = Peers::ec2_metadata(%keys);
-        with_environment(AWS_EC2_METADATA_SERVICE_ENDPOINT => "http://127.0.0.1:$instance->{port}");
+        $k->with_environment(AWS_EC2_METADATA_SERVICE_ENDPOINT => "http://127.0.0.1:$instance->{port}");
         is(result('machine'), '1|one', "$server: keys of an instance");
         undef $instance;
         like(result('machine'), qr/08001: could not connect/, "$server: whose service has gone");
@@ -151,12 +142,12 @@ sub of_a_web_identity
 {
     my ($arn) = @_;
     my %role = (AWS_ROLE_ARN => $arn);
-    with_environment(%role, AWS_WEB_IDENTITY_TOKEN_FILE => write_state('identity', identity('own') . "\n"));
+    $k->with_environment(%role, AWS_WEB_IDENTITY_TOKEN_FILE => write_state('identity', identity('own') . "\n"));
     is(result('machine'), '1|one', "$server: a web identity");
     for my $case ([ 'signed by a stranger', 'strange' ], [ 'that has expired', 'own', exp => time - 3600 ], [ 'meant for others', 'own', aud => 'others', azp => 'others' ])
     {
         my ($what, @token) = @$case;
-        with_environment(%role, AWS_WEB_IDENTITY_TOKEN_FILE => write_state('identity', identity(@token)));
+        $k->with_environment(%role, AWS_WEB_IDENTITY_TOKEN_FILE => write_state('identity', identity(@token)));
         my $said = result('machine');
         like($said, qr/ERROR:  (42501|28000|08P01): .*credentials|does not accept/s, "$server: one $what");
         unlike($said, qr/eyJ/, "$server: is not shown");
